@@ -1,0 +1,71 @@
+// Package vfs is the disk as Stator uses it: a small file system interface
+// with the operating system behind it in production and a simulated disk,
+// which loses and tears unsynced data at a crash, behind it in tests.
+//
+// All names are slash-separated and relative to the root the FS was made for.
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+)
+
+// Errors a caller may test for with errors.Is, whatever the implementation.
+var (
+	ErrNotExist = fs.ErrNotExist
+	ErrExist    = fs.ErrExist
+	ErrNoSpace  = error(syscall.ENOSPC) // the device or quota is full
+	ErrIO       = error(syscall.EIO)
+	ErrDead     = errors.New("vfs: handle of an earlier life") // simulated node crashed
+)
+
+// An FS is a tree of files. It is safe for concurrent use.
+type FS interface {
+	// Create makes a new file (always a new inode) open for reading and
+	// writing; an existing name is replaced. Durable only after SyncDir.
+	Create(name string) (File, error)
+	// Open opens an existing file for reading and writing.
+	Open(name string) (File, error)
+	// Remove unlinks a file. Open handles and mappings stay usable.
+	Remove(name string) error
+	// Rename replaces newname atomically. Durable only after SyncDir.
+	Rename(oldname, newname string) error
+	// Link makes a second name for a file (checkpoints).
+	Link(oldname, newname string) error
+	// List returns the sorted base names in dir ("" is the root).
+	List(dir string) ([]string, error)
+	// MkdirAll makes dir and its parents.
+	MkdirAll(dir string) error
+	// SyncDir makes the entries of dir durable ("" is the root).
+	SyncDir(dir string) error
+	// Usage returns the free and total bytes of the device.
+	Usage() (free, total int64, err error)
+}
+
+// A File is an open file. WriteAt may extend it.
+type File interface {
+	ReadAt(p []byte, off int64) (int, error) // io.ReaderAt's contract
+	WriteAt(p []byte, off int64) (int, error)
+	// Sync makes data and size durable. After an error the file's content is
+	// unknown: the caller must stop using it (fail-stop), never retry.
+	Sync() error
+	Size() (int64, error)
+	Truncate(n int64) error
+	// Preallocate reserves space for the first n bytes and extends the file to
+	// that size with zeros. ErrNoSpace if the device cannot hold them.
+	Preallocate(n int64) error
+	// Map maps the whole file, which must be immutable and synced.
+	Map() (Mapping, error)
+	Close() error
+}
+
+// A Mapping is a read-only view of a file. Slices from it are valid until
+// Release.
+type Mapping interface {
+	// Bytes is the whole file, for measured hot loops that run under Guard.
+	Bytes() []byte
+	// View returns n bytes at off; read faults enter here in the simulator.
+	View(off int64, n int) ([]byte, error)
+	Release()
+}
