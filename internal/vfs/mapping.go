@@ -1,0 +1,37 @@
+package vfs
+
+import (
+	"fmt"
+	"io"
+)
+
+// plainMapping is a mapping whose reads cannot be made to fail on demand.
+type plainMapping struct {
+	bytes   []byte
+	release func([]byte) // nil when the garbage collector suffices
+}
+
+func (m *plainMapping) Bytes() []byte { return m.bytes }
+
+func (m *plainMapping) View(off int64, n int) ([]byte, error) {
+	if err := checkView(off, n, len(m.bytes)); err != nil {
+		return nil, err
+	}
+	return m.bytes[off : off+int64(n) : off+int64(n)], nil
+}
+
+func (m *plainMapping) Release() {
+	b := m.bytes
+	m.bytes = nil
+	if m.release != nil && b != nil {
+		m.release(b)
+	}
+}
+
+// checkView keeps offsets that were read from a damaged file inside of it.
+func checkView(off int64, n, size int) error {
+	if off < 0 || n < 0 || off > int64(size) || int64(n) > int64(size)-off {
+		return fmt.Errorf("vfs: view of %d bytes at %d in a file of %d: %w", n, off, size, io.ErrUnexpectedEOF)
+	}
+	return nil
+}

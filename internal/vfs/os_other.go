@@ -1,0 +1,36 @@
+//go:build !linux
+
+package vfs
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+// errQuota never occurs: these systems answer ENOSPC or their own text.
+var errQuota = errors.New("vfs: quota exceeded")
+
+func syncFile(f *os.File) error { return f.Sync() }
+
+func preallocate(*os.File, int64) error { return errors.ErrUnsupported }
+
+// syncDir ignores the error of systems that cannot sync a directory handle.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	_ = d.Sync()
+	return nil
+}
+
+func usage(string) (free, total int64, err error) { return 0, 0, errors.ErrUnsupported }
+
+// mapFile reads the file into memory instead.
+func mapFile(f *os.File, size int64) (b []byte, release func([]byte), err error) {
+	b = make([]byte, size)
+	_, err = io.ReadFull(io.NewSectionReader(f, 0, size), b)
+	return b, nil, err
+}
