@@ -1,0 +1,157 @@
+package table
+
+import (
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/item"
+)
+
+// A KeyRole says what a key attribute does: it chooses the item collection
+// (Hash) or the position within it (Range).
+type KeyRole byte
+
+const (
+	Hash  KeyRole = 1
+	Range KeyRole = 2
+)
+
+// String returns the role as the API spells it: HASH or RANGE.
+func (r KeyRole) String() string {
+	switch r {
+	case Hash:
+		return "HASH"
+	case Range:
+		return "RANGE"
+	}
+	return "UNKNOWN"
+}
+
+// A KeyElement is one attribute of a key schema.
+type KeyElement struct {
+	Name string
+	Role KeyRole
+}
+
+// An AttributeDefinition gives a key attribute its type: S, N or B.
+type AttributeDefinition struct {
+	Name string
+	Type item.Type
+}
+
+// A Projection says which attributes an index entry carries.
+type Projection struct {
+	Type             string // ALL, KEYS_ONLY or INCLUDE; "" when not given
+	NonKeyAttributes []string
+}
+
+// A Throughput is a pair of rates in capacity units per second.
+type Throughput struct{ Read, Write int64 }
+
+// An OnDemandThroughput caps an on-demand table or index, in request units per
+// second: 0 = not given, -1 = no cap.
+type OnDemandThroughput struct{ MaxRead, MaxWrite int64 }
+
+// An IndexDefinition describes a local or a global secondary index.
+type IndexDefinition struct {
+	Name       string
+	Keys       []KeyElement
+	Projection *Projection         // nil when not given, which CreateTable refuses
+	Throughput *Throughput         // global indexes only; nil when not given
+	OnDemand   *OnDemandThroughput // global indexes only; nil when not given
+}
+
+// A StreamSpec asks for a stream of item changes.
+type StreamSpec struct {
+	Enabled  bool
+	ViewType string // KEYS_ONLY, NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES
+}
+
+// An SSESpec chooses the key of encryption at rest.
+type SSESpec struct {
+	Enabled  bool
+	Type     string // KMS, or ""
+	KMSKeyID string
+}
+
+// A Tag is a label of a table.
+type Tag struct{ Key, Value string }
+
+// A Definition is what CreateTable carries and what the catalog keeps.
+type Definition struct {
+	Name       string
+	Attributes []AttributeDefinition
+	Keys       []KeyElement
+
+	LocalIndexes, GlobalIndexes []IndexDefinition
+	// A list that was given but is empty is an error of its own.
+	LocalIndexesGiven, GlobalIndexesGiven bool
+
+	BillingMode        string // PROVISIONED, PAY_PER_REQUEST; "" means PROVISIONED
+	Throughput         *Throughput
+	OnDemand           *OnDemandThroughput
+	WarmThroughput     *Throughput
+	Stream             *StreamSpec
+	TableClass         string // STANDARD, STANDARD_INFREQUENT_ACCESS; "" when never set
+	DeletionProtection bool
+	SSE                *SSESpec
+	Tags               []Tag
+
+	// Partitions is the number of hash ranges the table starts with; 0 means 1.
+	// It is an option of Stator; DynamoDB chooses by itself.
+	Partitions int
+}
+
+// Table states as DescribeTable shows them.
+const (
+	StatusCreating = "CREATING"
+	StatusActive   = "ACTIVE"
+	StatusUpdating = "UPDATING"
+	StatusDeleting = "DELETING"
+)
+
+// Billing modes.
+const (
+	BillingProvisioned = "PROVISIONED"
+	BillingOnDemand    = "PAY_PER_REQUEST"
+)
+
+// A Description is what DescribeTable shows.
+type Description struct {
+	Definition // as stored; Throughput is never nil
+
+	Status  string // one of the Status constants
+	ID      string // UUID, new for each creation of a name
+	ARN     string
+	Created env.Time
+
+	// ItemCount and SizeBytes are exact at the moment of the call. SizeBytes
+	// includes the 100 bytes per item that DynamoDB adds for its index.
+	ItemCount, SizeBytes int64
+
+	BillingModeOnDemandSince   env.Time // when it last became on-demand; 0 = never
+	LastIncrease, LastDecrease env.Time // of provisioned throughput; 0 = never
+	DecreasesToday             int64    // within the current UTC day
+	GlobalIndexStatus          []string // per element of GlobalIndexes
+	TableClassUpdated          env.Time // 0 = never
+}
+
+// An IndexThroughput changes the rates of one global index.
+type IndexThroughput struct {
+	Name       string
+	Throughput *Throughput
+	OnDemand   *OnDemandThroughput
+}
+
+// An UpdateTableRequest changes a table. Nil and "" mean: leave as it is.
+type UpdateTableRequest struct {
+	Table                 string // name or ARN
+	BillingMode           string
+	Throughput            *Throughput
+	OnDemand              *OnDemandThroughput
+	WarmThroughput        *Throughput
+	GlobalIndexThroughput []IndexThroughput
+	DeletionProtection    *bool
+	TableClass            string
+
+	// Others names parameters that were given and are not built yet.
+	Others []string
+}
