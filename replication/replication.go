@@ -1,0 +1,131 @@
+package replication
+
+import (
+	"errors"
+	"time"
+
+	"github.com/statordb/stator/internal/vfs"
+)
+
+// A GroupID names one replicated group. It is chosen by the caller and never
+// 0; an id may be used again after Node.Remove.
+type GroupID uint64
+
+// A StateMachine is what a group replicates.
+//
+// Its methods are called by the group's worker task only (Applied also by
+// Node.Start, before the worker knows the group).
+type StateMachine interface {
+	// Apply carries out one committed entry: its commands in order, one result
+	// each. Entries that raft writes for itself come with no commands.
+	//
+	// Apply is deterministic and records index durably in the same batch as
+	// its effects, also when there are no commands. Indexes arrive in order,
+	// without gaps, each once. The commands are valid until Apply returns.
+	Apply(index uint64, commands [][]byte) []any
+	// Applied returns the index recorded by the last Apply whose effects are
+	// in the store: 0 in an empty one.
+	Applied() uint64
+}
+
+// A Store is the engine that the state machines of a node write to. The log
+// keeps an entry until the store no longer needs it to recover.
+type Store interface {
+	// LastSeq returns the sequence number of the last applied batch.
+	LastSeq() uint64
+	// FlushedSeq returns the sequence number up to which batches survive a
+	// crash: the store then recovers exactly this prefix or a longer one.
+	FlushedSeq() uint64
+	// Flush raises FlushedSeq to at least the LastSeq at the time of the call.
+	Flush() error
+	// Admit is asked before each proposal. It may delay its caller, or refuse
+	// with an error (vfs.ErrNoSpace when the store cannot flush).
+	Admit() error
+}
+
+// A Sender carries raft messages to other nodes: best effort and never
+// blocking. The other side hands the bytes to Node.Deliver. A node whose
+// groups have no other voters needs none.
+type Sender interface {
+	Send(to uint64, group GroupID, message []byte)
+}
+
+// A SyncMode says when a proposal counts as durable.
+type SyncMode byte
+
+const (
+	// SyncAlways: before it is applied and answered. An acknowledged write
+	// survives a power cut.
+	SyncAlways SyncMode = iota
+	// SyncInterval: within Options.Interval. An acknowledged write survives a
+	// crash of the process; a power cut may take the last interval's writes.
+	SyncInterval
+	// SyncNever: when the operating system feels like it.
+	SyncNever
+)
+
+// Options configure a Node. The zero value of every field but NodeID is good.
+type Options struct {
+	// NodeID names this node; it is never 0 and never used by another node of
+	// the same groups, not even after this one is gone.
+	NodeID uint64
+	// Dir holds the log. Default "raft".
+	Dir string
+	// Workers is the number of tasks that share the groups. Default 1.
+	Workers int
+	// Sync says when a proposal counts as durable. Default SyncAlways.
+	Sync SyncMode
+	// Interval is SyncInterval's interval. Default 100 ms.
+	Interval time.Duration
+	// SegmentBytes is the size of the log's segments. Default 32 MB.
+	SegmentBytes int64
+	// MaxSegments is how many segments may live before the store is asked to
+	// flush so that the oldest can go. Default 4.
+	MaxSegments int
+	// RoundBytes limits the commands of one round of a worker; a round takes
+	// at least one command. Default 4 MB.
+	RoundBytes int
+	// QueueBytes limits the commands that wait at a worker. When they exceed
+	// it Propose parks its caller. Default 16 MB.
+	QueueBytes int
+	// Voters are the members of groups that this node creates. Default: this
+	// node alone.
+	Voters []uint64
+	// Sender carries messages to the other voters; required if there are any.
+	Sender Sender
+	// Tick is the length of raft's clock tick for groups that have other
+	// voters; a heartbeat takes one, an election timeout ten. Default 100 ms.
+	Tick time.Duration
+	// EnterGroup, if set, is called by the worker before it runs raft code of
+	// a group. Raft draws its election jitter from crypto/rand.Reader, a
+	// variable; whoever replaces that reader learns here whose draw comes
+	// next, and can give every node and group a stream of its own.
+	EnterGroup func(GroupID)
+}
+
+// ErrNoSpace means that the disk is full: the proposal was refused before
+// anything happened, and will be accepted again once there is room.
+var ErrNoSpace = vfs.ErrNoSpace
+
+var (
+	// ErrStopped means that the node is closed or the group removed. Unless
+	// ErrUnknownOutcome is in the chain, too, the command was not proposed.
+	ErrStopped = errors.New("replication: stopped")
+	// ErrFailed means that a write or sync of the log failed, so that the node
+	// accepts no more proposals until it is opened again. Applied state can
+	// still be read. Unless ErrUnknownOutcome is in the chain, too, the command
+	// was not proposed.
+	ErrFailed = errors.New("replication: log failed")
+	// ErrNotLeader means that another voter leads the group, or none does. The
+	// command was not proposed.
+	ErrNotLeader = errors.New("replication: not the leader")
+	// ErrUnknownOutcome means that the command was proposed and may or may not
+	// be, or become, committed.
+	ErrUnknownOutcome = errors.New("replication: outcome unknown")
+	// ErrLogLost means that the log lacks entries which are known to have been
+	// committed. The group must not run on it: an amnesiac voter breaks Raft.
+	// A *corrupt.Error in the chain says where.
+	ErrLogLost = errors.New("replication: log lost")
+	// ErrGroupRunning means that a group was started twice.
+	ErrGroupRunning = errors.New("replication: group is running")
+)
