@@ -1,0 +1,36 @@
+// Command stator serves the DynamoDB API from one process, imports files into
+// tables and looks into closed databases.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
+)
+
+type commands struct {
+	Serve      serveCommand              `cmd:"" help:"Serve the DynamoDB API."`
+	Import     importCommand             `cmd:"" help:"Copy items from JSON or CSV files into a table."`
+	Inspect    inspectCommand            `cmd:"" help:"Summarise the files of a closed database."`
+	Version    versionCommand            `cmd:"" help:"Print the version."`
+	Completion kongcompletion.Completion `cmd:"" help:"Print how to switch on completion in your shell."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parser := kong.Must(&commands{},
+		kong.Name("stator"),
+		kong.Description("A DynamoDB-compatible database in one binary."),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	kongcompletion.Register(parser)
+	k, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	k.FatalIfErrorf(k.Run())
+}

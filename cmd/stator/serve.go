@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/statordb/stator"
+	"github.com/statordb/stator/server"
+)
+
+type serveCommand struct {
+	Dir      string `type:"path" default:"stator-data" help:"Directory of the database; made if missing."`
+	Memory   bool   `help:"Keep everything in memory: nothing survives the process."`
+	Addr     string `default:"127.0.0.1:8000" help:"Address to listen on."`
+	Sync     string `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
+	Insecure bool   `help:"Allow an address other than loopback, although any credentials are accepted."`
+	Region   string `default:"us-east-1" help:"Region in ARNs."`
+	Verbose  bool   `short:"v" help:"Log more."`
+}
+
+// drainFor is how long requests under way may take after SIGTERM.
+const drainFor = 20 * time.Second
+
+func (c *serveCommand) Run(ctx context.Context) error {
+	if err := c.checkAddr(); err != nil {
+		return err
+	}
+	sync, err := server.ParseSyncMode(c.Sync)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelWarn
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	listener, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	db, err := stator.Open(c.Dir, stator.Options{InMemory: c.Memory, Sync: sync, Region: c.Region, Log: log})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
+	return errors.Join(serve(ctx, listener, db.Handler(), log), db.Close())
+}
+
+func (c *serveCommand) where() string {
+	if c.Memory {
+		return "in memory: nothing is kept"
+	}
+	return fmt.Sprintf("data in %s, sync %s", c.Dir, c.Sync)
+}
+
+// checkAddr refuses to expose a database that accepts any credentials.
+func (c *serveCommand) checkAddr() error {
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %w", err)
+	}
+	if c.Insecure || host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--addr %s is not a loopback address, and without IAM any credentials are accepted; give --insecure to listen there all the same", c.Addr)
+}
+
+// serve answers requests until ctx ends, then lets those under way finish.
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := server.NewHTTPServer(h)
+	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	stopped := make(chan error, 1)
+	go func() { stopped <- srv.Serve(l) }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	err := srv.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.Join(errors.New("some requests did not finish in time"), srv.Close())
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+// Package stator embeds a DynamoDB-compatible database.
+//
+// A database lives in one directory, or in memory, and belongs to one process
+// at a time. It is used through the DynamoDB API: give HTTPClient to any AWS
+// SDK client to talk to it without a socket, or serve Handler on a listener.
+//
+//	db, err := stator.Open("data", stator.Options{})
+//	client := dynamodb.New(dynamodb.Options{
+//		Region:       "us-east-1",
+//		BaseEndpoint: aws.String("http://stator"),
+//		Credentials:  credentials.NewStaticCredentialsProvider("any", "any", ""),
+//		HTTPClient:   db.HTTPClient(),
+//	})
+//
+// Package statortest does just that for tests.
+package stator
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/statordb/stator/server"
+)
+
+// A SyncMode says when an acknowledged write is safe from a power cut. In each
+// mode it is safe from a crash or kill of the process.
+type SyncMode = server.SyncMode
+
+const (
+	SyncAlways   = server.SyncAlways   // before it is acknowledged
+	SyncInterval = server.SyncInterval // within 100 ms
+	SyncNever    = server.SyncNever    // whenever the operating system writes it
+)
+
+// Options configure a database. The zero value is durable and good.
+type Options struct {
+	// InMemory keeps everything in memory; the directory is not used.
+	InMemory bool
+	// Sync defaults to SyncAlways.
+	Sync SyncMode
+	// Region appears in ARNs. Default "us-east-1".
+	Region string
+	// Log receives what operators should know. Default: nothing.
+	Log *slog.Logger
+}
+
+// Memory returns the options of a database that lives in memory.
+func Memory() Options { return Options{InMemory: true} }
+
+// A DB is an open database. It is safe for concurrent use.
+type DB struct{ server *server.Server }
+
+// Open opens the database in dir and makes it if there is none. It fails if
+// another process has it open. The parent of dir must exist.
+func Open(dir string, o Options) (*DB, error) {
+	s, err := server.Open(server.Options{
+		Dir:    dir,
+		Memory: o.InMemory,
+		Sync:   o.Sync,
+		Region: o.Region,
+		Log:    o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &DB{s}, nil
+}
+
+// Handler serves the DynamoDB API over HTTP.
+func (db *DB) Handler() http.Handler { return db.server.Handler() }
+
+// Close stops the database. Requests that are under way finish or fail; every
+// acknowledged write is in the directory.
+func (db *DB) Close() error { return db.server.Close() }
