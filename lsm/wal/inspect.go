@@ -1,0 +1,65 @@
+package wal
+
+import (
+	"fmt"
+
+	"github.com/statordb/stator/internal/vfs"
+)
+
+// A Summary describes one segment file.
+type Summary struct {
+	Segment      SegmentID
+	Sealed       bool // it has an end record
+	Records      int
+	PayloadBytes int64
+	End          int64 // offset after the last record
+	FileBytes    int64
+}
+
+func (s Summary) String() string {
+	state := "open"
+	if s.Sealed {
+		state = "sealed"
+	}
+	return fmt.Sprintf("segment %s: %s, %d records, %d payload bytes, %d of %d bytes used",
+		s.Segment, state, s.Records, s.PayloadBytes, s.End, s.FileBytes)
+}
+
+// Inspect reads one segment file of a closed log without changing anything and
+// calls f, unless it is nil, for every record. It stops at a torn tail.
+func Inspect(fs vfs.FS, name string, f func(pos Position, payload []byte) error) (Summary, error) {
+	file, err := fs.Open(name)
+	if err != nil {
+		return Summary{}, fmt.Errorf("wal: %w", err)
+	}
+	defer file.Close()
+	sc, err := newScanner(file, name, scanWindow)
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := sc.header(0); err != nil {
+		return Summary{}, err
+	}
+	sum := Summary{Segment: sc.id, FileBytes: sc.size}
+	for {
+		at := Position{sc.id, sc.off}
+		sum.End = sc.off
+		payload, found, err := sc.next()
+		switch {
+		case err != nil:
+			return sum, err
+		case found == foundEnd:
+			sum.Sealed = true
+			return sum, nil
+		case found == foundBad:
+			return sum, sc.tail()
+		}
+		sum.Records++
+		sum.PayloadBytes += int64(len(payload))
+		if f != nil {
+			if err := f(at, payload); err != nil {
+				return sum, err
+			}
+		}
+	}
+}

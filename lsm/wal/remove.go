@@ -1,0 +1,154 @@
+package wal
+
+import "fmt"
+
+// RemoveBefore gives up all segments before id, which need not exist. Some of the
+// files are kept to be used again.
+//
+// After an error some of them may be left; the call may be repeated.
+func (l *Log) RemoveBefore(id SegmentID) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	var kept []spare
+	removed := false
+	for len(l.segments) > 0 && l.segments[0].id < id && l.segments[0] != l.tail {
+		s := l.segments[0]
+		sp, reuse, err := l.unlink(s, len(kept))
+		if err != nil {
+			return fmt.Errorf("wal: remove %s: %w", s.name, err)
+		}
+		if reuse {
+			kept = append(kept, sp)
+		}
+		removed = true
+		l.drop(s)
+	}
+	if !removed {
+		return nil
+	}
+	// A file may be written again only when its old name cannot come back.
+	if err := l.fs.SyncDir(l.o.Dir); err != nil {
+		return fmt.Errorf("wal: remove: %w", err)
+	}
+	l.spares = append(l.spares, kept...)
+	return nil
+}
+
+// unlink takes the file out of the log: as a spare if one is wanted, nobody
+// reads it, and its size is the usual one.
+func (l *Log) unlink(s *segment, kept int) (sp spare, reuse bool, err error) {
+	l.mu.Lock()
+	busy := s.refs > 0
+	l.mu.Unlock()
+	if busy || len(l.spares)+kept >= l.o.Recycle || s.allocated != l.o.SegmentBytes {
+		return spare{}, false, l.fs.Remove(s.name)
+	}
+	sp = spare{s.id, s.allocated}
+	return sp, true, l.fs.Rename(s.name, l.path(spareName(l.o.Prefix, s.id)))
+}
+
+// drop forgets the first segment; the last reader closes its file.
+func (l *Log) drop(s *segment) {
+	l.mu.Lock()
+	l.segments = l.segments[1:]
+	s.gone = true
+	f := s.file
+	if s.refs > 0 {
+		f = nil
+	}
+	l.mu.Unlock()
+	if f != nil {
+		_ = f.Close() // its content is not needed any more
+	}
+}
+
+// acquire keeps a segment's file open until release.
+func (l *Log) acquire(id SegmentID) (*segment, error) {
+	l.mu.Lock()
+	var s *segment
+	for _, have := range l.segments {
+		if have.id == id {
+			s = have
+			s.refs++
+		}
+	}
+	isOpen := s != nil && s.file != nil
+	l.mu.Unlock()
+	if s == nil {
+		return nil, fmt.Errorf("wal: no segment %s", id)
+	}
+	if isOpen {
+		return s, nil
+	}
+	f, err := l.fs.Open(s.name)
+	if err != nil {
+		l.release(s)
+		return nil, fmt.Errorf("wal: %w", err)
+	}
+	l.mu.Lock()
+	if s.file == nil {
+		s.file, f = f, nil
+	}
+	l.mu.Unlock()
+	if f != nil { // another reader was quicker
+		_ = f.Close()
+	}
+	return s, nil
+}
+
+func (l *Log) release(s *segment) {
+	l.mu.Lock()
+	s.refs--
+	f := s.file
+	last := s.gone && s.refs == 0
+	l.mu.Unlock()
+	if last && f != nil {
+		_ = f.Close()
+	}
+}
+
+// adoptSpares keeps up to Options.Recycle files that an earlier life left and
+// removes the rest. A file of another size is not worth keeping.
+func (l *Log) adoptSpares() error {
+	for i := range l.spares {
+		bytes, err := l.fileSize(l.path(spareName(l.o.Prefix, l.spares[i].id)))
+		if err != nil {
+			return err
+		}
+		l.spares[i].bytes = bytes
+	}
+	// The useful ones first; dropSpares removes from the end.
+	n := 0
+	for i, sp := range l.spares {
+		if sp.bytes == l.o.SegmentBytes {
+			l.spares[n], l.spares[i] = l.spares[i], l.spares[n]
+			n++
+		}
+	}
+	return l.dropSpares(min(n, l.o.Recycle))
+}
+
+func (l *Log) fileSize(name string) (int64, error) {
+	f, err := l.fs.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Size()
+}
+
+// dropSpares removes spare files until n are left.
+func (l *Log) dropSpares(n int) error {
+	if len(l.spares) <= n {
+		return nil
+	}
+	for len(l.spares) > n {
+		last := len(l.spares) - 1
+		if err := l.fs.Remove(l.path(spareName(l.o.Prefix, l.spares[last].id))); err != nil {
+			return err
+		}
+		l.spares = l.spares[:last]
+	}
+	return l.fs.SyncDir(l.o.Dir)
+}

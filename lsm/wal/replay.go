@@ -1,0 +1,276 @@
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+)
+
+// Replay calls f for every record of segment from and all later ones, in order.
+// A payload is valid during the call only. An error of f ends the replay.
+//
+// With from = 0 it begins at the oldest segment. Otherwise segment from must
+// exist, or be the next one to be written.
+// A damaged record, or a missing segment, gives a *corrupt.Error.
+func (l *Log) Replay(from SegmentID, f func(pos Position, payload []byte) error) error {
+	want := from
+	for _, s := range l.segments {
+		if s.id < from {
+			continue
+		}
+		if want != 0 && s.id != want {
+			return l.missing(want)
+		}
+		if err := l.replaySegment(s, f); err != nil {
+			return err
+		}
+		want = s.id + 1
+	}
+	if want > l.next {
+		return l.missing(want)
+	}
+	return nil
+}
+
+func (l *Log) missing(id SegmentID) error {
+	return corrupt.New(l.path(segmentName(l.o.Prefix, id)), 0, "log segment is missing")
+}
+
+func (l *Log) replaySegment(s *segment, f func(Position, []byte) error) error {
+	if s == l.tail && s.empty() {
+		return nil
+	}
+	s, err := l.acquire(s.id)
+	if err != nil {
+		return err
+	}
+	defer l.release(s)
+	sc, err := newScanner(s.file, s.name, scanWindow)
+	if err != nil {
+		return err
+	}
+	if err := sc.header(s.id); err != nil {
+		return err
+	}
+	for s.sealed || sc.off < s.end {
+		at := Position{s.id, sc.off}
+		payload, found, err := sc.next()
+		switch {
+		case err != nil:
+			return err
+		case found == foundBad:
+			return sc.corrupt("%s", sc.reason)
+		case found == foundEnd:
+			s.end, s.allocated = at.Offset, sc.size
+			return nil
+		}
+		if err := f(at, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recoverNewest decides what the newest segment holds. Afterwards it is sealed,
+// or it is the tail and certainly empty.
+//
+// A crash may have left records behind the torn tail. They are unacknowledged
+// and must never be replayed, so appending to the file is not an option: a new
+// record could end just where an old one begins.
+func (l *Log) recoverNewest() error {
+	if len(l.segments) == 0 {
+		return nil
+	}
+	s := l.segments[len(l.segments)-1]
+	l.next = s.id + 1
+	f, err := l.fs.Open(s.name)
+	if err != nil {
+		return err
+	}
+	s.file = f
+	sc, err := newScanner(f, s.name, scanWindow)
+	if err != nil {
+		return err
+	}
+	if err := sc.header(s.id); err != nil {
+		return err
+	}
+	s.allocated = sc.size
+	if sc.size == headerBytes { // nothing was ever written behind the header
+		s.sealed, s.end, s.synced = false, headerBytes, headerBytes
+		l.tail = s
+		return nil
+	}
+	isSealed, err := sc.toEnd()
+	if err != nil {
+		return err
+	}
+	s.end = sc.off
+	if isSealed {
+		return nil
+	}
+	// A killed process may have left records in the page cache only.
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return l.writeEnd(s)
+}
+
+const (
+	scanWindow   = 256 << 10
+	readAtWindow = 4 << 10
+)
+
+// A scanner reads one segment file from front to back.
+type scanner struct {
+	file vfs.File
+	name string
+	size int64 // of the file
+	id   SegmentID
+	off  int64 // of the next record
+
+	reason string // why next found no record
+
+	window      []byte // the bytes of the file from windowOff
+	windowOff   int64
+	windowBytes int64 // usual size
+	sum         headerSum
+}
+
+func newScanner(f vfs.File, name string, windowBytes int64) (*scanner, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, fmt.Errorf("wal: %s: %w", name, err)
+	}
+	return &scanner{file: f, name: name, size: size, windowBytes: windowBytes}, nil
+}
+
+func (s *scanner) corrupt(format string, args ...any) error {
+	return corrupt.New(s.name, s.off, format, args...)
+}
+
+// header checks the header block and moves to the first record.
+func (s *scanner) header(want SegmentID) error {
+	b, err := s.bytes(0, headerBytes)
+	if err != nil {
+		return err
+	}
+	id, reason := decodeHeader(b)
+	if reason != "" {
+		return s.corrupt("%s", reason)
+	}
+	if want != 0 && id != want {
+		return s.corrupt("header says segment %s", id)
+	}
+	s.id, s.off = id, headerBytes
+	return nil
+}
+
+// What next met.
+type found int
+
+const (
+	foundRecord found = iota
+	foundEnd          // the end record
+	foundBad          // no whole record; see scanner.reason
+)
+
+// next returns the record at off and moves behind it. At anything else it stays.
+// The payload is valid until the next call.
+func (s *scanner) next() ([]byte, found, error) {
+	b, err := s.bytes(s.off, Overhead)
+	if err != nil {
+		return nil, foundBad, err
+	}
+	h, ok := s.sum.decode(b, Position{s.id, s.off})
+	if !ok {
+		s.reason = "record header does not match its checksum"
+		return nil, foundBad, nil
+	}
+	if h.isEnd() {
+		s.reason = "end of segment"
+		return nil, foundEnd, nil
+	}
+	n := h.payloadBytes()
+	if s.off+Overhead+n > s.size {
+		s.reason = "record is cut short"
+		return nil, foundBad, nil
+	}
+	b, err = s.bytes(s.off, Overhead+n)
+	if err != nil {
+		return nil, foundBad, err
+	}
+	if int64(len(b)) < Overhead+n || crc32.Checksum(b[Overhead:], castagnoli) != h.payloadCRC {
+		s.reason = "record does not match its checksum"
+		return nil, foundBad, nil
+	}
+	s.off += Overhead + n
+	return b[Overhead:], foundRecord, nil
+}
+
+// toEnd moves to the end record, or to the torn tail of an unsealed segment.
+func (s *scanner) toEnd() (sealed bool, err error) {
+	for {
+		_, found, err := s.next()
+		switch {
+		case err != nil:
+			return false, err
+		case found == foundEnd:
+			return true, nil
+		case found == foundBad:
+			return false, s.tail()
+		}
+	}
+}
+
+// tail decides whether the bad record at off is a torn tail (nil) or damage.
+//
+// It is damage if it had been synced. Nothing before it can say so; but if
+// anything was appended after that sync, then a later record's header says it. The
+// length of the bad record cannot be trusted, so every offset is tried.
+func (s *scanner) tail() error {
+	for from := s.off + 1; from+Overhead <= s.size; {
+		b, err := s.bytes(from, min(s.windowBytes, s.size-from))
+		if err != nil {
+			return err
+		}
+		if len(b) < Overhead {
+			return nil
+		}
+		for i := 0; i+Overhead <= len(b); i++ {
+			if int64(binary.LittleEndian.Uint32(b[i+12:])) <= s.off {
+				continue
+			}
+			at := Position{s.id, from + int64(i)}
+			if h, ok := s.sum.decode(b[i:], at); ok {
+				return s.corrupt("%s, yet the record at %d says that all before %d was durable", s.reason, at.Offset, h.synced)
+			}
+		}
+		from += int64(len(b)) - Overhead + 1
+	}
+	return nil
+}
+
+// bytes returns n bytes at off, fewer only at the end of the file.
+func (s *scanner) bytes(off, n int64) ([]byte, error) {
+	skip := off - s.windowOff
+	if skip >= 0 && skip+n <= int64(len(s.window)) {
+		return s.window[skip:][:n], nil
+	}
+	want := min(max(n, s.windowBytes), max(0, s.size-off))
+	if int64(cap(s.window)) < want {
+		s.window = make([]byte, want)
+	}
+	s.window, s.windowOff = s.window[:want], off
+	got, err := s.file.ReadAt(s.window, off)
+	s.window = s.window[:got]
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("wal: read %s at %d: %w", s.name, off, err)
+	}
+	return s.window[:min(int64(got), n)], nil
+}

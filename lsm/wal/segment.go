@@ -1,0 +1,254 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/internal/vfs"
+)
+
+// A segment is one file of the log.
+//
+// Its life: made under a spare name with its header on disk, renamed, filled,
+// sealed by an end record, removed or turned into a spare. A file with a segment's
+// name thus always has a whole header, and all segments but the last have an end.
+type segment struct {
+	id        SegmentID
+	name      string // with directory
+	sealed    bool
+	end       int64 // offset after the last record; known for the tail
+	synced    int64 // everything before is durable; known for the tail
+	allocated int64 // size of the file
+
+	// Guarded by Log.mu.
+	file vfs.File // nil until needed
+	refs int      // ReadAt calls under way
+	gone bool     // removed: the last reader closes file
+}
+
+func (s *segment) empty() bool { return s.end == headerBytes }
+
+// A spare is a file that is not part of the log.
+type spare struct {
+	id    SegmentID
+	bytes int64
+}
+
+// Reserve makes sure that n more bytes, Overhead included for each record, fit
+// into space that the disk has already given. When it succeeds, Append of so much
+// cannot fail for lack of space.
+//
+// If the disk is too full, the error matches vfs.ErrNoSpace, nothing has changed,
+// and the call may be repeated later.
+func (l *Log) Reserve(n int) error { return l.reserve(int64(n)) }
+
+func (l *Log) reserve(n int64) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	n += Overhead // the end record must always fit
+	if headerBytes+n > maxSegment {
+		return fmt.Errorf("%w: %d bytes in one append", ErrTooLarge, n)
+	}
+	if t := l.tail; t != nil {
+		if t.end+n <= t.allocated {
+			return nil
+		}
+		if t.end+n <= l.o.SegmentBytes || t.empty() {
+			return l.grow(t, t.end+n)
+		}
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	return l.begin(headerBytes + n)
+}
+
+// grow gives a segment at least need bytes.
+func (l *Log) grow(s *segment, need int64) error {
+	if !l.o.Preallocate {
+		s.allocated = need
+		return nil
+	}
+	size, err := l.preallocate(s.file, need)
+	if err != nil {
+		return fmt.Errorf("wal: reserve %d bytes for %s: %w", need, s.name, err)
+	}
+	s.allocated = size
+	return nil
+}
+
+// reserveSteps are the reservations tried when a whole segment does not fit.
+var reserveSteps = [...]int64{4 << 20, 1 << 20, 256 << 10, 0}
+
+// preallocate reserves a whole segment, or on a nearly full disk less, but never
+// less than need. It returns the new size of the file.
+func (l *Log) preallocate(f vfs.File, need int64) (size int64, err error) {
+	size = max(l.o.SegmentBytes, need)
+	err = f.Preallocate(size)
+	for _, step := range reserveSteps {
+		if !errors.Is(err, vfs.ErrNoSpace) {
+			break
+		}
+		if smaller := need + step; smaller < size {
+			size = smaller
+			err = f.Preallocate(size)
+		}
+	}
+	return size, err
+}
+
+// begin starts the next segment with room for need bytes, header included.
+// Until the rename nothing of the log has changed.
+func (l *Log) begin(need int64) error {
+	s := &segment{id: l.next, end: headerBytes, synced: headerBytes}
+	s.name = l.path(segmentName(l.o.Prefix, s.id))
+	from, err := l.prepare(s, need)
+	if err != nil {
+		return fmt.Errorf("wal: new segment %s: %w", s.name, err)
+	}
+	if err := l.fs.Rename(from, s.name); err != nil {
+		_ = s.file.Close()
+		if errors.Is(err, vfs.ErrNoSpace) { // for the directory's entry
+			_ = l.fs.Remove(from)
+			return fmt.Errorf("wal: new segment %s: %w", s.name, err)
+		}
+		return l.fail("new segment "+s.name, err)
+	}
+	if err := l.fs.SyncDir(l.o.Dir); err != nil {
+		_ = s.file.Close()
+		return l.fail("new segment "+s.name, err)
+	}
+	l.next++
+	l.mu.Lock()
+	l.segments = append(l.segments, s)
+	l.mu.Unlock()
+	l.tail = s
+	return nil
+}
+
+// prepare finds or makes a file for s, with space and a durable header, under a
+// spare name, which it returns.
+func (l *Log) prepare(s *segment, need int64) (name string, err error) {
+	name, err = l.openSpare(s)
+	if err != nil {
+		return "", err
+	}
+	if s.allocated < need {
+		err = l.grow(s, need)
+	}
+	if err == nil {
+		_, err = s.file.WriteAt(encodeHeader(s.id), 0)
+	}
+	if err == nil {
+		err = s.file.Sync()
+	}
+	if err != nil {
+		_ = s.file.Close()
+		_ = l.fs.Remove(name) // if this fails too, Open removes it
+		return "", err
+	}
+	return name, nil
+}
+
+// openSpare opens a file to be reused, or a new one.
+func (l *Log) openSpare(s *segment) (name string, err error) {
+	if n := len(l.spares); n > 0 {
+		sp := l.spares[n-1]
+		l.spares = l.spares[:n-1]
+		name = l.path(spareName(l.o.Prefix, sp.id))
+		if s.file, err = l.fs.Open(name); err == nil {
+			s.allocated = sp.bytes
+			return name, nil
+		}
+	}
+	name = l.path(spareName(l.o.Prefix, s.id))
+	s.file, err = l.fs.Create(name)
+	return name, err
+}
+
+// Rotate completes the current segment, makes it durable, and returns the number
+// of the segment that the next append goes to.
+func (l *Log) Rotate() (SegmentID, error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	if l.tail != nil && l.tail.empty() {
+		return l.tail.id, nil
+	}
+	return l.next, l.seal()
+}
+
+// seal ends the tail. The records are synced before the end record is written,
+// because the end record says so.
+func (l *Log) seal() error {
+	if l.tail == nil {
+		return nil
+	}
+	if err := l.Sync(); err != nil {
+		return err
+	}
+	if err := l.writeEnd(l.tail); err != nil {
+		return l.fail("seal", err)
+	}
+	l.tail = nil
+	return nil
+}
+
+func (l *Log) writeEnd(s *segment) error {
+	end := l.sum.appendEnd(nil, Position{s.id, s.end}, s.end)
+	if _, err := s.file.WriteAt(end, s.end); err != nil {
+		return err
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	s.sealed = true
+	s.allocated = max(s.allocated, s.end+Overhead)
+	return nil
+}
+
+// complete leaves nothing but checked bytes behind: every segment is sealed and
+// cut to its records, and behind them stands one that is a bare header. So
+// a damaged record cannot be mistaken for a torn tail.
+func (l *Log) complete() error {
+	if l.tail != nil && !l.tail.empty() {
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	if l.tail == nil && len(l.segments) > 0 {
+		// A full disk may prevent this. Then the end record is what stands last,
+		// and damage to it alone could pass for a torn write of it.
+		l.o.SegmentBytes = headerBytes + Overhead
+		if err := l.begin(headerBytes + Overhead); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
+			return err
+		}
+	}
+	for _, s := range l.segments {
+		if err := l.trim(s); err != nil {
+			return err
+		}
+	}
+	return l.dropSpares(0)
+}
+
+// trim gives back the space of a segment that its records did not need. A segment
+// of an earlier life that was not replayed is left as it is.
+func (l *Log) trim(s *segment) error {
+	if s.file == nil || s.end == 0 {
+		return nil
+	}
+	size := s.end
+	if s.sealed {
+		size += Overhead
+	}
+	have, err := s.file.Size()
+	if err != nil || have == size {
+		return err
+	}
+	if err := s.file.Truncate(size); err != nil {
+		return err
+	}
+	return s.file.Sync()
+}
