@@ -1,0 +1,64 @@
+package item
+
+import (
+	"encoding/binary"
+	"fmt"
+	"unicode/utf8"
+)
+
+// AppendKey appends the order-preserving bytes of an S, N or B value: bytes
+// compare as the values do. The bytes of strings and binaries do not say where
+// they end, so this form is for the last part of a key.
+func AppendKey(dst []byte, v Value) []byte { return append(dst, v.payload()...) }
+
+// KeyValue returns the value of type t that b, made by AppendKey, stands for.
+// The error wraps ErrMalformed.
+func KeyValue(t Type, b []byte) (Value, error) {
+	switch {
+	case !t.IsKey():
+		return nil, fmt.Errorf("%w: key of type %s", ErrMalformed, t)
+	case t == S && !utf8.Valid(b):
+		return nil, fmt.Errorf("%w: key is not UTF-8", ErrMalformed)
+	}
+	if t == N {
+		if size, ok := numberLen(b); !ok || size != len(b) {
+			return nil, fmt.Errorf("%w: key is not a number", ErrMalformed)
+		}
+	}
+	return append(header(t, len(b)), b...), nil
+}
+
+// AppendPartitionKey appends the bytes of an S, N or B value in a form that
+// says where it ends:
+//
+//	S, B   | size uvarint | bytes |
+//	N      | number |
+//
+// Equal values have equal bytes; the order means nothing.
+func AppendPartitionKey(dst []byte, v Value) []byte {
+	p := v.payload()
+	if v.Type() != N {
+		dst = appendUvarint(dst, len(p))
+	}
+	return append(dst, p...)
+}
+
+// PartitionKeyValue splits a value of type t, made by AppendPartitionKey, off
+// b. The error wraps ErrMalformed.
+func PartitionKeyValue(t Type, b []byte) (v Value, rest []byte, err error) {
+	size, width := 0, 0
+	switch {
+	case t == N:
+		size, _ = numberLen(b)
+	case len(b) > 0:
+		n, w := binary.Uvarint(b)
+		if w <= 0 || w != uvarintWidth(int(n)) || n > uint64(len(b)-w) {
+			return nil, nil, fmt.Errorf("%w: size of a key", ErrMalformed)
+		}
+		size, width = int(n), w
+	}
+	if v, err = KeyValue(t, b[width:width+size]); err != nil {
+		return nil, nil, err
+	}
+	return v, b[width+size:], nil
+}
