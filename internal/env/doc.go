@@ -9,8 +9,11 @@
 //     among the runnable tasks (see World).
 //
 // Code is written as straight-line blocking code (future.Await()), never as
-// callbacks, and waits only through Future, Queue, Latch, Group and Sleep.
+// callbacks, and waits only through Future, Queue, Latch, Group, WaitAny and
+// Sleep. These are the same code in both worlds; only the place where a task
+// parks (monitor.wait) knows which one it is in.
 //
-// Reading order: env.go (the Env), future.go, queue.go, latch.go, group.go,
-// then world.go for the simulated side.
+// Reading order: env.go (the Env), future.go, queue.go, latch.go, leaf.go,
+// group.go, waitany.go, and monitor.go below them. Then the simulated side:
+// world.go, task.go, node.go, timer.go, chance.go, trace.go.
 package env

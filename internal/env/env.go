@@ -1,18 +1,28 @@
 package env
 
 import (
+	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
 // Mono is a monotonic instant: nanoseconds since its Env began.
 type Mono int64
 
+// never is the deadline of a wait without a limit.
+const never Mono = math.MaxInt64
+
 // Sub returns m-n.
 func (m Mono) Sub(n Mono) time.Duration { return time.Duration(m - n) }
 
-// Add returns m+d.
-func (m Mono) Add(d time.Duration) Mono { return m + Mono(d) }
+// Add returns m+d, or the last instant there is if that overflows.
+func (m Mono) Add(d time.Duration) Mono {
+	if d > 0 && m > never-Mono(d) {
+		return never
+	}
+	return m + Mono(d)
+}
 
 // Time is a wall-clock instant: nanoseconds since the Unix epoch.
 type Time int64
@@ -24,7 +34,7 @@ func (t Time) UnixMilli() int64 { return int64(t) / 1e6 }
 // within ±Bound of it, unless the clock is broken.
 type Bound = time.Duration
 
-// wallBound is claimed in production for hosts that run an ordinary NTP client.
+// wallBound is claimed for hosts that run an ordinary NTP client.
 const wallBound = 250 * time.Millisecond
 
 // An Env is one node's clock, tasks and chance.
@@ -35,8 +45,9 @@ const wallBound = 250 * time.Millisecond
 //
 // An Env is safe for concurrent use.
 type Env struct {
-	sim   *simNode // nil in production
-	start time.Time
+	sim      *simNode // nil in production
+	start    time.Time
+	sleepers sync.Pool // production: parked tasks' channels for reuse; per Env for testing/synctest
 }
 
 // New returns an Env of the real world.
@@ -89,41 +100,6 @@ func (e *Env) After(d time.Duration, f func()) *Timer {
 	return &Timer{real: time.AfterFunc(d, f)}
 }
 
-// Rand returns a uniformly random number from this node's stream.
-func (e *Env) Rand() uint64 {
-	if e.sim != nil {
-		return e.sim.rand()
-	}
-	return rand.Uint64()
-}
-
-// Yield lets other tasks run. It does nothing in production.
-func (e *Env) Yield() {
-	if e.sim != nil {
-		e.sim.yield()
-	}
-}
-
-// A Point names a place where rare but legal behaviour can be provoked.
-type Point string
-
-// Buggify reports whether the rare path at p should be taken: never in
-// production; in the simulator a quarter of the points is active per seed, and
-// an active one fires a quarter of the time.
-func (e *Env) Buggify(p Point) bool {
-	return e.sim != nil && e.sim.buggify(p)
-}
-
-// A Mark names a rare state worth reaching in tests.
-type Mark string
-
-// Sometimes records that the rare state m was reached. Free in production.
-func (e *Env) Sometimes(m Mark) {
-	if e.sim != nil {
-		e.sim.sometimes(m)
-	}
-}
-
 // A Timer is a pending call of Env.After.
 type Timer struct {
 	real *time.Timer
@@ -136,4 +112,48 @@ func (t *Timer) Stop() bool {
 		return t.sim.stop()
 	}
 	return t.real.Stop()
+}
+
+// Rand returns a uniformly random number from this node's stream.
+func (e *Env) Rand() uint64 {
+	if e.sim != nil {
+		return e.sim.rand()
+	}
+	return rand.Uint64()
+}
+
+// Yield lets other tasks run. It does nothing in production.
+func (e *Env) Yield() {
+	if e.sim != nil {
+		e.sim.w.yield()
+	}
+}
+
+// A Point names a place where rare but legal behaviour can be provoked.
+type Point string
+
+// Buggify reports whether the rare path at p should be taken: never in
+// production; in the simulator a quarter of the points is active per seed, and
+// an active one fires a quarter of the time.
+func (e *Env) Buggify(p Point) bool {
+	return e.sim != nil && e.sim.w.buggify(p)
+}
+
+// A Mark names a rare state worth reaching in tests.
+type Mark string
+
+// Sometimes records that the rare state m was reached. Free in production.
+func (e *Env) Sometimes(m Mark) {
+	if e.sim != nil {
+		e.sim.w.sometimes(m)
+	}
+}
+
+// Trace adds a line to the trace of a simulated world, and so to its hash. It
+// does nothing in production, but its arguments are still evaluated: keep it
+// off hot paths. Print no pointers and no maps.
+func (e *Env) Trace(format string, args ...any) {
+	if e.sim != nil {
+		e.sim.w.Note(e.sim.host.name+": "+format, args...)
+	}
 }
