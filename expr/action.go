@@ -1,0 +1,120 @@
+package expr
+
+import (
+	"iter"
+
+	"github.com/statordb/stator/item"
+)
+
+// An Update is a parsed update expression, or AttributeUpdates.
+//
+// A nil *Update stands for none and changes nothing. An Update is immutable
+// and safe for concurrent use.
+type Update struct {
+	actions []action // in source order
+	tree    tree     // of their paths
+
+	// legacy: the actions come from AttributeUpdates, whose ADD also takes
+	// lists, and which has an error text of its own.
+	legacy bool
+}
+
+// An action changes what is at one path.
+type action struct {
+	verb   verb
+	path   Path
+	source source // nothing for REMOVE, a constant for ADD and DELETE
+}
+
+// A verb is a section of an update expression.
+type verb byte
+
+const (
+	setVerb verb = iota
+	removeVerb
+	addVerb
+	deleteVerb
+	verbs
+)
+
+var verbNames = [verbs]string{"SET", "REMOVE", "ADD", "DELETE"}
+
+func (v verb) String() string { return verbNames[v] }
+
+// A source is what an action assigns, adds or deletes.
+type source struct {
+	op    sourceOp
+	path  Path       // of fromPath and ifNotExists
+	value item.Value // of fromValue
+	args  []source   // one of ifNotExists; two of the later ones
+}
+
+// A sourceOp says how a source computes its value.
+type sourceOp byte
+
+const (
+	nothing     sourceOp = iota
+	fromValue            // :value
+	fromPath             // path
+	ifNotExists          // if_not_exists(path, args[0])
+	listAppend           // list_append(args[0], args[1])
+	sum                  // args[0] + args[1]
+	difference           // args[0] - args[1]
+	sourceOps
+)
+
+var sourceNames = [sourceOps]string{
+	ifNotExists: "if_not_exists", listAppend: "list_append", sum: "+", difference: "-",
+}
+
+func (op sourceOp) String() string { return sourceNames[op] }
+
+// Paths returns the document paths that the update changes, in the order of
+// the text. They neither overlap nor conflict.
+func (u *Update) Paths() iter.Seq[Path] {
+	return func(yield func(Path) bool) {
+		for _, path := range u.targets() {
+			if !yield(path) {
+				return
+			}
+		}
+	}
+}
+
+// Reads returns the document paths that SET only looks at, in the order of
+// the text.
+func (u *Update) Reads() iter.Seq[Path] {
+	return func(yield func(Path) bool) {
+		if u == nil {
+			return
+		}
+		for i := range u.actions {
+			if !u.actions[i].source.visit(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (s *source) visit(yield func(Path) bool) bool {
+	if s.path != nil && !yield(s.path) {
+		return false
+	}
+	for i := range s.args {
+		if !s.args[i].visit(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+func (u *Update) targets() []Path {
+	if u == nil {
+		return nil
+	}
+	paths := make([]Path, len(u.actions))
+	for i := range u.actions {
+		paths[i] = u.actions[i].path
+	}
+	return paths
+}
