@@ -47,8 +47,8 @@ type Options struct {
 
 // A World runs the tasks of simulated nodes on one thread in virtual time.
 //
-//  1. Nodes that crashed are cleared away.
-//  2. Timers that are due fire.
+//  1. Timers that are due fire.
+//  2. The tasks of nodes that crashed are unwound.
 //  3. One of the runnable tasks, chosen by the seed, runs until it parks. That
 //     is one step; it takes StepCost of virtual time.
 //  4. When no task is runnable, time jumps to the next timer.
@@ -164,8 +164,8 @@ func (w *World) loop(until int64, enough func() bool) {
 	}
 	defer w.watch()()
 	for w.failure == nil {
-		w.clear()
 		w.fire()
+		w.clear()
 		if enough() || w.clock > until {
 			return
 		}
