@@ -1,0 +1,225 @@
+package memtable
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/statordb/stator/lsm/iterator"
+	"github.com/statordb/stator/lsm/key"
+)
+
+var _ iterator.Source = (*Iter)(nil)
+
+func TestEmpty(t *testing.T) {
+	m := New()
+	it := m.NewIter()
+	if it.First() || it.Next() || it.Prev() || it.Last() || it.SeekGE(nil, 9) || it.SeekLT([]byte("z")) {
+		t.Error("an iterator stands on an entry of an empty table")
+	}
+	if _, _, found := m.Get([]byte("a"), 9); found {
+		t.Error("an empty table has an entry")
+	}
+}
+
+func TestGetSeesSnapshot(t *testing.T) {
+	m := New()
+	m.Add([]byte("k"), key.MakeTrailer(3, key.Set), []byte("old"))
+	m.Add([]byte("k"), key.MakeTrailer(5, key.Delete), nil)
+	m.Add([]byte("k"), key.MakeTrailer(8, key.Set), []byte("new"))
+	for snapshot, want := range map[key.SeqNum]string{2: "-", 3: "old 3,SET", 4: "old 3,SET", 5: " 5,DEL", 7: " 5,DEL", 8: "new 8,SET", key.MaxSeqNum: "new 8,SET"} {
+		got := "-"
+		if v, tr, found := m.Get([]byte("k"), snapshot); found {
+			got = fmt.Sprintf("%s %s", v, tr)
+		}
+		if got != want {
+			t.Errorf("Get at %d = %s, want %s", snapshot, got, want)
+		}
+	}
+}
+
+type version struct {
+	key.Internal
+	value []byte
+}
+
+// Every way to look at the table against a sorted slice.
+func TestModel(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for round := range 30 {
+		m := New()
+		var model []version
+		size := 0
+		for seq := range 1 + rng.IntN(600) {
+			v := version{value: make([]byte, rng.IntN(1<<rng.IntN(12)))}
+			for i := range v.value {
+				v.value[i] = byte(seq)
+			}
+			// Short keys collide, long ones share their prefix.
+			v.User = []byte("common prefix"[rng.IntN(2)*rng.IntN(13):])
+			v.User = fmt.Appendf(v.User[:len(v.User):len(v.User)], "%d", rng.IntN(200))
+			v.Trailer = key.MakeTrailer(key.SeqNum(seq+1), key.Kind(rng.IntN(2)))
+			m.Add(v.User, v.Trailer, v.value)
+			model = append(model, v)
+			size += len(v.User) + len(v.value)
+		}
+		slices.SortFunc(model, func(a, b version) int { return a.Compare(b.Internal) })
+		if m.Len() != len(model) || m.Bytes() < size {
+			t.Fatalf("seed %d: Len %d, Bytes %d; want %d, at least %d", seed, m.Len(), m.Bytes(), len(model), size)
+		}
+		it := m.NewIter()
+		at := -1
+		for range 400 {
+			probe := model[rng.IntN(len(model))].User
+			if rng.IntN(3) == 0 {
+				probe = append(bytes.Clone(probe), 0)
+			}
+			seq := key.SeqNum(rng.IntN(len(model) + 2))
+			var ok bool
+			switch rng.IntN(8) {
+			case 0:
+				ok, at = it.First(), 0
+			case 1:
+				ok, at = it.Last(), len(model)-1
+			case 2:
+				ok = it.SeekGE(probe, seq)
+				at = lowerBound(model, key.Internal{User: probe, Trailer: key.SeekTrailer(seq)})
+			case 3:
+				ok = it.SeekLT(probe)
+				at = lowerBound(model, key.Internal{User: probe, Trailer: key.MaxTrailer}) - 1
+			case 4, 5:
+				ok, at = it.Next(), min(at+1, len(model))
+			default:
+				ok, at = it.Prev(), max(at-1, -1)
+			}
+			if want := at >= 0 && at < len(model); ok != want {
+				t.Fatalf("seed %d round %d: stands on an entry: %v, want %v", seed, round, ok, want)
+			}
+			if ok {
+				u, tr := it.Key()
+				if model[at].Compare(key.Internal{User: u, Trailer: tr}) != 0 || !bytes.Equal(it.Value(), model[at].value) {
+					t.Fatalf("seed %d round %d: at %s#%s, want %s", seed, round, u, tr, model[at])
+				}
+			}
+		}
+	}
+}
+
+func lowerBound(model []version, k key.Internal) int {
+	i, _ := slices.BinarySearchFunc(model, k, func(v version, k key.Internal) int { return v.Compare(k) })
+	return i
+}
+
+func TestTombstones(t *testing.T) {
+	m := New()
+	if !m.Tombstones().Empty() {
+		t.Error("an empty table has range deletes")
+	}
+	m.DeleteRange([]byte("a"), []byte("m"), 3)
+	before := m.Tombstones()
+	m.DeleteRange([]byte("c"), []byte("z"), 5)
+	if got := m.Tombstones().Cover([]byte("d"), 9); got != 5 {
+		t.Errorf("Cover = %d, want 5", got)
+	}
+	if got := before.Cover([]byte("d"), 9); got != 3 {
+		t.Errorf("a list taken earlier changed: Cover = %d, want 3", got)
+	}
+	if m.Len() != 2 {
+		t.Errorf("Len = %d, want 2", m.Len())
+	}
+}
+
+// Readers beside the writer find every version they know of, in order, in both
+// directions.
+func TestReadersBesideWriter(t *testing.T) {
+	const n = 20000
+	m := New()
+	var visible atomic.Uint64
+	var wg sync.WaitGroup
+	for r := range 2 {
+		wg.Go(func() {
+			for visible.Load() < n {
+				seq := key.SeqNum(visible.Load())
+				if seq > 0 {
+					if _, tr, found := m.Get(scrambled(uint64(seq)), seq); !found || tr.SeqNum() != seq {
+						t.Errorf("seq %d is not found", seq)
+						return
+					}
+				}
+				if got := countVisible(m, seq, r == 0); got != int(seq) {
+					t.Errorf("%d versions seen at %d", got, seq)
+					return
+				}
+			}
+		})
+	}
+	for seq := uint64(1); seq <= n; seq++ {
+		m.Add(scrambled(seq), key.MakeTrailer(key.SeqNum(seq), key.Set), []byte("v"))
+		visible.Store(seq)
+	}
+	wg.Wait()
+}
+
+func scrambled(i uint64) []byte { return fmt.Appendf(nil, "%016x", i*0x9e3779b97f4a7c15) }
+
+func countVisible(m *Table, seq key.SeqNum, forward bool) (n int) {
+	it := m.NewIter()
+	move, ok := it.Next, it.First()
+	if !forward {
+		move, ok = it.Prev, it.Last()
+	}
+	for ; ok; ok = move() {
+		if _, tr := it.Key(); tr.SeqNum() <= seq {
+			n++
+		}
+	}
+	return n
+}
+
+const benchEntries = 500_000
+
+func BenchmarkAdd(b *testing.B) {
+	value := make([]byte, 100)
+	b.ReportAllocs()
+	m := New()
+	i := uint64(0)
+	for b.Loop() {
+		if i++; i%benchEntries == 0 {
+			m = New()
+		}
+		var k [16]byte
+		putKey(k[:], i)
+		m.Add(k[:], key.MakeTrailer(key.SeqNum(i), key.Set), value)
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	m := New()
+	value := make([]byte, 100)
+	var k [16]byte
+	for i := range uint64(benchEntries) {
+		putKey(k[:], i)
+		m.Add(k[:], key.MakeTrailer(key.SeqNum(i), key.Set), value)
+	}
+	b.ReportAllocs()
+	i := uint64(0)
+	for b.Loop() {
+		i += 7919
+		putKey(k[:], i%benchEntries)
+		if _, _, found := m.Get(k[:], key.MaxSeqNum); !found {
+			b.Fatal("not found")
+		}
+	}
+}
+
+func putKey(k []byte, i uint64) {
+	i *= 0x9e3779b97f4a7c15
+	for j := range k {
+		k[j] = "0123456789abcdef"[i>>(60-4*j)&15]
+	}
+}
