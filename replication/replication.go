@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/replication/raftlog"
 )
 
 // A GroupID names one replicated group. It is chosen by the caller and never
 // 0; an id may be used again after Node.Remove.
-type GroupID uint64
+type GroupID = raftlog.GroupID
 
 // A StateMachine is what a group replicates.
 //
@@ -77,10 +78,10 @@ type Options struct {
 	Sync SyncMode
 	// Interval is SyncInterval's interval. Default 100 ms.
 	Interval time.Duration
-	// SegmentBytes is the size of the log's segments. Default 32 MB.
+	// SegmentBytes is the size of the log's segments. Default 16 MB.
 	SegmentBytes int64
 	// MaxSegments is how many segments may live before the store is asked to
-	// flush so that the oldest can go. Default 4.
+	// flush so that the oldest can go. Default 8.
 	MaxSegments int
 	// RoundBytes limits the commands of one round of a worker; a round takes
 	// at least one command. Default 4 MB.
@@ -125,7 +126,7 @@ var (
 	// ErrLogLost means that the log lacks entries which are known to have been
 	// committed. The group must not run on it: an amnesiac voter breaks Raft.
 	// A *corrupt.Error in the chain says where.
-	ErrLogLost = errors.New("replication: log lost")
+	ErrLogLost = raftlog.ErrLost
 	// ErrGroupRunning means that a group was started twice.
 	ErrGroupRunning = errors.New("replication: group is running")
 )

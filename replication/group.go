@@ -1,0 +1,175 @@
+package replication
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"go.etcd.io/raft/v3"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/invariant"
+	"github.com/statordb/stator/replication/raftlog"
+)
+
+// A Group is this node's replica of one group. Its exported methods are safe
+// for concurrent use, but must not be called by its own state machine.
+type Group struct {
+	id     GroupID
+	node   *Node
+	worker *worker
+	sm     StateMachine
+	log    *raftlog.Storage
+	sole   bool // no other members
+
+	role atomic.Uint32
+
+	// Guarded by worker.mu.
+	queue  []proposal
+	closed error // why nothing is queued any more
+
+	// Owned by the worker's task.
+	raft    *raft.RawNode
+	ready   raft.Ready
+	batch   []proposal // taken from queue, about to be proposed
+	number  uint64     // of the entry proposed last
+	flights []flight   // proposed, not committed yet; oldest first
+	last    uint64     // index of the last entry
+	applied uint64
+	active  bool // on worker.active
+	failure error
+	started *env.Future[struct{}]
+	reads   []read // ReadBarrier calls under way; oldest first
+}
+
+// A role is what a group is to the outside.
+type role = uint32
+
+const (
+	roleStarting role = iota
+	roleFollower
+	roleLeader
+	roleStopped // removed, failed or closed; see Group.closed
+)
+
+// A proposal is a command that somebody waits for.
+type proposal struct {
+	cmd    []byte
+	result *env.Future[any]
+}
+
+// A flight is the proposals that went into one entry.
+type flight struct {
+	number    uint64
+	proposals []proposal
+}
+
+func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
+	sole, isSole := raftlog.SoleVoter(s.Members())
+	return &Group{
+		id: s.ID(), node: n, sm: sm, log: s,
+		worker: n.workers[uint64(s.ID())%uint64(len(n.workers))],
+		sole:   isSole && sole == n.o.NodeID,
+		number: n.e.Rand(),
+	}
+}
+
+const (
+	electionTicks  = 10
+	heartbeatTicks = 1
+
+	maxMessageBytes     = 1 << 20
+	maxInflightMessages = 256
+	maxUncommittedBytes = 64 << 20
+	maxApplyBytes       = 4 << 20 // committed entries in memory at once
+)
+
+// open makes the raft instance.
+func (g *Group) open() (err error) {
+	defer g.guard(&err)
+	g.enter()
+	g.applied, g.last = g.sm.Applied(), g.log.Last().Index
+	g.raft, err = raft.NewRawNode(&raft.Config{
+		ID:            g.node.o.NodeID,
+		ElectionTick:  electionTicks,
+		HeartbeatTick: heartbeatTicks,
+		Storage:       g.log,
+		Applied:       g.applied,
+
+		MaxSizePerMsg:             maxMessageBytes,
+		MaxCommittedSizePerReady:  maxApplyBytes,
+		MaxUncommittedEntriesSize: maxUncommittedBytes,
+		MaxInflightMsgs:           maxInflightMessages,
+
+		CheckQuorum:               true,
+		PreVote:                   true,
+		StepDownOnRemoval:         true,
+		DisableProposalForwarding: true, // the proposer chose the command's time
+
+		Logger: quietLogger{},
+	})
+	return err
+}
+
+// enter announces whose raft code runs next; see Options.EnterGroup.
+func (g *Group) enter() {
+	if f := g.node.o.EnterGroup; f != nil {
+		f(g.id)
+	}
+}
+
+// guard turns raft's panics about its log into an error. In a simulation they
+// are findings, and stop it.
+func (g *Group) guard(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case raftPanic:
+		invariant.Check(!g.node.e.Simulated(), "raft: group %d: %s", g.id, p.message)
+		*err = fmt.Errorf("replication: group %d: raft: %s", g.id, p.message)
+	case *raftlog.ReadError:
+		*err = fmt.Errorf("replication: group %d: %w", g.id, p)
+	default:
+		panic(p)
+	}
+}
+
+// ID returns the group's id.
+func (g *Group) ID() GroupID { return g.id }
+
+// Leading reports whether this replica leads the group, as far as it knows.
+func (g *Group) Leading() bool { return g.role.Load() == roleLeader }
+
+// Propose submits a command. The future is set once the command is applied
+// here, with what Apply returned for it, and so after it is durable as
+// Options.Sync says. The command must not be changed before that.
+//
+// Propose parks its caller while the worker's queue is full or the store asks
+// for patience. The errors are ErrNoSpace, ErrNotLeader, ErrStopped, ErrFailed
+// and others of Store.Admit, which say that nothing happened, and those that
+// match ErrUnknownOutcome.
+func (g *Group) Propose(cmd []byte) *env.Future[any] {
+	f := env.NewFuture[any](g.node.e)
+	if err := g.propose(proposal{cmd, f}); err != nil {
+		f.Set(nil, err)
+	}
+	return f
+}
+
+func (g *Group) propose(p proposal) error {
+	if err := g.node.Err(); err != nil {
+		return err
+	}
+	if err := g.node.store.Admit(); err != nil {
+		return fmt.Errorf("replication: store refuses writes: %w", err)
+	}
+	return g.worker.enqueue(g, p)
+}
+
+// ReadBarrier returns when reads of the applied state reflect every command
+// that was answered before the call. Without other voters nothing needs to be
+// asked; otherwise a majority is.
+func (g *Group) ReadBarrier() error {
+	if g.sole && g.role.Load() == roleLeader {
+		return nil
+	}
+	return g.readIndex()
+}

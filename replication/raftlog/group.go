@@ -1,0 +1,98 @@
+package raftlog
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// Create adds a group with an empty log. It is durable when Create returns,
+// in every mode. The id must be unused.
+func (l *Log) Create(id GroupID, members *raftpb.ConfState) (*Storage, error) {
+	s := newStorage(l, id)
+	s.members, s.relaxed = members, l.o.Relaxed
+	var b Batch
+	b.created(s)
+	if err := l.writeMark(&b); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Remove drops a group and its log, durably in every mode.
+func (l *Log) Remove(id GroupID) error {
+	s := l.Storage(id)
+	if s == nil {
+		return fmt.Errorf("%w: %d", ErrNoGroup, id)
+	}
+	var b Batch
+	b.removed(s)
+	return l.writeMark(&b)
+}
+
+func (l *Log) writeMark(b *Batch) error {
+	if err := l.Reserve(b, b.diskBytes()); err != nil {
+		return err
+	}
+	return l.Write(b, true)
+}
+
+// Recover compares a replayed group with its state machine, which has applied
+// the entries up to the given index, and makes the group ready for use.
+//
+// If either of the two lacks what the other one needs, the error matches ErrLost
+// and *corrupt.Error. There is one harmless case: the state machine of a relaxed
+// group may be ahead of a log whose end was not durable. If the group has no
+// other voters, whose logs this one would have to match, nothing is missing
+// that is still needed, and the log goes on behind the state machine.
+func (l *Log) Recover(s *Storage, applied uint64) error {
+	g := s.state()
+	first, _ := s.FirstIndex()
+	_, isSole := SoleVoter(g.members)
+	switch {
+	case applied+1 < first:
+		return l.lost(s.id, "the log begins with entry %d, but the state machine has applied only %d", first, applied)
+	case g.hard.Commit > g.last.Index:
+		return l.lost(s.id, "entries up to %d are committed, but the log ends with %d", g.hard.Commit, g.last.Index)
+	case applied > g.last.Index && !(g.relaxed && isSole):
+		return l.lost(s.id, "entries up to %d are applied, but the log ends with %d", applied, g.last.Index)
+	case applied > g.last.Index:
+		if err := l.skipTo(s, applied); err != nil {
+			return err
+		}
+	}
+	l.release(s.setApplied(nil, applied))
+	s.mu.Lock()
+	s.hard.Commit = max(s.hard.Commit, applied) // applied implies committed
+	s.relaxed = l.o.Relaxed
+	s.mu.Unlock()
+	return nil
+}
+
+// skipTo makes the log of a relaxed sole voter end with an applied entry that
+// was not durable. Its term is lost, too; any one up to the current will do.
+func (l *Log) skipTo(s *Storage, applied uint64) error {
+	hs := s.Hard()
+	hs.Term = max(hs.Term, 1)
+	hs.Commit = applied
+	var b Batch
+	b.truncated(s, EntryID{applied, hs.Term}, hs)
+	return l.writeMark(&b)
+}
+
+// lost says what is missing, and where the log ends.
+func (l *Log) lost(id GroupID, format string, args ...any) error {
+	l.io.Lock()
+	end := l.end
+	l.io.Unlock()
+	l.mu.Lock()
+	var newest wal.SegmentID
+	if n := len(l.segments); n > 0 {
+		newest = l.segments[n-1].id
+	}
+	l.mu.Unlock()
+	return fmt.Errorf("%w: group %d: %w", ErrLost, id, corrupt.New(l.fileName(newest), end, format, args...))
+}

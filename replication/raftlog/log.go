@@ -1,0 +1,236 @@
+package raftlog
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// Options say whose log it is and how it uses the disk.
+type Options struct {
+	NodeID       uint64 // of this node; a log of another node is refused
+	Dir          string
+	SegmentBytes int64
+	// Relaxed says that entries are applied before they are durable.
+	Relaxed bool
+	// Preallocate reserves a segment's space before it is written.
+	Preallocate bool
+}
+
+const filePrefix = "raft-"
+
+// maxSegmentBytes bounds the segments, so that an offset fits into 32 bits even
+// if a segment is made longer for one large append.
+const maxSegmentBytes = 1 << 30
+
+var (
+	// ErrWrongNode means that the log was written by another node.
+	ErrWrongNode = errors.New("raftlog: log of another node")
+	// ErrNoGroup means that the log knows no group of that id.
+	ErrNoGroup = errors.New("raftlog: no such group")
+)
+
+// A Log is the open log of a node. It is safe for concurrent use.
+type Log struct {
+	e   *env.Env
+	o   Options
+	wal *wal.Log
+
+	// io is held around every use of wal but ReadAt, and guards the fields
+	// below it. Who holds it may lock mu or a Storage's mu, never two at once.
+	io       *env.Latch
+	failed   error
+	fresh    bool  // the next append begins a segment
+	end      int64 // offset behind the last record of the segment
+	reserved int64 // bytes promised to batches that are not written yet
+	payloads [][]byte
+	scratch  []byte
+
+	mu       env.Leaf
+	groups   map[GroupID]*Storage
+	segments []segment // ascending; those that hold records
+	waiting  []*Batch  // for whoever takes io next
+}
+
+// Open reads the log in o.Dir, or makes an empty one. Damage gives
+// a *corrupt.Error; a torn tail is cut off.
+func Open(e *env.Env, fs vfs.FS, o Options) (*Log, error) {
+	o.SegmentBytes = min(max(o.SegmentBytes, 4096), maxSegmentBytes)
+	recycle := 0
+	if o.Preallocate {
+		recycle = 2
+	}
+	w, err := wal.Open(fs, wal.Options{
+		Dir: o.Dir, Prefix: filePrefix, SegmentBytes: o.SegmentBytes,
+		Recycle: recycle, Preallocate: o.Preallocate,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("raftlog: %w", err)
+	}
+	l := &Log{e: e, o: o, wal: w, io: env.NewLatch(e), fresh: true, groups: map[GroupID]*Storage{}}
+	l.mu.Bind(e)
+	if err := l.wal.Replay(0, l.replay); err != nil {
+		_ = w.Close()
+		return nil, fmt.Errorf("raftlog: replay: %w", err)
+	}
+	return l, nil
+}
+
+// fileName is the name that a corruption report gives.
+func (l *Log) fileName(id wal.SegmentID) string {
+	return path.Join(l.o.Dir, filePrefix+id.String()+".log")
+}
+
+func (l *Log) corrupt(pos wal.Position, err error) error {
+	return corrupt.New(l.fileName(pos.Segment), pos.Offset, "%v", err)
+}
+
+// replay does once more what the writer of a record did.
+func (l *Log) replay(pos wal.Position, payload []byte) error {
+	r, err := decodeRecord(payload)
+	if err == nil {
+		err = l.redo(pos, &r)
+	}
+	if err != nil && !errors.Is(err, ErrWrongNode) {
+		return l.corrupt(pos, err)
+	}
+	l.end = pos.Next(len(payload)).Offset
+	return err
+}
+
+func (l *Log) redo(pos wal.Position, r *record) error {
+	isFirst := len(l.segments) == 0 || l.segments[len(l.segments)-1].id != pos.Segment
+	if isFirst != (r.kind == kindCheckpoint) {
+		return errors.New("a checkpoint must be the first record of a segment, and no other")
+	}
+	if r.kind == kindCheckpoint {
+		return l.redoCheckpoint(pos, r)
+	}
+	s := l.groups[r.group]
+	if (s == nil) != (r.kind == kindCreated) {
+		return fmt.Errorf("group %d: record of kind %d for a group that exists: %t", r.group, r.kind, s != nil)
+	}
+	switch r.kind {
+	case kindCreated:
+		l.addGroup(groupState{id: r.group, relaxed: r.relaxed, members: r.members})
+	case kindRemoved:
+		l.release(s.pending())
+		delete(l.groups, r.group)
+	case kindHardState:
+		s.setHard(r.hard)
+	case kindEntry:
+		overwritten, err := s.put(r.id, pos, nil)
+		if err != nil {
+			return err
+		}
+		l.release(overwritten)
+		l.pin(pos.Segment, 1)
+	case kindTruncated:
+		l.release(s.truncate(r.id, r.hard))
+	}
+	return nil
+}
+
+// redoCheckpoint starts from the oldest segment's checkpoint. Those of later
+// segments must agree with what was replayed.
+func (l *Log) redoCheckpoint(pos wal.Position, r *record) error {
+	if r.node != l.o.NodeID {
+		return fmt.Errorf("%w: node %d, this is %d", ErrWrongNode, r.node, l.o.NodeID)
+	}
+	isOldest := len(l.segments) == 0
+	l.segments = append(l.segments, segment{id: pos.Segment})
+	if !isOldest && len(r.groups) != len(l.groups) {
+		return fmt.Errorf("checkpoint of %d groups, replay found %d", len(r.groups), len(l.groups))
+	}
+	for _, g := range r.groups {
+		if isOldest {
+			l.addGroup(g)
+			continue
+		}
+		s := l.groups[g.id]
+		if s == nil || s.last != g.last || s.hard.Term != g.hard.Term || s.hard.Vote != g.hard.Vote {
+			return fmt.Errorf("group %d: checkpoint disagrees with the records before it", g.id)
+		}
+		s.setHard(g.hard)
+		s.relaxed = g.relaxed
+	}
+	return nil
+}
+
+func (l *Log) addGroup(g groupState) *Storage {
+	s := newStorage(l, g.id)
+	s.hard, s.members, s.relaxed = g.hard, g.members, g.relaxed
+	s.base, s.last = g.last, g.last
+	l.groups[g.id] = s
+	return s
+}
+
+// Groups returns the ids of all groups, sorted.
+func (l *Log) Groups() []GroupID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := make([]GroupID, 0, len(l.groups))
+	for id := range l.groups {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// storages returns all groups, sorted by id.
+func (l *Log) storages() []*Storage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*Storage, 0, len(l.groups))
+	for _, s := range l.groups {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *Storage) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// Storage returns a group's part of the log, or nil.
+func (l *Log) Storage(id GroupID) *Storage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.groups[id]
+}
+
+// readEntry reads one entry again.
+func (l *Log) readEntry(g GroupID, id EntryID, pos wal.Position) (*raftpb.Entry, error) {
+	payload, err := l.wal.ReadAt(pos)
+	if err != nil {
+		return nil, &ReadError{fmt.Errorf("group %d entry %d: %w", g, id.Index, err)}
+	}
+	r, err := decodeRecord(payload)
+	if err == nil && (r.kind != kindEntry || r.group != g || r.id != id) {
+		err = fmt.Errorf("not entry %d of group %d", id.Index, g)
+	}
+	if err != nil {
+		return nil, &ReadError{l.corrupt(pos, err)}
+	}
+	return &raftpb.Entry{Index: &r.id.Index, Term: &r.id.Term, Type: r.typ.Enum(), Data: r.data}, nil
+}
+
+// Err returns why the log takes no more writes, or nil.
+func (l *Log) Err() error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	return l.failed
+}
+
+// Close makes everything durable and closes the files.
+func (l *Log) Close() error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	return l.wal.Close()
+}

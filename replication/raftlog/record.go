@@ -1,0 +1,300 @@
+package raftlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// A record is the payload of one lsm/wal record, which guards it with
+// a checksum and a length. Integers are unsigned varints unless sized here.
+//
+//	checkpoint  | 1 | version | node | count | count × group state |
+//	entry       | 2 | group | index | term | type 1B | data ...    |
+//	hard state  | 3 | group | hard state                          |
+//	created     | 4 | group | flags 1B | members                  |
+//	removed     | 5 | group |                                     |
+//	truncated   | 6 | group | index | term | hard state           |
+//
+//	group state | group | flags 1B | hard state | last index | last term | members |
+//	hard state  | term | vote | commit |
+//	members     | flags 1B | voters | learners | voters outgoing | learners next |
+//	              each of the four: count | count × node
+//
+// Group flags: 1 = relaxed (see Storage). Member flags: 1 = auto leave.
+//
+// The first record of every segment is a checkpoint; a checkpoint occurs
+// nowhere else. Its groups are sorted by id. The version is that of all
+// records of the segment.
+//
+// An entry with an index that the group already has replaces that entry and
+// drops all later ones, as Raft's log does. A truncated record empties the
+// group's log: the next entry is index+1.
+const formatVersion = 1
+
+type kind byte
+
+const (
+	kindCheckpoint kind = 1 + iota
+	kindEntry
+	kindHardState
+	kindCreated
+	kindRemoved
+	kindTruncated
+)
+
+const (
+	flagRelaxed   = 1 // in a group state
+	flagAutoLeave = 1 // in members
+)
+
+// A GroupID names one replicated group.
+type GroupID uint64
+
+// A HardState is what a voter must not forget: the term it is in, whom it voted
+// for in that term (0: nobody), and up to where it knows the log is committed.
+type HardState struct {
+	Term, Vote, Commit uint64
+}
+
+// An EntryID identifies an entry of one group for all time.
+type EntryID struct {
+	Index, Term uint64
+}
+
+// groupState is what a checkpoint says about one group.
+type groupState struct {
+	id      GroupID
+	relaxed bool
+	hard    HardState
+	last    EntryID
+	members *raftpb.ConfState
+}
+
+// record is a decoded record. Which fields are set depends on kind.
+type record struct {
+	kind    kind
+	group   GroupID
+	id      EntryID           // entry, truncated
+	typ     raftpb.EntryType  // entry
+	data    []byte            // entry; aliases the decoded bytes
+	hard    HardState         // hard state, truncated
+	relaxed bool              // created
+	members *raftpb.ConfState // created
+	node    uint64            // checkpoint
+	groups  []groupState      // checkpoint
+}
+
+func appendCheckpoint(dst []byte, node uint64, groups []groupState) []byte {
+	dst = append(dst, byte(kindCheckpoint))
+	dst = binary.AppendUvarint(dst, formatVersion)
+	dst = binary.AppendUvarint(dst, node)
+	dst = binary.AppendUvarint(dst, uint64(len(groups)))
+	for i := range groups {
+		dst = appendGroupState(dst, &groups[i])
+	}
+	return dst
+}
+
+func appendGroupState(dst []byte, g *groupState) []byte {
+	dst = binary.AppendUvarint(dst, uint64(g.id))
+	dst = appendFlag(dst, g.relaxed, flagRelaxed)
+	dst = appendHard(dst, g.hard)
+	dst = appendID(dst, g.last)
+	return appendMembers(dst, g.members)
+}
+
+// maxEntryOverhead bounds what an entry record adds to the entry's data.
+const maxEntryOverhead = 2 + 3*binary.MaxVarintLen64
+
+func appendEntry(dst []byte, g GroupID, e *raftpb.Entry) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindEntry)), uint64(g))
+	dst = appendID(dst, EntryID{e.GetIndex(), e.GetTerm()})
+	dst = append(dst, byte(e.GetType()))
+	return append(dst, e.GetData()...)
+}
+
+func appendHardState(dst []byte, g GroupID, hs HardState) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindHardState)), uint64(g))
+	return appendHard(dst, hs)
+}
+
+func appendCreated(dst []byte, g GroupID, relaxed bool, members *raftpb.ConfState) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindCreated)), uint64(g))
+	return appendMembers(appendFlag(dst, relaxed, flagRelaxed), members)
+}
+
+func appendRemoved(dst []byte, g GroupID) []byte {
+	return binary.AppendUvarint(append(dst, byte(kindRemoved)), uint64(g))
+}
+
+func appendTruncated(dst []byte, g GroupID, id EntryID, hs HardState) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindTruncated)), uint64(g))
+	return appendHard(appendID(dst, id), hs)
+}
+
+func appendID(dst []byte, id EntryID) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(dst, id.Index), id.Term)
+}
+
+func appendHard(dst []byte, hs HardState) []byte {
+	dst = binary.AppendUvarint(dst, hs.Term)
+	dst = binary.AppendUvarint(dst, hs.Vote)
+	return binary.AppendUvarint(dst, hs.Commit)
+}
+
+func appendFlag(dst []byte, set bool, flag byte) []byte {
+	if !set {
+		flag = 0
+	}
+	return append(dst, flag)
+}
+
+func appendMembers(dst []byte, m *raftpb.ConfState) []byte {
+	dst = appendFlag(dst, m.GetAutoLeave(), flagAutoLeave)
+	for _, nodes := range [][]uint64{m.GetVoters(), m.GetLearners(), m.GetVotersOutgoing(), m.GetLearnersNext()} {
+		dst = binary.AppendUvarint(dst, uint64(len(nodes)))
+		for _, n := range nodes {
+			dst = binary.AppendUvarint(dst, n)
+		}
+	}
+	return dst
+}
+
+var errMalformed = errors.New("malformed record")
+
+// decodeRecord checks and splits a record. The errors say what is wrong, not
+// where: the caller knows.
+func decodeRecord(b []byte) (record, error) {
+	d := decoder{b: b}
+	r := record{kind: kind(d.byte())}
+	switch r.kind {
+	case kindCheckpoint:
+		if v := d.uint(); !d.bad && v != formatVersion {
+			return r, fmt.Errorf("log format version %d, this program knows %d", v, formatVersion)
+		}
+		d.checkpoint(&r)
+	case kindEntry:
+		r.group, r.id = d.group(), d.id()
+		r.typ = raftpb.EntryType(d.byte())
+		r.data = d.rest()
+		d.check(r.id.Index > 0 && r.id.Term > 0 && r.typ <= raftpb.EntryConfChangeV2)
+	case kindHardState:
+		r.group, r.hard = d.group(), d.hard()
+	case kindCreated:
+		r.group, r.relaxed, r.members = d.group(), d.relaxed(), d.members()
+	case kindRemoved:
+		r.group = d.group()
+	case kindTruncated:
+		r.group, r.id, r.hard = d.group(), d.id(), d.hard()
+	default:
+		return r, fmt.Errorf("unknown record kind %d", r.kind)
+	}
+	if d.bad || len(d.b) > 0 {
+		return r, errMalformed
+	}
+	return r, nil
+}
+
+// A decoder takes a record apart from the front. After the first thing that
+// does not fit it is bad and returns zeros.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) check(ok bool) {
+	if !ok {
+		d.bad, d.b = true, nil
+	}
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.check(false)
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+// flags accepts only the flags in known.
+func (d *decoder) flags(known byte) byte {
+	f := d.byte()
+	d.check(f&^known == 0)
+	return f
+}
+
+// uint accepts only the shortest form, so that what decodes encodes to the
+// same bytes.
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || n > 1 && d.b[n-1] == 0 {
+		d.check(false)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) rest() []byte {
+	b := d.b
+	d.b = nil
+	return b
+}
+
+func (d *decoder) group() GroupID {
+	id := GroupID(d.uint())
+	d.check(id != 0)
+	return id
+}
+
+func (d *decoder) relaxed() bool { return d.flags(flagRelaxed) != 0 }
+
+func (d *decoder) id() EntryID { return EntryID{Index: d.uint(), Term: d.uint()} }
+
+func (d *decoder) hard() HardState {
+	return HardState{Term: d.uint(), Vote: d.uint(), Commit: d.uint()}
+}
+
+func (d *decoder) members() *raftpb.ConfState {
+	autoLeave := d.flags(flagAutoLeave) != 0
+	return &raftpb.ConfState{
+		AutoLeave:      &autoLeave,
+		Voters:         d.nodes(),
+		Learners:       d.nodes(),
+		VotersOutgoing: d.nodes(),
+		LearnersNext:   d.nodes(),
+	}
+}
+
+func (d *decoder) nodes() []uint64 {
+	n := d.uint()
+	if n > uint64(len(d.b)) { // each takes a byte at least
+		d.check(false)
+		return nil
+	}
+	var nodes []uint64
+	for range n {
+		nodes = append(nodes, d.uint())
+	}
+	return nodes
+}
+
+func (d *decoder) checkpoint(r *record) {
+	r.node = d.uint()
+	n := d.uint()
+	var last GroupID
+	for range n {
+		g := groupState{id: d.group(), relaxed: d.relaxed(), hard: d.hard(), last: d.id(), members: d.members()}
+		d.check(g.id > last)
+		if d.bad {
+			return
+		}
+		last = g.id
+		r.groups = append(r.groups, g)
+	}
+}

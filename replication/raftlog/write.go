@@ -1,0 +1,315 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// ErrFailed means that a write or sync of the log failed. What is on disk is
+// unknown, so the log takes no more writes until it is opened again.
+var ErrFailed = errors.New("raftlog: log failed")
+
+// A Batch collects the records of one round. It may be used again after Reset,
+// and is not safe for concurrent use.
+type Batch struct {
+	buf      []byte // payloads, one behind the other
+	ends     []int  // of the payloads in buf
+	items    []item // what each payload means to the groups
+	reserved int64
+
+	// Set by Write; guarded by Log.io from then on.
+	sync, done bool
+	err        error
+}
+
+// An item is one record of a batch. Exactly one of the three is meant.
+type item struct {
+	s     *Storage
+	entry *raftpb.Entry
+	hard  HardState
+	mark  kind // created, removed or truncated; the id of the last is in at
+	at    EntryID
+}
+
+// keepBatchBytes is the capacity above which a batch gives its buffer back.
+const keepBatchBytes = 1 << 20
+
+// Reset empties the batch.
+func (b *Batch) Reset() {
+	clear(b.items)
+	b.ends, b.items = b.ends[:0], b.items[:0]
+	if b.buf = b.buf[:0]; cap(b.buf) > keepBatchBytes {
+		b.buf = nil
+	}
+}
+
+// Empty reports whether there is nothing to write.
+func (b *Batch) Empty() bool { return len(b.items) == 0 }
+
+// Entry adds an entry of a group. The entry must not be changed any more.
+func (b *Batch) Entry(s *Storage, e *raftpb.Entry) {
+	b.buf = appendEntry(b.buf, s.id, e)
+	b.add(item{s: s, entry: e})
+}
+
+// HardState adds a group's hard state. It must precede the entries of its term.
+//
+// The record never says that more is committed than the records before it hold,
+// or a crash between it and the entries would look like a lost log. A lower
+// Commit does no harm: raft learns the true one again.
+func (b *Batch) HardState(s *Storage, hs HardState) {
+	hs.Commit = min(hs.Commit, s.Last().Index)
+	b.buf = appendHardState(b.buf, s.id, hs)
+	b.add(item{s: s, hard: hs})
+}
+
+func (b *Batch) created(s *Storage) {
+	b.buf = appendCreated(b.buf, s.id, s.relaxed, s.members)
+	b.add(item{s: s, mark: kindCreated})
+}
+
+func (b *Batch) removed(s *Storage) {
+	b.buf = appendRemoved(b.buf, s.id)
+	b.add(item{s: s, mark: kindRemoved})
+}
+
+func (b *Batch) truncated(s *Storage, id EntryID, hs HardState) {
+	b.buf = appendTruncated(b.buf, s.id, id, hs)
+	b.add(item{s: s, hard: hs, at: id, mark: kindTruncated})
+}
+
+func (b *Batch) add(it item) {
+	b.ends = append(b.ends, len(b.buf))
+	b.items = append(b.items, it)
+}
+
+// payload returns the bytes of the i-th record.
+func (b *Batch) payload(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = b.ends[i-1]
+	}
+	return b.buf[start:b.ends[i]:b.ends[i]]
+}
+
+// diskBytes is what the batch takes in the log.
+func (b *Batch) diskBytes() int64 { return int64(len(b.buf) + len(b.ends)*wal.Overhead) }
+
+// EntryBytes bounds what an entry with that much data takes in the log.
+func EntryBytes(dataBytes int) int64 { return int64(dataBytes) + maxEntryOverhead + wal.Overhead }
+
+// MarkBytes bounds what a hard state or a mark of a small group takes.
+const MarkBytes = 256
+
+// Reserve makes sure that n bytes of the batch will fit, on top of what has
+// been reserved for it and others before. When the disk is too full the error
+// matches vfs.ErrNoSpace and nothing has happened. Write or Unreserve gives
+// the reservation up.
+func (l *Log) Reserve(b *Batch, n int64) error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	if l.failed != nil {
+		return l.failed
+	}
+	if err := l.makeRoom(l.reserved + n); err != nil {
+		return l.failUnlessFull(err)
+	}
+	l.reserved += n
+	b.reserved += n
+	return nil
+}
+
+// Unreserve gives up what was reserved for a batch that will not be written.
+func (l *Log) Unreserve(b *Batch) {
+	if b.reserved == 0 {
+		return
+	}
+	l.io.Lock()
+	defer l.io.Unlock()
+	l.reserved -= b.reserved
+	b.reserved = 0
+}
+
+// makeRoom reserves n bytes in one segment, a new one if need be. The wal would
+// rotate by itself, too, but a new segment needs a checkpoint first.
+func (l *Log) makeRoom(n int64) error {
+	if !l.fresh && l.end+n+wal.Overhead > l.o.SegmentBytes {
+		if _, err := l.wal.Rotate(); err != nil {
+			return err
+		}
+		l.fresh = true
+	}
+	if l.fresh {
+		l.scratch = l.appendCheckpoint(l.scratch[:0])
+		n += int64(len(l.scratch)) + wal.Overhead + checkpointSlack
+	}
+	return l.wal.Reserve(int(n))
+}
+
+// checkpointSlack is room for hard states that grow, and groups that are
+// created, between a reservation and the write.
+const checkpointSlack = 4096
+
+func (l *Log) appendCheckpoint(dst []byte) []byte {
+	all := l.storages()
+	groups := make([]groupState, len(all))
+	for i, s := range all {
+		groups[i] = s.state()
+		groups[i].relaxed = groups[i].relaxed || l.o.Relaxed
+	}
+	return appendCheckpoint(dst, l.o.NodeID, groups)
+}
+
+// failUnlessFull passes on what left the log as it was.
+func (l *Log) failUnlessFull(err error) error {
+	if l.wal.Err() == nil {
+		return fmt.Errorf("raftlog: %w", err)
+	}
+	return l.failWith(err)
+}
+
+func (l *Log) failWith(err error) error {
+	if l.failed == nil {
+		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	return l.failed
+}
+
+// Write appends the batch and, if sync is set, returns when it is durable.
+// Batches of several workers that wait for the disk at the same time share one
+// write and one sync. After any error the log is failed.
+func (l *Log) Write(b *Batch, sync bool) error {
+	b.sync, b.done, b.err = sync, false, nil
+	l.mu.Lock()
+	l.waiting = append(l.waiting, b)
+	l.mu.Unlock()
+	l.io.Lock()
+	defer l.io.Unlock()
+	if !b.done {
+		l.writeWaiting()
+	}
+	return b.err
+}
+
+// writeWaiting does the work of everybody who is waiting for it.
+func (l *Log) writeWaiting() {
+	l.mu.Lock()
+	batches := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
+	pos, err := l.append(batches)
+	for _, b := range batches {
+		l.reserved -= b.reserved
+		b.reserved = 0
+		if err == nil {
+			pos, err = l.note(b, pos)
+		}
+		b.done, b.err = true, err
+	}
+}
+
+// append writes all payloads and returns where the first batch begins.
+func (l *Log) append(batches []*Batch) (wal.Position, error) {
+	if l.failed != nil {
+		return wal.Position{}, l.failed
+	}
+	var total int64
+	sync := false
+	for _, b := range batches {
+		total += b.diskBytes()
+		sync = sync || b.sync
+	}
+	if err := l.makeRoom(total); err != nil {
+		return wal.Position{}, l.failWith(err)
+	}
+	payloads := l.payloads[:0]
+	if l.fresh {
+		l.scratch = l.appendCheckpoint(l.scratch[:0])
+		payloads = append(payloads, l.scratch)
+		total += wal.Overhead + int64(len(l.scratch))
+	}
+	for _, b := range batches {
+		for i := range b.ends {
+			payloads = append(payloads, b.payload(i))
+		}
+	}
+	pos, err := l.wal.Append(payloads...)
+	clear(payloads)
+	l.payloads = payloads[:0]
+	if err == nil && sync {
+		err = l.wal.Sync()
+	}
+	if err != nil {
+		return pos, l.failWith(err)
+	}
+	l.end = pos.Offset + total
+	if l.fresh {
+		l.fresh = false
+		l.begin(pos.Segment)
+		pos = pos.Next(len(l.scratch))
+	}
+	return pos, nil
+}
+
+func (l *Log) begin(id wal.SegmentID) {
+	l.mu.Lock()
+	l.segments = append(l.segments, segment{id: id})
+	l.mu.Unlock()
+}
+
+// note tells the groups about records that are now in the log.
+func (l *Log) note(b *Batch, pos wal.Position) (wal.Position, error) {
+	entries := 0
+	for i := range b.items {
+		it := &b.items[i]
+		switch {
+		case it.entry != nil:
+			overwritten, err := it.s.put(EntryID{it.entry.GetIndex(), it.entry.GetTerm()}, pos, it.entry)
+			if err != nil {
+				return pos, l.failWith(err)
+			}
+			l.release(overwritten)
+			entries++
+		case it.mark != 0:
+			l.noteMark(it)
+		default:
+			it.s.setHard(it.hard)
+		}
+		pos = pos.Next(len(b.payload(i)))
+	}
+	l.pin(pos.Segment, entries)
+	return pos, nil
+}
+
+func (l *Log) noteMark(it *item) {
+	switch it.mark {
+	case kindTruncated:
+		l.release(it.s.truncate(it.at, it.hard))
+	case kindRemoved:
+		l.release(it.s.pending())
+		l.mu.Lock()
+		delete(l.groups, it.s.id)
+		l.mu.Unlock()
+	case kindCreated:
+		l.mu.Lock()
+		l.groups[it.s.id] = it.s
+		l.mu.Unlock()
+	}
+}
+
+// Sync makes everything written durable.
+func (l *Log) Sync() error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	if l.failed != nil {
+		return l.failed
+	}
+	if err := l.wal.Sync(); err != nil {
+		return l.failWith(err)
+	}
+	return nil
+}

@@ -1,0 +1,343 @@
+package replication
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/statordb/stator/internal/invariant"
+	"github.com/statordb/stator/replication/raftlog"
+)
+
+// maxSteps is after how many steps a round looks for new work, although
+// a group that catches up is not done yet.
+const maxSteps = 4
+
+// scratch is memory that rounds use again.
+type scratch struct {
+	data    []byte // of the entry being proposed
+	message raftpb.Message
+	entry   entry
+}
+
+// keepScratchBytes is the capacity above which data is given back.
+const keepScratchBytes = 1 << 20
+
+// init prepares the message that proposes an entry. Raft copies the entry and
+// keeps nothing of the message, so one will do.
+func (s *scratch) init() {
+	s.message = raftpb.Message{
+		Type:    raftpb.MsgProp.Enum(),
+		From:    new(uint64),
+		Entries: []*raftpb.Entry{{}},
+	}
+}
+
+// A round takes what waits, proposes it, and goes on until raft has nothing
+// more to do: for a group without other voters that is when its entry is
+// written, applied and answered.
+func (w *worker) round() {
+	for _, f := range w.take() {
+		f(nil)
+	}
+	if len(w.taken) > 0 {
+		w.propose()
+		clear(w.taken)
+		w.taken = w.taken[:0]
+	}
+	for i := 0; i < maxSteps && len(w.active) > 0; i++ {
+		w.step()
+	}
+	w.node.log.Unreserve(&w.batch)
+}
+
+// propose hands raft one entry for each group that has proposals.
+func (w *worker) propose() {
+	if err := w.reserve(); err != nil {
+		for _, g := range w.taken {
+			g.failBatch(err)
+		}
+		return
+	}
+	for _, g := range w.taken {
+		if err := w.proposeBatch(g); err != nil {
+			g.failBatch(err)
+			continue
+		}
+		w.activate(g)
+	}
+}
+
+// reserve makes sure that the log has room, because there is no way back once
+// raft knows of the entries.
+func (w *worker) reserve() error {
+	n := w.node
+	if err := n.Err(); err != nil {
+		return err
+	}
+	var total int64
+	for _, g := range w.taken {
+		data := maxEntryHeader
+		for _, p := range g.batch {
+			data += commandBytes(len(p.cmd))
+		}
+		total += raftlog.EntryBytes(data)
+	}
+	err := n.log.Reserve(&w.batch, total)
+	if err == nil {
+		return nil
+	}
+	if n.log.Err() != nil {
+		return n.fail(err)
+	}
+	n.e.Sometimes("replication: no space")
+	n.pokeSegments()
+	return fmt.Errorf("replication: %w", err)
+}
+
+func (g *Group) failBatch(err error) {
+	failProposals(g.batch, err)
+	clear(g.batch)
+	g.batch = g.batch[:0]
+}
+
+func (w *worker) proposeBatch(g *Group) error {
+	if g.role.Load() != roleLeader {
+		return ErrNotLeader
+	}
+	g.number++
+	w.data = appendEntryHeader(w.data[:0], w.node.o.NodeID, g.number, len(g.batch))
+	for i := range g.batch {
+		w.data = appendCommand(w.data, g.batch[i].cmd)
+		g.batch[i].cmd = nil
+	}
+	*w.message.From = w.node.o.NodeID
+	w.message.Entries[0].Data = w.data
+	err := g.stepRaft(&w.message)
+	w.message.Entries[0].Data = nil
+	if cap(w.data) > keepScratchBytes {
+		w.data = nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	}
+	g.flights = append(g.flights, flight{g.number, g.batch})
+	return nil
+}
+
+func (g *Group) stepRaft(m *raftpb.Message) (err error) {
+	defer g.guard(&err)
+	g.enter()
+	return g.raft.Step(m)
+}
+
+// A step carries out once what raft asks for: all active groups write together,
+// and then each sends, applies and answers.
+func (w *worker) step() {
+	mustSync := w.collectReady()
+	if !w.batch.Empty() && !w.write(mustSync) {
+		return
+	}
+	n := 0
+	for _, g := range w.active {
+		more, err := w.finish(g)
+		if err != nil {
+			g.failure = err
+			w.broken = append(w.broken, g)
+		}
+		if g.active = more && err == nil; g.active {
+			w.active[n] = g
+			n++
+		}
+	}
+	clear(w.active[n:])
+	w.active = w.active[:n]
+	for _, g := range w.broken {
+		w.drop(g, fmt.Errorf("%w: %w", ErrFailed, g.failure))
+	}
+	w.broken = w.broken[:0]
+}
+
+// collectReady fills the batch. It reports whether that must be durable before
+// the step goes on.
+func (w *worker) collectReady() (mustSync bool) {
+	for i := 0; i < len(w.active); {
+		g := w.active[i]
+		if err := g.takeReady(); err != nil {
+			w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
+			continue
+		}
+		// The vote of a group that is alone is nobody else's business. It is
+		// in the log before the entries of its term, so that it is durable
+		// once anything depends on it.
+		mustSync = mustSync || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole
+		w.addReady(g)
+		i++
+	}
+	return mustSync
+}
+
+func (g *Group) takeReady() (err error) {
+	defer g.guard(&err)
+	g.enter()
+	g.ready = g.raft.Ready()
+	return nil
+}
+
+func (w *worker) addReady(g *Group) {
+	rd := &g.ready
+	if hs := rd.HardState; hs != nil {
+		have := g.log.Hard()
+		// Commit alone is not worth a write: it can be worked out again.
+		if hs.GetTerm() != have.Term || hs.GetVote() != have.Vote {
+			w.batch.HardState(g.log, raftlog.HardState{Term: hs.GetTerm(), Vote: hs.GetVote(), Commit: hs.GetCommit()})
+		}
+	}
+	for _, e := range rd.Entries {
+		w.batch.Entry(g.log, e)
+		g.last = e.GetIndex()
+	}
+}
+
+// write is the one write and the one sync of a step.
+func (w *worker) write(mustSync bool) bool {
+	n := w.node
+	err := n.log.Write(&w.batch, mustSync && n.o.Sync == SyncAlways)
+	w.batch.Reset()
+	if err != nil {
+		w.fail(n.fail(err))
+		return false
+	}
+	if n.o.Sync == SyncInterval {
+		n.unsynced.TrySend(struct{}{})
+	}
+	if live := n.log.Live(); live != w.live {
+		w.live = live
+		n.pokeSegments()
+	}
+	return true
+}
+
+// fail ends all proposals after the log has failed. The groups keep their
+// roles: what they have applied may still be read.
+func (w *worker) fail(err error) {
+	for _, g := range w.groups {
+		g.failFlights(err)
+		g.failReads(err)
+		if g.started != nil {
+			g.started.Set(struct{}{}, err)
+		}
+	}
+	for _, g := range w.active {
+		g.active = false
+	}
+	clear(w.active)
+	w.active = w.active[:0]
+}
+
+// finish does what may be done once the group's records are written. It reports
+// whether raft has more to do.
+func (w *worker) finish(g *Group) (more bool, err error) {
+	rd := g.ready
+	g.ready = raft.Ready{}
+	g.send(rd.Messages)
+	if rd.SoftState != nil {
+		g.setRole(rd.SoftState)
+	}
+	if err := w.apply(g, rd.CommittedEntries); err != nil {
+		return false, err
+	}
+	g.answerReads(rd.ReadStates)
+	return w.advance(g, rd)
+}
+
+func (g *Group) setRole(s *raft.SoftState) {
+	if s.RaftState == raft.StateLeader {
+		return // once it has applied the entries of earlier terms; see advance
+	}
+	g.role.Store(roleFollower)
+	g.failFlights(ErrNotLeader)
+}
+
+// apply carries out committed entries and answers those who proposed them.
+func (w *worker) apply(g *Group, entries []*raftpb.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	for _, e := range entries {
+		if err := w.applyEntry(g, e); err != nil {
+			return fmt.Errorf("entry %d: %w", e.GetIndex(), err)
+		}
+	}
+	w.node.log.Applied(g.log, g.applied, w.node.store.LastSeq())
+	return nil
+}
+
+func (w *worker) applyEntry(g *Group, e *raftpb.Entry) error {
+	if e.GetType() != raftpb.EntryNormal {
+		return fmt.Errorf("a change of members (%s), which this version does not know", e.GetType())
+	}
+	if err := decodeEntry(&w.entry, e.GetData()); err != nil {
+		return err
+	}
+	invariant.Check(e.GetIndex() == g.applied+1, "group %d: apply %d after %d", g.id, e.GetIndex(), g.applied)
+	results := g.sm.Apply(e.GetIndex(), w.entry.commands)
+	g.applied = e.GetIndex()
+	invariant.Check(len(results) == len(w.entry.commands), "group %d: %d results of %d commands", g.id, len(results), len(w.entry.commands))
+	g.answer(&w.entry, results)
+	clear(w.entry.commands)
+	return nil
+}
+
+// answer sets the futures of a flight that has arrived. Flights are committed
+// in the order of their proposal.
+func (g *Group) answer(e *entry, results []any) {
+	if len(g.flights) == 0 || e.proposer != g.node.o.NodeID || e.number != g.flights[0].number {
+		return
+	}
+	arrived := g.flights[0].proposals
+	for i, p := range arrived {
+		p.result.Set(results[i], nil)
+	}
+	clear(arrived)
+	rest := copy(g.flights, g.flights[1:])
+	g.flights[rest] = flight{}
+	g.flights = g.flights[:rest]
+}
+
+// advance tells raft that its Ready is done.
+func (w *worker) advance(g *Group, rd raft.Ready) (more bool, err error) {
+	defer g.guard(&err)
+	g.enter()
+	g.raft.Advance(rd)
+	if g.sole && g.role.Load() == roleLeader {
+		// Asking raft costs allocations. A sole leader commits by itself what
+		// is written, and has nothing else to do.
+		return g.applied < g.last, nil
+	}
+	if g.raft.HasReady() {
+		return true, nil
+	}
+	return g.settle()
+}
+
+// settle decides, when raft has nothing more to do, whether that is all.
+func (g *Group) settle() (more bool, err error) {
+	leads := g.raft.BasicStatus().RaftState == raft.StateLeader
+	switch {
+	case leads:
+		g.role.Store(roleLeader)
+	case g.sole:
+		// Entries of earlier terms are applied as far as they are known to be
+		// committed; the first entry of our own term commits the others.
+		return true, g.raft.Campaign()
+	default:
+		g.role.CompareAndSwap(roleStarting, roleFollower)
+	}
+	if g.started != nil {
+		g.started.Set(struct{}{}, nil)
+		g.started = nil
+	}
+	return false, nil
+}

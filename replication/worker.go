@@ -1,0 +1,284 @@
+package replication
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/replication/raftlog"
+)
+
+// A worker owns some of the node's groups. Its task runs their raft instances
+// and state machines; everybody else only leaves work for it.
+type worker struct {
+	node *Node
+	wake *env.Queue[struct{}]
+
+	// mu guards what is below, and the queue and closed of the worker's groups.
+	mu       env.Leaf
+	dirty    []*Group // those with something in their queue; longest waiting first
+	queued   int      // bytes of the commands in the queues
+	full     []*env.Future[struct{}]
+	posts    []func(error)
+	awake    bool // a wake-up is under way or not needed
+	stopping bool
+
+	// Owned by the task.
+	groups []*Group // sorted by id
+	active []*Group // those whose raft may have something ready
+	batch  raftlog.Batch
+	taken  []*Group
+	broken []*Group // those that a step must drop; why is in Group.failure
+	live   int // segments of the log when last looked at
+	scratch
+}
+
+func newWorker(n *Node, i int) *worker {
+	w := &worker{node: n, wake: env.NewQueue[struct{}](n.e, 1)}
+	w.mu.Bind(n.e)
+	w.scratch.init()
+	n.tasks.Go(fmt.Sprintf("raft-worker-%d", i), w.run)
+	return w
+}
+
+// enqueue leaves a proposal for the next round. It parks while too many bytes
+// are waiting; one command of any size is taken when nothing waits.
+func (w *worker) enqueue(g *Group, p proposal) error {
+	for {
+		w.mu.Lock()
+		if g.closed != nil {
+			err := g.closed
+			w.mu.Unlock()
+			return err
+		}
+		if w.queued == 0 || w.queued+len(p.cmd) <= w.node.o.QueueBytes {
+			break
+		}
+		room := env.NewFuture[struct{}](w.node.e)
+		w.full = append(w.full, room)
+		w.mu.Unlock()
+		w.node.e.Sometimes("replication: queue full")
+		_, _ = room.Await()
+	}
+	if len(g.queue) == 0 {
+		w.dirty = append(w.dirty, g)
+	}
+	g.queue = append(g.queue, p)
+	w.queued += len(p.cmd)
+	w.pokeAndUnlock()
+	return nil
+}
+
+// post has f called by the worker's task; or with an error, and then maybe by
+// the caller's task, if there will be no more rounds.
+func (w *worker) post(f func(error)) {
+	w.mu.Lock()
+	if w.stopping {
+		w.mu.Unlock()
+		f(ErrStopped)
+		return
+	}
+	w.posts = append(w.posts, f)
+	w.pokeAndUnlock()
+}
+
+func (w *worker) close() {
+	w.mu.Lock()
+	w.stopping = true
+	w.pokeAndUnlock()
+}
+
+func (w *worker) pokeAndUnlock() {
+	poke := !w.awake
+	w.awake = true
+	w.mu.Unlock()
+	if poke {
+		w.wake.TrySend(struct{}{})
+	}
+}
+
+// run is the worker's task.
+func (w *worker) run() error {
+	for w.wait() {
+		w.round()
+	}
+	w.stop()
+	return nil
+}
+
+// wait parks until there is something to do. It reports false when the worker
+// must end.
+func (w *worker) wait() bool {
+	for {
+		w.mu.Lock()
+		if w.stopping {
+			w.mu.Unlock()
+			return false
+		}
+		if len(w.dirty)+len(w.posts)+len(w.active) > 0 {
+			w.mu.Unlock()
+			return true
+		}
+		w.awake = false
+		w.mu.Unlock()
+		w.wake.Recv()
+	}
+}
+
+// take collects posts and, up to RoundBytes, the proposals of the groups that
+// waited longest.
+func (w *worker) take() (posts []func(error)) {
+	w.mu.Lock()
+	posts, w.posts = w.posts, nil
+	room := w.node.o.RoundBytes
+	n := 0
+	for n < len(w.dirty) && (room > 0 || n == 0) {
+		g := w.dirty[n]
+		room -= g.takeLocked(room)
+		w.taken = append(w.taken, g)
+		n++
+		if len(g.queue) > 0 { // its turn comes again after the others
+			w.dirty = append(w.dirty, g)
+			break
+		}
+	}
+	w.dirty = slices.Delete(w.dirty, 0, n)
+	w.queued -= w.node.o.RoundBytes - room
+	full := w.full
+	w.full = nil
+	w.mu.Unlock()
+	for _, f := range full {
+		f.Set(struct{}{}, nil)
+	}
+	return posts
+}
+
+// takeLocked moves commands of up to room bytes, at least one, from the queue
+// to the batch and returns their bytes.
+func (g *Group) takeLocked(room int) (bytes int) {
+	n := 0
+	for n < len(g.queue) && (n == 0 || bytes+len(g.queue[n].cmd) <= room) {
+		bytes += len(g.queue[n].cmd)
+		n++
+	}
+	switch {
+	case n < len(g.queue):
+		g.batch = slices.Clone(g.queue[:n])
+		g.queue = slices.Delete(g.queue, 0, n)
+	case len(g.flights) == 0:
+		g.batch, g.queue = g.queue, recycle(g.batch)
+	default: // a flight may still use what batch was
+		g.batch, g.queue = g.queue, nil
+	}
+	return bytes
+}
+
+// recycle makes an old batch a new queue, unless it grew unusually long.
+func recycle(ps []proposal) []proposal {
+	if cap(ps) > 1024 {
+		return nil
+	}
+	return ps[:0]
+}
+
+// adopt takes charge of a group.
+func (w *worker) adopt(g *Group) {
+	if err := g.open(); err != nil {
+		g.started.Set(struct{}{}, err)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(w.groups, g.id, compareGroup)
+	w.groups = slices.Insert(w.groups, i, g)
+	w.activate(g)
+}
+
+func compareGroup(g *Group, id GroupID) int {
+	switch {
+	case g.id < id:
+		return -1
+	case g.id > id:
+		return 1
+	}
+	return 0
+}
+
+func (w *worker) activate(g *Group) {
+	if !g.active {
+		g.active = true
+		w.active = append(w.active, g)
+	}
+}
+
+// evict makes the worker forget a group and returns when it has.
+func (w *worker) evict(g *Group) error {
+	done := env.NewFuture[struct{}](w.node.e)
+	w.post(func(err error) {
+		if err == nil {
+			w.drop(g, ErrStopped)
+		}
+		done.Set(struct{}{}, err)
+	})
+	_, err := done.Await()
+	return err
+}
+
+// drop stops a group for good.
+func (w *worker) drop(g *Group, reason error) {
+	g.role.Store(roleStopped)
+	w.groups = slices.DeleteFunc(w.groups, func(x *Group) bool { return x == g })
+	w.active = slices.DeleteFunc(w.active, func(x *Group) bool { return x == g })
+	g.active = false
+	w.refuse(g, reason)
+	g.failFlights(reason)
+	g.failReads(reason)
+	if g.started != nil {
+		g.started.Set(struct{}{}, reason)
+	}
+}
+
+// refuse fails what waits in the group's queue, now and later.
+func (w *worker) refuse(g *Group, reason error) {
+	w.mu.Lock()
+	g.closed = reason
+	queue := g.queue
+	g.queue = nil
+	for _, p := range queue {
+		w.queued -= len(p.cmd)
+	}
+	w.dirty = slices.DeleteFunc(w.dirty, func(x *Group) bool { return x == g })
+	full := w.full
+	w.full = nil
+	w.mu.Unlock()
+	failProposals(queue, reason)
+	for _, f := range full {
+		f.Set(struct{}{}, nil)
+	}
+}
+
+// stop ends the worker's groups.
+func (w *worker) stop() {
+	w.mu.Lock()
+	posts := w.posts
+	w.posts = nil
+	w.mu.Unlock()
+	for _, f := range posts {
+		f(ErrStopped)
+	}
+	for len(w.groups) > 0 {
+		w.drop(w.groups[0], ErrStopped)
+	}
+}
+
+func failProposals(ps []proposal, err error) {
+	for _, p := range ps {
+		p.result.Set(nil, err)
+	}
+}
+
+// failFlights gives up on proposals whose fate is open.
+func (g *Group) failFlights(reason error) {
+	for _, f := range g.flights {
+		failProposals(f.proposals, fmt.Errorf("%w: %w", reason, ErrUnknownOutcome))
+	}
+	g.flights = nil
+}
