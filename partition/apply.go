@@ -1,0 +1,165 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/txn"
+)
+
+// maxScratch is the largest buffer that is kept from entry to entry.
+const maxScratch = 4 << 20
+
+// scratch is the memory of Apply that outlives an entry only to be reused.
+type scratch struct {
+	batch    *lsm.Batch
+	key      []byte // row key of the current command
+	stored   []byte // row read from the store by the current command
+	progress []byte
+
+	// rows holds the encoded rows written by the entry, one after the other.
+	// They stay where they are until the entry ends: when rows grows, what was
+	// written before remains in the old array.
+	rows []byte
+
+	// staged holds the rows written by earlier commands of the same entry,
+	// which the store does not show yet. It is used when an entry carries
+	// several commands.
+	staged map[string]stagedRow
+	shared bool // the entry carries several commands
+}
+
+// A stagedRow is the state of a key after a command of the current entry.
+type stagedRow struct {
+	item item.Item // nil = deleted
+	ts   txn.Timestamp
+}
+
+// Apply executes the commands of one committed log entry, in order, and returns
+// one *Result for each. Rows, counters and the applied index reach the store in
+// one atomic batch: after a crash either all of the entry is there or none, and
+// the log replays it.
+//
+// The outcome depends on the commands and the applied state alone.
+//
+// A row that the store cannot read (corruption) fails its own command only; a
+// batch that the store refuses breaks the partition, because going on would
+// leave a hole in the log. Entries at or below Applied are ignored.
+func (p *Partition) Apply(index uint64, commands [][]byte) []any {
+	results := make([]Result, len(commands))
+	answers := make([]any, len(commands))
+	for i := range results {
+		answers[i] = &results[i]
+	}
+	if p.broken == nil && index > p.applied {
+		p.applyEntry(index, commands, results)
+	}
+	if p.broken != nil {
+		for i := range results {
+			results[i] = Result{Err: p.broken}
+		}
+	}
+	return answers
+}
+
+func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result) {
+	s := &p.scratch
+	s.batch.Reset()
+	if s.rows = s.rows[:0]; cap(s.rows) > maxScratch {
+		s.rows = nil
+	}
+	s.shared = len(commands) > 1
+	if s.shared && s.staged == nil {
+		s.staged = make(map[string]stagedRow)
+	}
+	clear(s.staged)
+
+	config := p.config.Load()
+	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete}
+	for i, b := range commands {
+		cmd, err := DecodeCommand(b)
+		switch {
+		case err != nil:
+			results[i].Err = err
+		case cmd.Kind == Configure:
+			config = p.configure(config, cmd.Config)
+		case config == nil:
+			results[i].Err = ErrNotConfigured
+		default:
+			results[i] = p.write(config, &cmd, &c)
+		}
+	}
+	p.commit(index, config, c)
+}
+
+// configure stages a newer configuration and returns the one in force.
+func (p *Partition) configure(current, proposed *Config) *Config {
+	if current != nil && current.Version >= proposed.Version {
+		return current
+	}
+	p.scratch.batch.Set(appendGroupKey(nil, p.group, partConfig), proposed.append(nil))
+	return proposed
+}
+
+// commit writes the staged batch with the progress record; only then does the
+// partition's memory follow.
+func (p *Partition) commit(index uint64, config *Config, c counters) {
+	s := &p.scratch
+	s.key = appendGroupKey(s.key[:0], p.group, partProgress)
+	s.progress = p.appendProgress(s.progress[:0], index, c)
+	s.batch.Set(s.key, s.progress)
+	if err := p.db.Apply(s.batch); err != nil {
+		p.broken = fmt.Errorf("partition %d: apply entry %d: %w", p.group, index, err)
+		return
+	}
+	p.applied = index
+	p.maxDelete = c.maxDelete
+	p.latest.Store(uint64(c.latest))
+	p.items.Store(c.items)
+	p.bytes.Store(c.bytes)
+	p.config.Store(config)
+}
+
+// current returns the row of the key in scratch.key as the commands before this
+// one left it. The item is nil when there is none; it is valid until the next
+// command.
+func (p *Partition) current() (item.Item, txn.Timestamp, error) {
+	s := &p.scratch
+	if s.shared {
+		if row, ok := s.staged[string(s.key)]; ok {
+			return row.item, row.ts, nil
+		}
+	}
+	b, err := p.db.Get(s.key, s.stored[:0])
+	if errors.Is(err, lsm.ErrNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("partition %d: read row: %w", p.group, err)
+	}
+	s.stored = b
+	ts, it, err := decodeRow(b)
+	if err != nil {
+		return nil, 0, fmt.Errorf("partition %d: %w", p.group, err)
+	}
+	return it, ts, nil
+}
+
+// stage records the new state of the key in scratch.key; a nil item deletes it.
+func (p *Partition) stage(it item.Item, ts txn.Timestamp) {
+	s := &p.scratch
+	staged := stagedRow{ts: ts}
+	if it == nil {
+		s.batch.Delete(s.key)
+	} else {
+		at := len(s.rows)
+		s.rows = appendRow(s.rows, ts, it)
+		s.batch.Set(s.key, s.rows[at:])
+		staged.item = item.Item(s.rows[at+rowOverhead:])
+	}
+	if s.shared {
+		s.staged[string(s.key)] = staged
+	}
+}

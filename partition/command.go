@@ -1,0 +1,198 @@
+package partition
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/txn"
+)
+
+// A command is one change, as the replicated log carries it. Integers are
+// little-endian; a size is a uvarint and 0 means absent.
+//
+//	+------------+---------+-----------+
+//	| version 1B | kind 1B | body ...  |
+//	+------------+---------+-----------+
+//
+// kind 1, Configure: the body is a configuration record (config.go).
+// kinds 2, 3 and 4, Put, Delete and Update:
+//
+//	+--------------+---------+----------------------+-------------------+----------+
+//	| timestamp 8B | wish 1B | condition size+bytes | update size+bytes | item ... |
+//	+--------------+---------+----------------------+-------------------+----------+
+//
+// The timestamp was chosen once by the proposer, so that every replica writes
+// the same one. wish holds the ReturnValues in bits 0 to 2 and
+// ReturnOnFailure in bit 3. condition and update are expression trees in the
+// form of package expr; only Update may carry an update. item is the whole item
+// (Put) or the primary key (Delete, Update).
+//
+// The version is 1. A replica refuses a version it does not know instead of
+// guessing, so during an upgrade every node learns to read a version before any
+// node writes it.
+const commandVersion byte = 1
+
+// Kind is what a command does.
+type Kind byte
+
+const (
+	Configure Kind = 1
+	Put       Kind = 2
+	Delete    Kind = 3
+	Update    Kind = 4
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Configure:
+		return "configure"
+	case Put:
+		return "put"
+	case Delete:
+		return "delete"
+	case Update:
+		return "update"
+	}
+	return fmt.Sprintf("kind(%d)", byte(k))
+}
+
+// ReturnValues says which attributes a command answers with.
+type ReturnValues byte
+
+const (
+	ReturnNone ReturnValues = iota
+	AllOld
+	AllNew
+	UpdatedOld
+	UpdatedNew
+	endReturnValues
+)
+
+const (
+	wishReturn    = 0x07
+	wishOnFailure = 0x08
+)
+
+// ErrCommand reports a log entry that is not a command of a known version.
+var ErrCommand = errors.New("partition: unreadable command")
+
+// A Command is one change of a partition.
+type Command struct {
+	Kind   Kind
+	Config *Config // Configure only
+
+	Timestamp       txn.Timestamp
+	Return          ReturnValues
+	ReturnOnFailure bool            // a failed condition answers with the item it met
+	Condition       *expr.Condition // nil = none
+	Update          *expr.Update    // Update only; nil = only make sure that the item exists
+	Item            item.Item       // Put: the item; Delete, Update: the key
+}
+
+// Append appends the encoded command to dst.
+func (c *Command) Append(dst []byte) []byte {
+	dst = append(dst, commandVersion, byte(c.Kind))
+	if c.Kind == Configure {
+		return c.Config.append(dst)
+	}
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Timestamp))
+	wish := byte(c.Return) & wishReturn
+	if c.ReturnOnFailure {
+		wish |= wishOnFailure
+	}
+	dst = append(dst, wish)
+	if c.Condition == nil {
+		dst = append(dst, 0)
+	} else {
+		dst = appendSized(dst, c.Condition.AppendBinary(nil))
+	}
+	if c.Update == nil {
+		dst = append(dst, 0)
+	} else {
+		dst = appendSized(dst, c.Update.AppendBinary(nil))
+	}
+	return append(dst, c.Item...)
+}
+
+// Encode returns the encoded command in memory of its own.
+func (c *Command) Encode() []byte {
+	return c.Append(make([]byte, 0, 16+len(c.Item)))
+}
+
+// DecodeCommand decodes and checks a command. Its item aliases b.
+func DecodeCommand(b []byte) (Command, error) {
+	if len(b) < 2 || b[0] != commandVersion {
+		return Command{}, fmt.Errorf("%w: %d bytes", ErrCommand, len(b))
+	}
+	c := Command{Kind: Kind(b[1])}
+	var err error
+	switch c.Kind {
+	case Configure:
+		c.Config, err = decodeConfig(b[2:])
+	case Put, Delete, Update:
+		err = c.decodeWrite(b[2:])
+	default:
+		err = fmt.Errorf("%w: %v", ErrCommand, c.Kind)
+	}
+	if err != nil {
+		return Command{}, err
+	}
+	return c, nil
+}
+
+func (c *Command) decodeWrite(b []byte) error {
+	if len(b) < 9 {
+		return fmt.Errorf("%w: short %v", ErrCommand, c.Kind)
+	}
+	c.Timestamp = txn.Timestamp(binary.LittleEndian.Uint64(b))
+	wish := b[8]
+	c.Return = ReturnValues(wish & wishReturn)
+	c.ReturnOnFailure = wish&wishOnFailure != 0
+	if c.Return >= endReturnValues || wish&^(wishReturn|wishOnFailure) != 0 {
+		return fmt.Errorf("%w: wish %#x", ErrCommand, wish)
+	}
+	condition, b, ok := cutSized(b[9:])
+	if !ok {
+		return fmt.Errorf("%w: condition of %v", ErrCommand, c.Kind)
+	}
+	update, b, ok := cutSized(b)
+	if !ok || len(update) > 0 && c.Kind != Update {
+		return fmt.Errorf("%w: update of %v", ErrCommand, c.Kind)
+	}
+	return c.decodeParts(condition, update, b)
+}
+
+func (c *Command) decodeParts(condition, update, it []byte) (err error) {
+	if len(condition) > 0 {
+		if c.Condition, err = expr.DecodeCondition(condition); err != nil {
+			return fmt.Errorf("%w: %w", ErrCommand, err)
+		}
+	}
+	if len(update) > 0 {
+		if c.Update, err = expr.DecodeUpdate(update); err != nil {
+			return fmt.Errorf("%w: %w", ErrCommand, err)
+		}
+	}
+	if err = item.Check(it); err != nil {
+		return fmt.Errorf("%w: %w", ErrCommand, err)
+	}
+	c.Item = it
+	return nil
+}
+
+func appendSized(dst, b []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...)
+}
+
+// cutSized splits b after its leading sized part.
+func cutSized(b []byte) (part, rest []byte, ok bool) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return nil, nil, false
+	}
+	return b[n : n+int(size)], b[n+int(size):], true
+}

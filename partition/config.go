@@ -1,0 +1,164 @@
+package partition
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/statordb/stator/item"
+)
+
+// A Config tells a partition what it is a part of. It is set by a Configure
+// command and kept beside the rows.
+type Config struct {
+	// Version orders configurations: an older one never replaces a newer one,
+	// so proposing a Configure again is harmless.
+	Version     uint64
+	First, Last uint64 // the hashes this partition owns: [First, Last]
+	Schema      Schema
+}
+
+// Owns reports whether hash belongs to the partition.
+func (c *Config) Owns(hash uint64) bool { return c.First <= hash && hash <= c.Last }
+
+// A configuration record, in a Configure command and in the store. Integers
+// are little-endian; text is a uvarint size and that many bytes.
+//
+//	+-----------+------------+----------+---------+----------+
+//	| format 1B | version 8B | first 8B | last 8B | table 4B |
+//	+-----------+------------+----------+---------+----------+
+//	| keys 1B | hash key | sort key | index count uvarint | index ... |
+//	+---------+----------+----------+---------------------+-----------+
+//
+//	key:   | name text | type 1B |
+//	index: | name text | local 1B | hashes 1B | key count 1B | key ... |
+//
+// format is 1; keys is 1, or 2 when there is a sort key; type is the byte of
+// item.Type.
+const (
+	configFormat byte = 1
+	configFixed       = 1 + 8 + 8 + 8 + 4
+)
+
+func (c *Config) append(dst []byte) []byte {
+	dst = append(dst, configFormat)
+	dst = binary.LittleEndian.AppendUint64(dst, c.Version)
+	dst = binary.LittleEndian.AppendUint64(dst, c.First)
+	dst = binary.LittleEndian.AppendUint64(dst, c.Last)
+	dst = binary.LittleEndian.AppendUint32(dst, c.Schema.Table)
+	keys := c.Schema.keys()
+	dst = append(dst, byte(len(keys)))
+	for _, k := range keys {
+		dst = k.append(dst)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.Schema.Indexes)))
+	for i := range c.Schema.Indexes {
+		dst = c.Schema.Indexes[i].append(dst)
+	}
+	return dst
+}
+
+func (k Key) append(dst []byte) []byte {
+	return append(appendSized(dst, []byte(k.Name)), byte(k.Type))
+}
+
+func (x *Index) append(dst []byte) []byte {
+	dst = appendSized(dst, []byte(x.Name))
+	local := byte(0)
+	if x.Local {
+		local = 1
+	}
+	dst = append(dst, local, byte(x.Hashes), byte(len(x.Keys)))
+	for _, k := range x.Keys {
+		dst = k.append(dst)
+	}
+	return dst
+}
+
+func decodeConfig(b []byte) (*Config, error) {
+	if len(b) < configFixed || b[0] != configFormat {
+		return nil, badConfig("frame")
+	}
+	c := &Config{
+		Version: binary.LittleEndian.Uint64(b[1:]),
+		First:   binary.LittleEndian.Uint64(b[9:]),
+		Last:    binary.LittleEndian.Uint64(b[17:]),
+	}
+	c.Schema.Table = binary.LittleEndian.Uint32(b[25:])
+	if c.First > c.Last {
+		return nil, badConfig("hash range")
+	}
+	b, err := c.Schema.decode(b[configFixed:])
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > 0 {
+		return nil, badConfig("bytes after the end")
+	}
+	return c, nil
+}
+
+func (s *Schema) decode(b []byte) (rest []byte, err error) {
+	if len(b) < 1 || b[0] < 1 || b[0] > 2 {
+		return nil, badConfig("key count")
+	}
+	hasSort := b[0] == 2
+	if s.Hash, b, err = decodeKey(b[1:]); err != nil {
+		return nil, err
+	}
+	if hasSort {
+		if s.Sort, b, err = decodeKey(b); err != nil {
+			return nil, err
+		}
+	}
+	count, n := binary.Uvarint(b)
+	if n <= 0 || count > uint64(len(b)) {
+		return nil, badConfig("index count")
+	}
+	b = b[n:]
+	for range count {
+		var x Index
+		if x, b, err = decodeIndex(b); err != nil {
+			return nil, err
+		}
+		s.Indexes = append(s.Indexes, x)
+	}
+	return b, nil
+}
+
+func decodeIndex(b []byte) (x Index, rest []byte, err error) {
+	name, b, ok := cutSized(b)
+	if !ok || len(b) < 3 || b[0] > 1 {
+		return x, nil, badConfig("index")
+	}
+	x = Index{Name: string(name), Local: b[0] == 1, Hashes: int(b[1])}
+	count := int(b[2])
+	if x.Hashes > count {
+		return x, nil, badConfig("index keys")
+	}
+	b = b[3:]
+	for range count {
+		var k Key
+		if k, b, err = decodeKey(b); err != nil {
+			return x, nil, err
+		}
+		x.Keys = append(x.Keys, k)
+	}
+	return x, b, nil
+}
+
+func decodeKey(b []byte) (k Key, rest []byte, err error) {
+	name, b, ok := cutSized(b)
+	if !ok || len(name) == 0 || len(b) < 1 {
+		return k, nil, badConfig("key")
+	}
+	k = Key{Name: string(name), Type: item.Type(b[0])}
+	switch k.Type {
+	case item.S, item.N, item.B:
+		return k, b[1:], nil
+	}
+	return k, nil, badConfig("key type")
+}
+
+func badConfig(what string) error {
+	return fmt.Errorf("%w: configuration: %s", ErrCommand, what)
+}

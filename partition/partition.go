@@ -1,0 +1,157 @@
+package partition
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/txn"
+)
+
+// Errors of commands that had no effect.
+var (
+	// ErrConditionFailed means that the condition of a write was false.
+	ErrConditionFailed = errors.New("partition: condition failed")
+	// ErrNotConfigured means that no Configure command was applied yet.
+	ErrNotConfigured = errors.New("partition: not configured")
+	// ErrWrongPartition means that the key's hash belongs to another partition.
+	ErrWrongPartition = errors.New("partition: key belongs to another partition")
+)
+
+// A Partition is the state machine of one replication group: the rows of one
+// hash range of one table, with their counters.
+//
+// Apply is called by one task at a time; everything else may be called from any
+// task at any time.
+type Partition struct {
+	db    *lsm.DB
+	group uint64
+
+	config atomic.Pointer[Config] // immutable; nil until configured
+	items  atomic.Int64           // as of applied
+	bytes  atomic.Int64           // sum of item sizes, as of applied
+	latest atomic.Uint64          // greatest timestamp of any write, as of applied
+
+	applied   uint64        // index of the last applied log entry
+	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
+	broken    error         // the store refused a batch: nothing more is applied
+
+	scratch scratch // memory of Apply, reused from entry to entry
+}
+
+// Stats counts what a partition holds.
+type Stats struct {
+	Items int64
+	Bytes int64 // by DynamoDB's rules for item sizes, without overhead
+}
+
+// Open loads the state that the store has of a group; a new group has none.
+func Open(db *lsm.DB, group uint64) (*Partition, error) {
+	p := &Partition{db: db, group: group}
+	p.scratch.batch = db.NewBatch()
+	if err := p.loadConfig(); err != nil {
+		return nil, err
+	}
+	if err := p.loadProgress(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Applied returns the index of the last log entry whose effects are in the
+// store; 0 = none.
+func (p *Partition) Applied() uint64 { return p.applied }
+
+// Config returns the current configuration, nil if there is none yet. The
+// caller must not change it.
+func (p *Partition) Config() *Config { return p.config.Load() }
+
+// Latest returns the greatest timestamp of any write. After a restart the
+// proposers' clock must be past it.
+func (p *Partition) Latest() txn.Timestamp { return txn.Timestamp(p.latest.Load()) }
+
+// Stats returns the partition's counters.
+func (p *Partition) Stats() Stats {
+	return Stats{Items: p.items.Load(), Bytes: p.bytes.Load()}
+}
+
+func (p *Partition) loadConfig() error {
+	b, err := p.db.Get(appendGroupKey(nil, p.group, partConfig), nil)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("partition %d: read configuration: %w", p.group, err)
+	}
+	c, err := decodeConfig(b)
+	if err != nil {
+		return fmt.Errorf("partition %d: %w", p.group, err)
+	}
+	p.config.Store(c)
+	return nil
+}
+
+// A progress record is rewritten with every applied log entry. Integers are
+// big-endian.
+//
+//	+-----------+------------+----------+----------+-----------+---------------+
+//	| format 1B | applied 8B | items 8B | bytes 8B | latest 8B | max delete 8B |
+//	+-----------+------------+----------+----------+-----------+---------------+
+//
+// format is 1. applied is the index of the last log entry in the store; items
+// and bytes count the rows; latest is the greatest timestamp of any write, and
+// max delete the greatest one at which a row was deleted: a key that comes back
+// gets a later timestamp than any version it ever had.
+const (
+	progressFormat byte = 1
+	progressBytes       = 1 + 5*8
+)
+
+func (p *Partition) appendProgress(dst []byte, applied uint64, c counters) []byte {
+	dst = append(dst, progressFormat)
+	dst = binary.BigEndian.AppendUint64(dst, applied)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.items))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.bytes))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.latest))
+	return binary.BigEndian.AppendUint64(dst, uint64(c.maxDelete))
+}
+
+func (p *Partition) loadProgress() error {
+	b, err := p.db.Get(appendGroupKey(nil, p.group, partProgress), nil)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("partition %d: read progress: %w", p.group, err)
+	}
+	if len(b) != progressBytes || b[0] != progressFormat {
+		return fmt.Errorf("partition %d: %w: progress of %d bytes", p.group, ErrFormat, len(b))
+	}
+	p.applied = binary.BigEndian.Uint64(b[1:])
+	p.items.Store(int64(binary.BigEndian.Uint64(b[9:])))
+	p.bytes.Store(int64(binary.BigEndian.Uint64(b[17:])))
+	p.latest.Store(binary.BigEndian.Uint64(b[25:]))
+	p.maxDelete = txn.Timestamp(binary.BigEndian.Uint64(b[33:]))
+	return nil
+}
+
+// counters are the numbers that change with the rows of one log entry.
+type counters struct {
+	items, bytes      int64
+	latest, maxDelete txn.Timestamp
+}
+
+// A Result answers one command.
+type Result struct {
+	// Err says why the command had no effect: ErrConditionFailed, an
+	// *InvalidError, ErrWrongPartition, an error of the store. Nil = done.
+	Err error
+	// Attributes are what the command asked to see; nil = nothing to show.
+	Attributes item.Item
+	// Sizes of the item before and after the command; 0 = there was none. They
+	// are also set, both to the item met, when the condition failed.
+	OldBytes, NewBytes int
+}

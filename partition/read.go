@@ -1,0 +1,88 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm"
+)
+
+// Get returns the item of a row key made by Schema.AppendRowKey, nil if there is
+// none. The item is the caller's.
+func (p *Partition) Get(key []byte) (item.Item, error) {
+	b, err := p.db.Get(key, nil)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("partition %d: read row: %w", p.group, err)
+	}
+	_, it, err := decodeRow(b)
+	if err != nil {
+		return nil, fmt.Errorf("partition %d: %w", p.group, err)
+	}
+	return it, nil
+}
+
+// Rows walks over the rows of a span of row keys as they were when it was
+// opened. It must be closed, and serves one task.
+//
+//	for rows.Next() {
+//		use(rows.Item())
+//	}
+//	err := rows.Err()
+type Rows struct {
+	it      *lsm.Iterator
+	reverse bool
+	started bool
+	item    item.Item
+	err     error
+}
+
+// Rows opens an iterator over the rows with lower <= key < upper, in key order
+// or, with reverse, against it. The span must lie within the partition.
+func (p *Partition) Rows(lower, upper []byte, reverse bool) (*Rows, error) {
+	it, err := p.db.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
+	if err != nil {
+		return nil, fmt.Errorf("partition %d: open iterator: %w", p.group, err)
+	}
+	return &Rows{it: it, reverse: reverse}, nil
+}
+
+// Next moves to the next row; false at the end or after an error.
+func (r *Rows) Next() bool {
+	if r.err != nil || !r.move() {
+		return false
+	}
+	_, r.item, r.err = decodeRow(r.it.Value())
+	return r.err == nil
+}
+
+func (r *Rows) move() bool {
+	first := !r.started
+	r.started = true
+	switch {
+	case first && r.reverse:
+		return r.it.Last()
+	case first:
+		return r.it.First()
+	case r.reverse:
+		return r.it.Prev()
+	}
+	return r.it.Next()
+}
+
+// Item returns the current item. It is valid until the next call of Next.
+func (r *Rows) Item() item.Item { return r.item }
+
+// Err returns what ended the iteration early, if anything.
+func (r *Rows) Err() error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.it.Err()
+}
+
+// Close releases the iterator.
+func (r *Rows) Close() error { return r.it.Close() }
