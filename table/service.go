@@ -1,12 +1,20 @@
 package table
 
 import (
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/txn"
 )
+
+// ErrClosed refuses operations after Close.
+var ErrClosed = errors.New("table: service is closed")
 
 // Options configures a Service. The zero value is a good default.
 type Options struct {
@@ -16,77 +24,145 @@ type Options struct {
 }
 
 // A Service executes table operations. It is safe for concurrent use.
-type Service struct{}
+//
+// Control-plane operations run one at a time and are complete when they answer,
+// although they answer with the state that DynamoDB shows at that moment
+// (CREATING, UPDATING, DELETING).
+type Service struct {
+	env       *env.Env
+	db        *lsm.DB
+	host      host
+	clock     *txn.Clock
+	arnPrefix string
 
-// Open starts the catalog and every table of the node.
+	catalog      *catalog
+	catalogGroup group
+
+	// control is held by control-plane operations, over their waits.
+	control *env.Latch
+	// live are the tables that the data plane may use, by name. The map is
+	// immutable; it is replaced under control. Nil after Close.
+	live atomic.Pointer[map[string]*liveTable]
+}
+
+// Open starts the catalog and every table of the node, and finishes creations
+// and deletions that a crash interrupted. The store and the node must be open
+// and stay so until Close has returned.
 func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, error) {
-	return nil, &NotBuiltError{What: "opening the tables"}
+	return open(e, db, nodeHost{node}, o)
 }
 
-// Create makes a table.
-func (s *Service) Create(d Definition) (*Description, error) {
-	return nil, &NotBuiltError{What: "CreateTable"}
+func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
+	s := &Service{
+		env: e, db: db, host: h,
+		clock:     txn.NewClock(e),
+		arnPrefix: arnPrefix(o),
+		control:   env.NewLatch(e),
+	}
+	var err error
+	if s.catalog, err = openCatalog(db); err != nil {
+		return nil, err
+	}
+	if s.catalogGroup, err = h.Start(catalogGroup, s.catalog); err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	if err := s.recover(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Describe shows a table by name or ARN.
-func (s *Service) Describe(table string) (*Description, error) {
-	return nil, &NotBuiltError{What: "DescribeTable"}
+// recover starts the active tables of the catalog and finishes what was
+// interrupted. A disk that is full postpones the finishing, not the start.
+func (s *Service) recover() error {
+	var active, interrupted []*record
+	for _, r := range s.catalog.snapshot().records() {
+		if r.status == recordActive {
+			active = append(active, r)
+		} else {
+			interrupted = append(interrupted, r)
+		}
+	}
+	tables, err := s.startAll(active)
+	if err != nil {
+		return err
+	}
+	live := make(map[string]*liveTable, len(tables))
+	for _, t := range tables {
+		live[t.def.Name] = t
+	}
+	s.live.Store(&live)
+	for _, r := range interrupted {
+		if err := s.finish(r); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
+			return err
+		}
+	}
+	return nil
 }
 
-// List returns up to limit table names after startAfter in byte order.
-func (s *Service) List(startAfter string, limit int) (names []string, last string, err error) {
-	return nil, "", &NotBuiltError{What: "ListTables"}
+// finish completes the creation or deletion that a record says is under way.
+// The caller holds control, so nobody else is at it.
+func (s *Service) finish(r *record) error {
+	switch r.status {
+	case recordCreating:
+		return s.bringUp(r)
+	case recordDeleting:
+		return s.tearDown(r)
+	}
+	return nil
 }
 
-// Delete drops a table with all its items.
-func (s *Service) Delete(table string) (*Description, error) {
-	return nil, &NotBuiltError{What: "DeleteTable"}
+// publish makes a table visible to the data plane, or replaces it.
+func (s *Service) publish(t *liveTable) {
+	next := s.copyLive()
+	next[t.def.Name] = t
+	s.live.Store(&next)
 }
 
-// Update changes settings of a table.
-func (s *Service) Update(r UpdateTableRequest) (*Description, error) {
-	return nil, &NotBuiltError{What: "UpdateTable"}
+// retract hides a table from the data plane.
+func (s *Service) retract(name string) {
+	next := s.copyLive()
+	delete(next, name)
+	s.live.Store(&next)
 }
 
-// Get reads one item.
-func (s *Service) Get(r *GetRequest) (*GetResult, error) {
-	return nil, &NotBuiltError{What: "GetItem"}
+func (s *Service) copyLive() map[string]*liveTable {
+	current := *s.live.Load()
+	next := make(map[string]*liveTable, len(current)+1)
+	for name, t := range current {
+		next[name] = t
+	}
+	return next
 }
 
-// Put replaces one item.
-func (s *Service) Put(r *PutRequest) (*WriteResult, error) {
-	return nil, &NotBuiltError{What: "PutItem"}
+// lookup finds a table that the data plane may use, by name or ARN.
+func (s *Service) lookup(table string) (*liveTable, error) {
+	live := s.live.Load()
+	if live == nil {
+		return nil, ErrClosed
+	}
+	t := (*live)[s.name(table)]
+	if t == nil {
+		return nil, &NotFoundError{Table: table}
+	}
+	return t, t.failed
 }
 
-// DeleteItem removes one item.
-func (s *Service) DeleteItem(r *DeleteRequest) (*WriteResult, error) {
-	return nil, &NotBuiltError{What: "DeleteItem"}
+// propose runs a command of the catalog.
+func (s *Service) propose(command []byte) (*record, error) {
+	v, err := s.catalogGroup.Propose(command).Await()
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	r := v.(*catalogResult)
+	return r.record, r.err
 }
 
-// UpdateItem changes or creates one item.
-func (s *Service) UpdateItem(r *UpdateRequest) (*WriteResult, error) {
-	return nil, &NotBuiltError{What: "UpdateItem"}
+// Close stops the service: operations that begin later are refused. The caller
+// must have waited for those in flight before it closes the store.
+func (s *Service) Close() error {
+	s.control.Lock()
+	defer s.control.Unlock()
+	s.live.Store(nil)
+	return nil
 }
-
-// Query reads one item collection.
-func (s *Service) Query(r *QueryRequest) (*Page, error) {
-	return nil, &NotBuiltError{What: "Query"}
-}
-
-// Scan reads a table in hash order.
-func (s *Service) Scan(r *ScanRequest) (*Page, error) {
-	return nil, &NotBuiltError{What: "Scan"}
-}
-
-// BatchGet reads items of several tables.
-func (s *Service) BatchGet(r *BatchGetRequest) (*BatchGetResult, error) {
-	return nil, &NotBuiltError{What: "BatchGetItem"}
-}
-
-// BatchWrite puts and deletes items of several tables.
-func (s *Service) BatchWrite(r *BatchWriteRequest) (*BatchWriteResult, error) {
-	return nil, &NotBuiltError{What: "BatchWriteItem"}
-}
-
-// Close stops the service. Requests in flight are answered first.
-func (s *Service) Close() error { return nil }

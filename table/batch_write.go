@@ -1,0 +1,127 @@
+package table
+
+import (
+	"errors"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/partition"
+)
+
+// BatchWrite puts and deletes items of several tables. Each write is atomic, the
+// batch is not. Nothing is written unless everything is valid.
+//
+// Writes that the disk had no room for come back as unprocessed, or, if that
+// is all of them, as the error. After any other error some writes may have
+// happened.
+//
+// Errors: *NotFoundError, *ValidationError.
+func (s *Service) BatchWrite(r *BatchWriteRequest) (*BatchWriteResult, error) {
+	tables := make([]*liveTable, len(r.Tables))
+	for i := range r.Tables {
+		t, err := s.lookup(r.Tables[i].Table)
+		if err != nil {
+			return nil, err
+		}
+		tables[i] = t
+	}
+	for i, t := range tables {
+		if err := t.checkBatch(r.Tables[i].Writes); err != nil {
+			return nil, err
+		}
+	}
+	return s.batchWrite(tables, r)
+}
+
+// checkBatch checks keys, then duplicates, then index keys, over all writes of
+// a table.
+func (t *liveTable) checkBatch(writes []BatchWriteOp) error {
+	for _, w := range writes {
+		check := t.schema.CheckKey
+		if w.Put != nil {
+			check = t.schema.CheckKeyOf
+		}
+		if err := check(w.target()); err != nil {
+			return refusal(err)
+		}
+	}
+	seen := make(map[string]bool, len(writes))
+	for _, w := range writes {
+		row := string(t.schema.AppendRowKey(nil, w.target()))
+		if seen[row] {
+			return refuse("Provided list of item keys contains duplicates")
+		}
+		seen[row] = true
+	}
+	for _, w := range writes {
+		if w.Put == nil {
+			continue
+		}
+		if err := t.schema.CheckIndexKeys(w.Put); err != nil {
+			return refusal(err)
+		}
+	}
+	return nil
+}
+
+// target returns the item or key of the write.
+func (w BatchWriteOp) target() item.Item {
+	if w.Put != nil {
+		return w.Put
+	}
+	return w.Delete
+}
+
+// batchWrite proposes all writes, so that they share log entries and syncs, and
+// then waits for them.
+func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchWriteResult, error) {
+	pending := make([][]pendingWrite, len(tables))
+	for i, t := range tables {
+		for _, w := range r.Tables[i].Writes {
+			c := partition.Command{Kind: partition.Put, Item: w.target()}
+			if w.Put == nil {
+				c.Kind = partition.Delete
+			}
+			pending[i] = append(pending[i], s.proposeWrite(t, &c))
+		}
+	}
+	result := &BatchWriteResult{Tables: make([]BatchWriteTableResult, len(tables))}
+	var full, fatal error
+	done := 0
+	for i := range pending {
+		for k, w := range pending[i] {
+			answer, err := w.await()
+			switch {
+			case errors.Is(err, vfs.ErrNoSpace):
+				full = err
+				result.Tables[i].Unprocessed = append(result.Tables[i].Unprocessed, r.Tables[i].Writes[k])
+			case err != nil:
+				fatal = err
+			default:
+				done++
+				result.Tables[i].add(tables[i], answer)
+			}
+		}
+	}
+	if fatal == nil && done == 0 {
+		fatal = full
+	}
+	if fatal != nil {
+		return nil, fatal
+	}
+	return result, nil
+}
+
+// add counts a write that is done.
+func (b *BatchWriteTableResult) add(t *liveTable, w *WriteResult) {
+	b.Capacity.Write += w.Capacity.Write
+	if w.CollectionKey == nil {
+		return
+	}
+	for _, k := range b.CollectionKeys {
+		if k.Equal(w.CollectionKey) {
+			return
+		}
+	}
+	b.CollectionKeys = append(b.CollectionKeys, w.CollectionKey)
+}

@@ -1,0 +1,89 @@
+package table
+
+import "errors"
+
+// Create makes a table and answers with its description in status CREATING; by
+// then the table is active.
+//
+// Errors: *ValidationError, *InUseError when the name is taken, *NotBuiltError.
+func (s *Service) Create(d Definition) (*Description, error) {
+	if err := checkDefinition(&d); err != nil {
+		return nil, err
+	}
+	s.control.Lock()
+	defer s.control.Unlock()
+	if err := s.settle(d.Name); err != nil {
+		return nil, err
+	}
+	r, err := s.propose(createCommand(s.newRecord(d)))
+	if errors.Is(err, errTableExists) {
+		return nil, &InUseError{Message: "Table already exists: " + d.Name}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bringUp(r); err != nil {
+		// Nobody was told that the table exists. If even this fails, the next
+		// change of the name tries again.
+		return nil, errors.Join(err, s.tearDown(r))
+	}
+	return s.describe(r), nil
+}
+
+// settle clears away what a failed operation left of a table (a full disk may
+// stop a creation or deletion in the middle), so that the next one finds the
+// table active or gone. The caller holds control.
+func (s *Service) settle(name string) error {
+	if s.live.Load() == nil {
+		return ErrClosed
+	}
+	if r := s.catalog.snapshot().byName[name]; r != nil && r.status != recordActive {
+		return s.tearDown(r)
+	}
+	return nil
+}
+
+// newRecord makes the record that the create command carries. What it draws
+// and reads from the clock is decided here, once, and not by each replica.
+func (s *Service) newRecord(d Definition) *record {
+	now, _ := s.env.Wall()
+	r := &record{status: recordCreating, uuid: newUUID(s.env), created: now, def: d}
+	if d.BillingMode == BillingOnDemand {
+		r.onDemandSince = now
+	}
+	if d.Throughput == nil {
+		r.def.Throughput = &Throughput{}
+	}
+	if d.TableClass != "" {
+		r.classUpdated = now
+	}
+	r.slots = evenSlots(max(1, d.Partitions))
+	return r
+}
+
+// evenSlots divides all hashes into n ranges of (nearly) equal length.
+func evenSlots(n int) []slot {
+	slots := make([]slot, n)
+	for i := range slots {
+		slots[i].first = hashBound(uint64(i), uint64(n))
+	}
+	return slots
+}
+
+// bringUp starts the groups of a table that is being created, tells them their
+// schema and makes the table active.
+func (s *Service) bringUp(r *record) error {
+	t, err := s.start(r)
+	if err != nil {
+		return err
+	}
+	if err := s.configure(t); err != nil {
+		return err
+	}
+	active, err := s.propose(replaceCommand(r.with(func(r *record) { r.status = recordActive })))
+	if err != nil {
+		return err
+	}
+	s.publish(newLiveTable(active, t.partitions))
+	return nil
+}

@@ -1,0 +1,55 @@
+package table
+
+import "fmt"
+
+// Delete drops a table with all its items and answers with its description in
+// status DELETING; by then the table is gone.
+//
+// A table goes in two replicated steps, so that a crash in between is noticed
+// and finished at the next start: (1) the record says DELETING, and the data
+// plane no longer sees the table; the groups are stopped; (2) record, rows and
+// group states are removed in one batch.
+//
+// Errors: *NotFoundError, *ValidationError when the table is protected.
+func (s *Service) Delete(table string) (*Description, error) {
+	name := s.name(table)
+	s.control.Lock()
+	defer s.control.Unlock()
+	if err := s.settle(name); err != nil {
+		return nil, err
+	}
+	r := s.catalog.snapshot().byName[name]
+	if r == nil {
+		return nil, &NotFoundError{Table: table, Control: true}
+	}
+	if r.def.DeletionProtection {
+		return nil, &ValidationError{Message: "Resource cannot be deleted as it is currently protected against deletion. " +
+			"Disable deletion protection first."}
+	}
+	d := s.describe(r)
+	if err := s.tearDown(r); err != nil {
+		return nil, err
+	}
+	d.Status = StatusDeleting
+	d.LocalIndexes, d.GlobalIndexes, d.GlobalIndexStatus = nil, nil, nil
+	return d, nil
+}
+
+// tearDown removes a table in whatever state it is. It can be repeated.
+func (s *Service) tearDown(r *record) (err error) {
+	r = s.catalog.snapshot().byName[r.def.Name] // bringUp may have changed it
+	if r.status != recordDeleting {
+		r, err = s.propose(replaceCommand(r.with(func(r *record) { r.status = recordDeleting })))
+		if err != nil {
+			return err
+		}
+	}
+	s.retract(r.def.Name)
+	for _, slot := range r.slots {
+		if err := s.host.Remove(slot.group); err != nil {
+			return fmt.Errorf("table %s: remove group %d: %w", r.def.Name, slot.group, err)
+		}
+	}
+	_, err = s.propose(dropCommand(r.def.Name))
+	return err
+}

@@ -1,0 +1,74 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// itemOverhead is what DynamoDB adds to the size of each item for its index
+// when it reports the size of a table; Developer Guide, "Item sizes".
+const itemOverhead = 100
+
+// Describe shows a table by name or ARN. Its counts are exact at the moment of
+// the call.
+func (s *Service) Describe(table string) (*Description, error) {
+	if s.live.Load() == nil {
+		return nil, ErrClosed
+	}
+	r := s.catalog.snapshot().byName[s.name(table)]
+	if r == nil {
+		return nil, &NotFoundError{Table: table, Control: true}
+	}
+	return s.describe(r), nil
+}
+
+// List returns up to limit table names after startAfter in byte order; limit 0
+// means 100. last is the name to go on after, "" at the end.
+func (s *Service) List(startAfter string, limit int) (names []string, last string, err error) {
+	if s.live.Load() == nil {
+		return nil, "", ErrClosed
+	}
+	if limit <= 0 {
+		limit = 100
+	}
+	names, more := s.catalog.snapshot().after(startAfter, limit)
+	if more {
+		last = names[len(names)-1]
+	}
+	return names, last, nil
+}
+
+func (s *Service) describe(r *record) *Description {
+	d := &Description{
+		Definition:               r.def,
+		Status:                   r.status.String(),
+		ID:                       r.uuid,
+		ARN:                      s.arn(r.def.Name),
+		Created:                  r.created,
+		BillingModeOnDemandSince: r.onDemandSince,
+		LastIncrease:             r.lastIncrease,
+		LastDecrease:             r.lastDecrease,
+		TableClassUpdated:        r.classUpdated,
+	}
+	if now, _ := s.env.Wall(); sameDay(now, r.lastDecrease) {
+		d.DecreasesToday = r.decreases
+	}
+	for range r.def.GlobalIndexes {
+		d.GlobalIndexStatus = append(d.GlobalIndexStatus, r.status.String())
+	}
+	// The caller may change what it gets; the record is shared.
+	d.LocalIndexes = slices.Clone(d.LocalIndexes)
+	d.GlobalIndexes = slices.Clone(d.GlobalIndexes)
+	if live := s.live.Load(); live != nil && (*live)[r.def.Name] != nil {
+		stats := (*live)[r.def.Name].stats()
+		d.ItemCount = stats.Items
+		d.SizeBytes = stats.Bytes + itemOverhead*stats.Items
+	}
+	return d
+}
+
+const dayNanos = 24 * 60 * 60 * 1_000_000_000
+
+// sameDay reports whether two times fall on the same UTC day.
+func sameDay(a, b env.Time) bool { return b != 0 && a/dayNanos == b/dayNanos }

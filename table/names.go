@@ -1,0 +1,50 @@
+package table
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+const (
+	defaultRegion  = "us-east-1"
+	defaultAccount = "000000000000"
+)
+
+// arn returns the ARN of a table.
+func (s *Service) arn(name string) string {
+	return s.arnPrefix + name
+}
+
+// name returns the table name that a request means by a name or an ARN, "" when
+// the ARN is not that of a table of this region and account.
+func (s *Service) name(table string) string {
+	if !strings.HasPrefix(table, "arn:") {
+		return table
+	}
+	name, ok := strings.CutPrefix(table, s.arnPrefix)
+	if !ok || strings.Contains(name, "/") {
+		return ""
+	}
+	return name
+}
+
+func arnPrefix(o Options) string {
+	region, account := o.Region, o.Account
+	if region == "" {
+		region = defaultRegion
+	}
+	if account == "" {
+		account = defaultAccount
+	}
+	return "arn:aws:dynamodb:" + region + ":" + account + ":table/"
+}
+
+// newUUID returns a random (version 4) UUID in its usual form.
+func newUUID(e *env.Env) string {
+	high, low := e.Rand(), e.Rand()
+	high = high&^0xf000 | 0x4000
+	low = low&^(3<<62) | 2<<62
+	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", high>>32, high>>16&0xffff, high&0xffff, low>>48, low&(1<<48-1))
+}

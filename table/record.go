@@ -1,0 +1,195 @@
+package table
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/item"
+)
+
+// A record is what the catalog keeps of a table. It is immutable: a change
+// makes a new one with the next version.
+type record struct {
+	version uint64 // of this record, from 1
+	id      uint32 // part of every row key; never used again
+	status  recordStatus
+	uuid    string
+	created env.Time
+
+	onDemandSince, lastIncrease, lastDecrease, classUpdated env.Time // 0 = never
+
+	decreases int64 // of provisioned throughput, on the UTC day of lastDecrease
+	def       Definition
+	slots     []slot // by first; the first one begins at hash 0
+}
+
+type recordStatus byte
+
+const (
+	recordCreating recordStatus = 1 // groups may be missing; finished at the next start
+	recordActive   recordStatus = 2
+	recordDeleting recordStatus = 3 // groups and rows may remain; finished at the next start
+)
+
+func (s recordStatus) String() string {
+	switch s {
+	case recordCreating:
+		return StatusCreating
+	case recordActive:
+		return StatusActive
+	case recordDeleting:
+		return StatusDeleting
+	}
+	return fmt.Sprintf("status(%d)", byte(s))
+}
+
+// A slot maps a hash range of a table to the group that serves it: from first
+// up to the next slot's first.
+type slot struct {
+	first uint64
+	group uint64
+}
+
+// last returns the largest hash of slot i.
+func (r *record) last(i int) uint64 {
+	if i+1 < len(r.slots) {
+		return r.slots[i+1].first - 1
+	}
+	return ^uint64(0)
+}
+
+// with returns the next version of r, changed by f.
+func (r *record) with(f func(*record)) *record {
+	next := *r
+	next.version++
+	f(&next)
+	return &next
+}
+
+// A table record. Integers are uvarints; text is a size and that many bytes; a
+// list is a count and its elements; an optional part is a byte, 0 or 1, and the
+// part.
+//
+//	+-----------+---------+----+-----------+------+
+//	| format 1B | version | id | status 1B | uuid |
+//	+-----------+---------+----+-----------+------+----------+------------------+-----------+
+//	| created | on-demand since | last increase | last decrease | class updated | decreases |
+//	+---------+-----------------+---------------+---------------+---------------+-----------+
+//	| name | attributes | keys | local indexes | global indexes | billing mode | throughput? |
+//	+------+------------+------+---------------+----------------+--------------+-------------+
+//	| on-demand? | warm? | stream? | class | protected 1B | sse? | tags | partitions | slots |
+//	+------------+-------+---------+-------+--------------+------+------+------------+-------+
+//
+//	attribute: name, type 1B             key:        name, role 1B
+//	index:     name, keys, projection?, throughput?, on-demand?
+//	projection: type, names              throughput: read, write (zigzag)
+//	stream:    enabled 1B, view type     sse:        enabled 1B, type, key id
+//	tag:       key, value                slot:       first 8B, group
+//
+// format is 1; times are nanoseconds since the Unix epoch. Nothing may follow
+// the last slot.
+const recordFormat byte = 1
+
+// errRecord reports catalog bytes that this version cannot read.
+var errRecord = errors.New("table: unreadable catalog record")
+
+func (r *record) append(dst []byte) []byte {
+	w := writer{append(dst, recordFormat)}
+	w.uint(r.version)
+	w.uint(uint64(r.id))
+	w.byte(byte(r.status))
+	w.text(r.uuid)
+	for _, t := range []env.Time{r.created, r.onDemandSince, r.lastIncrease, r.lastDecrease, r.classUpdated} {
+		w.uint(uint64(t))
+	}
+	w.uint(uint64(r.decreases))
+	w.definition(&r.def)
+	w.uint(uint64(len(r.slots)))
+	for _, s := range r.slots {
+		w.b = binary.LittleEndian.AppendUint64(w.b, s.first)
+		w.uint(s.group)
+	}
+	return w.b
+}
+
+func decodeRecord(b []byte) (*record, error) {
+	if len(b) == 0 || b[0] != recordFormat {
+		return nil, fmt.Errorf("%w: format", errRecord)
+	}
+	d := reader{b: b[1:]}
+	r := &record{
+		version: d.uint(),
+		id:      uint32(d.uint()),
+		status:  recordStatus(d.byte()),
+		uuid:    d.text(),
+	}
+	for _, t := range []*env.Time{&r.created, &r.onDemandSince, &r.lastIncrease, &r.lastDecrease, &r.classUpdated} {
+		*t = env.Time(d.uint())
+	}
+	r.decreases = int64(d.uint())
+	r.def = d.definition()
+	for range d.count() {
+		r.slots = append(r.slots, slot{first: d.fixed(), group: d.uint()})
+	}
+	if d.bad || len(d.b) > 0 {
+		return nil, fmt.Errorf("%w: malformed", errRecord)
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// check verifies what the rest of the package relies on.
+func (r *record) check() error {
+	switch {
+	case r.status < recordCreating || r.status > recordDeleting:
+		return fmt.Errorf("%w: status %d", errRecord, r.status)
+	case r.def.Throughput == nil:
+		return fmt.Errorf("%w: no throughput", errRecord)
+	case len(r.slots) == 0 || r.slots[0].first != 0:
+		return fmt.Errorf("%w: hash ranges", errRecord)
+	}
+	for i := 1; i < len(r.slots); i++ {
+		if r.slots[i].first <= r.slots[i-1].first {
+			return fmt.Errorf("%w: hash ranges", errRecord)
+		}
+	}
+	return r.def.checkStored()
+}
+
+// checkStored verifies that every key of a stored definition is defined.
+func (d *Definition) checkStored() error {
+	schemas := [][]KeyElement{d.Keys}
+	for _, list := range [][]IndexDefinition{d.LocalIndexes, d.GlobalIndexes} {
+		for i := range list {
+			if list[i].Projection == nil {
+				return fmt.Errorf("%w: index without projection", errRecord)
+			}
+			schemas = append(schemas, list[i].Keys)
+		}
+	}
+	for _, keys := range schemas {
+		if len(keys) == 0 || keys[0].Role != Hash {
+			return fmt.Errorf("%w: key schema", errRecord)
+		}
+		for _, k := range keys {
+			if d.typeOf(k.Name) == 0 {
+				return fmt.Errorf("%w: key %q without definition", errRecord, k.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// typeOf returns the defined type of an attribute, 0 if it has none.
+func (d *Definition) typeOf(name string) item.Type {
+	for _, a := range d.Attributes {
+		if a.Name == name {
+			return a.Type
+		}
+	}
+	return 0
+}

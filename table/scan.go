@@ -1,0 +1,113 @@
+package table
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/partition"
+)
+
+// Scan reads a table, or one segment of it, in the order of partition-key
+// hashes and, within one partition key, of sort keys, a page at a time.
+//
+// Errors: *NotFoundError, *ValidationError, *NotBuiltError for an index.
+func (s *Service) Scan(r *ScanRequest) (*Page, error) {
+	t, err := s.lookup(r.Table)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkScan(r); err != nil {
+		return nil, err
+	}
+	if r.Index != "" {
+		return nil, &NotBuiltError{What: "Scan of a secondary index"}
+	}
+	p := newPager(t, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
+	if err := t.scan(p, r); err != nil {
+		return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
+	}
+	return p.finish(), nil
+}
+
+// scan walks over the partitions that share hashes with the segment.
+func (t *liveTable) scan(p *pager, r *ScanRequest) error {
+	first, last := segment(r.Segment, r.TotalSegments)
+	var after []byte // row key to go on behind
+	if r.StartKey != nil {
+		after = t.schema.AppendRowKey(nil, r.StartKey)
+		first = partition.RowHash(after)
+	}
+	for i := t.partitionIndex(first); i < len(t.partitions); i++ {
+		from := t.partitions[i]
+		if from.first > last {
+			break
+		}
+		lower, upper := t.schema.HashSpan(max(first, from.first), min(last, from.last))
+		if after != nil {
+			lower, after = append(after, 0), nil
+		}
+		if full, err := p.read(from, lower, upper, false); full || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *liveTable) checkScan(r *ScanRequest) error {
+	k, err := t.target(r.Index, r.Consistent)
+	if err != nil {
+		return err
+	}
+	if r.StartKey != nil {
+		if err := t.checkScanStart(k, r.StartKey); err != nil {
+			return err
+		}
+		if err := t.checkSegment(r); err != nil {
+			return err
+		}
+	}
+	if err := t.checkShown(k, r.Filter, r.Projection); err != nil {
+		return err
+	}
+	return t.checkProjected(k, r.Projection, r.Select)
+}
+
+// checkSegment refuses a start key that another segment has handed out.
+func (t *liveTable) checkSegment(r *ScanRequest) error {
+	if r.TotalSegments == 0 || r.Index != "" {
+		return nil
+	}
+	first, last := segment(r.Segment, r.TotalSegments)
+	hash := t.hashOf(r.StartKey)
+	if hash < first || hash > last {
+		return refuse("%sInvalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d",
+			startKeyPrefix, r.TotalSegments, r.Segment)
+	}
+	return nil
+}
+
+func (t *liveTable) hashOf(key item.Item) uint64 {
+	var buf [128]byte
+	return partition.RowHash(t.schema.AppendRowKey(buf[:0], key))
+}
+
+// segment returns the hashes [first, last] of segment i of total; total 0 means
+// that the scan is not parallel.
+func segment(i, total int) (first, last uint64) {
+	if total == 0 {
+		return 0, ^uint64(0)
+	}
+	first = hashBound(uint64(i), uint64(total))
+	if i+1 == total {
+		return first, ^uint64(0)
+	}
+	return first, hashBound(uint64(i+1), uint64(total)) - 1
+}
+
+// hashBound returns where range i of n begins when 2^64 hashes are divided
+// evenly: i·2^64/n rounded down, for i < n.
+func hashBound(i, n uint64) uint64 {
+	bound, _ := bits.Div64(i, 0, n)
+	return bound
+}

@@ -1,0 +1,247 @@
+package table
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// Update changes settings of a table and answers with its description in status
+// UPDATING, which, as in DynamoDB, still shows the throughput from before; by
+// then the change is complete.
+//
+// Errors: *ValidationError, *NotFoundError, *LimitError, *NotBuiltError when the
+// request has parameters that are not built yet.
+func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	name := s.name(u.Table)
+	s.control.Lock()
+	defer s.control.Unlock()
+	if err := s.settle(name); err != nil {
+		return nil, err
+	}
+	r := s.catalog.snapshot().byName[name]
+	if r == nil {
+		return nil, &NotFoundError{Table: u.Table, Control: true}
+	}
+	now, _ := s.env.Wall()
+	next, err := u.change(r, now)
+	if err != nil {
+		return nil, err
+	}
+	return s.replace(r, next)
+}
+
+// replace makes next the table's record and describes the moment of the change.
+func (s *Service) replace(r, next *record) (*Description, error) {
+	next, err := s.propose(replaceCommand(next))
+	if err != nil {
+		return nil, err
+	}
+	if t := (*s.live.Load())[r.def.Name]; t != nil {
+		changed := newLiveTable(next, t.partitions)
+		changed.failed = t.failed
+		s.publish(changed)
+	}
+	d := s.describe(next)
+	d.Status = StatusUpdating
+	if next.def.BillingMode == r.def.BillingMode {
+		d.Throughput = r.def.Throughput
+		d.LastIncrease, d.LastDecrease = r.lastIncrease, r.lastDecrease
+		for i := range d.GlobalIndexes {
+			d.GlobalIndexes[i].Throughput = r.def.GlobalIndexes[i].Throughput
+		}
+	}
+	return d, nil
+}
+
+// check finds the first fault that needs no table to be seen.
+func (u *UpdateTableRequest) check() error {
+	if u.empty() {
+		return refuse("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, " +
+			"GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
+	}
+	if len(u.Others) > 0 {
+		return &NotBuiltError{What: "UpdateTable with " + strings.Join(u.Others, ", ")}
+	}
+	if u.BillingMode == BillingOnDemand && u.Throughput != nil {
+		return invalidValue("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
+	}
+	if err := checkUnits(u.Throughput, ""); err != nil {
+		return err
+	}
+	for i, x := range u.GlobalIndexThroughput {
+		if err := checkUnits(x.Throughput, x.Name); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(u.GlobalIndexThroughput[:i], func(y IndexThroughput) bool { return y.Name == x.Name }) {
+			return invalidValue("Only one global secondary index update per index is allowed simultaneously. Index: %s", x.Name)
+		}
+	}
+	return nil
+}
+
+func (u *UpdateTableRequest) empty() bool {
+	return u.BillingMode == "" && u.Throughput == nil && u.OnDemand == nil && u.WarmThroughput == nil &&
+		len(u.GlobalIndexThroughput) == 0 && u.DeletionProtection == nil && u.TableClass == "" && len(u.Others) == 0
+}
+
+// change returns the record after the update.
+func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
+	for _, x := range u.GlobalIndexThroughput {
+		if !hasIndex(r.def.GlobalIndexes, x.Name) {
+			return nil, u.missingIndex(r, x.Name)
+		}
+	}
+	next := r.with(func(next *record) {
+		next.def.GlobalIndexes = slices.Clone(r.def.GlobalIndexes)
+		u.changeSettings(next, now)
+	})
+	if err := u.changeBilling(r, next, now); err != nil {
+		return nil, err
+	}
+	u.changeIndexes(next)
+	return next, nil
+}
+
+// missingIndex: an update of a local index is refused as such; an unknown name
+// is not found.
+func (u *UpdateTableRequest) missingIndex(r *record, name string) error {
+	if hasIndex(r.def.LocalIndexes, name) {
+		return invalidValue("The local secondary index %s has no throughput of its own", name)
+	}
+	return &NotFoundError{Table: u.Table}
+}
+
+func (u *UpdateTableRequest) changeSettings(next *record, now env.Time) {
+	if u.OnDemand != nil {
+		next.def.OnDemand = u.OnDemand
+	}
+	if u.WarmThroughput != nil {
+		next.def.WarmThroughput = u.WarmThroughput
+	}
+	if u.DeletionProtection != nil {
+		next.def.DeletionProtection = *u.DeletionProtection
+	}
+	if u.TableClass != "" && u.TableClass != next.def.TableClass {
+		next.def.TableClass = u.TableClass
+		next.classUpdated = now
+	}
+}
+
+// changeBilling applies the billing mode and the table's throughput, which
+// depend on each other.
+func (u *UpdateTableRequest) changeBilling(r, next *record, now env.Time) error {
+	wasOnDemand := r.def.BillingMode == BillingOnDemand
+	switch {
+	case u.BillingMode == BillingOnDemand:
+		if !wasOnDemand {
+			next.goOnDemand(now)
+		}
+		return nil
+	case wasOnDemand && u.BillingMode == BillingProvisioned:
+		if err := u.checkProvisioned(r); err != nil {
+			return err
+		}
+		next.def.BillingMode = BillingProvisioned
+		next.def.Throughput = u.Throughput
+		return nil
+	case wasOnDemand && u.Throughput != nil:
+		return invalidValue("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
+	}
+	if u.BillingMode == BillingProvisioned {
+		next.def.BillingMode = BillingProvisioned
+	}
+	if u.Throughput == nil {
+		return nil
+	}
+	return next.changeThroughput(*u.Throughput, now)
+}
+
+// checkProvisioned checks that a table that becomes provisioned gets a
+// throughput for itself and for every global index.
+func (u *UpdateTableRequest) checkProvisioned(r *record) error {
+	if u.Throughput == nil {
+		return invalidValue("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
+	}
+	var missing []string
+	for i := range r.def.GlobalIndexes {
+		name := r.def.GlobalIndexes[i].Name
+		if !slices.ContainsFunc(u.GlobalIndexThroughput, func(x IndexThroughput) bool { return x.Name == name && x.Throughput != nil }) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return invalidValue("ProvisionedThroughput must be specified for index: %s", strings.Join(missing, ","))
+	}
+	return nil
+}
+
+// goOnDemand switches to PAY_PER_REQUEST: all units go to zero at once.
+func (r *record) goOnDemand(now env.Time) {
+	r.def.BillingMode = BillingOnDemand
+	r.def.Throughput = &Throughput{}
+	r.onDemandSince = now
+	for i := range r.def.GlobalIndexes {
+		r.def.GlobalIndexes[i].Throughput = nil
+	}
+}
+
+// Decreases of throughput: so many at will on one UTC day, then one after each
+// decreaseInterval; Developer Guide, "Service, account, and table quotas".
+const (
+	freeDecreases    = 4
+	decreaseInterval = env.Time(time.Hour)
+)
+
+func (r *record) changeThroughput(t Throughput, now env.Time) error {
+	old := *r.def.Throughput
+	if t == old {
+		return refuse("The provisioned throughput for the table will not change. The requested value equals the current value. "+
+			"Current ReadCapacityUnits provisioned for the table: %d. Requested ReadCapacityUnits: %d. "+
+			"Current WriteCapacityUnits provisioned for the table: %d. Requested WriteCapacityUnits: %d. "+
+			"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
+			old.Read, t.Read, old.Write, t.Write)
+	}
+	if t.Read > old.Read || t.Write > old.Write {
+		r.lastIncrease = now
+	}
+	if t.Read < old.Read || t.Write < old.Write {
+		if err := r.countDecrease(now); err != nil {
+			return err
+		}
+	}
+	r.def.Throughput = &t
+	return nil
+}
+
+func (r *record) countDecrease(now env.Time) error {
+	if !sameDay(now, r.lastDecrease) {
+		r.decreases = 0
+	}
+	if r.decreases >= freeDecreases && now-r.lastDecrease < decreaseInterval {
+		return &LimitError{Message: fmt.Sprintf("Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. "+
+			"After the first %d decreases, each subsequent decrease in the same UTC day can be performed at most once every %d seconds. "+
+			"Number of decreases today: %d.", freeDecreases, int64(decreaseInterval/env.Time(time.Second)), r.decreases)}
+	}
+	r.decreases++
+	r.lastDecrease = now
+	return nil
+}
+
+func (u *UpdateTableRequest) changeIndexes(next *record) {
+	for _, x := range u.GlobalIndexThroughput {
+		at := slices.IndexFunc(next.def.GlobalIndexes, func(d IndexDefinition) bool { return d.Name == x.Name })
+		if x.Throughput != nil && next.def.BillingMode != BillingOnDemand {
+			next.def.GlobalIndexes[at].Throughput = x.Throughput
+		}
+		if x.OnDemand != nil {
+			next.def.GlobalIndexes[at].OnDemand = x.OnDemand
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/capacity"
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/partition"
+)
+
+// A pendingWrite is a proposed command whose outcome is not known yet.
+type pendingWrite struct {
+	table  *liveTable
+	key    item.Item // the item or key of the command
+	future *env.Future[any]
+}
+
+// proposeWrite sends a command, whose item or key fits the schema, to its
+// partition. It does not wait.
+func (s *Service) proposeWrite(t *liveTable, c *partition.Command) pendingWrite {
+	var buf [128]byte
+	row := t.schema.AppendRowKey(buf[:0], c.Item)
+	p := t.partitionOf(partition.RowHash(row))
+	c.Timestamp = s.clock.Now()
+	return pendingWrite{table: t, key: c.Item, future: p.group.Propose(c.Encode())}
+}
+
+// await waits for the outcome.
+func (w pendingWrite) await() (*WriteResult, error) {
+	v, err := w.future.Await()
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", w.table.def.Name, err)
+	}
+	r := v.(*partition.Result)
+	if r.Err != nil {
+		return nil, clientError(r)
+	}
+	return &WriteResult{
+		Attributes:    r.Attributes,
+		Capacity:      Capacity{Write: capacity.WriteUnits(r.OldBytes, r.NewBytes)},
+		CollectionKey: w.table.collectionKey(w.key),
+	}, nil
+}
+
+// clientError turns a partition's refusal into this package's errors.
+func clientError(r *partition.Result) error {
+	if errors.Is(r.Err, partition.ErrConditionFailed) {
+		return &ConditionFailedError{Item: r.Attributes}
+	}
+	return refusal(r.Err)
+}
+
+// refusal turns a misfit found by package partition into a *ValidationError and
+// leaves all other errors as they are.
+func refusal(err error) error {
+	var invalid *partition.InvalidError
+	if errors.As(err, &invalid) {
+		return &ValidationError{Message: invalid.Message}
+	}
+	return err
+}
+
+// collectionKey returns the hash key attribute of an item for
+// ItemCollectionMetrics, nil if the table has no local index.
+func (t *liveTable) collectionKey(it item.Item) item.Item {
+	if len(t.def.LocalIndexes) == 0 {
+		return nil
+	}
+	v, _ := it.Get(t.schema.Hash.Name)
+	var b item.Builder
+	b.Set(t.schema.Hash.Name, v)
+	return b.Item()
+}
