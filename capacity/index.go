@@ -1,29 +1,30 @@
 package capacity
 
 // An IndexChange is what a write of a base item does to its entry in one
-// secondary index. Sizes are those of the entry, projected attributes and all
-// keys; they are looked at only where there is such an entry.
-type IndexChange struct {
-	OldEntry, NewEntry bool // whether the entry exists before, after
-	OldSize, NewSize   int  // bytes
-	Moved              bool // both exist, with different index keys
-	Changed            bool // both exist with the same keys and differ in a projected attribute
-}
+// secondary index. The zero IndexChange is no change.
+type IndexChange byte
 
-// Units returns the WCU of the change. An entry that moves is deleted and put,
-// and both are charged; one that is not touched is free.
-func (c IndexChange) Units() float64 {
-	switch {
-	case c.OldEntry && c.NewEntry && c.Moved:
-		return WriteUnits(c.OldSize, 0) + WriteUnits(0, c.NewSize)
-	case c.OldEntry && c.NewEntry && !c.Changed:
-		return 0
-	case c.OldEntry && c.NewEntry:
-		return WriteUnits(c.OldSize, c.NewSize)
-	case c.OldEntry:
-		return WriteUnits(c.OldSize, 0)
-	case c.NewEntry:
-		return WriteUnits(0, c.NewSize)
+const (
+	IndexUntouched IndexChange = iota // no entry before and after, or the same one
+	IndexAdded                        // the item enters the index
+	IndexRemoved                      // the item leaves the index
+	IndexUpdated                      // same index keys, other projected attributes
+	IndexMoved                        // other index keys: one entry deleted, one put
+)
+
+// Units returns the WCU of the change. Sizes are those of the entry before and
+// after: projected attributes and all keys. Where there is no entry the size
+// is ignored.
+func (c IndexChange) Units(oldSize, newSize int) float64 {
+	switch c {
+	case IndexAdded:
+		return WriteUnits(0, newSize)
+	case IndexRemoved:
+		return WriteUnits(oldSize, 0)
+	case IndexUpdated:
+		return WriteUnits(oldSize, newSize)
+	case IndexMoved:
+		return WriteUnits(oldSize, 0) + WriteUnits(0, newSize)
 	}
 	return 0
 }

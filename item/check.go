@@ -160,9 +160,8 @@ func checkItem(it []byte, level int) error {
 	if want := newHead(h.count, len(it)-h.width); want != h {
 		return malformed("wrong layout for its size")
 	}
-	d := Item(it).directory()
 	var last []byte
-	rest := it[d.entries:]
+	rest := it[h.width:]
 	for i := range h.count {
 		var name []byte
 		if name, rest, err = checkEntry(rest, level); err != nil {
@@ -171,9 +170,9 @@ func checkItem(it []byte, level int) error {
 		switch {
 		case i > 0 && bytes.Compare(last, name) >= 0:
 			return malformed("names are not ascending")
-		case it[d.prints+i] != print(name):
+		case it[width+i] != printOf(name):
 			return malformed("print of %q", name)
-		case Item(it).end(&d, i) != len(it)-d.entries-len(rest):
+		case h.end(it, width, i) != len(it)-h.width-len(rest):
 			return malformed("end of %q", name)
 		}
 		last = name

@@ -21,26 +21,6 @@ type Item []byte
 // level 1, the elements of a list there are level 2.
 const MaxDepth = 32
 
-// directory tells where the parts of an item lie.
-type directory struct {
-	count   int
-	wide    bool
-	prints  int // offset of the first print
-	ends    int // offset of the first end
-	entries int // offset of the first entry
-}
-
-func (it Item) directory() directory {
-	if len(it) == 0 {
-		return directory{}
-	}
-	head, width := uvarint(it)
-	d := directory{count: head >> 2, wide: head&3 == layoutWide, prints: width}
-	d.ends = d.prints + d.count
-	d.entries = d.ends + d.count*endWidth(d.wide)
-	return d
-}
-
 const (
 	layoutNarrow = 0
 	layoutWide   = 1
@@ -54,34 +34,42 @@ func endWidth(wide bool) int {
 	return 2
 }
 
-// end returns where entry i ends, counted from the first entry.
-func (it Item) end(d *directory, i int) int {
-	if d.wide {
-		return int(binary.LittleEndian.Uint32(it[d.ends+4*i:]))
+// entries returns the entries, one after the other, and how many they are.
+func (it Item) entries() (entries []byte, count int) {
+	if len(it) == 0 {
+		return nil, 0
 	}
-	return int(binary.LittleEndian.Uint16(it[d.ends+2*i:]))
+	code, at := uvarint(it)
+	count = code >> 2
+	return it[at+count+count*endWidth(code&3 == layoutWide):], count
 }
 
-func (it Item) entry(d *directory, i int) entry {
-	start := 0
-	if i > 0 {
-		start = it.end(d, i-1)
+// entry returns entry i: | name size uvarint | name | value |.
+func (it Item) entry(i int) []byte {
+	code, at := uvarint(it)
+	count := code >> 2
+	ends := it[at+count:]
+	start, end := 0, 0
+	if code&3 == layoutWide {
+		if end = int(binary.LittleEndian.Uint32(ends[4*i:])); i > 0 {
+			start = int(binary.LittleEndian.Uint32(ends[4*i-4:]))
+		}
+		ends = ends[4*count:]
+	} else {
+		if end = int(binary.LittleEndian.Uint16(ends[2*i:])); i > 0 {
+			start = int(binary.LittleEndian.Uint16(ends[2*i-2:]))
+		}
+		ends = ends[2*count:]
 	}
-	end := d.entries + it.end(d, i)
-	return entry(it[d.entries+start : end : end])
+	return ends[start:end:end]
 }
 
-// entry is one attribute: | name size uvarint | name | value |.
-type entry []byte
-
-func (e entry) name() []byte {
-	n, w := uvarint(e)
-	return e[w : w+n]
-}
-
-func (e entry) value() Value {
-	n, w := uvarint(e)
-	return Value(e[w+n:])
+// firstEntry splits the first entry off a sequence of entries.
+func firstEntry(b []byte) (name []byte, v Value, rest []byte) {
+	n, w := uvarint(b)
+	name = b[w : w+n]
+	v, rest = first(b[w+n:])
+	return name, v, rest
 }
 
 const (
@@ -89,10 +77,10 @@ const (
 	highBits = 0x8080808080808080
 )
 
-// print hashes a name to one byte. It only has to tell the names of one item
-// apart, most of the time, for the price of four loads; it is part of the
+// printOf hashes a name to one byte. It only has to tell the names of one item
+// apart, most of the time, for the price of three loads; it is part of the
 // stored form.
-func print(name []byte) byte {
+func printOf(name []byte) byte {
 	n := len(name)
 	h := uint32(name[0]) | uint32(name[n/2])<<8 | uint32(name[n-1])<<16 | uint32(n)<<24
 	return byte(h * 0x9E3779B1 >> 24)
@@ -104,36 +92,53 @@ func print(name []byte) byte {
 // fits: usually one cache line for the directory and one for the entry,
 // however many attributes there are and however long the others.
 func (it Item) Get(name string) (v Value, ok bool) {
-	d := it.directory()
-	if d.count == 0 || name == "" {
+	if len(it) == 0 || name == "" {
 		return nil, false
 	}
-	want := eachByte * uint64(print(unsafe.Slice(unsafe.StringData(name), len(name))))
-	for base := 0; base < d.count; base += 8 {
-		differ := it.prints8(d.prints+base) ^ want
+	code, prints := uvarint(it)
+	count := code >> 2
+	want := eachByte * uint64(printOf(unsafe.Slice(unsafe.StringData(name), len(name))))
+	for base := 0; base < count; base += 8 {
+		differ := it.load8(prints+base) ^ want
 		// Marks bytes that are 0; also some above a true one, which the
 		// name comparison rejects.
 		fits := (differ - eachByte) &^ differ & highBits
 		for ; fits != 0; fits &= fits - 1 {
 			i := base + bits.TrailingZeros64(fits)/8
-			if i >= d.count {
+			if i >= count {
 				break
 			}
-			e := it.entry(&d, i)
-			if n, w := uvarint(e); n == len(name) && string(e[w:w+n]) == name {
-				return Value(e[w+n:]), true
+			if v := it.valueAt(i, name); v != nil {
+				return v, true
 			}
 		}
 	}
 	return nil, false
 }
 
-// prints8 loads eight bytes. Behind the prints come at least as many bytes of
-// ends and entries as a load can reach too far, except in the smallest items.
-func (it Item) prints8(at int) uint64 {
+// valueAt returns the value of attribute i if it has the given name, else nil.
+func (it Item) valueAt(i int, name string) Value {
+	e := it.entry(i)
+	n, w := uvarint(e)
+	if n != len(name) || string(e[w:w+n]) != name {
+		return nil
+	}
+	return Value(e[w+n:])
+}
+
+// load8 loads the eight bytes at an offset inside the item, zeros behind it.
+func (it Item) load8(at int) uint64 {
 	if at+8 <= len(it) {
 		return binary.LittleEndian.Uint64(it[at:])
 	}
+	return it.load8Short(at)
+}
+
+// load8Short is for an item with one tiny attribute; all others have eight
+// bytes or more behind the last print.
+//
+//go:noinline
+func (it Item) load8Short(at int) uint64 {
 	var b [8]byte
 	copy(b[:], it[at:])
 	return binary.LittleEndian.Uint64(b[:])
@@ -154,12 +159,11 @@ func (it Item) Len() int {
 // item's bytes stay unchanged must strings.Clone it.
 func (it Item) All() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
-		d := it.directory()
-		for b, i := it[d.entries:], 0; i < d.count; i++ {
-			n, w := uvarint(b)
-			name := unsafe.String(unsafe.SliceData(b[w:]), n)
-			var v Value
-			if v, b = first(b[w+n:]); !yield(name, v) {
+		var name []byte
+		var v Value
+		for b, n := it.entries(); n > 0; n-- {
+			name, v, b = firstEntry(b)
+			if !yield(unsafe.String(unsafe.SliceData(name), len(name)), v) {
 				return
 			}
 		}
@@ -175,23 +179,21 @@ func (it Item) Equal(other Item) bool {
 // Size returns the item's size in bytes as DynamoDB bills and limits it: the
 // names and values of all attributes.
 func (it Item) Size() int {
-	d := it.directory()
 	size := 0
-	for b, i := it[d.entries:], 0; i < d.count; i++ {
-		n, w := uvarint(b)
-		var v Value
-		v, b = first(b[w+n:])
-		size += n + v.Size()
+	var name []byte
+	var v Value
+	for b, n := it.entries(); n > 0; n-- {
+		name, v, b = firstEntry(b)
+		size += len(name) + v.Size()
 	}
 	return size
 }
 
 // Depth returns the depth of the deepest value, 0 without attributes.
 func (it Item) Depth() int {
-	d := it.directory()
 	deepest := 0
-	for i := range d.count {
-		deepest = max(deepest, it.entry(&d, i).value().Depth())
+	for _, v := range it.All() {
+		deepest = max(deepest, v.Depth())
 	}
 	return deepest
 }

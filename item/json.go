@@ -9,16 +9,16 @@ import (
 // AppendJSON appends the item as DynamoDB writes it: {"a":{"S":"x"},...},
 // attributes ascending by name, without blanks.
 func (it Item) AppendJSON(dst []byte) []byte {
-	d := it.directory()
 	dst = append(dst, '{')
-	for b, i := it[d.entries:], 0; i < d.count; i++ {
-		if i > 0 {
+	start := len(dst)
+	var name []byte
+	var v Value
+	for b, n := it.entries(); n > 0; n-- {
+		if len(dst) > start {
 			dst = append(dst, ',')
 		}
-		n, w := uvarint(b)
-		dst = append(jsonscan.AppendString(dst, b[w:w+n]), ':')
-		var v Value
-		v, b = first(b[w+n:])
+		name, v, b = firstEntry(b)
+		dst = append(jsonscan.AppendString(dst, name), ':')
 		dst = v.AppendJSON(dst)
 	}
 	return append(dst, '}')

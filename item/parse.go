@@ -18,9 +18,10 @@ import (
 //
 // Members that are no tag are ignored, and null stands for an absent member.
 func ParseItem(s *jsonscan.Scanner, dst []byte) (Item, error) {
-	p := newParser(s, dst)
+	p := parser{s: *s, dst: room(s, dst)}
 	base := len(p.dst)
 	verr, err := p.attributes(1)
+	*s = p.s
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +43,10 @@ func ParseMember(s *jsonscan.Scanner, dst []byte) (Value, error) {
 }
 
 func parseValue(s *jsonscan.Scanner, dst []byte, nested bool) (Value, error) {
-	p := newParser(s, dst)
+	p := parser{s: *s, dst: room(s, dst)}
 	base := len(p.dst)
 	verr, err := p.value(1, nested)
+	*s = p.s
 	if err != nil {
 		return nil, err
 	}
@@ -60,22 +62,56 @@ func parseValue(s *jsonscan.Scanner, dst []byte, nested bool) (Value, error) {
 // container ends they are put in order. After a ValueError the bytes written
 // make no sense, but scanning goes on: conversion errors come first.
 type parser struct {
-	s    *jsonscan.Scanner
+	s    jsonscan.Scanner
 	dst  []byte
-	refs []ref // of the containers that are open, innermost last
-	few  [16]ref
+	refs refStack // of the containers that are open, innermost last
 }
 
-// newParser guesses that binary takes as much room as JSON. If dst has less,
-// this is the only allocation in most cases.
-func newParser(s *jsonscan.Scanner, dst []byte) *parser {
+// refStack is a stack of refs that stays on the goroutine's stack while it is
+// small: a slice kept in a field would go to the heap with what it points at.
+type refStack struct {
+	n    int
+	few  [24]ref
+	many []ref // instead of few, once few is too small
+}
+
+func (st *refStack) push(r ref) {
+	switch {
+	case st.many != nil:
+		st.many = append(st.many, r)
+	case st.n < len(st.few):
+		st.few[st.n] = r
+	default:
+		st.many = append(append(make([]ref, 0, 4*len(st.few)), st.few[:]...), r)
+	}
+	st.n++
+}
+
+// above returns the refs pushed since the stack had n. They are valid until
+// the next push.
+func (st *refStack) above(n int) []ref {
+	if st.many != nil {
+		return st.many[n:]
+	}
+	return st.few[n:st.n]
+}
+
+// drop takes the stack back to n refs.
+func (st *refStack) drop(n int) {
+	st.n = n
+	if st.many != nil {
+		st.many = st.many[:n]
+	}
+}
+
+// room guesses that binary takes as much room as JSON, and as much again to
+// sort in. If dst has none, this is the only allocation in most cases.
+func room(s *jsonscan.Scanner, dst []byte) []byte {
 	const most = 64 << 10
 	if cap(dst) == 0 {
-		dst = make([]byte, 0, min(s.Rest(), most))
+		return make([]byte, 0, min(2*s.Rest(), most))
 	}
-	p := &parser{s: s, dst: dst}
-	p.refs = p.few[:0]
-	return p
+	return dst
 }
 
 var attributesTarget = jsonscan.Target{Shape: jsonscan.ShapeMap, Type: "AttributeValue"}
@@ -85,7 +121,7 @@ func (p *parser) attributes(level int) (verr *ValueError, err error) {
 	if k := p.s.Peek(); k != jsonscan.Object {
 		return nil, attributesTarget.Mismatch(k)
 	}
-	base, open := len(p.dst), len(p.refs)
+	base, open := len(p.dst), p.refs.n
 	p.s.EnterObject()
 	for name, ok := p.s.NextMember(); ok; name, ok = p.s.NextMember() {
 		bad, err := p.attribute(name, level)
@@ -100,9 +136,9 @@ func (p *parser) attributes(level int) (verr *ValueError, err error) {
 		}
 	}
 	if verr == nil {
-		p.dst = layOutItem(p.dst, base, p.refs[open:])
+		p.dst = layOutItem(p.dst, base, p.refs.above(open))
 	}
-	p.refs = p.refs[:open]
+	p.refs.drop(open)
 	return verr, nil
 }
 
@@ -117,7 +153,7 @@ func (p *parser) attribute(name []byte, level int) (*ValueError, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.refs = append(p.refs, newRef(p.dst, start, key, keyEnd))
+	p.refs.push(newRef(p.dst, start, key, keyEnd))
 	if bad := checkName(name); bad != nil {
 		return bad, nil
 	}
@@ -284,7 +320,7 @@ func (p *parser) set(t Type) (verr *ValueError, err error) {
 	if err := p.enterList(); err != nil {
 		return nil, err
 	}
-	start, open := len(p.dst), len(p.refs)
+	start, open := len(p.dst), p.refs.n
 	p.dst = append(p.dst, byte(t), 0)
 	for p.s.NextElement() {
 		bad, err := p.member(t)
@@ -296,9 +332,9 @@ func (p *parser) set(t Type) (verr *ValueError, err error) {
 		}
 	}
 	if verr == nil {
-		p.dst, verr = closeSet(p.dst, start, p.refs[open:])
+		p.dst, verr = closeSet(p.dst, start, p.refs.above(open))
 	}
-	p.refs = p.refs[:open]
+	p.refs.drop(open)
 	return verr, nil
 }
 
@@ -319,7 +355,7 @@ func (p *parser) member(t Type) (verr *ValueError, err error) {
 	}
 	if err == nil {
 		size := len(Value(p.dst[start:]).payload())
-		p.refs = append(p.refs, newRef(p.dst, start, len(p.dst)-size, len(p.dst)))
+		p.refs.push(newRef(p.dst, start, len(p.dst)-size, len(p.dst)))
 	}
 	return verr, err
 }

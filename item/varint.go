@@ -5,12 +5,16 @@ import "encoding/binary"
 // uvarint decodes a size or count from bytes that are known to be canonical
 // and returns it with its width.
 func uvarint(b []byte) (n, width int) {
-	if b[0] < 0x80 {
-		return int(b[0]), 1
+	n, width = int(b[0]), 1
+	if n >= 0x80 {
+		n, width = uvarintLong(b)
 	}
-	return uvarintLong(b)
+	return
 }
 
+// uvarintLong is kept out of line so that uvarint fits into its callers.
+//
+//go:noinline
 func uvarintLong(b []byte) (n, width int) {
 	x, width := binary.Uvarint(b)
 	return int(x), width

@@ -91,17 +91,9 @@ func (s *Scanner) Str() []byte {
 // anyway: they append it, or use AppendUnescaped, and allocate nothing.
 func (s *Scanner) Quoted() (inside []byte, escaped bool) {
 	start := skipSpace(s.data, s.pos) + 1
-	end := start
-	for {
-		n, _ := plainRun(s.data[end:])
-		end += n
-		if s.data[end] == '"' {
-			s.pos = end + 1
-			return s.data[start:end], escaped
-		}
-		escaped = true
-		end += 2 // the backslash and the byte it protects
-	}
+	end, escaped := stringEnd(s.data, start)
+	s.pos = end + 1
+	return s.data[start:end], escaped
 }
 
 // Number consumes an Integer or Decimal and returns its text.

@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf16"
@@ -21,6 +22,14 @@ const (
 // marked byte is exact, and only that one is used.
 func plainRun(b []byte) (n int, high bool) {
 	var seen uint64
+	for len(b)-n >= 16 {
+		v, w := binary.LittleEndian.Uint64(b[n:]), binary.LittleEndian.Uint64(b[n+8:])
+		if specials(v)|specials(w) != 0 {
+			break
+		}
+		seen |= v | w
+		n += 16
+	}
 	for len(b)-n >= 8 {
 		w := binary.LittleEndian.Uint64(b[n:])
 		seen |= w
@@ -47,6 +56,48 @@ func specials(w uint64) uint64 {
 	slash := w ^ eachByte*'\\'
 	control := (w - eachByte*' ') &^ w
 	return (control | (quote-eachByte)&^quote | (slash-eachByte)&^slash) & highBits
+}
+
+// stringEnd returns the offset of the closing quote of the string whose inside
+// begins at data[at:], and whether there are escapes before it. The text is
+// known to be valid, so it looks for nothing else.
+//
+// Short strings are walked eight bytes at a time; the rest of a long one is
+// left to bytes.IndexByte, which uses the widest instructions there are.
+func stringEnd(data []byte, at int) (end int, escaped bool) {
+	for range 4 {
+		if at+8 > len(data) {
+			break
+		}
+		w := binary.LittleEndian.Uint64(data[at:])
+		quote, slash := w^eachByte*'"', w^eachByte*'\\'
+		found := ((quote-eachByte)&^quote | (slash-eachByte)&^slash) & highBits
+		if found == 0 {
+			at += 8
+			continue
+		}
+		at += bits.TrailingZeros64(found) / 8
+		if data[at] == '"' {
+			return at, false
+		}
+		return escapedEnd(data, at), true
+	}
+	end = at + bytes.IndexByte(data[at:], '"')
+	if slash := bytes.IndexByte(data[at:end], '\\'); slash >= 0 {
+		return escapedEnd(data, at+slash), true
+	}
+	return end, false
+}
+
+// escapedEnd is stringEnd from a backslash on. It never goes back, so that a
+// string full of escapes takes linear time.
+func escapedEnd(data []byte, at int) int {
+	for data[at] != '"' {
+		at += 2 // the backslash and the byte it protects
+		n, _ := plainRun(data[at:])
+		at += n
+	}
+	return at
 }
 
 // hexDigit maps a byte to its value as a hexadecimal digit, or to -1.
