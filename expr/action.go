@@ -41,6 +41,12 @@ var verbNames = [verbs]string{"SET", "REMOVE", "ADD", "DELETE"}
 
 func (v verb) String() string { return verbNames[v] }
 
+// takes reports whether ADD or DELETE takes constants of type t. ADD takes
+// numbers and sets, and lists if they come from AttributeUpdates.
+func (v verb) takes(t item.Type, legacy bool) bool {
+	return t.IsSet() || v == addVerb && (t == item.N || legacy && t == item.L)
+}
+
 // A source is what an action assigns, adds or deletes.
 type source struct {
 	op    sourceOp

@@ -35,10 +35,10 @@ func ParseCondition(kind Kind, text string, params *Params) (*Condition, error) 
 // A term is a condition or an operand. Behind a left parenthesis either may
 // stand, and only what follows tells which one it is.
 type term struct {
-	condition bool      // else an operand
-	predicate predicate // of a condition; nil after an error
-	operand   operand
-	function  string // the term is a call of this function
+	condition bool      // certainly; else an operand or a call
+	predicate predicate // of a condition or call; nil after an error
+	operand   operand   // of an operand or call of size
+	function  string    // the term is a call of this function, maybe in parentheses
 }
 
 // or parses a condition; if open, which is directly behind a left
@@ -88,11 +88,11 @@ func (p *parser) primary(open bool) term {
 		return p.between(p.subject(t))
 	case p.at("IN"):
 		return p.in(p.subject(t))
-	case t.predicate != nil:
+	case t.function != "" && t.function != "size":
 		return term{condition: true, predicate: t.predicate, function: t.function}
-	case open && p.current.kind == rightParen:
+	case t.condition || open && p.current.kind == rightParen:
 		return t
-	case t.function != "":
+	case t.function == "size":
 		p.misplaced(t.function)
 		return term{condition: true}
 	}

@@ -177,22 +177,16 @@ func (l *LegacyUpdate) action() (action, error) {
 		a.verb, a.source = removeVerb, source{}
 	case l.Value == nil:
 		return a, invalidParameter("Only DELETE action is allowed when no attribute value is specified")
-	case l.Action == "DELETE" && !t.IsSet():
+	case l.Action == "DELETE" && !deleteVerb.takes(t, true):
 		return a, invalidParameter("DELETE action with value is not supported for the type %s", t)
 	case l.Action == "DELETE":
 		a.verb = deleteVerb
-	case l.Action == "ADD" && !addable(t, true):
+	case l.Action == "ADD" && !addVerb.takes(t, true):
 		return a, invalidParameter("ADD action is not supported for the type %s", t)
 	case l.Action == "ADD":
 		a.verb = addVerb
 	}
 	return a, nil
-}
-
-// addable reports whether ADD takes values of type t. Only AttributeUpdates
-// adds lists.
-func addable(t item.Type, legacy bool) bool {
-	return t == item.N || t.IsSet() || legacy && t == item.L
 }
 
 func attrPath(name string) Path { return Path{{Name: name}} }

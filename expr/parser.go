@@ -12,8 +12,9 @@ import (
 // Limits of "Service, account, and table quotas", expression parameters.
 const (
 	maxTextBytes  = 4096
-	maxOperators  = 300 // operators, keywords and functions of one expression
-	maxInOperands = 100 // of IN, the one before it included
+	maxOperators  = 300           // operators, keywords and functions of one expression
+	maxInOperands = 100           // of IN, the one before it included
+	maxIndex      = math.MaxInt32 // position in a list
 )
 
 // A parser is what the recursive descent of all kinds shares: two tokens, the
@@ -251,7 +252,7 @@ func (p *parser) index() PathElem {
 	t := p.current
 	p.expect(numberToken)
 	i, err := strconv.ParseUint(t.text, 10, 64)
-	if p.syntax == nil && (err != nil || i > math.MaxInt32) {
+	if p.syntax == nil && (err != nil || i > maxIndex) {
 		p.report(badPath, "List index is not within the allowable range; index: [%s]", t.text)
 		i = 0
 	}

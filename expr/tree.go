@@ -64,7 +64,7 @@ func (g *grower) level(order []int, level int) tree {
 		t = append(t, g.branch(step, order[:n], level))
 		order = order[n:]
 	}
-	if t[0].IsIndex() != t[len(t)-1].IsIndex() {
+	if len(t) > 0 && t[0].IsIndex() != t[len(t)-1].IsIndex() {
 		g.apart = false // one value would be both list and map
 	}
 	return t

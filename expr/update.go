@@ -75,15 +75,14 @@ func (p *parser) action(v verb) action {
 	return a
 }
 
-// actionOperand parses the constant of ADD or DELETE. ADD takes numbers and
-// sets, DELETE only sets.
+// actionOperand parses the constant of ADD or DELETE.
 func (p *parser) actionOperand(v verb) source {
 	if p.current.kind != valueToken {
 		p.fail()
 		return source{}
 	}
 	value := p.constant()
-	if value != nil && !value.Type().IsSet() && !(v == addVerb && value.Type() == item.N) {
+	if value != nil && !v.takes(value.Type(), false) {
 		p.report(wrongActionOperand, "Incorrect operand type for operator or function; "+
 			"operator: %s, operand type: %s", v, longNames[value.Type()])
 	}
