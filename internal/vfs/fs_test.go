@@ -19,7 +19,8 @@ var worlds = map[string]func(t *testing.T) FS{
 		}
 		return fs
 	},
-	"mem": func(*testing.T) FS { return NewMem() },
+	"mem":  func(*testing.T) FS { return NewMem() },
+	"disk": func(*testing.T) FS { return NewDisk(1) },
 	"inject": func(*testing.T) FS {
 		return NewInject(NewMem(), func(Op) error { return nil })
 	},

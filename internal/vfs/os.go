@@ -26,6 +26,9 @@ func NewOS(root string) (*OS, error) {
 	if err := os.MkdirAll(abs, 0o750); err != nil {
 		return nil, fmt.Errorf("vfs: root: %w", err)
 	}
+	if err := syncDir(filepath.Dir(abs)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("vfs: root: %w", err)
+	}
 	return &OS{root: abs}, nil
 }
 

@@ -3,6 +3,14 @@
 // which loses and tears unsynced data at a crash, behind it in tests.
 //
 // All names are slash-separated and relative to the root the FS was made for.
+//
+//	OS      the operating system's files
+//	Mem     plain memory, no faults
+//	Disk    simulated: page cache, durable image, crashes and faults on demand
+//	Inject  a hook in front of any of them
+//
+// Reading order: this file, os.go, guard.go, then disk.go with diskdir.go,
+// diskfile.go and diskcrash.go.
 package vfs
 
 import (
@@ -33,7 +41,8 @@ type FS interface {
 	Rename(oldname, newname string) error
 	// Link makes a second name for a file (checkpoints).
 	Link(oldname, newname string) error
-	// List returns the sorted base names in dir ("" is the root).
+	// List returns the sorted base names of the files and directories in dir
+	// ("" is the root).
 	List(dir string) ([]string, error)
 	// MkdirAll makes dir and its parents.
 	MkdirAll(dir string) error

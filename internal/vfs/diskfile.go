@@ -1,0 +1,267 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+// An inode is one file: as programs see it, as it is on the disk, and what
+// lies between the two.
+//
+// Invariant: durable with all of pending applied gives mem, unless a sync has
+// failed.
+type inode struct {
+	id       int // order of creation
+	mem      []byte
+	durable  []byte
+	pending  []fileOp // oldest first
+	unsynced bool     // changed since the last Sync, whatever that Sync did
+	links    int      // names among the live ones
+	opens    int      // handles and mappings
+	mappings []*diskMapping
+}
+
+// A fileOp is a write of data at off or, if data is nil, a new size.
+type fileOp struct {
+	off  int64
+	data []byte
+	size int64
+}
+
+// apply returns the image after op.
+func (op fileOp) apply(image []byte) []byte {
+	if op.data == nil {
+		return resize(image, op.size)
+	}
+	if end := op.off + int64(len(op.data)); end > int64(len(image)) {
+		image = resize(image, end)
+	}
+	copy(image[op.off:], op.data)
+	return image
+}
+
+// resize cuts the image or extends it with zeros.
+func resize(image []byte, size int64) []byte {
+	have := int64(len(image))
+	if size <= have {
+		return image[:size]
+	}
+	image = slices.Grow(image, int(size-have))[:size]
+	clear(image[have:])
+	return image
+}
+
+// changeFileLocked makes op visible, and durable later.
+func (d *Disk) changeFileLocked(f *inode, op fileOp) error {
+	if len(f.mappings) > 0 {
+		return errors.New("vfs: change of a file that is mapped, so must be immutable")
+	}
+	size := op.size
+	if op.data != nil {
+		size = max(int64(len(f.mem)), op.off+int64(len(op.data)))
+	}
+	grow := size - int64(len(f.mem))
+	if grow > 0 && d.used+grow > d.capacity {
+		return ErrNoSpace
+	}
+	d.used += grow
+	f.mem = op.apply(f.mem)
+	f.pending = append(f.pending, op)
+	f.unsynced = true
+	return nil
+}
+
+// freeLocked gives back the space of a file that nobody can reach. The disk
+// may still know it: an unlink that is not durable can be undone by a crash.
+func (d *Disk) freeLocked(f *inode) {
+	if f.links == 0 && f.opens == 0 {
+		d.used -= int64(len(f.mem))
+	}
+}
+
+type diskFile struct {
+	m      DiskFS
+	inode  *inode
+	name   string
+	closed bool
+}
+
+func (m DiskFS) handleLocked(f *inode, name string) *diskFile {
+	f.opens++
+	return &diskFile{m: DiskFS{m.d, m.d.life}, inode: f, name: name}
+}
+
+func (f *diskFile) begin(op Op) error {
+	op.Name = f.name
+	if err := f.m.begin(op); err != nil {
+		return err
+	}
+	if f.closed {
+		f.m.d.mu.Unlock()
+		return fmt.Errorf("vfs: %s %s: %w", op.Kind, f.name, fs.ErrClosed)
+	}
+	return nil
+}
+
+func (f *diskFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.begin(Op{Kind: OpRead, Off: off, Len: len(p)}); err != nil {
+		return 0, err
+	}
+	defer f.m.d.mu.Unlock()
+	return readAt(f.inode.mem, p, off)
+}
+
+func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.begin(Op{Kind: OpWrite, Off: off, Len: len(p)}); err != nil {
+		return 0, err
+	}
+	defer f.m.d.mu.Unlock()
+	if off < 0 {
+		return 0, fs.ErrInvalid
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := f.m.d.changeFileLocked(f.inode, fileOp{off: off, data: slices.Clone(p)}); err != nil {
+		return 0, &fs.PathError{Op: "write", Path: f.name, Err: err}
+	}
+	return len(p), nil
+}
+
+func (f *diskFile) Sync() error {
+	if err := f.begin(Op{Kind: OpSync}); err != nil {
+		f.syncFailed()
+		return err
+	}
+	defer f.m.d.mu.Unlock()
+	f.inode.unsynced = false
+	if !f.m.d.lying {
+		f.inode.persist()
+	}
+	return nil
+}
+
+// persist writes back everything.
+func (n *inode) persist() {
+	for _, op := range n.pending {
+		n.durable = op.apply(n.durable)
+	}
+	n.pending = nil
+}
+
+// syncFailed leaves the data half written and marks it clean.
+func (f *diskFile) syncFailed() {
+	f.m.d.mu.Lock()
+	defer f.m.d.mu.Unlock()
+	if !f.m.deadLocked() && !f.closed {
+		f.inode.tear(f.m.d.rng, false)
+	}
+}
+
+func (f *diskFile) Size() (int64, error) {
+	if err := f.begin(Op{Kind: OpSize}); err != nil {
+		return 0, err
+	}
+	defer f.m.d.mu.Unlock()
+	return int64(len(f.inode.mem)), nil
+}
+
+func (f *diskFile) Truncate(n int64) error {
+	if n < 0 {
+		return fs.ErrInvalid
+	}
+	if err := f.begin(Op{Kind: OpTruncate, Off: n}); err != nil {
+		return err
+	}
+	defer f.m.d.mu.Unlock()
+	return f.resizeLocked("truncate", n)
+}
+
+func (f *diskFile) Preallocate(n int64) error {
+	if err := f.begin(Op{Kind: OpPreallocate, Off: n}); err != nil {
+		return err
+	}
+	defer f.m.d.mu.Unlock()
+	if n <= int64(len(f.inode.mem)) {
+		return nil
+	}
+	return f.resizeLocked("preallocate", n)
+}
+
+func (f *diskFile) resizeLocked(op string, n int64) error {
+	if err := f.m.d.changeFileLocked(f.inode, fileOp{size: n}); err != nil {
+		return &fs.PathError{Op: op, Path: f.name, Err: err}
+	}
+	return nil
+}
+
+func (f *diskFile) Close() error {
+	if err := f.begin(Op{Kind: OpClose}); err != nil {
+		return err
+	}
+	defer f.m.d.mu.Unlock()
+	f.closed = true
+	f.inode.opens--
+	f.m.d.freeLocked(f.inode)
+	return nil
+}
+
+// Map holds the caller to the rules: the file is synced, and must not change
+// while it is mapped. The mapping is a copy, which Release fills with poison:
+// who reads on sees a bad checksum, not by luck the right bytes.
+func (f *diskFile) Map() (Mapping, error) {
+	if err := f.begin(Op{Kind: OpMap}); err != nil {
+		return nil, err
+	}
+	defer f.m.d.mu.Unlock()
+	if f.inode.unsynced {
+		return nil, &fs.PathError{Op: "map", Path: f.name, Err: errors.New("vfs: not synced")}
+	}
+	m := &diskMapping{f: f, bytes: slices.Clone(f.inode.mem)}
+	f.inode.mappings = append(f.inode.mappings, m)
+	f.inode.opens++
+	return m, nil
+}
+
+// poison is what a released mapping reads as.
+const poison = 0xDB
+
+type diskMapping struct {
+	f        *diskFile
+	bytes    []byte
+	released bool
+}
+
+func (m *diskMapping) Bytes() []byte { return m.bytes }
+
+func (m *diskMapping) View(off int64, n int) ([]byte, error) {
+	if err := checkView(off, n, len(m.bytes)); err != nil {
+		return nil, err
+	}
+	if err := m.f.m.begin(Op{OpView, m.f.name, off, n}); err != nil {
+		return nil, err
+	}
+	defer m.f.m.d.mu.Unlock()
+	return m.bytes[off : off+int64(n) : off+int64(n)], nil
+}
+
+func (m *diskMapping) Release() {
+	d := m.f.m.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m.released {
+		return
+	}
+	m.released = true
+	for i := range m.bytes {
+		m.bytes[i] = poison
+	}
+	f := m.f.inode
+	f.mappings = slices.DeleteFunc(f.mappings, func(o *diskMapping) bool { return o == m })
+	if !m.f.m.deadLocked() {
+		f.opens--
+		d.freeLocked(f)
+	}
+}
