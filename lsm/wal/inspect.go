@@ -2,6 +2,8 @@ package wal
 
 import (
 	"fmt"
+	"path"
+	"slices"
 
 	"github.com/statordb/stator/internal/vfs"
 )
@@ -62,4 +64,24 @@ func Inspect(fs vfs.FS, name string, f func(pos Position, payload []byte) error)
 			}
 		}
 	}
+}
+
+// Names returns the names of a log's segment files in dir, oldest first.
+func Names(fs vfs.FS, dir, prefix string) ([]string, error) {
+	files, err := fs.List(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wal: %w", err)
+	}
+	var ids []SegmentID
+	for _, name := range files {
+		if id, isSpare, ok := parseName(prefix, name); ok && !isSpare {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = path.Join(dir, segmentName(prefix, id))
+	}
+	return names, nil
 }

@@ -1,0 +1,245 @@
+package manifest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/statordb/stator/lsm/key"
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// An Edit leads from one version to the next.
+type Edit struct {
+	Snapshot bool // begins with nothing instead of the version before
+
+	// Zero means that they stay as they are.
+	NextFile   FileNum       // no file with this number or a larger one was ever begun
+	FlushedSeq key.SeqNum    // all operations up to this one are in the tables
+	Log        wal.SegmentID // the write-ahead log is needed from here on
+
+	Deleted []Deleted
+	Added   []Added
+}
+
+// Deleted names a table that leaves a level.
+type Deleted struct {
+	Level int
+	Num   FileNum
+}
+
+// Added is a table that comes to a level. A table that moves is deleted in one
+// level and added to another by the same edit.
+type Added struct {
+	Level int
+	Table *Table
+}
+
+// String prints the edit in one line.
+func (e *Edit) String() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if e.Snapshot {
+		add("snapshot")
+	}
+	if e.NextFile != 0 {
+		add("next-file=%s", e.NextFile)
+	}
+	if e.FlushedSeq != 0 {
+		add("flushed-seq=%d", e.FlushedSeq)
+	}
+	if e.Log != 0 {
+		add("log=%s", e.Log)
+	}
+	for _, d := range e.Deleted {
+		add("-L%d:%s", d.Level, d.Num)
+	}
+	for _, a := range e.Added {
+		add("+L%d:%s", a.Level, a.Table)
+	}
+	return strings.Join(parts, " ")
+}
+
+// An encoded edit is a version byte and a list of tagged fields. Numbers are
+// uvarints, a key is its length as a uvarint and its bytes, a trailer is 8 bytes
+// little-endian. Fields come in the order of their tags, each of the first four
+// at most once; whole edits are covered by the checksum of the log's record.
+//
+//	1 snapshot
+//	2 next file   number
+//	3 flushed     sequence number
+//	4 log         segment number
+//	5 deleted     level, number
+//	6 added       level, number, size, entries, deletes, range deletes, raw bytes,
+//	              smallest seq, largest seq,
+//	              smallest: key, trailer; largest: key, trailer
+const (
+	editVersion = 1
+
+	tagSnapshot   = 1
+	tagNextFile   = 2
+	tagFlushedSeq = 3
+	tagLog        = 4
+	tagDeleted    = 5
+	tagAdded      = 6
+)
+
+// append encodes the edit.
+func (e *Edit) append(dst []byte) []byte {
+	dst = append(dst, editVersion)
+	if e.Snapshot {
+		dst = append(dst, tagSnapshot)
+	}
+	if e.NextFile != 0 {
+		dst = binary.AppendUvarint(append(dst, tagNextFile), uint64(e.NextFile))
+	}
+	if e.FlushedSeq != 0 {
+		dst = binary.AppendUvarint(append(dst, tagFlushedSeq), uint64(e.FlushedSeq))
+	}
+	if e.Log != 0 {
+		dst = binary.AppendUvarint(append(dst, tagLog), uint64(e.Log))
+	}
+	for _, d := range e.Deleted {
+		dst = append(dst, tagDeleted, byte(d.Level))
+		dst = binary.AppendUvarint(dst, uint64(d.Num))
+	}
+	for _, a := range e.Added {
+		dst = append(dst, tagAdded, byte(a.Level))
+		dst = a.Table.append(dst)
+	}
+	return dst
+}
+
+func (t *Table) append(dst []byte) []byte {
+	for _, n := range []uint64{
+		uint64(t.Num), t.Size, t.Entries, t.Deletes, t.RangeDeletes, t.RawBytes,
+		uint64(t.SmallestSeq), uint64(t.LargestSeq),
+	} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	for _, k := range []key.Internal{t.Smallest, t.Largest} {
+		dst = binary.AppendUvarint(dst, uint64(len(k.User)))
+		dst = append(dst, k.User...)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(k.Trailer))
+	}
+	return dst
+}
+
+var errMalformed = errors.New("malformed edit")
+
+// decodeEdit decodes what append wrote, and nothing else.
+func decodeEdit(b []byte) (*Edit, error) {
+	d := decoder{b: b}
+	if v := d.byte(); d.bad || v != editVersion {
+		return nil, fmt.Errorf("%w: version %d", errMalformed, v)
+	}
+	e := &Edit{}
+	last := byte(0)
+	for len(d.b) > 0 && !d.bad {
+		tag := d.byte()
+		if tag < last || tag == last && tag < tagDeleted {
+			return nil, fmt.Errorf("%w: field %d after %d", errMalformed, tag, last)
+		}
+		last = tag
+		if !d.field(tag, e) {
+			return nil, fmt.Errorf("%w: field %d", errMalformed, tag)
+		}
+	}
+	return e, nil
+}
+
+// field decodes one field into e.
+func (d *decoder) field(tag byte, e *Edit) bool {
+	switch tag {
+	case tagSnapshot:
+		e.Snapshot = true
+	case tagNextFile:
+		e.NextFile = FileNum(d.nonzero())
+	case tagFlushedSeq:
+		e.FlushedSeq = d.seq()
+		d.bad = d.bad || e.FlushedSeq == 0
+	case tagLog:
+		e.Log = wal.SegmentID(d.nonzero())
+	case tagDeleted:
+		e.Deleted = append(e.Deleted, Deleted{d.level(), FileNum(d.nonzero())})
+	case tagAdded:
+		e.Added = append(e.Added, Added{d.level(), d.table()})
+	default:
+		return false
+	}
+	return !d.bad
+}
+
+// A decoder takes values off the front of b; bad is set when one is not there.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) take(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.b, d.bad = nil, true
+		return nil
+	}
+	taken := d.b[:n:n]
+	d.b = d.b[n:]
+	return taken
+}
+
+func (d *decoder) byte() byte {
+	b := d.take(1)
+	if d.bad {
+		return 0
+	}
+	return b[0]
+}
+
+func (d *decoder) level() int {
+	level := int(d.byte())
+	d.bad = d.bad || level >= Levels
+	return level
+}
+
+// uvarint accepts only the shortest form.
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || n > 1 && d.b[n-1] == 0 {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) nonzero() uint64 {
+	v := d.uvarint()
+	d.bad = d.bad || v == 0
+	return v
+}
+
+func (d *decoder) seq() key.SeqNum {
+	v := key.SeqNum(d.uvarint())
+	d.bad = d.bad || v > key.MaxSeqNum
+	return v
+}
+
+func (d *decoder) internal() key.Internal {
+	user := d.take(d.uvarint())
+	trailer := d.take(8)
+	if d.bad {
+		return key.Internal{}
+	}
+	return key.Internal{User: user, Trailer: key.Trailer(binary.LittleEndian.Uint64(trailer))}.Clone()
+}
+
+func (d *decoder) table() *Table {
+	t := &Table{
+		Num: FileNum(d.nonzero()), Size: d.uvarint(),
+		Entries: d.uvarint(), Deletes: d.uvarint(), RangeDeletes: d.uvarint(), RawBytes: d.uvarint(),
+		SmallestSeq: d.seq(), LargestSeq: d.seq(),
+		Smallest: d.internal(), Largest: d.internal(),
+	}
+	d.bad = d.bad || !t.boundsOrdered() || t.SmallestSeq > t.LargestSeq
+	return t
+}
