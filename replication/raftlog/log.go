@@ -53,6 +53,7 @@ type Log struct {
 	end      int64 // offset behind the last record of the segment
 	reserved int64 // bytes promised to batches that are not written yet
 	payloads [][]byte
+	written  []*Batch // what waiting was
 	scratch  []byte
 
 	mu       env.Leaf

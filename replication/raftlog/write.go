@@ -199,8 +199,12 @@ func (l *Log) Write(b *Batch, sync bool) error {
 func (l *Log) writeWaiting() {
 	l.mu.Lock()
 	batches := l.waiting
-	l.waiting = nil
+	l.waiting = l.written[:0]
 	l.mu.Unlock()
+	defer func() {
+		clear(batches)
+		l.written = batches
+	}()
 	pos, err := l.append(batches)
 	for _, b := range batches {
 		l.reserved -= b.reserved
