@@ -151,7 +151,7 @@ func (e *Env) Sometimes(m Mark) {
 
 // Trace adds a line to the trace of a simulated world, and so to its hash. It
 // does nothing in production, but its arguments are still evaluated: keep it
-// off hot paths. Print no pointers and no maps.
+// off hot paths. Print no pointers.
 func (e *Env) Trace(format string, args ...any) {
 	if e.sim != nil {
 		e.sim.w.Note(e.sim.host.name+": "+format, args...)

@@ -34,8 +34,8 @@ func (r *trace) step(step uint64, clock int64, t *task) {
 	}
 }
 
-// Note adds a line to the trace, and so to its hash. Print no pointers and no
-// maps: they differ from run to run.
+// Note adds a line to the trace, and so to its hash. Print no pointers: they
+// differ from run to run.
 func (w *World) Note(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	w.trace.hash = hashString(w.trace.hash, line)
