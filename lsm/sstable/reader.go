@@ -1,0 +1,324 @@
+package sstable
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/filter"
+	"github.com/statordb/stator/lsm/key"
+)
+
+// A Reader reads one table in place.
+//
+// Slices that it returns alias the mapping where the block is not compressed,
+// and are valid until Close; the caller sees to it that no read is under way
+// and no slice in use then.
+//
+// A mapped page that cannot be read (the device failed, the file was truncated)
+// faults. Open and Verify turn that into an error themselves; around Get and
+// iterators, and around the use of what they return, the caller puts one
+// vfs.Guard for the whole operation, which is cheaper than one for each block.
+//
+// A Reader is safe for concurrent use.
+type Reader struct {
+	name       string
+	number     uint64
+	m          vfs.Mapping
+	size       int64
+	sections   []directoryEntry
+	index      *index
+	properties Properties
+	deletes    []RangeDelete
+
+	filterAt directoryEntry // size 0: there is none
+	filter   atomic.Pointer[filter.Filter]
+
+	// checked has one bit for each data block whose checksum has been found
+	// right. Two readers may both find a bit clear; then both check.
+	checked []atomic.Uint64
+}
+
+// Open opens the table in m, which is called name in errors. The Reader takes
+// over m if Open succeeds.
+//
+// It reads footer, directory, index, properties and range deletes. Damage there,
+// or a number other than o.Number, is a *corrupt.Error.
+func Open(m vfs.Mapping, name string, o Options) (r *Reader, err error) {
+	err = vfs.Guard(func() error {
+		r = &Reader{name: name, m: m, size: int64(len(m.Bytes()))}
+		return r.open(o.Number)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Reader) open(number uint64) error {
+	at := r.size - footerBytes
+	if at < 0 {
+		return corrupt.New(r.name, 0, "file of %d bytes is too short for a table", r.size)
+	}
+	b, err := r.view(at, footerBytes)
+	if err != nil {
+		return err
+	}
+	f, err := parseFooter(b, r.name, at)
+	if err != nil {
+		return err
+	}
+	if number != 0 && f.number != number {
+		return corrupt.New(r.name, at, "this is table %d, want %d", f.number, number)
+	}
+	r.number = f.number
+	payload, err := r.readSection(f.directory)
+	if err != nil {
+		return err
+	}
+	sections, reason := parseDirectory(payload, f.directory.offset)
+	if reason != "" {
+		return corrupt.New(r.name, f.directory.offset, "%s", reason)
+	}
+	r.sections = append(sections, f.directory)
+	return r.openSections()
+}
+
+// openSections reads all that is kept in memory.
+func (r *Reader) openSections() error {
+	r.filterAt = r.section(sectionFilter)
+	if err := r.parseSection(sectionRangeDeletes, func(b []byte) (reason string) {
+		r.deletes, reason = parseRangeDeletes(b)
+		return reason
+	}); err != nil {
+		return err
+	}
+	if err := r.parseSection(sectionProperties, func(b []byte) (reason string) {
+		r.properties, reason = parseProperties(b)
+		return reason
+	}); err != nil {
+		return err
+	}
+	if err := r.parseSection(sectionIndex, func(b []byte) (reason string) {
+		r.index, reason = parseIndex(b, uint64(r.section(sectionData).size))
+		return reason
+	}); err != nil {
+		return err
+	}
+	if r.index == nil || r.section(sectionProperties).size == 0 {
+		return corrupt.New(r.name, r.size-footerBytes, "index or properties are missing")
+	}
+	r.checked = make([]atomic.Uint64, (r.index.blocks+63)/64)
+	return nil
+}
+
+// section finds a section in the directory; its size is 0 if there is none.
+func (r *Reader) section(kind section) directoryEntry {
+	for _, s := range r.sections {
+		if s.kind == kind {
+			return s
+		}
+	}
+	return directoryEntry{kind: kind}
+}
+
+// parseSection has parse decode the payload of a section, if there is one.
+func (r *Reader) parseSection(kind section, parse func(payload []byte) (reason string)) error {
+	s := r.section(kind)
+	if s.size == 0 {
+		return nil
+	}
+	payload, err := r.readSection(s)
+	if err != nil {
+		return err
+	}
+	if reason := parse(payload); reason != "" {
+		return corrupt.New(r.name, s.offset, "%s", reason)
+	}
+	return nil
+}
+
+// readSection checks a block that is a section of its own and returns its
+// payload.
+func (r *Reader) readSection(s directoryEntry) ([]byte, error) {
+	b, err := r.view(s.offset, int(s.size))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.check(b, s.kind, s.offset); err != nil {
+		return nil, err
+	}
+	if codec := Compression(b[12+1]); codec != None {
+		return nil, corrupt.New(r.name, s.offset, "%v block is encoded by %v", s.kind, codec)
+	}
+	return payload(b), nil
+}
+
+// payload is what lies between envelope and padding of a block that has been
+// checked.
+func payload(block []byte) []byte {
+	end := len(block) - int(little.Uint16(block[14:]))
+	return block[envelopeBytes:max(end, envelopeBytes)]
+}
+
+func (r *Reader) view(offset int64, n int) ([]byte, error) {
+	b, err := r.m.View(offset, n)
+	if err != nil {
+		return nil, fmt.Errorf("sstable: read %s at %d: %w", r.name, offset, err)
+	}
+	return b, nil
+}
+
+// Properties describe the table.
+func (r *Reader) Properties() Properties { return r.properties }
+
+// Size is the length of the file in bytes.
+func (r *Reader) Size() uint64 { return uint64(r.size) }
+
+// RangeDeletes are the table's range deletes as they were given, by start
+// ascending, then sequence number descending. Get and iterators do not apply
+// them. The caller must not change them.
+func (r *Reader) RangeDeletes() []RangeDelete { return r.deletes }
+
+// Close releases the mapping.
+func (r *Reader) Close() error {
+	r.m.Release()
+	return nil
+}
+
+// Get finds the newest version of user that a reader at seq may see. A tombstone
+// is found like a value; t tells which it is. It allocates nothing, unless the
+// block is compressed.
+func (r *Reader) Get(user []byte, seq key.SeqNum) (value []byte, t key.Trailer, found bool, err error) {
+	return r.GetHashed(user, filter.Hash(user), seq)
+}
+
+// GetHashed is Get for a caller who asks several tables about one key and has
+// computed filter.Hash(user) once.
+func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum) (value []byte, t key.Trailer, found bool, err error) {
+	if pass, err := r.mayContain(hash); !pass {
+		return nil, 0, false, err
+	}
+	target := key.SeekTrailer(seq)
+	j := r.index.find(user, target)
+	if j == r.index.blocks {
+		return nil, 0, false, nil
+	}
+	var b block
+	for {
+		if b.data, _, err = r.load(j, nil); err != nil {
+			return nil, 0, false, err
+		}
+		if !b.parse(b.data) {
+			return nil, 0, false, r.malformed(j)
+		}
+		i, same, ok := b.seek(user, target)
+		if ok && same {
+			_, t, value, ok = b.entry(i)
+		}
+		if !ok {
+			return nil, 0, false, r.malformed(j)
+		}
+		if i < b.count {
+			return value, t, same, nil
+		}
+		// All of block j is less. What is sought may head the next one only if
+		// the versions of user cross the border.
+		j++
+		if j == r.index.blocks || !bytes.Equal(r.index.separator(j).User, user) {
+			return nil, 0, false, nil
+		}
+	}
+}
+
+// MayContain asks the filter about a user key with that filter.Hash. False is
+// certain.
+func (r *Reader) mayContain(hash uint64) (bool, error) {
+	f := r.filter.Load()
+	if f == nil {
+		var err error
+		if f, err = r.loadFilter(); err != nil {
+			return false, err
+		}
+	}
+	return f.MayContain(hash), nil
+}
+
+// loadFilter checks the filter at its first touch.
+func (r *Reader) loadFilter() (*filter.Filter, error) {
+	f := new(filter.Filter) // passes everything
+	if s := r.filterAt; s.size > 0 {
+		b, err := r.readSection(s)
+		if err != nil {
+			return nil, err
+		}
+		if *f, err = parseFilter(b); err != nil {
+			return nil, corrupt.New(r.name, s.offset, "%v", err)
+		}
+	}
+	r.filter.Store(f)
+	return f, nil
+}
+
+// parseFilter decodes the payload of a filter block; see writeFilter.
+func parseFilter(b []byte) (filter.Filter, error) {
+	if len(b) < filterHeaderBytes {
+		return filter.Filter{}, fmt.Errorf("filter of %d bytes", len(b))
+	}
+	probes, skip := little.Uint32(b), uint64(little.Uint32(b[4:]))
+	b = b[filterHeaderBytes:]
+	if skip > uint64(len(b)) || probes > filter.MaxProbes {
+		return filter.Filter{}, fmt.Errorf("filter with %d probes and %d bytes skipped", probes, skip)
+	}
+	return filter.New(b[skip:], int(probes))
+}
+
+// load returns the payload of data block j, decoded if need be into scratch,
+// which may be nil and is returned grown.
+func (r *Reader) load(j int, scratch []byte) (data, grown []byte, err error) {
+	offset, size := r.index.extent(j)
+	b, err := r.view(offset, size)
+	if err != nil {
+		return nil, scratch, err
+	}
+	if bit := uint64(1) << (j & 63); r.checked[j>>6].Load()&bit == 0 {
+		if err := r.check(b, sectionData, offset); err != nil {
+			return nil, scratch, err
+		}
+		r.checked[j>>6].Or(bit)
+	}
+	if Compression(b[13]) == None {
+		return payload(b), scratch, nil
+	}
+	return r.decode(b, offset, scratch)
+}
+
+// decode decompresses block b, which lies at offset.
+func (r *Reader) decode(b []byte, offset int64, scratch []byte) (data, grown []byte, err error) {
+	if codec := Compression(b[13]); codec != S2 {
+		return nil, scratch, corrupt.New(r.name, offset, "data block is encoded by %v", codec)
+	}
+	raw := int(little.Uint32(b[8:]))
+	encoded := payload(b)
+	if n, err := s2.DecodedLen(encoded); err != nil || n != raw {
+		return nil, scratch, corrupt.New(r.name, offset, "data block decodes to %d bytes (%v), says %d", n, err, raw)
+	}
+	if cap(scratch) < raw {
+		scratch = make([]byte, raw)
+	}
+	data, err = s2.Decode(scratch[:raw], encoded)
+	if err != nil {
+		return nil, scratch, corrupt.New(r.name, offset, "data block does not decode: %v", err)
+	}
+	return data, scratch, nil
+}
+
+// malformed reports that data block j passed its checksum but makes no sense.
+func (r *Reader) malformed(j int) error {
+	offset, _ := r.index.extent(j)
+	return corrupt.New(r.name, offset, "data block %d is malformed", j)
+}

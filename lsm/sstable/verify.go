@@ -1,0 +1,192 @@
+package sstable
+
+import (
+	"bytes"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/filter"
+	"github.com/statordb/stator/lsm/key"
+)
+
+// Verify reads the whole table and checks everything that can be checked. Since
+// every byte of the file is under some checksum, it finds every flipped bit;
+// beyond that it finds what a faulty writer may have sealed in:
+//
+//  1. footer, directory and every section: checksum, place, kind
+//  2. every data block: checksum, codec, heads, entries in order
+//  3. the index: each separator between its blocks, each row number, and that a
+//     search for a block's first and last key ends in that block
+//  4. the filter: no key of the table is ruled out
+//  5. the properties: counted anew
+//
+// The error is a *corrupt.Error unless the file could not be read.
+func (r *Reader) Verify() error {
+	return vfs.Guard(func() error {
+		v := verifier{r: r}
+		for _, check := range []func() error{v.sections, v.data, v.end} {
+			if err := check(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// A verifier goes through the data once and remembers what the end must match.
+type verifier struct {
+	r       *Reader
+	filter  *filter.Filter
+	counted Properties
+	last    key.Internal // the entry before; a buffer of its own
+	scratch []byte
+}
+
+// sections reads again what Open has read, and the sections that Open does not
+// need.
+func (v *verifier) sections() error {
+	r := v.r
+	again := &Reader{name: r.name, m: r.m, size: r.size}
+	if err := again.open(r.number); err != nil {
+		return err
+	}
+	for _, s := range again.sections {
+		if s.kind == sectionData || s.size == 0 {
+			continue
+		}
+		b, err := r.view(s.offset, int(s.size))
+		if err != nil {
+			return err
+		}
+		if err := r.check(b, s.kind, s.offset); err != nil {
+			return err
+		}
+	}
+	f, err := again.loadFilter()
+	v.filter = f
+	return err
+}
+
+func (v *verifier) data() error {
+	for j := range v.r.index.blocks {
+		if err := v.block(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// block checks data block j, whether or not that has been done before.
+func (v *verifier) block(j int) error {
+	r := v.r
+	offset, size := r.index.extent(j)
+	raw, err := r.view(offset, size)
+	if err != nil {
+		return err
+	}
+	if err := r.check(raw, sectionData, offset); err != nil {
+		return err
+	}
+	data, scratch, err := r.load(j, v.scratch)
+	v.scratch = scratch
+	if err != nil {
+		return err
+	}
+	var b block
+	if !b.parse(data) {
+		return r.malformed(j)
+	}
+	if got, want := r.index.row(j), v.counted.Entries; uint64(got) != want {
+		return v.index("block %d starts at row %d, index says %d", j, want, got)
+	}
+	if err := v.border(j, &b); err != nil {
+		return err
+	}
+	if err := v.entries(j, &b); err != nil {
+		return err
+	}
+	if got := r.index.find(v.last.User, v.last.Trailer); got != j {
+		return v.index("search for %v ends in block %d, not %d", v.last, got, j)
+	}
+	return nil
+}
+
+// border checks the separator in front of block j, and that a search for its
+// first key leads to it.
+func (v *verifier) border(j int, b *block) error {
+	suffix, trailer, _, ok := b.entry(0)
+	if !ok {
+		return v.r.malformed(j)
+	}
+	user := append(bytes.Clone(b.commonPrefix()), suffix...)
+	first := key.Internal{User: user, Trailer: trailer}
+	sep := v.r.index.separator(j)
+	if sep.Compare(first) > 0 || j > 0 && sep.Compare(v.last) <= 0 {
+		return v.index("separator %v is not between %v and %v", sep, v.last, first)
+	}
+	if got := v.r.index.find(user, trailer); got != j {
+		return v.index("search for %v ends in block %d, not %d", first, got, j)
+	}
+	return nil
+}
+
+// entries checks order, heads and filter of block j and counts its entries.
+func (v *verifier) entries(j int, b *block) error {
+	user := bytes.Clone(b.commonPrefix())
+	for i := range b.count {
+		suffix, trailer, value, ok := b.entry(i)
+		if !ok {
+			return v.r.malformed(j)
+		}
+		user = append(user[:b.prefix], suffix...)
+		head, ok := b.spread.head(window(user, b.prefix))
+		if !ok || head != uint64(little.Uint16(b.data[b.slots+4*i+2:])) {
+			return v.r.malformed(j)
+		}
+		if v.counted.Entries > 0 && key.Compare(user, trailer, v.last.User, v.last.Trailer) <= 0 {
+			return v.r.malformed(j)
+		}
+		if !v.filter.MayContain(filter.Hash(user)) {
+			s := v.r.section(sectionFilter)
+			return corrupt.New(v.r.name, s.offset, "filter rules out %s, which is in the table", key.Format(user))
+		}
+		isNew := v.counted.Entries == 0 || !bytes.Equal(user, v.last.User)
+		v.counted.addEntry(user, trailer, len(value), isNew)
+		v.last.User = append(v.last.User[:0], user...)
+		v.last.Trailer = trailer
+	}
+	return nil
+}
+
+// end checks what the whole of the data says about index and properties.
+func (v *verifier) end() error {
+	x := v.r.index
+	if x.blocks > 0 {
+		if got := x.row(x.blocks); uint64(got) != v.counted.Entries {
+			return v.index("index ends at row %d, data at %d", got, v.counted.Entries)
+		}
+		if sep := x.separator(x.blocks); !bytes.Equal(sep.User, v.last.User) || sep.Trailer != 0 {
+			return v.index("last separator is %v, last entry %v", sep, v.last)
+		}
+		v.counted.widen(v.last)
+	}
+	for _, d := range v.r.deletes {
+		v.counted.addRangeDelete(d)
+	}
+	v.counted.Number = v.r.number
+	v.counted.DataBlocks = uint64(x.blocks)
+	v.counted.DataBytes = uint64(v.r.section(sectionData).size)
+	v.counted.FilterBytes = uint64(v.r.section(sectionFilter).size)
+	v.counted.IndexBytes = uint64(v.r.section(sectionIndex).size)
+	stored := v.r.properties
+	if got, want := stored.append(nil), v.counted.append(nil); !bytes.Equal(got, want) {
+		return corrupt.New(v.r.name, v.r.section(sectionProperties).offset,
+			"properties are %v, counted %v", stored, v.counted)
+	}
+	return nil
+}
+
+// index reports that the index contradicts the data.
+func (v *verifier) index(format string, args ...any) error {
+	return corrupt.New(v.r.name, v.r.section(sectionIndex).offset, format, args...)
+}

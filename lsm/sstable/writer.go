@@ -1,0 +1,371 @@
+package sstable
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/filter"
+	"github.com/statordb/stator/lsm/key"
+)
+
+// chunkBytes is how much a Writer gathers before it writes.
+const chunkBytes = 256 << 10
+
+// A Writer writes one table.
+//
+//	Add        stages the entry in the current block; a full block is closed:
+//	           built behind the pending bytes, and its index entry noted
+//	(chunk)    pending bytes go to the file when there are enough of them
+//	Finish     writes filter, range deletes, index, properties, directory and
+//	           footer, and syncs
+//
+// Besides one chunk and the block being filled, it holds about 30 bytes for each
+// block and 8 for each distinct user key, in memory. It writes the file
+// from the start, without gaps, never twice. The file stays the caller's: to
+// close, to make its name durable, and to remove after an error.
+//
+// After an error a Writer refuses everything with that error. A Writer is not
+// safe for concurrent use.
+type Writer struct {
+	f       vfs.File
+	options Options
+	err     error
+	done    bool
+
+	pending []byte // written to the file next
+	start   int64  // offset of pending in the file
+
+	block    blockBuilder
+	payload  []byte // of a block to be compressed
+	index    indexBuilder
+	hashes   []uint64      // of the distinct user keys
+	deletes  []RangeDelete // sorted by Finish
+	sections []directoryEntry
+
+	properties Properties
+	last       key.Internal // the last entry added; a buffer of our own
+	left       []byte       // last user key of the last closed block
+}
+
+var errFinished = errors.New("sstable: the table is finished")
+
+// NewWriter writes a table into f, which must be empty.
+func NewWriter(f vfs.File, o Options) *Writer {
+	w := &Writer{f: f, options: o.withDefaults()}
+	w.properties.Number = o.Number
+	return w
+}
+
+// Add appends an entry, which must sort behind those added before. It copies
+// user and value.
+func (w *Writer) Add(user []byte, t key.Trailer, value []byte) error {
+	if err := w.admit(user, t, value); err != nil {
+		return err
+	}
+	if w.isFull(user, t, len(value)) {
+		if err := w.closeBlock(); err != nil {
+			return err
+		}
+	}
+	w.block.add(user, t, value)
+	w.note(user, t, len(value))
+	return nil
+}
+
+// admit refuses what a table cannot hold.
+func (w *Writer) admit(user []byte, t key.Trailer, value []byte) error {
+	switch p := &w.properties; {
+	case w.err != nil:
+		return w.err
+	case len(user) > MaxKeyBytes:
+		return fmt.Errorf("sstable: user key of %d bytes, at most %d", len(user), MaxKeyBytes)
+	case len(value) > MaxValueBytes:
+		return fmt.Errorf("sstable: value of %d bytes, at most %d", len(value), MaxValueBytes)
+	case p.Entries == maxEntries:
+		return fmt.Errorf("sstable: more than %d entries", uint32(maxEntries))
+	case p.Entries > 0 && key.Compare(user, t, w.last.User, w.last.Trailer) <= 0:
+		return fmt.Errorf("sstable: %v added after %v", key.Internal{User: user, Trailer: t}, w.last)
+	}
+	return nil
+}
+
+// isFull reports whether the entry must go into a new block.
+func (w *Writer) isFull(user []byte, t key.Trailer, valueBytes int) bool {
+	if w.block.empty() {
+		return false
+	}
+	return envelopeBytes+w.block.payloadBytesWith(user, t, valueBytes) > w.options.BlockBytes
+}
+
+// note keeps account of the entry just added.
+func (w *Writer) note(user []byte, t key.Trailer, valueBytes int) {
+	p := &w.properties
+	isNew := p.Entries == 0 || !bytes.Equal(user, w.last.User)
+	if isNew && w.options.FilterBitsPerKey > 0 {
+		w.hashes = append(w.hashes, filter.Hash(user))
+	}
+	p.addEntry(user, t, valueBytes, isNew)
+	w.last.User = append(w.last.User[:0], user...)
+	w.last.Trailer = t
+}
+
+// AddRangeDelete adds a range delete of [start, end) by seq, in any order and at
+// any time before Finish. An empty range is ignored. It copies start and end.
+func (w *Writer) AddRangeDelete(start, end []byte, seq key.SeqNum) error {
+	if w.err != nil {
+		return w.err
+	}
+	if max(len(start), len(end)) > MaxKeyBytes {
+		return fmt.Errorf("sstable: range delete with a key of %d bytes, at most %d",
+			max(len(start), len(end)), MaxKeyBytes)
+	}
+	if bytes.Compare(start, end) >= 0 {
+		return nil
+	}
+	d := RangeDelete{Start: bytes.Clone(start), End: bytes.Clone(end), Seq: seq}
+	w.deletes = append(w.deletes, d)
+	return nil
+}
+
+// EstimatedSize is about how large the file would be if it were finished now.
+func (w *Writer) EstimatedSize() uint64 {
+	size := w.offset() + int64(w.index.bytes()) + int64(len(w.hashes)*w.options.FilterBitsPerKey/8)
+	if !w.block.empty() {
+		size += int64(envelopeBytes + w.block.payloadBytes(len(w.block.staged)))
+	}
+	for _, d := range w.deletes {
+		size += int64(rangeDeleteHeaderBytes + len(d.Start) + len(d.End))
+	}
+	return uint64(size) + 4*envelopeBytes + footerBytes
+}
+
+// Entries is the number of entries and range deletes added so far.
+func (w *Writer) Entries() uint64 { return w.properties.Entries + uint64(len(w.deletes)) }
+
+// Finish completes the table and makes its bytes durable.
+func (w *Writer) Finish() (Meta, error) {
+	if w.err != nil {
+		return Meta{}, w.err
+	}
+	if err := w.finish(); err != nil {
+		w.err = err
+		return Meta{}, err
+	}
+	w.err = errFinished
+	return Meta{Size: uint64(w.start), Properties: w.properties}, nil
+}
+
+func (w *Writer) finish() error {
+	if err := w.closeBlock(); err != nil {
+		return err
+	}
+	if w.offset() > 0 {
+		w.sections = append(w.sections, directoryEntry{kind: sectionData, size: w.offset()})
+	}
+	p := &w.properties
+	p.DataBlocks, p.DataBytes = uint64(len(w.index.offsets)), uint64(w.offset())
+	for _, write := range []func() error{
+		w.writeFilter, w.writeRangeDeletes, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
+	} {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	if err := w.f.Sync(); err != nil {
+		return fmt.Errorf("sstable: sync table %d: %w", w.options.Number, err)
+	}
+	return nil
+}
+
+// offset is where the next block will lie in the file.
+func (w *Writer) offset() int64 { return w.start + int64(len(w.pending)) }
+
+// closeBlock turns the staged entries into a data block.
+func (w *Writer) closeBlock() error {
+	b := &w.block
+	if b.empty() {
+		return nil
+	}
+	first := key.Internal{User: b.first(), Trailer: b.staged[0].trailer}
+	row := uint32(w.properties.Entries) - uint32(len(b.staged))
+	w.index.add(w.left, first, uint64(w.offset()), row)
+	w.left = append(w.left[:0], b.last()...)
+	if err := w.appendData(); err != nil {
+		w.err = err
+		return err
+	}
+	b.reset()
+	return w.writeChunk()
+}
+
+// appendData appends the staged block to the pending bytes, compressed if that
+// is wanted and pays.
+func (w *Writer) appendData() error {
+	if w.options.Compression == None {
+		start := w.openBlock()
+		w.pending = w.block.appendTo(w.pending)
+		raw := len(w.pending) - start - envelopeBytes
+		return w.sealBlock(start, envelope{rawBytes: raw, kind: sectionData, padding: w.pad(start)})
+	}
+	w.payload = w.block.appendTo(w.payload[:0])
+	start := w.openBlock()
+	codec := w.compress()
+	e := envelope{rawBytes: len(w.payload), kind: sectionData, codec: codec}
+	if codec == None {
+		e.padding = w.pad(start)
+	}
+	return w.sealBlock(start, e)
+}
+
+// compress appends the payload to the pending bytes and returns the codec used.
+func (w *Writer) compress() Compression {
+	at := len(w.pending)
+	w.pending = slices.Grow(w.pending, s2.MaxEncodedLen(len(w.payload)))
+	encoded := s2.Encode(w.pending[at:cap(w.pending)], w.payload)
+	if len(encoded) <= len(w.payload)-len(w.payload)/8 {
+		w.pending = w.pending[:at+len(encoded)]
+		return S2
+	}
+	w.pending = append(w.pending, w.payload...)
+	return None
+}
+
+const (
+	pageBytes = 4096
+	lineBytes = 64
+)
+
+// pad fills up the block at start with zeros so that the next one starts on a
+// page, if that takes little, else on a cache line. A block within one page
+// costs a lookup one TLB miss and one page fault instead of two.
+func (w *Writer) pad(start int) (padding int) {
+	end := w.offset()
+	padding = int(-end & (pageBytes - 1))
+	if padding > min(len(w.pending)-start, pageBytes)/16 {
+		padding = int(-end & (lineBytes - 1))
+	}
+	w.pending = append(w.pending, make([]byte, padding)...)
+	return padding
+}
+
+// openBlock leaves room for an envelope and returns the position of the block
+// in the pending bytes; sealBlock completes it.
+func (w *Writer) openBlock() (start int) {
+	start = len(w.pending)
+	w.pending = append(w.pending, make([]byte, envelopeBytes)...)
+	return start
+}
+
+func (w *Writer) sealBlock(start int, e envelope) error {
+	block := w.pending[start:]
+	if len(block) > maxBlockBytes {
+		return fmt.Errorf("sstable: %v block of %d bytes", e.kind, len(block))
+	}
+	seal(block, e, w.options.Number, w.start+int64(start))
+	return nil
+}
+
+// writePending writes the pending bytes to the file.
+func (w *Writer) writePending() error {
+	if _, err := w.f.WriteAt(w.pending, w.start); err != nil {
+		w.err = fmt.Errorf("sstable: write table %d at %d: %w", w.options.Number, w.start, err)
+		return w.err
+	}
+	w.start += int64(len(w.pending))
+	w.pending = w.pending[:0]
+	return nil
+}
+
+// writeSection writes one block that is a section of its own; fill appends its
+// payload to dst.
+func (w *Writer) writeSection(kind section, fill func(dst []byte) []byte) (directoryEntry, error) {
+	s := directoryEntry{kind: kind, offset: w.offset()}
+	start := w.openBlock()
+	w.pending = fill(w.pending)
+	raw := len(w.pending) - start - envelopeBytes
+	if err := w.sealBlock(start, envelope{rawBytes: raw, kind: kind}); err != nil {
+		return s, err
+	}
+	s.size = w.offset() - s.offset
+	w.sections = append(w.sections, s)
+	return s, w.writeChunk()
+}
+
+// writeChunk writes the pending bytes if they have become many.
+func (w *Writer) writeChunk() error {
+	if len(w.pending) < chunkBytes {
+		return nil
+	}
+	return w.writePending()
+}
+
+// The filter block's payload is two fields and a filter (package filter), whose
+// lines start on a multiple of 64 bytes in the file:
+//
+//	0 probes  4B
+//	4 skip    4B
+//	8 zero    skip bytes
+//	  lines
+const filterHeaderBytes = 8
+
+func (w *Writer) writeFilter() error {
+	bits := w.options.FilterBitsPerKey
+	if bits < 0 || len(w.hashes) == 0 {
+		return nil
+	}
+	skip := -(w.offset() + envelopeBytes + filterHeaderBytes) & (lineBytes - 1)
+	s, err := w.writeSection(sectionFilter, func(dst []byte) []byte {
+		dst = little.AppendUint32(dst, uint32(filter.Probes(bits)))
+		dst = little.AppendUint32(dst, uint32(skip))
+		dst = append(dst, make([]byte, skip)...)
+		return filter.Append(dst, w.hashes, bits)
+	})
+	w.properties.FilterBytes = uint64(s.size)
+	return err
+}
+
+func (w *Writer) writeRangeDeletes() error {
+	if len(w.deletes) == 0 {
+		return nil
+	}
+	slices.SortFunc(w.deletes, RangeDelete.compare)
+	_, err := w.writeSection(sectionRangeDeletes, func(dst []byte) []byte {
+		return appendRangeDeletes(dst, w.deletes)
+	})
+	return err
+}
+
+func (w *Writer) writeIndex() error {
+	p := &w.properties
+	w.index.finish(w.last.User, p.DataBytes, uint32(p.Entries))
+	s, err := w.writeSection(sectionIndex, w.index.appendTo)
+	p.IndexBytes = uint64(s.size)
+	return err
+}
+
+func (w *Writer) writeProperties() error {
+	p := &w.properties
+	if p.Entries > 0 {
+		p.widen(w.last)
+	}
+	for _, d := range w.deletes {
+		p.addRangeDelete(d)
+	}
+	_, err := w.writeSection(sectionProperties, p.append)
+	return err
+}
+
+// writeDirectory writes the directory and the footer, which points to it.
+func (w *Writer) writeDirectory() error {
+	listed := slices.Clone(w.sections)
+	s, err := w.writeSection(sectionDirectory, func(dst []byte) []byte {
+		return appendDirectory(dst, listed)
+	})
+	w.pending = footer{number: w.options.Number, directory: s}.append(w.pending)
+	return err
+}
