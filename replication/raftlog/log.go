@@ -70,6 +70,9 @@ func Open(e *env.Env, fs vfs.FS, o Options) (*Log, error) {
 	if o.Preallocate {
 		recycle = 2
 	}
+	if err := makeDir(fs, o.Dir); err != nil {
+		return nil, fmt.Errorf("raftlog: %w", err)
+	}
 	w, err := wal.Open(fs, wal.Options{
 		Dir: o.Dir, Prefix: filePrefix, SegmentBytes: o.SegmentBytes,
 		Recycle: recycle, Preallocate: o.Preallocate,
@@ -84,6 +87,21 @@ func Open(e *env.Env, fs vfs.FS, o Options) (*Log, error) {
 		return nil, fmt.Errorf("raftlog: replay: %w", err)
 	}
 	return l, nil
+}
+
+// makeDir makes a directory whose name survives a crash: every directory on
+// the way to it is synced.
+func makeDir(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	for dir != "." && dir != "" {
+		dir = path.Dir(dir)
+		if err := fs.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fileName is the name that a corruption report gives.
