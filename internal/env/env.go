@@ -3,6 +3,7 @@ package env
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -122,11 +123,13 @@ func (e *Env) Rand() uint64 {
 	return rand.Uint64()
 }
 
-// Yield lets other tasks run. It does nothing in production.
+// Yield lets other tasks that can run do so first.
 func (e *Env) Yield() {
 	if e.sim != nil {
 		e.sim.w.yield()
+		return
 	}
+	runtime.Gosched()
 }
 
 // A Point names a place where rare but legal behaviour can be provoked.
