@@ -31,12 +31,12 @@ func generate(dir string) (map[string][]byte, error) {
 		return nil, err
 	}
 	emitters := map[string]func(*model, *printer){
-		"shapes_gen.go":     emitShapes,
-		"decode_gen.go":     emitDecode,
-		"validate_gen.go":   emitValidate,
-		"print_gen.go":      emitPrint,
-		"encode_gen.go":     emitEncode,
-		"operations_gen.go": emitOperations,
+		"shapes_gen.go":      emitShapes,
+		"decode_gen.go":      emitDecode,
+		"validate_gen.go":    emitValidate,
+		"print_gen.go":       emitPrint,
+		"encode_gen.go":      emitEncode,
+		"operations_gen.go":  emitOperations,
 		"inputs_gen_test.go": emitInputs,
 	}
 	files := make(map[string][]byte)

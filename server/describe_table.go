@@ -1,0 +1,201 @@
+package server
+
+import (
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/server/api"
+	"github.com/statordb/stator/table"
+)
+
+func (f *frontend) describeTable(in *api.DescribeTableInput) (*api.DescribeTableOutput, error) {
+	d, err := f.tables.Describe(in.TableName.Value)
+	if err != nil {
+		return nil, err
+	}
+	return &api.DescribeTableOutput{Table: describe(d)}, nil
+}
+
+// What DynamoDB says an on-demand table can take from the start, in request
+// units per second.
+const (
+	onDemandWarmReads  = 12000
+	onDemandWarmWrites = 4000
+)
+
+// describe shows a table as all control operations answer with it.
+func describe(d *table.Description) *api.TableDescription {
+	t := &api.TableDescription{
+		AttributeDefinitions:      describeAttributes(d.Attributes),
+		BillingModeSummary:        describeBilling(d),
+		CreationDateTime:          api.Some(d.Created),
+		DeletionProtectionEnabled: api.Some(d.DeletionProtection),
+		ItemCount:                 api.Some(d.ItemCount),
+		KeySchema:                 describeKeys(d.Keys),
+		OnDemandThroughput:        describeOnDemand(d.OnDemand),
+		ProvisionedThroughput:     describeThroughput(d),
+		SSEDescription:            describeSSE(d.SSE),
+		StreamSpecification:       describeStream(d.Stream),
+		TableArn:                  api.Some(d.ARN),
+		TableId:                   api.Some(d.ID),
+		TableName:                 api.Some(d.Name),
+		TableSizeBytes:            api.Some(d.SizeBytes),
+		TableStatus:               api.Some(d.Status),
+	}
+	warm := warmth(d, d.WarmThroughput, d.Throughput)
+	t.WarmThroughput = &api.TableWarmThroughputDescription{
+		ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(table.StatusActive),
+	}
+	if d.TableClass != "" {
+		t.TableClassSummary = &api.TableClassSummary{TableClass: api.Some(d.TableClass), LastUpdateDateTime: instant(d.TableClassUpdated)}
+	}
+	if d.Status != table.StatusDeleting {
+		t.LocalSecondaryIndexes = describeLocal(d)
+		t.GlobalSecondaryIndexes = describeGlobal(d)
+	}
+	return t
+}
+
+// instant is a member that is absent at time 0.
+func instant(t env.Time) api.Optional[env.Time] {
+	return api.Optional[env.Time]{Value: t, Given: t != 0}
+}
+
+func describeAttributes(in []table.AttributeDefinition) []api.AttributeDefinition {
+	out := make([]api.AttributeDefinition, len(in))
+	for i, a := range in {
+		out[i] = api.AttributeDefinition{AttributeName: api.Some(a.Name), AttributeType: api.Some(a.Type.String())}
+	}
+	return out
+}
+
+func describeKeys(in []table.KeyElement) []api.KeySchemaElement {
+	out := make([]api.KeySchemaElement, len(in))
+	for i, k := range in {
+		out[i] = api.KeySchemaElement{AttributeName: api.Some(k.Name), KeyType: api.Some(k.Role.String())}
+	}
+	return out
+}
+
+// describeBilling is absent for tables that were always provisioned.
+func describeBilling(d *table.Description) *api.BillingModeSummary {
+	if d.BillingMode != table.BillingOnDemand && d.BillingModeOnDemandSince == 0 {
+		return nil
+	}
+	mode := d.BillingMode
+	if mode == "" {
+		mode = table.BillingProvisioned
+	}
+	return &api.BillingModeSummary{
+		BillingMode:                       api.Some(mode),
+		LastUpdateToPayPerRequestDateTime: instant(d.BillingModeOnDemandSince),
+	}
+}
+
+func describeOnDemand(t *table.OnDemandThroughput) *api.OnDemandThroughput {
+	if t == nil {
+		return nil
+	}
+	given := func(n int64) api.Optional[int64] { return api.Optional[int64]{Value: n, Given: n != 0} }
+	return &api.OnDemandThroughput{MaxReadRequestUnits: given(t.MaxRead), MaxWriteRequestUnits: given(t.MaxWrite)}
+}
+
+func describeThroughput(d *table.Description) *api.ProvisionedThroughputDescription {
+	return &api.ProvisionedThroughputDescription{
+		LastDecreaseDateTime:   instant(d.LastDecrease),
+		LastIncreaseDateTime:   instant(d.LastIncrease),
+		NumberOfDecreasesToday: api.Some(d.DecreasesToday),
+		ReadCapacityUnits:      api.Some(d.Throughput.Read),
+		WriteCapacityUnits:     api.Some(d.Throughput.Write),
+	}
+}
+
+// describeSSE is absent for the default key. Stator stores the choice of a key
+// and shows it; what is on disk is as encrypted as the disk is.
+func describeSSE(s *table.SSESpec) *api.SSEDescription {
+	if s == nil || !s.Enabled {
+		return nil
+	}
+	d := &api.SSEDescription{Status: api.Some("ENABLED"), SSEType: api.Some("KMS")}
+	if s.KMSKeyID != "" {
+		d.KMSMasterKeyArn = api.Some(s.KMSKeyID)
+	}
+	return d
+}
+
+func describeStream(s *table.StreamSpec) *api.StreamSpecification {
+	if s == nil || !s.Enabled {
+		return nil
+	}
+	return &api.StreamSpecification{StreamEnabled: api.Some(true), StreamViewType: api.Some(s.ViewType)}
+}
+
+// warmth is what a table or index takes at once: what was asked for, else what
+// follows from its billing.
+func warmth(d *table.Description, asked, provisioned *table.Throughput) table.Throughput {
+	switch {
+	case asked != nil:
+		return *asked
+	case d.BillingMode == table.BillingOnDemand || provisioned == nil:
+		return table.Throughput{Read: onDemandWarmReads, Write: onDemandWarmWrites}
+	}
+	return *provisioned
+}
+
+func describeLocal(d *table.Description) []api.LocalSecondaryIndexDescription {
+	var out []api.LocalSecondaryIndexDescription
+	for _, x := range d.LocalIndexes {
+		out = append(out, api.LocalSecondaryIndexDescription{
+			IndexArn:       api.Some(d.ARN + "/index/" + x.Name),
+			IndexName:      api.Some(x.Name),
+			IndexSizeBytes: api.Some(int64(0)),
+			ItemCount:      api.Some(int64(0)),
+			KeySchema:      describeKeys(x.Keys),
+			Projection:     describeProjection(x.Projection),
+		})
+	}
+	return out
+}
+
+func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription {
+	var out []api.GlobalSecondaryIndexDescription
+	for i, x := range d.GlobalIndexes {
+		warm := warmth(d, nil, x.Throughput)
+		rates := table.Throughput{}
+		if x.Throughput != nil && d.BillingMode != table.BillingOnDemand {
+			rates = *x.Throughput
+		}
+		out = append(out, api.GlobalSecondaryIndexDescription{
+			IndexArn:           api.Some(d.ARN + "/index/" + x.Name),
+			IndexName:          api.Some(x.Name),
+			IndexSizeBytes:     api.Some(int64(0)),
+			IndexStatus:        api.Some(indexStatus(d, i)),
+			ItemCount:          api.Some(int64(0)),
+			KeySchema:          describeKeys(x.Keys),
+			OnDemandThroughput: describeOnDemand(x.OnDemand),
+			Projection:         describeProjection(x.Projection),
+			ProvisionedThroughput: &api.ProvisionedThroughputDescription{
+				NumberOfDecreasesToday: api.Some(int64(0)),
+				ReadCapacityUnits:      api.Some(rates.Read),
+				WriteCapacityUnits:     api.Some(rates.Write),
+			},
+			WarmThroughput: &api.GlobalSecondaryIndexWarmThroughputDescription{
+				ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(table.StatusActive),
+			},
+		})
+	}
+	return out
+}
+
+// indexStatus follows the table while it is being made.
+func indexStatus(d *table.Description, i int) string {
+	if d.Status == table.StatusCreating {
+		return table.StatusCreating
+	}
+	return d.GlobalIndexStatus[i]
+}
+
+func describeProjection(p *table.Projection) *api.Projection {
+	if p == nil {
+		return nil
+	}
+	return &api.Projection{ProjectionType: api.Some(p.Type), NonKeyAttributes: p.NonKeyAttributes}
+}

@@ -1,0 +1,99 @@
+package server
+
+import (
+	"github.com/statordb/stator/server/api"
+	"github.com/statordb/stator/table"
+)
+
+// An operation takes the JSON of a request and returns its answer. The body is
+// a JSON object that passed jsonscan.Valid; it may be reused after the call.
+type operation func(body []byte) (api.Output, error)
+
+// tables is what operations need of the room below; *table.Service has it.
+type tables interface {
+	tableControl
+	singleItems
+	collections
+}
+
+// tableControl creates, changes and shows tables.
+type tableControl interface {
+	Create(d table.Definition) (*table.Description, error)
+	Describe(name string) (*table.Description, error)
+	List(startAfter string, limit int) (names []string, last string, err error)
+	Delete(name string) (*table.Description, error)
+	Update(r table.UpdateTableRequest) (*table.Description, error)
+}
+
+// singleItems reads and writes one item at a time.
+type singleItems interface {
+	Get(r *table.GetRequest) (*table.GetResult, error)
+	Put(r *table.PutRequest) (*table.WriteResult, error)
+	DeleteItem(r *table.DeleteRequest) (*table.WriteResult, error)
+	UpdateItem(r *table.UpdateRequest) (*table.WriteResult, error)
+}
+
+// collections reads and writes many items at a time.
+type collections interface {
+	Query(r *table.QueryRequest) (*table.Page, error)
+	Scan(r *table.ScanRequest) (*table.Page, error)
+	BatchGet(r *table.BatchGetRequest) (*table.BatchGetResult, error)
+	BatchWrite(r *table.BatchWriteRequest) (*table.BatchWriteResult, error)
+}
+
+// A frontend carries out operations on tables. There is one file per operation.
+type frontend struct {
+	tables tables
+	region string
+}
+
+// operations returns every operation of the service by name. Those that are
+// not built refuse with an error that says so.
+func (f *frontend) operations() map[string]operation {
+	all := make(map[string]operation, len(api.Operations))
+	for _, name := range api.Operations {
+		all[name] = func([]byte) (api.Output, error) { return nil, notBuiltFault(name) }
+	}
+	all["BatchGetItem"] = typed(f.batchGetItem)
+	all["BatchWriteItem"] = typed(f.batchWriteItem)
+	all["CreateTable"] = typed(f.createTable)
+	all["DeleteItem"] = typed(f.deleteItem)
+	all["DeleteTable"] = typed(f.deleteTable)
+	all["DescribeContinuousBackups"] = typed(f.describeContinuousBackups)
+	all["DescribeEndpoints"] = typed(f.describeEndpoints)
+	all["DescribeLimits"] = typed(f.describeLimits)
+	all["DescribeTable"] = typed(f.describeTable)
+	all["DescribeTimeToLive"] = typed(f.describeTimeToLive)
+	all["GetItem"] = typed(f.getItem)
+	all["ListTables"] = typed(f.listTables)
+	all["ListTagsOfResource"] = typed(f.listTagsOfResource)
+	all["PutItem"] = typed(f.putItem)
+	all["Query"] = typed(f.query)
+	all["Scan"] = typed(f.scan)
+	all["UpdateItem"] = typed(f.updateItem)
+	all["UpdateTable"] = typed(f.updateTable)
+	return all
+}
+
+// typed makes an operation of a method: it decodes the request (stage 1 of
+// DynamoDB's validation) and checks the model's constraints (stage 2). The
+// method makes the checks that need no table (stage 3) and calls the table.
+func typed[T any, In interface {
+	*T
+	api.Input
+}, Out api.Output](run func(In) (Out, error)) operation {
+	return func(body []byte) (api.Output, error) {
+		in := In(new(T))
+		if err := in.Decode(api.NewDecoder(body)); err != nil {
+			return nil, err
+		}
+		if err := api.Check(in); err != nil {
+			return nil, err
+		}
+		out, err := run(in)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/server/api"
+	"github.com/statordb/stator/table"
+)
+
+func (f *frontend) query(in *api.QueryInput) (*api.QueryOutput, error) {
+	request, err := queryRequest(in)
+	if err != nil {
+		return nil, err
+	}
+	page, err := f.tables.Query(request)
+	if err != nil {
+		return nil, err
+	}
+	return answerPage(page, in.ReturnConsumedCapacity, in.TableName.Value), nil
+}
+
+func queryRequest(in *api.QueryInput) (*table.QueryRequest, error) {
+	if err := checkQueryParameters(in); err != nil {
+		return nil, err
+	}
+	var read reading
+	if err := read.legacyFilter(in.QueryFilter, in.ConditionalOperator); err != nil {
+		return nil, err
+	}
+	if err := read.legacyProjection(in.AttributesToGet); err != nil {
+		return nil, err
+	}
+	if err := checkStartKey(&in.ExclusiveStartKey); err != nil {
+		return nil, err
+	}
+	keys, err := queryKeys(in, &read)
+	if err != nil {
+		return nil, err
+	}
+	selected := selecting{in.Select.Value, in.IndexName.Value, in.AttributesToGet, in.ProjectionExpression, "Querying"}
+	if err := selected.check(); err != nil {
+		return nil, err
+	}
+	return &table.QueryRequest{
+		Table:           in.TableName.Value,
+		Index:           in.IndexName.Value,
+		Keys:            keys,
+		Filter:          read.filter,
+		LegacyFilter:    in.QueryFilter != nil,
+		Projection:      read.project,
+		ProjectionNames: in.AttributesToGet != nil,
+		Select:          in.Select.Value,
+		Consistent:      in.ConsistentRead.Value,
+		Reverse:         !in.ScanIndexForward.Or(true),
+		Limit:           int(in.Limit.Value),
+		StartKey:        in.ExclusiveStartKey.Item,
+	}, nil
+}
+
+func checkQueryParameters(in *api.QueryInput) error {
+	filter := parameter{"FilterExpression", in.FilterExpression.Given}
+	keys := parameter{"KeyConditionExpression", in.KeyConditionExpression.Given}
+	expressions := []parameter{{"ProjectionExpression", in.ProjectionExpression.Given}, filter, keys}
+	legacy := []parameter{
+		{"AttributesToGet", in.AttributesToGet != nil},
+		{"QueryFilter", in.QueryFilter != nil},
+		{"ConditionalOperator", in.ConditionalOperator.Given},
+		{"KeyConditions", in.KeyConditions != nil && keys.given},
+	}
+	if err := checkMixing(legacy, expressions); err != nil {
+		return err
+	}
+	if err := checkNamesUsable(in.ExpressionAttributeNames, expressions); err != nil {
+		return err
+	}
+	return checkValuesUsable(&in.ExpressionAttributeValues, []parameter{filter, keys})
+}
+
+// queryKeys parses the expressions of a Query and returns what it requires of
+// the keys.
+func queryKeys(in *api.QueryInput, read *reading) (*expr.KeyCondition, error) {
+	if in.KeyConditions == nil && !in.KeyConditionExpression.Given {
+		return nil, validationFault("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	}
+	params, err := newParams(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
+	if err != nil {
+		return nil, err
+	}
+	var keys *expr.KeyCondition
+	if in.KeyConditionExpression.Given {
+		if keys, err = expr.ParseKeyCondition(in.KeyConditionExpression.Value, params); err != nil {
+			return nil, err
+		}
+	}
+	if err := read.parse(in.FilterExpression, in.ProjectionExpression, params); err != nil {
+		return nil, err
+	}
+	if keys == nil {
+		return fromKeyConditions(in.KeyConditions)
+	}
+	return keys, nil
+}

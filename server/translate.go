@@ -1,0 +1,79 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/jsonscan"
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/server/api"
+	"github.com/statordb/stator/table"
+)
+
+// translated turns the errors of the rooms below into DynamoDB's. What has no
+// place there is an internal error: logged with the request's id, and told in
+// general words.
+func (e *edge) translated(x *exchange, err error) error {
+	if answer := translate(err); answer != nil {
+		return answer
+	}
+	e.log.Error("request failed", "request", x.id, "operation", x.target, "error", err)
+	return internalFault(internalMessage(err, x.id))
+}
+
+// translate returns the answer for an error that is the client's, or nil.
+func translate(err error) error {
+	switch e := err.(type) {
+	case *fault, api.Exception:
+		return e
+	case *jsonscan.ConversionError:
+		return serializationFault(e.Message)
+	case *api.ConstraintError:
+		return validationFault(e.Message)
+	case *item.ValueError:
+		return validationFault(e.Message)
+	case *expr.Error:
+		return validationFault(e.Message)
+	}
+	return translateTable(err)
+}
+
+func translateTable(err error) error {
+	var (
+		invalid *table.ValidationError
+		missing *table.NotFoundError
+		inUse   *table.InUseError
+		limit   *table.LimitError
+		failed  *table.ConditionFailedError
+		absent  *table.NotBuiltError
+	)
+	switch {
+	case errors.As(err, &invalid):
+		return validationFault(invalid.Message)
+	case errors.As(err, &missing):
+		return &api.ResourceNotFoundException{Message: api.Some(missing.Error())}
+	case errors.As(err, &inUse):
+		return &api.ResourceInUseException{Message: api.Some(inUse.Message)}
+	case errors.As(err, &limit):
+		return &api.LimitExceededException{Message: api.Some(limit.Message)}
+	case errors.As(err, &failed):
+		return &api.ConditionalCheckFailedException{Message: api.Some(failed.Error()), Item: failed.Item}
+	case errors.As(err, &absent):
+		return notBuiltFault(absent.What)
+	}
+	return nil
+}
+
+// internalMessage says what an operator can act on.
+func internalMessage(err error, id string) string {
+	var damaged *corrupt.Error
+	switch {
+	case errors.Is(err, vfs.ErrNoSpace):
+		return "The disk is full; writes are refused until there is space again"
+	case errors.As(err, &damaged):
+		return "Stored data is damaged: " + damaged.Error()
+	}
+	return "Internal failure; see the log for request " + id
+}
