@@ -1,6 +1,8 @@
 package table
 
 import (
+	"bytes"
+
 	"github.com/statordb/stator/capacity"
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/item"
@@ -32,7 +34,7 @@ type pager struct {
 	consistent bool
 
 	page  Page
-	bytes int // of the items read
+	size  int // of the items read, in bytes
 	arena arena
 }
 
@@ -51,14 +53,14 @@ func newPager(t *liveTable, filter *expr.Condition, projection *expr.Projection,
 // item need not stay valid.
 func (p *pager) take(it item.Item) (full bool) {
 	p.page.ScannedCount++
-	p.bytes += it.Size()
+	p.size += it.Size()
 	if p.filter == nil || p.filter.Eval(it) {
 		p.page.Count++
 		if !p.counting {
 			p.page.Items = append(p.page.Items, p.keep(it))
 		}
 	}
-	if p.page.ScannedCount == p.limit || p.bytes >= pageBytes {
+	if p.page.ScannedCount == p.limit || p.size >= pageBytes {
 		p.page.LastKey = keyOf(p.schema, it)
 		return true
 	}
@@ -75,6 +77,9 @@ func (p *pager) keep(it item.Item) item.Item {
 
 // read takes the rows of one partition in [lower, upper) until the page is full.
 func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (full bool, err error) {
+	if bytes.Compare(lower, upper) >= 0 { // a condition that nothing satisfies, or a start key at the end
+		return false, nil
+	}
 	if p.consistent {
 		if err := from.group.ReadBarrier(); err != nil {
 			return false, err
@@ -95,7 +100,7 @@ func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (fu
 
 // finish returns the page; what was read is rounded to units once.
 func (p *pager) finish() *Page {
-	p.page.Capacity.Read = capacity.ReadUnits(p.bytes, p.consistent)
+	p.page.Capacity.Read = capacity.ReadUnits(p.size, p.consistent)
 	return &p.page
 }
 

@@ -51,6 +51,9 @@ func (t *liveTable) checkQuery(r *QueryRequest) (*keyQuery, error) {
 			return nil, err
 		}
 	}
+	if r.Keys == nil {
+		return nil, refuse("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	}
 	q, err := matchKeys(k, r.Keys)
 	if err != nil {
 		return nil, err

@@ -101,7 +101,7 @@ func (q *keyQuery) checkBoundaries(start item.Item) error {
 	if len(q.keys.ranges) == 0 && q.keys.definition == nil {
 		name := q.keys.hashes[0].Name
 		v, _ := start.Get(name)
-		return refuse("The provided exclusive start key is invalid: ExclusiveStartKey: {%s=%s}", name, v)
+		return refuse("The provided exclusive start key is invalid: ExclusiveStartKey: {%s=AttributeValue: %s}", name, v)
 	}
 	for i, key := range q.keys.hashes {
 		if v, _ := start.Get(key.Name); !v.Equal(q.hashes[i]) {
