@@ -1,0 +1,114 @@
+package sim
+
+import "fmt"
+
+// A State is what a client can see of one item: whether it exists, the unique
+// value of the write that made or last replaced it, and a counter.
+type State struct {
+	Exists bool
+	Value  string
+	Count  int64
+}
+
+func (s State) String() string {
+	if !s.Exists {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s+%d", s.Value, s.Count)
+}
+
+// A Kind is what an operation does.
+type Kind byte
+
+// The kinds.
+const (
+	Get    Kind = iota // also each row of a query or scan
+	Put                // item = {Value, Count}
+	Add                // Count += Count; if there is an item its value stays, else it becomes Value
+	Delete             //
+)
+
+// A Condition is what an operation demands of the item before it.
+type Condition byte
+
+// The conditions.
+const (
+	Always Condition = iota
+	IfAbsent
+	IfPresent
+	IfValue // the item's value is Operation.Expected
+)
+
+// An Outcome is what the client learnt.
+type Outcome byte
+
+// The outcomes.
+const (
+	Unknown Outcome = iota // it may have happened, or happen later
+	Done
+	Refused // the condition was false: nothing happened
+)
+
+// An Operation is one request to one key, as its client saw it.
+type Operation struct {
+	Client   int
+	Key      string
+	Kind     Kind
+	If       Condition
+	Expected string // of IfValue
+	Value    string // of Put and Add: unique in the history
+	Count    int64  // of Put and Add
+
+	Call, Return int64 // places in the history; Return is 0 if Unknown
+	Outcome      Outcome
+	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add
+}
+
+func (o *Operation) String() string {
+	text := fmt.Sprintf("[%d,%d] client %d: ", o.Call, o.Return, o.Client)
+	switch o.Kind {
+	case Get:
+		text += "get " + o.Key
+	case Put:
+		text += fmt.Sprintf("put %s = %s+%d", o.Key, o.Value, o.Count)
+	case Add:
+		text += fmt.Sprintf("add %s += %d (new: %s)", o.Key, o.Count, o.Value)
+	case Delete:
+		text += "delete " + o.Key
+	}
+	text += [...]string{"", " if absent", " if present", " if " + o.Expected}[o.If]
+	text += [...]string{" -> unknown", " -> done", " -> refused"}[o.Outcome]
+	if o.Saw != nil {
+		text += ", saw " + o.Saw.String()
+	}
+	return text
+}
+
+// A History is what all clients did, in the order of their calls.
+type History struct {
+	Operations []*Operation
+	now        int64
+}
+
+// Begin notes a call. The outcome is Unknown until End.
+func (h *History) Begin(o *Operation) {
+	h.now++
+	o.Call = h.now
+	h.Operations = append(h.Operations, o)
+}
+
+// End notes an answer.
+func (h *History) End(o *Operation, outcome Outcome, saw *State) {
+	h.now++
+	o.Return, o.Outcome, o.Saw = h.now, outcome, saw
+}
+
+// Count returns how many operations have the outcome.
+func (h *History) Count(outcome Outcome) (n int) {
+	for _, o := range h.Operations {
+		if o.Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
