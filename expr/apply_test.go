@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -123,7 +124,7 @@ var applications = []struct{ text, changed, message string }{
 	{"DELETE q.a :ab", "", pathInvalid},
 
 	// All right-hand sides see the old item, also across sections.
-	{"SET a = n, c = ss ADD n :1 DELETE ss :ab REMOVE s", `{"a":{"N":"5"},"c":{"SS":["a","b"]},"n":{"N":"6"},"ss":null,"s":null}`, ""},
+	{"SET a = n, c = ss ADD n :1 DELETE ss :ab REMOVE s", `{"ss":null,"s":null,"a":{"N":"5"},"c":{"SS":["a","b"]},"n":{"N":"6"}}`, ""},
 	{"REMOVE l SET a = l[0]", `{"l":null,"a":{"S":"0"}}`, ""},
 }
 
@@ -147,30 +148,23 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// changed returns the item with the differences, where null removes.
+var removal = regexp.MustCompile(`"(\w+)":null,?`)
+
+// changed returns the item with the differences, where null removes; nulls
+// stand first.
 func changed(t testing.TB, it item.Item, differences string) item.Item {
 	t.Helper()
 	m := map[string]item.Value{}
 	for name, v := range it.All() {
 		m[name] = v
 	}
-	for _, name := range removed(differences) {
-		delete(m, name)
+	for _, match := range removal.FindAllStringSubmatch(differences, -1) {
+		delete(m, match[1])
 	}
-	for name, v := range attrs(t, differences).All() {
+	for name, v := range attrs(t, removal.ReplaceAllString(differences, "")).All() {
 		m[name] = v
 	}
 	return item.NewItem(m)
-}
-
-// removed returns the names that stand for null; the parser of items takes
-// them as absent.
-func removed(differences string) []string {
-	var names []string
-	for _, part := range strings.Split(differences, `":null`)[:strings.Count(differences, `":null`)] {
-		names = append(names, part[strings.LastIndexByte(part, '"')+1:])
-	}
-	return names
 }
 
 // An update of an item that does not exist creates what it sets and has
