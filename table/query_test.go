@@ -271,6 +271,44 @@ func TestPageSize(t *testing.T) {
 	}
 }
 
+// TestPageSizeExact: the item that makes the page exactly 1 MB is the last one.
+func TestPageSizeExact(t *testing.T) {
+	w := newWorld(t)
+	w.create(indexed("tab"))
+	for i := range 9 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"a"},"s":{"N":"%d"},"v":{"S":%q}}`, i+1, longText(128<<10-6)))
+	}
+	page, err := w.Query(&QueryRequest{Table: "tab", Keys: keyed("p = :p", `{":p":{"S":"a"}}`)})
+	if err != nil || page.ScannedCount != 8 || page.Capacity.Read != 128 {
+		t.Errorf("page of 128 KB items: %d items for %v units, %v, want 8 for 128", page.ScannedCount, page.Capacity.Read, err)
+	}
+}
+
+// TestPagerCopies: the pager keeps nothing of the memory it was shown.
+func TestPagerCopies(t *testing.T) {
+	w := newWorld(t)
+	w.create(indexed("tab"))
+	tab, _ := w.lookup("tab")
+	for _, proj := range []*expr.Projection{nil, projection("v")} {
+		p := newPager(tab, nil, proj, "", 3, false)
+		var want []string
+		for _, size := range []int{10, 20_000, 10} {
+			it := js(fmt.Sprintf(`{"p":{"S":"a"},"s":{"N":"1"},"v":{"S":%q}}`, longText(size)))
+			want = append(want, show(proj.Apply(it)))
+			p.take(it)
+			clear(it)
+		}
+		for i, it := range p.page.Items {
+			if got := show(it); got != want[i] {
+				t.Errorf("item %d became %s, was %s", i, got, want[i])
+			}
+		}
+		if got := show(p.page.LastKey); got != `{"p":{"S":"a"},"s":{"N":"1"}}` {
+			t.Errorf("last key became %s", got)
+		}
+	}
+}
+
 // TestPagesOwnTheirItems: items of a page do not change when the page after it
 // is read or rows are written.
 func TestPagesOwnTheirItems(t *testing.T) {
