@@ -17,14 +17,19 @@ func (n Number) Sub(m Number) (Number, error) {
 	return a.number()
 }
 
-// pairs is the number of places, powers of 100, that a Number can use.
-const pairs = pairBias + maxPair + 1
+// places is how many powers of 100 the pairs of all Numbers can stand at: one
+// for each exponent, and behind the lowest one the other pairs of a number
+// that begins there.
+const places = pairBias + maxPair + 1 + maxDigits/2
+
+// lastFirst is the lowest place at which a Number can begin.
+const lastFirst = pairBias + maxPair
 
 // accumulator sums numbers in fixed point. Place i stands for 100^(maxPair-i);
 // places hold signed digit pairs until they are settled. The range of Number
 // is so small that covering all of it is simpler than aligning two operands.
 type accumulator struct {
-	place    [pairs]int16
+	place    [places]int16
 	from, to int // places in use are [from, to); none if from == to
 }
 
@@ -60,10 +65,11 @@ func (a *accumulator) number() (Number, error) {
 			a.place[i] = -a.place[i]
 		}
 	}
-	if !a.carry() {
+	fits := a.carry()
+	a.trim()
+	if !fits || a.from > lastFirst {
 		return nil, numberError(MsgOverflow)
 	}
-	a.trim()
 	n := a.pack()
 	if !canonicalPairs(n[1:], 0) {
 		return nil, numberError(MsgOverflow)

@@ -192,27 +192,14 @@ func emptySet(t Type) *ValueError {
 
 // duplicates returns the error for a set that was given as members.
 func duplicates(t Type, members []byte) *ValueError {
-	switch t {
-	case SS:
-		return setError(invalidParameter + "Input collection " + collection(members) + " contains duplicates.")
-	case NS:
+	if t == NS {
 		return setError("Input collection contains duplicates")
 	}
-	return setError(invalidParameter + "Input collection " + collection(members) + "of type BS contains duplicates.")
-}
-
-// collection prints S or B values as in [a, b].
-func collection(members []byte) string {
-	text := []byte{'['}
-	for len(members) > 0 {
-		var e Value
-		e, members = first(members)
-		if len(text) > 1 {
-			text = append(text, ", "...)
-		}
-		text = e.appendContent(text)
+	message := invalidParameter + "Input collection " + string(appendCollection(nil, members, false))
+	if t == SS {
+		return setError(message + " contains duplicates.")
 	}
-	return string(append(text, ']'))
+	return setError(message + "of type BS contains duplicates.") // no blank: so the service
 }
 
 // CheckName returns the *ValueError for a name that no attribute can have.

@@ -104,21 +104,27 @@ func (v Value) appendContent(dst []byte) []byte {
 	case M:
 		return v.Item().appendDebug(dst)
 	case L, SS, NS, BS:
-		dst = append(dst, '[')
-		start := len(dst)
-		for e := range v.Elements() {
-			if len(dst) > start {
-				dst = append(dst, ", "...)
-			}
-			if t == L {
-				dst = e.appendDebug(dst)
-			} else {
-				dst = e.appendContent(dst)
-			}
-		}
-		return append(dst, ']')
+		return appendCollection(dst, v.elements(), t == L)
 	}
 	return v.appendPlain(dst, v.Type()) // BOOL, NULL: a word
+}
+
+// appendCollection appends a sequence of values as in [a, b], or with tags as
+// in [{S:a}, {S:b}].
+func appendCollection(dst, values []byte, tags bool) []byte {
+	dst = append(dst, '[')
+	for b := values; len(b) > 0; {
+		if len(b) < len(values) {
+			dst = append(dst, ", "...)
+		}
+		var e Value
+		if e, b = first(b); tags {
+			dst = e.appendDebug(dst)
+		} else {
+			dst = e.appendContent(dst)
+		}
+	}
+	return append(dst, ']')
 }
 
 // String returns the attributes in the style of Value.String: {a={S:x}, b={N:1}}.

@@ -1,7 +1,6 @@
 package item
 
 import (
-	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 )
@@ -47,15 +46,10 @@ func AppendPartitionKey(dst []byte, v Value) []byte {
 // b. The error wraps ErrMalformed.
 func PartitionKeyValue(t Type, b []byte) (v Value, rest []byte, err error) {
 	size, width := 0, 0
-	switch {
-	case t == N:
+	if t == N {
 		size, _ = numberLen(b)
-	case len(b) > 0:
-		n, w := binary.Uvarint(b)
-		if w <= 0 || w != uvarintWidth(int(n)) || n > uint64(len(b)-w) {
-			return nil, nil, fmt.Errorf("%w: size of a key", ErrMalformed)
-		}
-		size, width = int(n), w
+	} else if size, width, err = checkUvarint(b, len(b)); err != nil || size > len(b)-width {
+		return nil, nil, fmt.Errorf("%w: size of a key", ErrMalformed)
 	}
 	if v, err = KeyValue(t, b[width:width+size]); err != nil {
 		return nil, nil, err
