@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/statordb/stator/internal/jsonscan"
@@ -75,6 +76,9 @@ func internalFault(message string) *api.InternalServerError {
 	return &api.InternalServerError{Message: api.Some(message)}
 }
 
+// errUnavailable is answered with an empty 503, which clients try again.
+var errUnavailable = errors.New("server: not available")
+
 // appendError appends the body for err and returns its status.
 func appendError(b []byte, err error) ([]byte, int) {
 	switch e := err.(type) {
@@ -84,6 +88,9 @@ func appendError(b []byte, err error) ([]byte, int) {
 		return api.AppendException(b, dynamodb, e), http.StatusBadRequest
 	case *fault:
 		return e.appendJSON(b), http.StatusBadRequest
+	}
+	if err == errUnavailable {
+		return b, http.StatusServiceUnavailable
 	}
 	return api.AppendException(b, dynamodb, internalFault("The request could not be processed")), http.StatusInternalServerError
 }

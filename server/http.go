@@ -145,6 +145,9 @@ func (e *edge) post(x *exchange) {
 // contentType returns the type to answer with, and whether got is one that API
 // requests have.
 func contentType(got string) (answer string, known bool) {
+	if got == amzJSONType {
+		return amzJSONType, true // as nearly all clients have it
+	}
 	got, _, _ = strings.Cut(got, ";")
 	got = strings.TrimSpace(got)
 	if strings.EqualFold(got, amzJSONType) {

@@ -24,7 +24,7 @@ import (
 )
 
 // listen serves h on a loopback port as the product does, and returns the address.
-func listen(t *testing.T, h http.Handler, configure ...func(*http.Server)) string {
+func listen(t testing.TB, h http.Handler, configure ...func(*http.Server)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

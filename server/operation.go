@@ -84,10 +84,7 @@ func typed[T any, In interface {
 }, Out api.Output](run func(In) (Out, error)) operation {
 	return func(body []byte) (api.Output, error) {
 		in := In(new(T))
-		if err := in.Decode(api.NewDecoder(body)); err != nil {
-			return nil, err
-		}
-		if err := api.Check(in); err != nil {
+		if err := api.Read(body, in); err != nil {
 			return nil, err
 		}
 		out, err := run(in)

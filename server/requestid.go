@@ -17,5 +17,7 @@ func newRequestID() string {
 	for i := 0; i < len(raw); i += 8 {
 		binary.LittleEndian.PutUint64(raw[i:], rand.Uint64())
 	}
-	return requestIDs.EncodeToString(raw[:])
+	var text [52]byte
+	requestIDs.Encode(text[:], raw[:])
+	return string(text[:])
 }

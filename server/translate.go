@@ -34,14 +34,13 @@ func translate(err error) error {
 		return validationFault(e.Message)
 	case *item.ValueError:
 		return validationFault(e.Message)
-	case *expr.Error:
-		return validationFault(e.Message)
 	}
 	return translateTable(err)
 }
 
 func translateTable(err error) error {
 	var (
+		refused *expr.Error
 		invalid *table.ValidationError
 		missing *table.NotFoundError
 		inUse   *table.InUseError
@@ -50,6 +49,8 @@ func translateTable(err error) error {
 		absent  *table.NotBuiltError
 	)
 	switch {
+	case errors.As(err, &refused):
+		return validationFault(refused.Message)
 	case errors.As(err, &invalid):
 		return validationFault(invalid.Message)
 	case errors.As(err, &missing):
@@ -62,6 +63,8 @@ func translateTable(err error) error {
 		return &api.ConditionalCheckFailedException{Message: api.Some(failed.Error()), Item: failed.Item}
 	case errors.As(err, &absent):
 		return notBuiltFault(absent.What)
+	case errors.Is(err, table.ErrClosed):
+		return errUnavailable
 	}
 	return nil
 }

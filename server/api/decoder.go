@@ -2,6 +2,7 @@ package api
 
 import (
 	"math"
+	"sync"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/jsonscan"
@@ -25,10 +26,29 @@ type Decoder struct {
 	arena []byte // binary attribute values so far; appended to, never moved
 }
 
-// NewDecoder returns a decoder of body, which jsonscan.Valid has accepted. The
-// decoded request does not alias body.
-func NewDecoder(body []byte) *Decoder {
-	return &Decoder{s: jsonscan.New(body)}
+// readers are what Read works with. They are pooled because they are passed
+// through an interface, so that they would have to be allocated.
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+type reader struct {
+	d Decoder
+	c Violations
+}
+
+// Read decodes body, which jsonscan.Valid has accepted, into the zero value of
+// a request, and checks the constraints of the model. Its errors are
+// *jsonscan.ConversionError and *ConstraintError. The request does not alias
+// body.
+func Read(body []byte, in Input) error {
+	r := readers.Get().(*reader)
+	defer readers.Put(r)
+	r.d = Decoder{s: jsonscan.New(body)}
+	r.c = Violations{}
+	if err := in.Decode(&r.d); err != nil {
+		return err
+	}
+	in.Validate(&r.c)
+	return r.c.err()
 }
 
 // place says what a value is part of; the texts of errors depend on it.

@@ -7,8 +7,7 @@
 // between JSON and the binary form of package item.
 //
 //	var in api.GetItemInput
-//	err := in.Decode(api.NewDecoder(body))   // *jsonscan.ConversionError
-//	err = api.Check(&in)                     // *ConstraintError
+//	err := api.Read(body, &in)   // *jsonscan.ConversionError, *ConstraintError
 //
 // Presence is tracked everywhere, because DynamoDB tells Limit 0 from no Limit
 // and an empty list from none: scalars are Optional, structures are pointers,

@@ -18,17 +18,6 @@ type ConstraintError struct{ Message string }
 
 func (e *ConstraintError) Error() string { return e.Message }
 
-// Check reports everything that is wrong with a request in one
-// *ConstraintError, or nil.
-func Check(in Input) error {
-	var c Violations
-	in.Validate(&c)
-	if message := c.message(); message != "" {
-		return &ConstraintError{Message: message}
-	}
-	return nil
-}
-
 // Violations collects what a request breaks, in the words of the service:
 //
 //	2 validation errors detected: Value 'x' at 'select' failed to satisfy constraint: Member must ...; ...
@@ -40,21 +29,22 @@ type Violations struct {
 	whole     string   // replaces the message
 }
 
-func (c *Violations) message() string {
+// err returns everything that was found in one *ConstraintError, or nil.
+func (c *Violations) err() error {
 	list := c.list
 	switch {
 	case c.whole != "":
-		return c.whole
+		return &ConstraintError{Message: c.whole}
 	case len(c.tableName) > 0:
 		list = c.tableName
 	case len(list) == 0:
-		return ""
+		return nil
 	}
 	noun := " validation errors detected: "
 	if len(list) == 1 {
 		noun = " validation error detected: "
 	}
-	return strconv.Itoa(len(list)) + noun + strings.Join(list, "; ")
+	return &ConstraintError{Message: strconv.Itoa(len(list)) + noun + strings.Join(list, "; ")}
 }
 
 // A path leads from the request to a value: keySchema.1.member.keyType. Paths

@@ -89,7 +89,7 @@ func TestConstraintMessages(t *testing.T) {
 			continue
 		}
 		got := ""
-		if err := Check(in); err != nil {
+		if err := check(in); err != nil {
 			got = err.Error()
 		}
 		if got != test.want {
@@ -104,7 +104,7 @@ func TestAtMostTenViolations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := Check(in).Error()
+	got := check(in).Error()
 	if !strings.HasPrefix(got, "10 validation errors detected: ") || strings.Count(got, "; ") != 9 {
 		t.Errorf("got %s", got)
 	}
@@ -127,7 +127,7 @@ func TestEchoIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := Check(in).Error(); len(got) > 2*maxEcho {
+	if got := check(in).Error(); len(got) > 2*maxEcho {
 		t.Errorf("message of %d bytes for a request of %d", len(got), len(body))
 	}
 }

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/table"
+)
+
+// A SyncMode says when an acknowledged write is safe from a power cut.
+type SyncMode = replication.SyncMode
+
+// The modes. A crash of the process alone loses nothing in any of them.
+const (
+	SyncAlways   = replication.SyncAlways   // before it is acknowledged
+	SyncInterval = replication.SyncInterval // within 100 ms
+	SyncNever    = replication.SyncNever    // whenever the operating system writes it
+)
+
+// ParseSyncMode reads "always", "interval" or "never".
+func ParseSyncMode(text string) (SyncMode, error) {
+	switch text {
+	case "always":
+		return SyncAlways, nil
+	case "interval":
+		return SyncInterval, nil
+	case "never":
+		return SyncNever, nil
+	}
+	return 0, fmt.Errorf("server: sync mode %q is not always, interval or never", text)
+}
+
+// Options configure a Server.
+type Options struct {
+	// Dir is the directory of the database; it is made if it does not exist.
+	Dir string
+	// Memory keeps everything in memory instead; Dir is not used.
+	Memory bool
+	// Sync says when a write is acknowledged. Default SyncAlways.
+	Sync SyncMode
+	// Region appears in ARNs and in the health check. Default "us-east-1".
+	Region string
+	// Log receives what operators should know. Default: nothing.
+	Log *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// A Server is an open database and its HTTP edge. It is safe for concurrent use.
+type Server struct {
+	edge   *edge
+	tables *table.Service
+	node   *replication.Node
+	store  *lsm.DB
+	lock   *vfs.DirLock // nil in memory
+}
+
+// Directories below the database's own.
+const (
+	storeDir = "store"
+	raftDir  = "raft"
+)
+
+// nodeID names the only node there is.
+const nodeID = 1
+
+// Open opens the database of o. It fails with an error in whose chain is
+// vfs.ErrLocked if another process has it open.
+func Open(o Options) (*Server, error) {
+	if o.Memory {
+		return OpenOn(env.New(), vfs.NewMem(), o)
+	}
+	fs, err := vfs.NewOS(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := vfs.Lock(fs.Root())
+	if err != nil {
+		return nil, err
+	}
+	s, err := OpenOn(env.New(), fs, o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// OpenOn opens the database in the root of fs, in e's world. The caller sees
+// to it that nobody else uses fs. Options about where the database is do not
+// matter.
+func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
+	o.setDefaults()
+	if err := checkFormat(fs); err != nil {
+		return nil, err
+	}
+	store, err := lsm.Open(e, fs, lsm.Options{
+		Dir:           storeDir,
+		DisableWAL:    true, // the raft log is the log
+		NoPreallocate: o.Memory,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{store: store}
+	if err := s.open(e, fs, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// open puts the rooms above the store.
+func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
+	s.node, err = replication.Open(e, fs, s.store, replication.Options{NodeID: nodeID, Dir: raftDir, Sync: o.Sync})
+	if err != nil {
+		return err
+	}
+	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region})
+	if err != nil {
+		return err
+	}
+	front := &frontend{tables: s.tables, region: o.Region}
+	s.edge = newEdge(o.Region, o.Log, front.operations())
+	return nil
+}
+
+// Handler serves the DynamoDB API; see NewHTTPServer.
+func (s *Server) Handler() http.Handler { return s.edge }
+
+// Close stops the database from the top down. Stop the HTTP server first:
+// requests that come later fail. It may be called once.
+func (s *Server) Close() error {
+	var errs []error
+	if s.tables != nil {
+		errs = append(errs, s.tables.Close())
+	}
+	if s.node != nil {
+		errs = append(errs, s.node.Close())
+	}
+	errs = append(errs, s.store.Close())
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
