@@ -15,8 +15,8 @@ var (
 	errDepth         = &Error{item.MsgDepth}
 )
 
-// Apply returns the item as the update leaves it; the error is an *Error. A
-// nil item is one that does not exist: the result then has the attributes
+// Apply returns the item as the update leaves it, by the rules of "Update
+// expressions"; the error is an *Error. A nil item is one that does not exist: the result then has the attributes
 // that the update creates, to which the caller adds the key.
 //
 // It works in two steps. First every action computes what will be at its path

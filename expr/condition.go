@@ -49,7 +49,7 @@ func (p *parser) or(open bool) term {
 	if !p.at("OR") {
 		return first
 	}
-	list := or{first.predicate}
+	list := append(make(or, 0, 4), first.predicate)
 	for p.acceptKeyword("OR") {
 		p.operator()
 		list = append(list, p.and(false).predicate)
@@ -62,7 +62,7 @@ func (p *parser) and(open bool) term {
 	if !p.at("AND") {
 		return first
 	}
-	list := and{first.predicate}
+	list := append(make(and, 0, 4), first.predicate)
 	for p.acceptKeyword("AND") {
 		p.operator()
 		list = append(list, p.not(false).predicate)
@@ -80,9 +80,9 @@ func (p *parser) not(open bool) term {
 
 func (p *parser) primary(open bool) term {
 	t := p.term()
-	op, compares := comparators[p.current.kind]
+	op := comparators[p.current.kind]
 	switch {
-	case compares:
+	case op != 0:
 		return p.comparison(p.subject(t), op)
 	case p.at("BETWEEN"):
 		return p.between(p.subject(t))

@@ -25,6 +25,6 @@
 // parser.go hold what all kinds share, fault.go which of several errors is
 // reported. Then condition.go (grammar) with predicate.go (tree) and eval.go
 // (meaning); update.go with action.go and apply.go likewise; projection.go;
-// keycondition.go; legacy.go. codec.go is the binary form of conditions and
-// updates in the replicated log. print.go writes trees as text.
+// keycondition.go; legacy.go. codec.go and decode.go are the binary form of
+// conditions and updates in the replicated log. print.go writes trees as text.
 package expr

@@ -7,8 +7,9 @@ import (
 	"github.com/statordb/stator/item"
 )
 
-// Eval reports whether the item meets the condition. A nil item is one that
-// does not exist: every path is missing then.
+// Eval reports whether the item meets the condition, by the rules of
+// "Comparison operator and function reference". A nil item is one that does
+// not exist: every path is missing then.
 //
 // Comparisons work on the item's binary form and, but for size, do not
 // allocate.

@@ -29,13 +29,20 @@ const maxKeyTerms = 8
 
 // ParseKeyCondition parses a key condition expression. The error is an *Error.
 //
-// The text is parsed as a condition and then restricted to what an index can
-// answer ("Key condition expressions for the Query operation").
+// DynamoDB checks the other expressions of a Query, and what is unused, between
+// the two steps. A caller to whom that matters takes them one by one, with
+// ParseCondition and NewKeyCondition.
 func ParseKeyCondition(text string, params *Params) (*KeyCondition, error) {
 	c, err := ParseCondition(KeyConditionExpression, text, params)
 	if err != nil {
 		return nil, err
 	}
+	return NewKeyCondition(c)
+}
+
+// NewKeyCondition restricts a condition to what an index can answer ("Key
+// condition expressions for the Query operation"). The error is an *Error.
+func NewKeyCondition(c *Condition) (*KeyCondition, error) {
 	var k KeyCondition
 	if err := k.addAll(c.root); err != nil {
 		return nil, err

@@ -28,6 +28,15 @@ func TestKeyConditionTerms(t *testing.T) {
 	}
 }
 
+func TestNoParams(t *testing.T) {
+	if _, err := ParseKeyCondition("a = :v", nil); message(t, err) != "Invalid KeyConditionExpression: "+noValue+":v" {
+		t.Error(err)
+	}
+	if _, err := ParseProjection("a.#b", nil); message(t, err) != "Invalid ProjectionExpression: "+noName+"#b" {
+		t.Error(err)
+	}
+}
+
 func terms(k *KeyCondition) string {
 	var list []string
 	for _, term := range k.Terms {

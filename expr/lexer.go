@@ -25,6 +25,7 @@ const (
 	lessEqual
 	greater
 	greaterEqual
+	tokenKinds
 )
 
 // A token is a piece of the text [start, end).

@@ -35,7 +35,7 @@ func (op Op) String() string { return ops[op].name }
 func (op Op) symbol() string { return ops[op].symbol }
 
 // comparators are the operators between two operands, by token.
-var comparators = map[tokenKind]Op{
+var comparators = [tokenKinds]Op{
 	equal: EQ, notEqual: NE, less: LT, lessEqual: LE, greater: GT, greaterEqual: GE,
 }
 

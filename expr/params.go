@@ -15,7 +15,9 @@ const (
 )
 
 // Params are the ExpressionAttributeNames and ExpressionAttributeValues that
-// the expressions of one request share, and which of them were used so far.
+// the expressions of one request share, and which of them were used so far
+// ("Expression attribute names", "Expression attribute values"). No Params,
+// nil, define nothing.
 //
 // A request is checked in this order: Check, then the expressions are parsed
 // (update, condition, key condition, filter, projection), then Unused.
@@ -153,8 +155,11 @@ func (p *Params) value(key string) (item.Value, bool) {
 
 func insert(sorted []string, s string) []string {
 	i, found := slices.BinarySearch(sorted, s)
-	if found {
+	switch {
+	case found:
 		return sorted
+	case sorted == nil:
+		sorted = make([]string, 0, 8)
 	}
 	return slices.Insert(sorted, i, s)
 }

@@ -38,15 +38,20 @@ type parser struct {
 	detail string // of fault
 
 	operators int
-	group     parens // the one closed last
+	group     parens     // the one closed last
+	elems     []PathElem // of all paths so far
 }
 
 // parens is a pair of parentheses, as numbers of tokens.
 type parens struct{ open, close int }
 
 func newParser(kind Kind, text string, params *Params) *parser {
+	if params == nil {
+		params = &Params{}
+	}
 	p := &parser{kind: kind, lex: lexer{text: text}, params: params}
 	p.group = parens{-1, -1}
+	p.elems = make([]PathElem, 0, 8)
 	p.current = p.lex.next()
 	return p
 }
@@ -197,17 +202,20 @@ func (p *parser) path() Path {
 	return p.pathFrom(p.elem())
 }
 
-// pathFrom reads the rest of a path whose first element has been read.
+// pathFrom reads the rest of a path whose first element has been read. The
+// paths of an expression share memory.
 func (p *parser) pathFrom(first PathElem) Path {
-	path := Path{first}
+	start := len(p.elems)
+	p.elems = append(p.elems, first)
 	for {
 		switch {
 		case p.accept(dot):
-			path = append(path, p.elem())
+			p.elems = append(p.elems, p.elem())
 		case p.accept(leftBracket):
-			path = append(path, p.index())
+			p.elems = append(p.elems, p.index())
 			p.expect(rightBracket)
 		default:
+			path := Path(p.elems[start:len(p.elems):len(p.elems)])
 			p.checkDepth(path)
 			return path
 		}

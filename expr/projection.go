@@ -17,6 +17,8 @@ type Projection struct {
 
 // ParseProjection parses a projection expression. The error is an *Error.
 //
+// The grammar ("Projection expressions"):
+//
 //	projection := path ("," path)*
 func ParseProjection(text string, params *Params) (*Projection, error) {
 	if err := checkText(ProjectionExpression, text); err != nil {
@@ -51,9 +53,10 @@ func (p *Projection) Paths() iter.Seq[Path] {
 // Apply returns the parts of the item that the paths lead to, in the nesting
 // they have in the item. Elements of a list move together: a[3], a[1] gives a
 // list of two, in the order of the item. Paths that lead nowhere are skipped;
-// the result is an empty item if all of them do. Keys are not added.
+// the result is an empty item if all of them do. Keys are not added. No item,
+// nil, stays none.
 func (p *Projection) Apply(it item.Item) item.Item {
-	if p == nil {
+	if p == nil || it == nil {
 		return it
 	}
 	return p.tree.project(it)

@@ -54,7 +54,7 @@ type grower struct {
 // level returns the branches of one level: the paths in order, which is
 // sorted and agrees in all steps before this one, grouped by this step.
 func (g *grower) level(order []int, level int) tree {
-	var t tree
+	t := make(tree, 0, len(order))
 	for len(order) > 0 {
 		step := g.paths[order[0]][level]
 		n := 1

@@ -28,7 +28,7 @@ func ParseUpdate(text string, params *Params) (*Update, error) {
 }
 
 func (p *parser) sections() []action {
-	var actions []action
+	actions := make([]action, 0, 4)
 	var seen [verbs]bool
 	for p.current.kind != endToken {
 		v, ok := p.verb()
@@ -95,14 +95,15 @@ var longNames = map[item.Type]string{
 	item.BOOL: "BOOLEAN", item.NULL: "NULL", item.L: "LIST", item.M: "MAP",
 }
 
-var arithmetic = map[tokenKind]sourceOp{plus: sum, minus: difference}
+// arithmetic are the operators between two operands, by token.
+var arithmetic = [tokenKinds]sourceOp{plus: sum, minus: difference}
 
 // value parses the right-hand side of an assignment. It has one "+" or "-" at
 // the most.
 func (p *parser) value() source {
 	left := p.sourceOperand(true)
-	op, ok := arithmetic[p.current.kind]
-	if !ok {
+	op := arithmetic[p.current.kind]
+	if op == nothing {
 		return left
 	}
 	if left.op == sum || left.op == difference {
