@@ -3,6 +3,7 @@ package item
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,6 +23,13 @@ func Num(text string) (Value, error) {
 		return nil, err
 	}
 	return FromNumber(n), nil
+}
+
+// Int returns the N value of an integer.
+func Int(n int64) Value {
+	var text [20]byte                                                                                 // fits every int64
+	v, _ := appendNumber(append(make([]byte, 0, 13), byte(N), 0), strconv.AppendInt(text[:0], n, 10)) // 19 digits at most: no error
+	return closeValue(v, 0)
 }
 
 // FromNumber returns an N value.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -451,6 +452,11 @@ func TestString(t *testing.T) {
 func TestConstructors(t *testing.T) {
 	if got := String("a\xffb"); got.String() != "{S:a\uFFFDb}" || CheckValue(got) != nil {
 		t.Errorf("String of broken UTF-8 = %v", got)
+	}
+	for _, n := range []int64{0, 1, -1, 42, 1700000000, math.MaxInt64, math.MinInt64} {
+		if got, want := Int(n), mustValue(t, fmt.Sprintf(`{"N":"%d"}`, n)); !got.Equal(want) {
+			t.Errorf("Int(%d) = %v", n, got)
+		}
 	}
 	if _, err := Num("x"); err == nil {
 		t.Error("Num(x) succeeds")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"sync"
 )
 
 // A ref points at one part of something that is being put together in a
@@ -21,6 +22,8 @@ type ref struct {
 func newRef(buf []byte, start, key, keyEnd int) ref {
 	return ref{prefix(buf[key:keyEnd]), uint32(start), uint32(len(buf)), uint32(key), uint32(keyEnd)}
 }
+
+func (r *ref) size() int { return int(r.end - r.start) }
 
 // prefix returns the first eight bytes, with zeros behind a shorter text, as a
 // number that orders like them. It decides most comparisons of keys.
@@ -113,8 +116,6 @@ func keepLast(buf []byte, refs []ref) []ref {
 // layOutItem turns the entries in dst[base:], which refs point at in order of
 // arrival, into an item there. Of several entries with one name the last one
 // counts, as when a map is filled. refs is used up.
-//
-// Cost: one move of the entries if they arrived in order, else two.
 func layOutItem(dst []byte, base int, refs []ref) []byte {
 	moved, equal := sortRefs(dst, refs)
 	if equal {
@@ -122,27 +123,42 @@ func layOutItem(dst []byte, base int, refs []ref) []byte {
 	}
 	size := 0
 	for i := range refs {
-		size += int(refs[i].end - refs[i].start)
+		size += refs[i].size()
 	}
 	h := newHead(len(refs), size)
-	if moved || equal {
-		dst = gather(dst, base, refs)
-	}
-	dst = slices.Grow(dst, h.width)[:base+h.width+size]
-	copy(dst[base+h.width:], dst[base:base+size])
-	h.write(dst[base:])
+	dst = arrange(dst, base, h.width, size, refs, moved || equal)
+	h.write(dst[base:], refs)
 	return dst
 }
 
-// gather replaces dst[base:] by the parts that refs point at, in their order.
-// It goes through the space behind dst.
-func gather(dst []byte, base int, refs []ref) []byte {
-	arrived := len(dst)
-	for i := range refs {
-		dst = append(dst, dst[refs[i].start:refs[i].end]...)
+// arrange puts the parts of dst[base:] that refs point at, size bytes in all,
+// in the order of refs, with room for a gap of bytes before them.
+//
+// Cost: one move of the parts if only the gap has to be made, else two copies.
+func arrange(dst []byte, base, gap, size int, refs []ref, moved bool) []byte {
+	if !moved {
+		dst = slices.Grow(dst, gap)[:base+gap+size]
+		copy(dst[base+gap:], dst[base:base+size])
+		return dst
 	}
-	return append(dst[:base], dst[arrived:]...)
+	arrived := scratch.Get().(*[]byte)
+	parts := append((*arrived)[:0], dst[base:]...)
+	dst = slices.Grow(dst[:base], gap+size)[:base+gap]
+	for i := range refs {
+		dst = append(dst, parts[int(refs[i].start)-base:int(refs[i].end)-base]...)
+	}
+	if cap(parts) <= maxScratch {
+		*arrived = parts
+		scratch.Put(arrived)
+	}
+	return dst
 }
+
+// scratch holds memory for arrange, so that a parser needs no more room in its
+// caller's buffer than the item takes in the end.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxScratch = 1 << 20 // bytes; larger ones are not kept
 
 // A head is what stands before the entries of an item.
 type head struct {
@@ -164,21 +180,20 @@ func (h *head) code() int {
 	return h.count<<2 | layoutNarrow
 }
 
-// write fills in the head of it, whose entries stand in place already. The
-// appends stay inside of it.
-func (h *head) write(it []byte) {
+// write fills in the head of it, whose entries stand in place already, in the
+// order of refs. The appends stay inside of it.
+func (h *head) write(it []byte, refs []ref) {
 	prints := appendUvarint(it[:0], h.code())
 	ends := prints[:len(prints)+h.count]
-	at := 0
-	for b := it[h.width:]; len(b) > 0; {
-		name, _, rest := firstEntry(b)
-		at += len(b) - len(rest)
-		b = rest
+	end := 0
+	for i := range refs {
+		r := &refs[i]
+		name := it[h.width+end+int(r.key-r.start):][:r.keyEnd-r.key]
 		prints = append(prints, printOf(name))
-		if h.wide {
-			ends = binary.LittleEndian.AppendUint32(ends, uint32(at))
+		if end += r.size(); h.wide {
+			ends = binary.LittleEndian.AppendUint32(ends, uint32(end))
 		} else {
-			ends = binary.LittleEndian.AppendUint16(ends, uint16(at))
+			ends = binary.LittleEndian.AppendUint16(ends, uint16(end))
 		}
 	}
 }
@@ -201,10 +216,10 @@ func layOutSet(dst []byte, base int, refs []ref) (set []byte, equal bool) {
 	if equal {
 		return dst, true
 	}
-	if moved {
-		dst = gather(dst, base, refs)
-	}
-	return insertUvarint(dst, base, len(refs)), false
+	gap := uvarintWidth(len(refs))
+	dst = arrange(dst, base, gap, len(dst)-base, refs, moved)
+	appendUvarint(dst[:base], len(refs))
+	return dst, false
 }
 
 // insertUvarint inserts n at dst[at:].

@@ -104,12 +104,12 @@ func (st *refStack) drop(n int) {
 	}
 }
 
-// room guesses that binary takes as much room as JSON, and as much again to
-// sort in. If dst has none, this is the only allocation in most cases.
+// room guesses that binary takes no more room than JSON. If dst has none, this
+// is the only allocation in most cases.
 func room(s *jsonscan.Scanner, dst []byte) []byte {
 	const most = 64 << 10
 	if cap(dst) == 0 {
-		return make([]byte, 0, min(2*s.Rest(), most))
+		return make([]byte, 0, min(s.Rest()+16, most))
 	}
 	return dst
 }
