@@ -317,6 +317,9 @@ func TestListsAndSets(t *testing.T) {
 		t.Error("members of other types")
 	}
 	for _, v := range []Value{String("x"), Bool(true), Null(), nil} {
+		if v.Type() == 0 && v.Size() != 0 {
+			t.Errorf("no value has size %d", v.Size())
+		}
 		if v.Len() != 0 || len(slices.Collect(v.Elements())) != 0 {
 			t.Errorf("%v has elements", v)
 		}
@@ -382,6 +385,35 @@ func TestLargeItems(t *testing.T) {
 	}
 }
 
+// Of many attributes with few names, the last one of each name counts.
+func TestManyDuplicates(t *testing.T) {
+	for _, count := range []int{20, 200} {
+		var parts []string
+		want := map[string]Value{}
+		for i := range count {
+			name := fmt.Sprintf("n%d", i*7%13)
+			parts = append(parts, fmt.Sprintf(`%q:{"N":"%d"}`, name, i))
+			want[name] = Int(int64(i))
+		}
+		if got := mustItem(t, "{"+strings.Join(parts, ",")+"}"); !got.Equal(NewItem(want)) {
+			t.Errorf("%d attributes: %v, want %v", count, got, NewItem(want))
+		}
+	}
+}
+
+func TestIterationStops(t *testing.T) {
+	it := mustItem(t, `{"a":{"L":[{"N":"1"},{"N":"2"}]},"b":{"NULL":true}}`)
+	for name, v := range it.All() {
+		for e := range v.Elements() {
+			if name != "a" || e.String() != "{N:1}" {
+				t.Errorf("visited %s, %v", name, e)
+			}
+			break
+		}
+		break
+	}
+}
+
 func TestBuilder(t *testing.T) {
 	var b Builder
 	for range 2 { // a Builder can be used again
@@ -431,6 +463,12 @@ func TestNode(t *testing.T) {
 	if got := MapOf(it).Node().Item(); !got.Equal(it) {
 		t.Errorf("Item of a leaf = %v", got)
 	}
+	if root.Open() != M || l.Open() != L || len(l.List) != 2 {
+		t.Errorf("opening an opened node changed it: %v", root.Item())
+	}
+	if got := MapOf(nil); got.String() != "{M:{}}" || CheckValue(got) != nil {
+		t.Errorf("MapOf(nil) = %v", got)
+	}
 }
 
 func TestString(t *testing.T) {
@@ -450,6 +488,9 @@ func TestString(t *testing.T) {
 }
 
 func TestConstructors(t *testing.T) {
+	if got := Bytes([]byte{0, 255}); string(got.Bytes()) != "\x00\xff" || got.Size() != 2 {
+		t.Errorf("Bytes = %v", got)
+	}
 	if got := String("a\xffb"); got.String() != "{S:a\uFFFDb}" || CheckValue(got) != nil {
 		t.Errorf("String of broken UTF-8 = %v", got)
 	}

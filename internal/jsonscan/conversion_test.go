@@ -45,6 +45,8 @@ func TestMismatch(t *testing.T) {
 		{long, Object, "Start of structure or map found where not expected"},
 		{double, String, "STRING_VALUE cannot be converted to Double"},
 		{double, Array, "Unrecognized collection type class java.lang.Double"},
+		{Target{Shape: ShapeTimestamp}, String, "STRING_VALUE cannot be converted to Date"},
+		{Target{Shape: ShapeTimestamp}, Array, "Unrecognized collection type class java.util.Date"},
 		{blob, True, "only base-64-encoded strings are convertible to bytes"},
 		{blob, Integer, "only base-64-encoded strings are convertible to bytes"},
 		{blob, Decimal, "only base-64-encoded strings are convertible to bytes"},
@@ -71,8 +73,25 @@ func TestMismatch(t *testing.T) {
 		{nested, Array, "Unrecognized collection type class " + model + "WriteRequest"},
 	}
 	for _, tt := range tests {
-		if got := tt.at.Mismatch(tt.got).Message; got != tt.want {
+		err := tt.at.Mismatch(tt.got)
+		if got := err.Message; got != tt.want || err.Error() != tt.want {
 			t.Errorf("%+v.Mismatch(%v) = %q, want %q", tt.at, tt.got, got, tt.want)
+		}
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	tests := map[string]error{
+		"SerializationException":                          &ConversionError{},
+		"jsonscan: member name expected at offset 1":      Valid([]byte(`{1}`), 1),
+		"jsonscan: nested too deep":                       Valid([]byte(`[[]]`), 1),
+		"jsonscan: colon expected at offset 4":            Valid([]byte(`{"a"}`), 1),
+		"jsonscan: text after the value at offset 2":      Valid([]byte(`{}{}`), 1),
+		"jsonscan: text ends inside a string at offset 3": Valid([]byte(`{"a`), 1),
+	}
+	for want, err := range tests {
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
 		}
 	}
 }

@@ -58,6 +58,12 @@ func TestPeek(t *testing.T) {
 	}
 }
 
+func TestKindString(t *testing.T) {
+	if got := fmt.Sprint(EOF, Array, Kind(99)); got != "EOF Array Kind?" {
+		t.Errorf("kinds print as %s", got)
+	}
+}
+
 func TestStr(t *testing.T) {
 	long := strings.Repeat("0123456789", 20)
 	tests := []struct{ inside, want string }{
