@@ -273,7 +273,7 @@ func checkGlobalKeys(d *Definition, x *IndexDefinition) error {
 func checkIndexBilling(d *Definition, x *IndexDefinition) error {
 	if d.BillingMode == BillingOnDemand {
 		if x.Throughput != nil {
-			return invalidValue("ProvisionedThroughput should not be specified for index: %s when BillingMode is PAY_PER_REQUEST", x.Name)
+			return indexUnitsOnDemand(x.Name)
 		}
 		return nil
 	}
@@ -281,6 +281,10 @@ func checkIndexBilling(d *Definition, x *IndexDefinition) error {
 		return invalidValue("ProvisionedThroughput must be specified for index: %s", x.Name)
 	}
 	return nil
+}
+
+func indexUnitsOnDemand(index string) error {
+	return invalidValue("ProvisionedThroughput should not be specified for index: %s when BillingMode is PAY_PER_REQUEST", index)
 }
 
 func checkProjectedTotal(d *Definition) error {

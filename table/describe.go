@@ -11,7 +11,7 @@ import (
 const itemOverhead = 100
 
 // Describe shows a table by name or ARN. Its counts are exact at the moment of
-// the call.
+// the call. The caller must not change what the description points to.
 func (s *Service) Describe(table string) (*Description, error) {
 	if s.live.Load() == nil {
 		return nil, ErrClosed
@@ -57,7 +57,7 @@ func (s *Service) describe(r *record) *Description {
 	for range r.def.GlobalIndexes {
 		d.GlobalIndexStatus = append(d.GlobalIndexStatus, r.status.String())
 	}
-	// The caller may change what it gets; the record is shared.
+	// Operations adjust what they show of indexes; the record is shared.
 	d.LocalIndexes = slices.Clone(d.LocalIndexes)
 	d.GlobalIndexes = slices.Clone(d.GlobalIndexes)
 	if live := s.live.Load(); live != nil && (*live)[r.def.Name] != nil {

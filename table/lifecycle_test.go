@@ -201,6 +201,42 @@ func TestManyTables(t *testing.T) {
 	}
 }
 
+// TestDamagedTable: a table whose partition cannot be opened says so at every
+// use; the others work, and it can be deleted.
+func TestDamagedTable(t *testing.T) {
+	w := newWorld(t)
+	w.create(simple("good", 1))
+	w.create(simple("bad", 3))
+	w.put("good", `{"p":{"S":"a"}}`)
+	lower, _ := partition.GroupSpan((*w.live.Load())["bad"].slots[1].group)
+	b := w.db.NewBatch()
+	b.Set(lower, []byte("junk"))
+	if err := w.db.Apply(b); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	if got := w.get("good", `{"p":{"S":"a"}}`); got == "none" {
+		t.Error("the item of the good table is gone")
+	}
+	if _, err := w.Put(&PutRequest{Table: "bad", Item: js(`{"p":{"S":"a"}}`)}); !errors.Is(err, partition.ErrFormat) {
+		t.Errorf("Put into the damaged table: %v, want ErrFormat", err)
+	}
+	if _, err := w.Describe("bad"); err != nil {
+		t.Errorf("Describe of the damaged table: %v", err)
+	}
+	if _, err := w.Update(UpdateTableRequest{Table: "bad", TableClass: "STANDARD"}); err != nil {
+		t.Errorf("Update of the damaged table: %v", err)
+	}
+	if _, err := w.Scan(&ScanRequest{Table: "bad"}); !errors.Is(err, partition.ErrFormat) {
+		t.Errorf("Scan of the damaged table: %v, want ErrFormat", err)
+	}
+	if _, err := w.Delete("bad"); err != nil {
+		t.Errorf("Delete of the damaged table: %v", err)
+	}
+	w.create(simple("bad", 3))
+	w.put("bad", `{"p":{"S":"a"}}`)
+}
+
 func TestClosed(t *testing.T) {
 	w := newWorld(t)
 	w.create(simple("tab", 1))
@@ -270,6 +306,10 @@ func TestUpdateTableRefusals(t *testing.T) {
 			invalidPrefix + "ProvisionedThroughput must be specified when BillingMode is PROVISIONED"},
 		{"provisioned without index units", UpdateTableRequest{Table: "tab2", BillingMode: BillingProvisioned, Throughput: five},
 			invalidPrefix + "ProvisionedThroughput must be specified for index: g1,g2"},
+		{"provisioned again without units", UpdateTableRequest{Table: "tab", BillingMode: BillingProvisioned},
+			invalidPrefix + "ProvisionedThroughput must be specified when BillingMode is PROVISIONED"},
+		{"index units of on-demand", UpdateTableRequest{Table: "tab2", GlobalIndexThroughput: []IndexThroughput{{Name: "g1", Throughput: five}}},
+			invalidPrefix + "ProvisionedThroughput should not be specified for index: g1 when BillingMode is PAY_PER_REQUEST"},
 		{"on-demand twice", UpdateTableRequest{Table: "demand", BillingMode: BillingOnDemand}, ""},
 	} {
 		_, err := w.Update(c.u)

@@ -72,6 +72,9 @@ func (u *UpdateTableRequest) check() error {
 	if u.BillingMode == BillingOnDemand && u.Throughput != nil {
 		return invalidValue("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
 	}
+	if u.BillingMode == BillingProvisioned && u.Throughput == nil {
+		return invalidValue("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
+	}
 	if err := checkUnits(u.Throughput, ""); err != nil {
 		return err
 	}
@@ -105,8 +108,7 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 	if err := u.changeBilling(r, next, now); err != nil {
 		return nil, err
 	}
-	u.changeIndexes(next)
-	return next, nil
+	return next, u.changeIndexes(next)
 }
 
 // missingIndex: an update of a local index is refused as such; an unknown name
@@ -164,11 +166,8 @@ func (u *UpdateTableRequest) changeBilling(r, next *record, now env.Time) error 
 }
 
 // checkProvisioned checks that a table that becomes provisioned gets a
-// throughput for itself and for every global index.
+// throughput for every global index, too.
 func (u *UpdateTableRequest) checkProvisioned(r *record) error {
-	if u.Throughput == nil {
-		return invalidValue("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
-	}
 	var missing []string
 	for i := range r.def.GlobalIndexes {
 		name := r.def.GlobalIndexes[i].Name
@@ -234,14 +233,18 @@ func (r *record) countDecrease(now env.Time) error {
 	return nil
 }
 
-func (u *UpdateTableRequest) changeIndexes(next *record) {
+func (u *UpdateTableRequest) changeIndexes(next *record) error {
 	for _, x := range u.GlobalIndexThroughput {
 		at := slices.IndexFunc(next.def.GlobalIndexes, func(d IndexDefinition) bool { return d.Name == x.Name })
-		if x.Throughput != nil && next.def.BillingMode != BillingOnDemand {
+		if x.Throughput != nil {
+			if next.def.BillingMode == BillingOnDemand {
+				return indexUnitsOnDemand(x.Name)
+			}
 			next.def.GlobalIndexes[at].Throughput = x.Throughput
 		}
 		if x.OnDemand != nil {
 			next.def.GlobalIndexes[at].OnDemand = x.OnDemand
 		}
 	}
+	return nil
 }

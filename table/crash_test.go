@@ -1,0 +1,376 @@
+package table
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/replication"
+)
+
+var crashSeeds = flag.Int("table.seeds", 30, "how many seeds TestCrashes runs")
+
+// A stack is the whole room over its real neighbours: store, log and service.
+type stack struct {
+	db   *lsm.DB
+	node *replication.Node
+	*Service
+}
+
+func openStack(e *env.Env, fs vfs.FS) (*stack, error) {
+	db, err := lsm.Open(e, fs, lsm.Options{DisableWAL: true, MemtableBytes: 64 << 10})
+	if err != nil {
+		return nil, err
+	}
+	node, err := replication.Open(e, fs, db, replication.Options{NodeID: 1, SegmentBytes: 64 << 10, MaxSegments: 3})
+	if err != nil {
+		return nil, err
+	}
+	s, err := Open(e, db, node, Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &stack{db, node, s}, nil
+}
+
+func (s *stack) close() error {
+	return errors.Join(s.Close(), s.node.Close(), s.db.Close())
+}
+
+// A crashRun runs a node whose process or machine crashes again and again, and
+// checks at each start that every answered write is there and that no table is
+// half made.
+type crashRun struct {
+	w    *env.World
+	disk *vfs.Disk
+	rng  *rand.Rand
+
+	keys   [simKeys]keyState
+	tables map[string]tableState
+	acked  int
+}
+
+const simKeys = 12
+
+// A keyState is what is known of one item: the version last answered, and the
+// one whose answer is outstanding (0 = none).
+type keyState struct{ acked, pending int }
+
+// A tableState says whether a table of the churning task exists.
+type tableState byte
+
+const (
+	absent  tableState = iota
+	present            // created, and given its item
+	unknown            // the answer of a creation or deletion is outstanding
+)
+
+func TestCrashes(t *testing.T) {
+	acked := 0
+	for seed := range uint64(*crashSeeds) {
+		r := &crashRun{}
+		hash, err := r.run(seed)
+		if err != nil {
+			t.Fatalf("seed %d: %v\nreplay with -run TestCrashes -table.seeds %d", seed, err, seed+1)
+		}
+		acked += r.acked
+		if seed%10 == 0 {
+			if again, err := new(crashRun).run(seed); again != hash || err != nil {
+				t.Fatalf("seed %d: two runs differ (%v)", seed, err)
+			}
+		}
+	}
+	if acked < *crashSeeds*20 {
+		t.Errorf("only %d writes answered in %d seeds", acked, *crashSeeds)
+	}
+	t.Logf("%d writes answered", acked)
+}
+
+func (r *crashRun) run(seed uint64) (hash uint64, err error) {
+	r.w = env.NewWorld(seed, env.Options{Policy: env.Policy(seed % 3)})
+	defer r.w.Close()
+	r.rng, r.disk, r.tables = r.w.Stream("test"), vfs.NewDisk(seed), map[string]tableState{}
+	e := r.w.NewNode("n")
+	r.w.OnCrash("n", func() {
+		mode := vfs.KeepAll // only the process dies
+		if r.rng.IntN(2) == 0 {
+			mode = vfs.RandomCrash(r.rng)
+		}
+		r.disk.Crash(mode)
+	})
+	for life := range 6 {
+		if life > 0 {
+			e = r.w.Restart("n")
+		}
+		var failure error
+		e.Go("life", func() { failure = r.life(e) })
+		if r.rng.IntN(2) == 0 {
+			r.disk.CrashAt(1+r.rng.IntN(80), func() { r.w.Crash("n") })
+		}
+		if err := r.w.Run(r.w.Now().Add(time.Duration(2+r.rng.IntN(30)) * time.Millisecond)); err != nil {
+			return 0, err
+		}
+		if failure != nil {
+			return 0, fmt.Errorf("life %d: %w", life, failure)
+		}
+		if r.w.Up("n") {
+			r.w.Crash("n")
+		}
+	}
+	e = r.w.Restart("n")
+	var failure error
+	if err := r.w.Do(e, "last life", func() { failure = r.lastLife(e) }); err != nil {
+		return 0, err
+	}
+	return r.w.Hash(), failure
+}
+
+func (r *crashRun) lastLife(e *env.Env) error {
+	s, err := openStack(e, r.disk.Mount())
+	if err != nil {
+		return err
+	}
+	if err := r.check(s); err != nil {
+		return err
+	}
+	return s.close()
+}
+
+func (r *crashRun) life(e *env.Env) error {
+	s, err := openStack(e, r.disk.Mount())
+	if err != nil {
+		return err
+	}
+	if err := r.check(s); err != nil {
+		return err
+	}
+	_, err = s.Create(Definition{Name: "tab", Attributes: attributes("p", "S"), Keys: keys("p"), BillingMode: BillingOnDemand, Partitions: 3})
+	var inUse *InUseError
+	if err != nil && !errors.As(err, &inUse) {
+		return err
+	}
+	for k := range r.keys {
+		e.Go(fmt.Sprint("writer-", k), func() { r.writer(e, s, k) })
+	}
+	e.Go("churner", func() { r.churner(e, s) })
+	return nil
+}
+
+func keyText(k int) item.Item { return js(fmt.Sprintf(`{"p":{"S":"k%d"}}`, k)) }
+
+// writer raises the version of one item, by put, update or delete and put.
+func (r *crashRun) writer(e *env.Env, s *stack, k int) {
+	state := &r.keys[k]
+	for {
+		state.pending = state.acked + 1
+		values := fmt.Sprintf(`{":v":{"N":"%d"}}`, state.pending)
+		var err error
+		switch e.Rand() % 3 {
+		case 0:
+			it := fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"},"pad":{"S":%q}}`, k, state.pending, longText(int(e.Rand()%2000)))
+			_, err = s.Put(&PutRequest{Table: "tab", Item: js(it)})
+		case 1:
+			_, err = s.UpdateItem(&UpdateRequest{Table: "tab", Key: keyText(k), Update: update("SET v = :v", values),
+				Condition: condition("attribute_not_exists(v) OR v < :v", values)})
+		case 2:
+			it := fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"}}`, k, state.pending)
+			_, err = s.BatchWrite(&BatchWriteRequest{Tables: []BatchWriteTable{{"tab", []BatchWriteOp{{Put: js(it)}}}}})
+		}
+		if err != nil {
+			panic(fmt.Sprintf("write of key %d: %v", k, err))
+		}
+		state.acked, state.pending = state.pending, 0
+		r.acked++
+		if e.Rand()%4 == 0 {
+			e.Sleep(time.Duration(e.Rand() % 2e6))
+		}
+	}
+}
+
+// churner creates and deletes tables.
+func (r *crashRun) churner(e *env.Env, s *stack) {
+	for {
+		name := fmt.Sprint("churn", e.Rand()%3)
+		was := r.tables[name]
+		r.tables[name] = unknown
+		var err error
+		if was == present {
+			_, err = s.Delete(name)
+			was = absent
+		} else {
+			_, err = s.Create(Definition{Name: name, Attributes: attributes("p", "S"), Keys: keys("p"), BillingMode: BillingOnDemand, Partitions: 2})
+			if err == nil {
+				_, err = s.Put(&PutRequest{Table: name, Item: js(`{"p":{"S":"x"}}`)})
+			}
+			was = present
+		}
+		if err != nil {
+			panic(fmt.Sprintf("table %s: %v", name, err))
+		}
+		r.tables[name] = was
+		e.Sleep(time.Duration(e.Rand() % 2e6))
+	}
+}
+
+// check compares what is there after a start with what is known, and makes it
+// what is known.
+func (r *crashRun) check(s *stack) error {
+	if _, err := s.Describe("tab"); err == nil {
+		for k := range r.keys {
+			if err := r.checkKey(s, k); err != nil {
+				return err
+			}
+		}
+		if err := checkCounts(s, "tab"); err != nil {
+			return err
+		}
+	}
+	for i := range 3 {
+		if err := r.checkTable(s, fmt.Sprint("churn", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *crashRun) checkKey(s *stack, k int) error {
+	state := &r.keys[k]
+	g, err := s.Get(&GetRequest{Table: "tab", Key: keyText(k), Consistent: true})
+	if err != nil {
+		return err
+	}
+	got := 0
+	if v, ok := g.Item.Get("v"); ok {
+		fmt.Sscan(v.Number().String(), &got)
+	}
+	if got != state.acked && (state.pending == 0 || got != state.pending) {
+		return fmt.Errorf("key %d has version %d, answered was %d, outstanding %d", k, got, state.acked, state.pending)
+	}
+	state.acked, state.pending = got, 0
+	return nil
+}
+
+// checkTable: a table is there as a whole or not at all.
+func (r *crashRun) checkTable(s *stack, name string) error {
+	d, err := s.Describe(name)
+	var missing *NotFoundError
+	if err != nil && !errors.As(err, &missing) {
+		return err
+	}
+	switch was := r.tables[name]; {
+	case was == present && err != nil:
+		return fmt.Errorf("table %s is gone: %w", name, err)
+	case was == absent && err == nil:
+		return fmt.Errorf("table %s is there: %+v", name, d)
+	}
+	if err != nil {
+		r.tables[name] = absent
+		return nil
+	}
+	if d.Status != StatusActive || r.tables[name] == present && d.ItemCount != 1 {
+		return fmt.Errorf("table %s is %s with %d items", name, d.Status, d.ItemCount)
+	}
+	r.tables[name] = present
+	return checkCounts(s, name)
+}
+
+// checkCounts compares the counters of a table with its items.
+func checkCounts(s *stack, name string) error {
+	items, size := int64(0), int64(0)
+	q := &ScanRequest{Table: name, Consistent: true, Limit: 5}
+	for {
+		page, err := s.Scan(q)
+		if err != nil {
+			return err
+		}
+		for _, it := range page.Items {
+			items++
+			size += int64(it.Size()) + itemOverhead
+		}
+		if page.LastKey == nil {
+			break
+		}
+		q.StartKey = page.LastKey
+	}
+	d, err := s.Describe(name)
+	if err != nil {
+		return err
+	}
+	if d.ItemCount != items || d.SizeBytes != size {
+		return fmt.Errorf("table %s counts %d items and %d bytes, has %d and %d", name, d.ItemCount, d.SizeBytes, items, size)
+	}
+	return nil
+}
+
+// TestStackRestart: tables and items of several concurrent writers are back
+// after an orderly restart, on a plain file system in memory.
+func TestStackRestart(t *testing.T) {
+	e, fs := env.New(), vfs.NewMem()
+	s, err := openStack(e, fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, partitions := range []int{1, 8} {
+		d := simple(fmt.Sprint("tab", partitions), partitions)
+		if _, err := s.Create(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := env.NewGroup(e)
+	for writer := range 8 {
+		g.Go("writer", func() error {
+			for i := range 50 {
+				it := js(fmt.Sprintf(`{"p":{"S":"%d-%d"},"v":{"N":"%d"}}`, writer, i, i))
+				for _, table := range []string{"tab1", "tab8"} {
+					if _, err := s.Put(&PutRequest{Table: table, Item: it}); err != nil {
+						return err
+					}
+				}
+				// One key for all: the commands of an entry see each other.
+				if _, err := s.UpdateItem(&UpdateRequest{Table: "tab1", Key: js(`{"p":{"S":"sum"}}`), Update: update("ADD n :one", `{":one":{"N":"1"}}`)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = openStack(e, fs); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range []string{"tab1", "tab8"} {
+			if err := checkCounts(s, table); err != nil {
+				t.Error(err)
+			}
+			for writer := range 8 {
+				for i := range 50 {
+					r, err := s.Get(&GetRequest{Table: table, Key: js(fmt.Sprintf(`{"p":{"S":"%d-%d"}}`, writer, i)), Consistent: true})
+					want := fmt.Sprintf(`{"p":{"S":"%d-%d"},"v":{"N":"%d"}}`, writer, i, i)
+					if err != nil || show(r.Item) != want {
+						t.Errorf("%s: %s, %v, want %s", table, show(r.Item), err, want)
+					}
+				}
+			}
+		}
+		r, err := s.Get(&GetRequest{Table: "tab1", Key: js(`{"p":{"S":"sum"}}`)})
+		if err != nil || show(r.Item) != `{"n":{"N":"400"},"p":{"S":"sum"}}` {
+			t.Errorf("sum is %s, %v, want 400", show(r.Item), err)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Error(err)
+	}
+}
