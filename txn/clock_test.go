@@ -105,3 +105,36 @@ func TestClockConcurrent(t *testing.T) {
 		t.Errorf("%d distinct timestamps, want %d", n, tasks*each)
 	}
 }
+
+// Two nodes whose wall clocks are seconds apart, and set back in between:
+// what is caused by an event still gets a later time.
+func TestClocksOfDifferentHosts(t *testing.T) {
+	w := env.NewWorld(1, env.Options{})
+	defer w.Close()
+	fastEnv, slowEnv := w.NewNode("fast"), w.NewNode("slow")
+	w.SetClock("fast", 0, 2*time.Second)
+	w.SetClock("slow", 0, -time.Second)
+	fast, slow := NewClock(fastEnv), NewClock(slowEnv)
+	err := w.Do(slowEnv, "exchange", func() {
+		for i := range 100 {
+			sent := fast.Now()
+			if err := slow.Observe(sent); err != nil {
+				t.Errorf("Observe(%v): %v", sent, err)
+			}
+			received := slow.Now()
+			if received <= sent {
+				t.Errorf("round %d: sent at %v, received at %v", i, sent, received)
+			}
+			slowEnv.Sleep(10 * time.Millisecond)
+			if i == 50 {
+				w.SetClock("fast", 0, -3*time.Second)
+			}
+			if err := fast.Observe(received); err != nil {
+				t.Errorf("Observe(%v): %v", received, err)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
