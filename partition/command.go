@@ -74,6 +74,8 @@ const (
 const (
 	wishReturn    = 0x07
 	wishOnFailure = 0x08
+
+	writeFixed = 2 + 8 + 1 // header, timestamp and wish
 )
 
 // ErrCommand reports a log entry that is not a command of a known version.
@@ -92,34 +94,33 @@ type Command struct {
 	Item            item.Item       // Put: the item; Delete, Update: the key
 }
 
-// Append appends the encoded command to dst.
-func (c *Command) Append(dst []byte) []byte {
-	dst = append(dst, commandVersion, byte(c.Kind))
+// Encode returns the encoded command, in memory of its own.
+func (c *Command) Encode() []byte {
 	if c.Kind == Configure {
-		return c.Config.append(dst)
+		return c.Config.append([]byte{commandVersion, byte(c.Kind)})
 	}
+	var condition, update []byte
+	if c.Condition != nil {
+		condition = c.Condition.AppendBinary(nil)
+	}
+	if c.Update != nil {
+		update = c.Update.AppendBinary(nil)
+	}
+	size := writeFixed + 2*binary.MaxVarintLen32 + len(condition) + len(update) + len(c.Item)
+	dst := append(make([]byte, 0, size), commandVersion, byte(c.Kind))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Timestamp))
+	dst = append(dst, c.wish())
+	dst = appendSized(dst, condition)
+	dst = appendSized(dst, update)
+	return append(dst, c.Item...)
+}
+
+func (c *Command) wish() byte {
 	wish := byte(c.Return) & wishReturn
 	if c.ReturnOnFailure {
 		wish |= wishOnFailure
 	}
-	dst = append(dst, wish)
-	if c.Condition == nil {
-		dst = append(dst, 0)
-	} else {
-		dst = appendSized(dst, c.Condition.AppendBinary(nil))
-	}
-	if c.Update == nil {
-		dst = append(dst, 0)
-	} else {
-		dst = appendSized(dst, c.Update.AppendBinary(nil))
-	}
-	return append(dst, c.Item...)
-}
-
-// Encode returns the encoded command in memory of its own.
-func (c *Command) Encode() []byte {
-	return c.Append(make([]byte, 0, 16+len(c.Item)))
+	return wish
 }
 
 // DecodeCommand decodes and checks a command. Its item aliases b.

@@ -86,34 +86,52 @@ func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchW
 		}
 	}
 	result := &BatchWriteResult{Tables: make([]BatchWriteTableResult, len(tables))}
-	var full, fatal error
-	done := 0
+	var outcome batchOutcome
 	for i := range pending {
 		for k, w := range pending[i] {
 			answer, err := w.await()
+			outcome.count(err)
 			switch {
+			case err == nil:
+				result.Tables[i].add(answer)
 			case errors.Is(err, vfs.ErrNoSpace):
-				full = err
 				result.Tables[i].Unprocessed = append(result.Tables[i].Unprocessed, r.Tables[i].Writes[k])
-			case err != nil:
-				fatal = err
-			default:
-				done++
-				result.Tables[i].add(tables[i], answer)
 			}
 		}
 	}
-	if fatal == nil && done == 0 {
-		fatal = full
-	}
-	if fatal != nil {
-		return nil, fatal
+	if err := outcome.err(); err != nil {
+		return nil, err
 	}
 	return result, nil
 }
 
+// A batchOutcome sums up the outcomes of single writes.
+type batchOutcome struct {
+	done        bool  // at least one write
+	full, fatal error // the last of its kind
+}
+
+func (o *batchOutcome) count(err error) {
+	switch {
+	case err == nil:
+		o.done = true
+	case errors.Is(err, vfs.ErrNoSpace):
+		o.full = err
+	default:
+		o.fatal = err
+	}
+}
+
+// err returns why the batch as a whole fails, if it does.
+func (o *batchOutcome) err() error {
+	if o.fatal == nil && !o.done {
+		return o.full
+	}
+	return o.fatal
+}
+
 // add counts a write that is done.
-func (b *BatchWriteTableResult) add(t *liveTable, w *WriteResult) {
+func (b *BatchWriteTableResult) add(w *WriteResult) {
 	b.Capacity.Write += w.Capacity.Write
 	if w.CollectionKey == nil {
 		return

@@ -186,7 +186,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestManyTables: starting a thousand tables is one wave of group starts.
+// TestManyTables: all tables and the catalog are started again.
 func TestManyTables(t *testing.T) {
 	w := newWorld(t)
 	for i := range 300 {

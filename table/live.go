@@ -170,43 +170,70 @@ func (s *Service) start(r *record) (*liveTable, error) {
 // startAll starts the groups of all given tables. A table with damaged data
 // comes back failed, so that the others can be used; any other error ends it.
 func (s *Service) startAll(records []*record) ([]*liveTable, error) {
-	type job struct{ table, slot int }
-	var jobs []job
-	started := make([][]*livePartition, len(records))
-	faults := make([][]error, len(records))
-	for i, r := range records {
-		started[i] = make([]*livePartition, len(r.slots))
-		faults[i] = make([]error, len(r.slots))
-		for k := range r.slots {
-			jobs = append(jobs, job{i, k})
+	var jobs []startJob
+	for _, r := range records {
+		for i := range r.slots {
+			jobs = append(jobs, startJob{record: r, slot: i})
 		}
 	}
-	tasks := min(len(jobs), maxStarting)
-	g := env.NewGroup(s.env)
-	for task := range tasks {
-		g.Go("start tables", func() error {
-			for n := task; n < len(jobs); n += tasks {
-				j := jobs[n]
-				p, err := s.startPartition(records[j.table], j.slot)
-				if err != nil && !damaged(err) {
-					return fmt.Errorf("table %s: %w", records[j.table].def.Name, err)
-				}
-				started[j.table][j.slot], faults[j.table][j.slot] = p, err
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	if err := s.runJobs(jobs); err != nil {
 		return nil, err
 	}
 	tables := make([]*liveTable, len(records))
 	for i, r := range records {
-		tables[i] = newLiveTable(r, started[i])
-		if err := errors.Join(faults[i]...); err != nil {
-			tables[i].failed = fmt.Errorf("table %s: %w", r.def.Name, err)
-		}
+		tables[i] = jobsTable(jobs[:len(r.slots)])
+		jobs = jobs[len(r.slots):]
 	}
 	return tables, nil
+}
+
+// A startJob starts the group of one slot.
+type startJob struct {
+	record    *record
+	slot      int
+	partition *livePartition
+	damage    error // why there is no partition
+}
+
+// runJobs runs all jobs, many at a time.
+func (s *Service) runJobs(jobs []startJob) error {
+	g := env.NewGroup(s.env)
+	tasks := min(len(jobs), maxStarting)
+	for task := range tasks {
+		g.Go("start groups", func() error {
+			for i := task; i < len(jobs); i += tasks {
+				if err := s.runJob(&jobs[i]); err != nil {
+					return fmt.Errorf("table %s: %w", jobs[i].record.def.Name, err)
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (s *Service) runJob(j *startJob) (err error) {
+	j.partition, err = s.startPartition(j.record, j.slot)
+	if err != nil && damaged(err) {
+		j.damage, err = err, nil
+	}
+	return err
+}
+
+// jobsTable makes a table of the finished jobs of all its slots.
+func jobsTable(jobs []startJob) *liveTable {
+	r := jobs[0].record
+	partitions := make([]*livePartition, len(jobs))
+	var damage []error
+	for i := range jobs {
+		partitions[i] = jobs[i].partition
+		damage = append(damage, jobs[i].damage)
+	}
+	t := newLiveTable(r, partitions)
+	if err := errors.Join(damage...); err != nil {
+		t.failed = fmt.Errorf("table %s: %w", r.def.Name, err)
+	}
+	return t
 }
 
 // damaged reports whether err is about bytes on disk that fail their check.
