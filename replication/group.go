@@ -143,9 +143,9 @@ func (g *Group) Leading() bool { return g.role.Load() == roleLeader }
 // Options.Sync says. The command must not be changed before that.
 //
 // Propose parks its caller while the worker's queue is full or the store asks
-// for patience. The errors are ErrNoSpace, ErrNotLeader, ErrStopped, ErrFailed
-// and others of Store.Admit, which say that nothing happened, and those that
-// match ErrUnknownOutcome.
+// for patience. An error that matches ErrUnknownOutcome leaves open what became
+// of the command. With any other one nothing happened: ErrNoSpace, ErrNotLeader,
+// ErrStopped, ErrFailed, or what Store.Admit or the file system said.
 func (g *Group) Propose(cmd []byte) *env.Future[any] {
 	f := env.NewFuture[any](g.node.e)
 	if err := g.propose(proposal{cmd, f}); err != nil {

@@ -90,7 +90,8 @@ type Options struct {
 	// it Propose parks its caller. Default 16 MB.
 	QueueBytes int
 	// Voters are the members of groups that this node creates. Default: this
-	// node alone.
+	// node alone. Changes of members and snapshots are not part of this
+	// version, so the log of a group with other voters is never shortened.
 	Voters []uint64
 	// Sender carries messages to the other voters; required if there are any.
 	Sender Sender

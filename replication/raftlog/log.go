@@ -50,6 +50,7 @@ type Log struct {
 	io       *env.Latch
 	failed   error
 	fresh    bool  // the next append begins a segment
+	marked   bool  // a checkpoint of this life is durable; see append
 	end      int64 // offset behind the last record of the segment
 	reserved int64 // bytes promised to batches that are not written yet
 	payloads [][]byte
@@ -142,7 +143,7 @@ func (l *Log) redo(pos wal.Position, r *record) error {
 	case kindCreated:
 		l.addGroup(groupState{id: r.group, relaxed: r.relaxed, members: r.members})
 	case kindRemoved:
-		l.release(s.pending())
+		l.release(s.pinned())
 		delete(l.groups, r.group)
 	case kindHardState:
 		s.setHard(r.hard)

@@ -229,7 +229,7 @@ func TestCheckpointCarriesIdleGroups(t *testing.T) {
 	fs := vfs.NewMem()
 	o := Options{SegmentBytes: 16 << 10}
 	l := openLog(t, fs, o)
-	idle, busy := create(t, l, 1, 1, 2, 3), create(t, l, 2, 1)
+	idle, busy := create(t, l, 1, 1), create(t, l, 2, 1)
 	mustWrite(t, l, func(w *Batch) {
 		w.HardState(idle, HardState{7, 3, 0})
 		w.Entry(idle, newEntry(1, 6, "one"))
@@ -246,7 +246,7 @@ func TestCheckpointCarriesIdleGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		l = openLog(t, fs, o)
-		want := "1 term=7 vote=3 commit=2 voters=[1 2 3] (2,t7]\n"
+		want := "1 term=7 vote=3 commit=2 voters=[1] (2,t7]\n"
 		if got, _, _ := strings.Cut(l.describe(), "2 term"); got != want {
 			t.Fatalf("idle group is %q, want %q", got, want)
 		}
@@ -365,21 +365,32 @@ func TestRelaxedLogMayLagBehind(t *testing.T) {
 	}
 }
 
-// A group that existed when the mode became relaxed is written relaxed from
-// the next segment on, which begins at once.
+// Groups that existed when the mode became relaxed are marked so before any of
+// them gets an entry, whether it was recovered by then or not; and the mark is
+// durable before the entry can be applied.
 func TestModeChangeIsRecorded(t *testing.T) {
-	fs := vfs.NewMem()
-	l := openLog(t, fs, Options{})
+	disk := vfs.NewDisk(1)
+	l := openLog(t, disk, Options{})
 	create(t, l, 1, 1)
-	l = openLog(t, fs, Options{Relaxed: true})
-	s := l.Storage(1)
-	if err := l.Recover(s, 0); err != nil {
-		t.Fatal(err)
+	create(t, l, 2, 1)
+	l = openLog(t, disk, Options{Relaxed: true})
+	for _, id := range []GroupID{2, 1} {
+		s := l.Storage(id)
+		if err := l.Recover(s, 0); err != nil {
+			t.Fatal(err)
+		}
+		var b Batch
+		b.Entry(s, newEntry(1, 1, "a"))
+		if err := l.Write(&b, false); err != nil {
+			t.Fatal(err)
+		}
 	}
-	mustWrite(t, l, func(w *Batch) { w.Entry(s, newEntry(1, 1, "a")) })
-	l = openLog(t, fs, Options{})
-	if err := l.Recover(l.Storage(1), 3); err != nil {
-		t.Errorf("Recover: %v", err)
+	disk.Crash(vfs.LoseAll)
+	l = openLog(t, disk, Options{})
+	for _, id := range []GroupID{2, 1} {
+		if err := l.Recover(l.Storage(id), 3); err != nil {
+			t.Errorf("Recover: %v", err)
+		}
 	}
 }
 

@@ -12,9 +12,12 @@ import (
 // entry is needed until it is applied and the store has flushed what applying
 // it wrote. Sequence numbers of the store only grow, so for all the applied
 // entries of a segment one number will do: the store's last at that time.
+//
+// In a group with other voters every entry is needed: one of them may have been
+// away, and snapshots are not part of this version.
 type segment struct {
 	id      wal.SegmentID
-	pending int    // entries that are not applied yet
+	pending int    // entries that are not applied yet, or needed by others
 	seq     uint64 // the store must have flushed up to here
 }
 
@@ -103,8 +106,15 @@ func (l *Log) Collect(flushed uint64) error {
 		l.segments = l.segments[1:]
 	}
 	l.mu.Unlock()
-	if err := l.wal.RemoveBefore(oldest); err != nil {
-		return fmt.Errorf("raftlog: %w", err)
+	// One by one, each durably: a crash amid several removals could bring
+	// back an older one without a younger one, and that gap is damage.
+	for _, s := range l.wal.Segments() {
+		if s.ID >= oldest {
+			break
+		}
+		if err := l.wal.RemoveBefore(s.ID + 1); err != nil {
+			return fmt.Errorf("raftlog: %w", err)
+		}
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (s *Storage) setHard(hs HardState) {
 func (s *Storage) truncate(id EntryID, hs HardState) (dropped []release) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	dropped = s.spans.count(nil, s.applied+1, s.last.Index)
+	dropped = s.spans.count(nil, s.firstPinnedLocked(), s.last.Index)
 	s.base, s.last, s.hard = id, id, hs
 	s.spans, s.window = nil, nil
 	s.applied = max(s.applied, id.Index)
@@ -162,7 +162,9 @@ func (s *Storage) setApplied(dst []release, index uint64) []release {
 	if index <= s.applied {
 		return dst
 	}
-	dst = s.spans.count(dst, s.applied+1, index)
+	if s.isSoleLocked() {
+		dst = s.spans.count(dst, s.applied+1, index)
+	}
 	s.applied = index
 	if first := s.windowFirstLocked(); index >= first {
 		n := min(int(index-first)+1, len(s.window))
@@ -182,11 +184,25 @@ func (s *Storage) forget(oldest wal.SegmentID) {
 	}
 }
 
-// pending returns the entries that are not applied yet.
-func (s *Storage) pending() []release {
+// pinned returns the entries that their segments must keep.
+func (s *Storage) pinned() []release {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.spans.count(nil, s.applied+1, s.last.Index)
+	return s.spans.count(nil, s.firstPinnedLocked(), s.last.Index)
+}
+
+func (s *Storage) isSoleLocked() bool {
+	_, ok := SoleVoter(s.members)
+	return ok
+}
+
+// firstPinnedLocked returns the first index that must stay in the log. Other
+// voters may ask for any entry as long as they cannot be sent a snapshot.
+func (s *Storage) firstPinnedLocked() uint64 {
+	if s.isSoleLocked() {
+		return s.applied + 1
+	}
+	return s.base.Index + 1
 }
 
 // InitialState implements raft.Storage.

@@ -241,6 +241,11 @@ func (l *Log) append(batches []*Batch) (wal.Position, error) {
 			payloads = append(payloads, b.payload(i))
 		}
 	}
+	if l.o.Relaxed && !l.marked {
+		// The checkpoint says that the groups are relaxed from here on. It
+		// must not be lost together with the first entries that are.
+		sync, l.marked = true, true
+	}
 	pos, err := l.wal.Append(payloads...)
 	clear(payloads)
 	l.payloads = payloads[:0]
@@ -294,7 +299,7 @@ func (l *Log) noteMark(it *item) {
 	case kindTruncated:
 		l.release(it.s.truncate(it.at, it.hard))
 	case kindRemoved:
-		l.release(it.s.pending())
+		l.release(it.s.pinned())
 		l.mu.Lock()
 		delete(l.groups, it.s.id)
 		l.mu.Unlock()
