@@ -15,6 +15,12 @@ var kilobyte = []byte(`{"title":{"S":"` + strings.Repeat("The quick brown fox. "
 	`"inStock":{"BOOL":true},"thumbnail":{"B":"` + strings.Repeat("AQIDBAUG", 16) + `"},"address":{"S":"` + strings.Repeat("Street 1, ", 10) + `"},` +
 	`"comment":{"S":"` + strings.Repeat("none so far; ", 8) + `"},"version":{"N":"17"}}`)
 
+// Measured on a shared 2-core AMD EPYC with Go 1.26, lowest of 60 runs of 5 ms,
+// in ns: parse 780, of which the bare scan (skip) 233; valid 471;
+// encoding/json into maps 10,079. AppendJSON 436; encoding/json 4,401. Get of
+// the first and last attribute 11 and 12, of none 5; a Go map 7. Size 65,
+// Check 232. Number: parse 33, text 7, add 30.
+
 func parseKilobyte(tb testing.TB, dst []byte) Item {
 	s := jsonscan.New(kilobyte)
 	it, err := ParseItem(&s, dst)

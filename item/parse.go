@@ -6,7 +6,8 @@ import (
 
 // ParseItem consumes an object of attribute values, {"a":{"S":"x"}, ...}, and
 // appends its binary form to dst; the Item returned is the appended part. It
-// may lie in dst's array. dst may be nil.
+// lies in dst's array if there was room: as much as the JSON takes is enough
+// in all but strange cases. dst may be nil.
 //
 // Errors are of two types, because DynamoDB reports the first kind before it
 // looks at the second anywhere in the request:
@@ -28,7 +29,7 @@ func ParseItem(s *jsonscan.Scanner, dst []byte) (Item, error) {
 	if verr != nil {
 		return nil, verr
 	}
-	return Item(p.dst[base:]), nil
+	return Item(p.dst[base:len(p.dst):len(p.dst)]), nil
 }
 
 // ParseValue is ParseItem for one value that is an element of a list or map.
@@ -53,7 +54,7 @@ func parseValue(s *jsonscan.Scanner, dst []byte, nested bool) (Value, error) {
 	if verr != nil {
 		return nil, verr
 	}
-	return Value(p.dst[base:]), nil
+	return Value(p.dst[base:len(p.dst):len(p.dst)]), nil
 }
 
 // parser turns JSON into canonical bytes at the end of dst, depth first.

@@ -1,7 +1,5 @@
 package jsonscan
 
-import "bytes"
-
 // A Kind is what the next value looks like.
 type Kind byte
 
@@ -144,21 +142,18 @@ func (s *Scanner) Skip() {
 
 // skipContainer counts brackets; only strings can hide some.
 func (s *Scanner) skipContainer() {
-	depth := 0
-	for {
-		s.pos += bytes.IndexAny(s.data[s.pos:], `{}[]"`)
-		switch s.data[s.pos] {
+	i := s.pos
+	for depth := 0; ; i++ {
+		switch s.data[i] {
 		case '{', '[':
 			depth++
-			s.pos++
 		case '}', ']':
-			depth--
-			s.pos++
-			if depth == 0 {
+			if depth--; depth == 0 {
+				s.pos = i + 1
 				return
 			}
-		default:
-			s.Quoted()
+		case '"':
+			i, _ = stringEnd(s.data, i+1)
 		}
 	}
 }

@@ -22,20 +22,12 @@ const (
 // marked byte is exact, and only that one is used.
 func plainRun(b []byte) (n int, high bool) {
 	var seen uint64
-	for len(b)-n >= 16 {
-		v, w := binary.LittleEndian.Uint64(b[n:]), binary.LittleEndian.Uint64(b[n+8:])
-		if specials(v)|specials(w) != 0 {
-			break
-		}
-		seen |= v | w
-		n += 16
-	}
 	for len(b)-n >= 8 {
 		w := binary.LittleEndian.Uint64(b[n:])
-		seen |= w
 		if special := specials(w); special != 0 {
-			return n + bits.TrailingZeros64(special)/8, seen&highBits != 0
+			return n + bits.TrailingZeros64(special)/8, (seen|w)&highBits != 0
 		}
+		seen |= w
 		n += 8
 	}
 	for n < len(b) {
