@@ -83,10 +83,7 @@ func definition(in *api.CreateTableInput) (table.Definition, error) {
 
 // partitionsTag lets a client choose how many partitions a table starts with.
 // It is an option of Stator, given as a tag because every SDK can send tags.
-const (
-	partitionsTag = "stator:partitions"
-	maxPartitions = 1024
-)
+const partitionsTag = "stator:partitions"
 
 func partitions(tags []table.Tag) (int, error) {
 	for _, t := range tags {
@@ -94,8 +91,8 @@ func partitions(tags []table.Tag) (int, error) {
 			continue
 		}
 		n, err := strconv.Atoi(t.Value)
-		if err != nil || n < 1 || n > maxPartitions {
-			return 0, validationFault("Tag " + partitionsTag + " must be a number from 1 to " + strconv.Itoa(maxPartitions) + ", got '" + t.Value + "'")
+		if err != nil || n < 1 {
+			return 0, validationFault("Tag " + partitionsTag + " must be a positive number, got '" + t.Value + "'")
 		}
 		return n, nil
 	}

@@ -117,7 +117,7 @@ func TestValidation(t *testing.T) {
 		// tables
 		{"UpdateTable", table + `,"GlobalSecondaryIndexUpdates":[{}]`, invalid + "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null"},
 		{"CreateTable", table + `,"KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],"AttributeDefinitions":[],"Tags":[{"Key":"stator:partitions","Value":"x"}]`,
-			"Tag stator:partitions must be a number from 1 to 1024, got 'x'"},
+			"Tag stator:partitions must be a positive number, got 'x'"},
 		{"ListTagsOfResource", `"ResourceArn":"abc"`, "Invalid TableArn: ARNs must start with 'arn:': abc"},
 		{"ListTagsOfResource", `"ResourceArn":"arn:aws:dynamodb:us-east-1:000000000000:table/abc/index/i"`,
 			"Invalid TableArn: Invalid ResourceArn provided as input arn:aws:dynamodb:us-east-1:000000000000:table/abc/index/i"},
