@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -56,6 +57,12 @@ func (h *fakeHost) Remove(id uint64) error {
 	return nil
 }
 
+func (h *fakeHost) Groups() []uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Keys(h.groups))
+}
+
 // fails reports whether proposals have begun to fail.
 func (h *fakeHost) fails() bool {
 	return h.failFrom > 0 && h.proposed >= h.failFrom
@@ -93,6 +100,8 @@ type world struct {
 	fs   vfs.FS
 	db   *lsm.DB
 	host *fakeHost
+	// prepare, if set, changes the host of the next start.
+	prepare func(*fakeHost)
 }
 
 func newWorld(t testing.TB) *world {
@@ -118,6 +127,9 @@ func (w *world) start() {
 func (w *world) open() {
 	w.t.Helper()
 	w.host = &fakeHost{env: w.env, groups: map[uint64]*fakeGroup{}, failWith: errFake}
+	if w.prepare != nil {
+		w.prepare(w.host)
+	}
 	s, err := open(w.env, w.db, w.host, Options{})
 	if err != nil {
 		w.t.Fatalf("open: %v", err)

@@ -237,6 +237,18 @@ func TestDamagedTable(t *testing.T) {
 	w.put("bad", `{"p":{"S":"a"}}`)
 }
 
+// TestOrphans: a group without a table is removed at the start, all others stay.
+func TestOrphans(t *testing.T) {
+	w := newWorld(t)
+	w.create(simple("tab", 2))
+	w.prepare = func(h *fakeHost) { h.groups[99] = &fakeGroup{host: h} }
+	w.restart()
+	if want := []uint64{99}; !slices.Equal(w.host.removed, want) {
+		t.Errorf("removed groups %v, want %v", w.host.removed, want)
+	}
+	w.put("tab", `{"p":{"S":"a"}}`)
+}
+
 func TestClosed(t *testing.T) {
 	w := newWorld(t)
 	w.create(simple("tab", 1))

@@ -20,7 +20,11 @@ type group interface {
 // A host starts and removes replicated groups.
 type host interface {
 	Start(id uint64, sm replication.StateMachine) (group, error)
+	// Remove stops a group and forgets its log. A group that does not exist is
+	// no error.
 	Remove(id uint64) error
+	// Groups returns the ids of all groups that have a log, sorted.
+	Groups() []uint64
 }
 
 // A nodeHost is a replication.Node as a host.
@@ -35,7 +39,18 @@ func (h nodeHost) Start(id uint64, sm replication.StateMachine) (group, error) {
 }
 
 func (h nodeHost) Remove(id uint64) error {
+	if _, found := slices.BinarySearch(h.node.Groups(), replication.GroupID(id)); !found {
+		return nil
+	}
 	return h.node.Remove(replication.GroupID(id))
+}
+
+func (h nodeHost) Groups() []uint64 {
+	var ids []uint64
+	for _, id := range h.node.Groups() {
+		ids = append(ids, uint64(id))
+	}
+	return ids
 }
 
 // A livePartition is a started partition and the group that replicates it.

@@ -97,6 +97,28 @@ func (s *Service) recover() error {
 			return err
 		}
 	}
+	return s.removeOrphans()
+}
+
+// removeOrphans drops groups that no table owns, which would pin the log for
+// ever. There are some if the machine lost power in a mode that does not sync:
+// the store may then remember that a table was dropped while the log has
+// forgotten that its groups were removed.
+func (s *Service) removeOrphans() error {
+	owned := map[uint64]bool{catalogGroup: true}
+	for _, r := range s.catalog.snapshot().records() {
+		for _, slot := range r.slots {
+			owned[slot.group] = true
+		}
+	}
+	for _, id := range s.host.Groups() {
+		if owned[id] {
+			continue
+		}
+		if err := s.host.Remove(id); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
+			return fmt.Errorf("remove group %d, which no table owns: %w", id, err)
+		}
+	}
 	return nil
 }
 
