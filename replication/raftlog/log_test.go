@@ -171,6 +171,47 @@ func TestEntriesComeFromMemoryAndDisk(t *testing.T) {
 	}
 }
 
+// A new leader's entries replace those in memory, too.
+func TestOverwriteInMemory(t *testing.T) {
+	l := openLog(t, vfs.NewMem(), Options{})
+	s := create(t, l, 1, 1, 2, 3)
+	mustWrite(t, l, func(w *Batch) {
+		for i := uint64(1); i <= 5; i++ {
+			w.Entry(s, newEntry(i, 1, "old"))
+		}
+	})
+	l.Applied(s, 2, 1)
+	mustWrite(t, l, func(w *Batch) { w.Entry(s, newEntry(4, 2, "new")) })
+	got, err := s.Entries(3, 5, math.MaxUint64)
+	if err != nil || len(got) != 2 || string(got[0].GetData()) != "old" || string(got[1].GetData()) != "new" {
+		t.Errorf("Entries(3, 5) = %v, %v; want an old and a new one", got, err)
+	}
+	if s.Last() != (EntryID{4, 2}) || len(s.window) != 2 {
+		t.Errorf("log ends with %v and has %d entries in memory, want {4 2} and 2", s.Last(), len(s.window))
+	}
+	var b Batch
+	b.Entry(s, newEntry(2, 3, "too late"))
+	if err := l.Write(&b, true); !errors.Is(err, ErrFailed) {
+		t.Errorf("overwriting an applied entry: %v, want ErrFailed", err)
+	}
+}
+
+// A hard state that comes with entries may say that they are committed. A crash
+// between the two must not look like a lost log.
+func TestHardStateNeverExceedsTheLog(t *testing.T) {
+	fs := vfs.NewMem()
+	l := openLog(t, fs, Options{})
+	s := create(t, l, 1, 1, 2, 3)
+	mustWrite(t, l, func(w *Batch) { w.HardState(s, HardState{3, 2, 7}) }) // and entries 1 to 7, torn off
+	l = openLog(t, fs, Options{})
+	if err := l.Recover(l.Storage(1), 0); err != nil {
+		t.Errorf("Recover: %v", err)
+	}
+	if got := l.Storage(1).Hard(); got != (HardState{3, 2, 0}) {
+		t.Errorf("hard state is %+v, want term 3, vote 2, commit 0", got)
+	}
+}
+
 // fillSegments writes entries of 1 KB until there are n segments.
 func fillSegments(t *testing.T, l *Log, s *Storage, n int) (last uint64) {
 	t.Helper()
