@@ -34,7 +34,7 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        w.header,
+		Header:        w.sent,
 		Body:          io.NopCloser(bytes.NewReader(w.body.Bytes())),
 		ContentLength: int64(w.body.Len()),
 		Request:       req,
@@ -67,6 +67,7 @@ func serverSide(req *http.Request) *http.Request {
 // answer collects what the handler writes.
 type answer struct {
 	header http.Header
+	sent   http.Header // as it was when the status was written
 	status int
 	body   bytes.Buffer
 }
@@ -76,7 +77,7 @@ func (w *answer) Header() http.Header { return w.header }
 func (w *answer) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
-		w.header = w.header.Clone() // later changes by the handler are too late
+		w.sent = w.header.Clone()
 	}
 }
 

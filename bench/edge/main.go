@@ -144,7 +144,7 @@ func call(url, op string, body []byte) ([]byte, error) {
 	return b, err
 }
 
-const createTable = `{"TableName":"t","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],` +
+const createTable = `{"TableName":"bench","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],` +
 	`"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}]}`
 
 // item is about 1 KB in ten attributes.
@@ -193,8 +193,8 @@ func run(n, c, rounds, restartMB int) error {
 	if err := startFigures(stator, dir); err != nil {
 		return err
 	}
-	get := []byte(`{"TableName":"t","Key":{"pk":{"S":"key000000001"}}}`)
-	put := func(i int) []byte { return []byte(`{"TableName":"t","Item":` + item(i%10_000) + `}`) }
+	get := []byte(`{"TableName":"bench","Key":{"pk":{"S":"key000000001"}}}`)
+	put := func(i int) []byte { return []byte(`{"TableName":"bench","Item":` + item(i%10_000) + `}`) }
 	for _, mode := range []struct {
 		name, op string
 		body     func(int) []byte
@@ -224,7 +224,7 @@ func compare(stator, dir, name, op string, body func(int) []byte, args []string,
 	if _, err := call(s.url, "CreateTable", []byte(createTable)); err != nil {
 		return err
 	}
-	if _, err := call(s.url, "PutItem", []byte(`{"TableName":"t","Item":`+item(1)+`}`)); err != nil {
+	if _, err := call(s.url, "PutItem", []byte(`{"TableName":"bench","Item":`+item(1)+`}`)); err != nil {
 		return err
 	}
 	answer, err := call(s.url, op, body(1))
@@ -310,7 +310,7 @@ func restartFigure(stator, dir string, mb int) error {
 		for i := range 25 {
 			puts = append(puts, `{"PutRequest":{"Item":`+item(b*25+i)+`}}`)
 		}
-		return []byte(`{"RequestItems":{"t":[` + strings.Join(puts, ",") + `]}}`)
+		return []byte(`{"RequestItems":{"bench":[` + strings.Join(puts, ",") + `]}}`)
 	})
 	p.kill()
 	if err != nil {
@@ -321,7 +321,7 @@ func restartFigure(stator, dir string, mb int) error {
 		return err
 	}
 	defer p.kill()
-	got, err := call(p.url, "GetItem", fmt.Appendf(nil, `{"TableName":"t","Key":{"pk":{"S":"key%09d"}}}`, batches*25))
+	got, err := call(p.url, "GetItem", fmt.Appendf(nil, `{"TableName":"bench","Key":{"pk":{"S":"key%09d"}}}`, batches*25))
 	if err != nil || !bytes.Contains(got, []byte("attr7")) {
 		return fmt.Errorf("last item is gone after kill: %s %v", got, err)
 	}

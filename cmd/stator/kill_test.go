@@ -114,7 +114,7 @@ func (w *writer) write(ctx context.Context, c *dynamodb.Client, id int, v int64)
 		item[fmt.Sprint("a", a)] = &types.AttributeValueMemberN{Value: strconv.FormatInt(v, 10)}
 	}
 	item["pad"] = &types.AttributeValueMemberS{Value: strings.Repeat("x", int(v*37%3000))}
-	_, err := c.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("t"), Item: item})
+	_, err := c.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("versions"), Item: item})
 	if err == nil {
 		w.acked.Store(v)
 	}
@@ -124,7 +124,7 @@ func (w *writer) write(ctx context.Context, c *dynamodb.Client, id int, v int64)
 func (w *writer) check(t *testing.T, c *dynamodb.Client, id int) {
 	t.Helper()
 	out, err := c.GetItem(t.Context(), &dynamodb.GetItemInput{
-		TableName: aws.String("t"), ConsistentRead: aws.Bool(true),
+		TableName: aws.String("versions"), ConsistentRead: aws.Bool(true),
 		Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: fmt.Sprint("w", id)}},
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func (w *writer) check(t *testing.T, c *dynamodb.Client, id int) {
 func TestKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := startServer(t, "--dir", dir)
-	createTable(t, s.client, "t")
+	createTable(t, s.client, "versions")
 	var ws [writers]writer
 	for round := range *kills {
 		var wg sync.WaitGroup

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// What Inspect can look at.
+const (
+	InspectAll      = "all"
+	InspectManifest = "manifest"
+	InspectTables   = "sstable"
+	InspectLog      = "wal"
+)
+
+// Inspect prints what the files of the closed database in dir hold, without
+// changing anything: the edits of the manifest, the properties of each sorted
+// table after checking every block, the segments of the log. name limits
+// it to one file of that kind. Damage does not end it: each damaged file is
+// named with the offset, and the first one is also the error.
+func Inspect(dir string, w io.Writer, what, name string) error {
+	if _, err := os.Stat(filepath.Join(dir, formatFile)); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDatabase, err)
+	}
+	fs, err := vfs.NewOS(dir)
+	if err != nil {
+		return err
+	}
+	lock, err := vfs.Lock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	in := inspector{fs: fs, w: w}
+	switch what {
+	case InspectAll:
+		in.manifest("")
+		in.tables("")
+		in.log("")
+	case InspectManifest:
+		in.manifest(name)
+	case InspectTables:
+		in.tables(name)
+	case InspectLog:
+		in.log(name)
+	default:
+		return fmt.Errorf("server: cannot inspect %q", what)
+	}
+	return in.err
+}
+
+type inspector struct {
+	fs  vfs.FS
+	w   io.Writer
+	err error // the first
+}
+
+func (in *inspector) note(file string, err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(in.w, "%s: %v\n", file, err)
+	if in.err == nil {
+		in.err = err
+	}
+}
+
+func (in *inspector) manifest(name string) {
+	at := path.Join(storeDir, name)
+	fmt.Fprintln(in.w, "manifest", at)
+	in.note(at, lsm.Inspect(in.fs, in.w, "manifest", at))
+}
+
+func (in *inspector) tables(name string) {
+	in.each(storeDir, name, ".sst", func(at string) error {
+		return lsm.Inspect(in.fs, in.w, "sstable", at)
+	})
+}
+
+func (in *inspector) log(name string) {
+	in.each(raftDir, name, ".log", func(at string) error {
+		sum, err := wal.Inspect(in.fs, at, nil)
+		if err == nil {
+			fmt.Fprintln(in.w, sum)
+		}
+		return err
+	})
+}
+
+// each calls f for the named file in dir, or for all files with the suffix.
+func (in *inspector) each(dir, name, suffix string, f func(at string) error) {
+	names := []string{name}
+	if name == "" {
+		all, err := in.fs.List(dir)
+		if err != nil && !errors.Is(err, vfs.ErrNotExist) {
+			in.note(dir, err)
+			return
+		}
+		names = names[:0]
+		for _, n := range all {
+			if strings.HasSuffix(n, suffix) {
+				names = append(names, n)
+			}
+		}
+	}
+	for _, n := range names {
+		at := path.Join(dir, n)
+		fmt.Fprintln(in.w, at)
+		in.note(at, f(at))
+	}
+}
