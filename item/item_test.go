@@ -385,6 +385,20 @@ func TestLargeItems(t *testing.T) {
 	}
 }
 
+// The last narrow and the first wide item. An entry is name size, name, tag,
+// three bytes of size, text.
+func TestLayoutBoundary(t *testing.T) {
+	for text, layout := range map[int]byte{65535 - 6: layoutNarrow, 65536 - 6: layoutWide} {
+		it := NewItem(map[string]Value{"a": String(strings.Repeat("x", text))})
+		if it[0] != 1<<2|layout || Check(it) != nil {
+			t.Errorf("item with %d bytes of text begins with %#x, Check %v; want layout %d", text, it[0], Check(it), layout)
+		}
+		if v, ok := it.Get("a"); !ok || v.Size() != text {
+			t.Errorf("Get = %v bytes, %v, want %d", v.Size(), ok, text)
+		}
+	}
+}
+
 // Of many attributes with few names, the last one of each name counts.
 func TestManyDuplicates(t *testing.T) {
 	for _, count := range []int{20, 200} {
