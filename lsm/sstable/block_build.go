@@ -90,7 +90,7 @@ func (b *blockBuilder) add(user []byte, t key.Trailer, value []byte) {
 // because the writer closes a block at MaxBlockBytes.
 func (b *blockBuilder) appendTo(dst []byte) []byte {
 	base, last := window(b.first(), b.prefix), window(b.last(), b.prefix)
-	s := spread{base: base, scale: scaleFor(base, last)}
+	s := spreadOver(base, last, entryHeadBits)
 	dst = little.AppendUint64(dst, s.base)
 	dst = little.AppendUint64(dst, s.scale)
 	dst = little.AppendUint64(dst, uint64(b.least))
@@ -109,7 +109,7 @@ func (b *blockBuilder) appendSlots(dst []byte, s spread) []byte {
 	fixed := b.suffixWidth() + b.trailerWidth() - b.prefix
 	place := 0
 	for i, e := range b.staged {
-		head, _ := s.head(window(b.user(i), b.prefix))
+		head, _ := s.head(window(b.user(i), b.prefix), entryHeadBits)
 		dst = little.AppendUint32(dst, uint32(head)<<16|uint32(place))
 		place += fixed + e.end - e.start
 	}

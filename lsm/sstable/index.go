@@ -34,7 +34,7 @@ import (
 //	20 zero                 4B
 //	24 roots            8B × m  window of a node's first separator
 //	   nodes           24B × m  base 8B, scale 8B, prefix length 4B, zero 4B
-//	   slots        8B × (n+1)  head << 48 | offset of the block in the file
+//	   slots        8B × (n+1)  head << 40 | offset of the block in the file
 //	   rows         4B × (n+1)  entries before the block
 //	   starts       4B × (n+2)  where each separator starts
 //	   separators               trailer 8B, user key
@@ -50,7 +50,7 @@ const (
 	indexHeaderBytes = 24
 	indexNodeBytes   = 24
 	nodeBlocks       = 128
-	offsetMask       = 1<<48 - 1
+	offsetMask       = 1<<offsetBits - 1
 )
 
 // An index is a decoded index block. What every lookup walks lies in Go memory;
@@ -230,7 +230,7 @@ func (x *index) findInNode(k int, user []byte, t key.Trailer) int {
 	node := &x.nodes[k]
 	first := k * x.perNode
 	slots := x.slots[first:min(first+x.perNode, x.blocks)]
-	head, ok := node.spread.head(window(user, node.prefix))
+	head, ok := node.spread.head(window(user, node.prefix), blockHeadBits)
 	if !ok {
 		if head == 0 {
 			return first

@@ -79,7 +79,7 @@ func (x *indexBuilder) appendTo(dst []byte) []byte {
 		dst = node.append(dst)
 	}
 	for j, offset := range x.offsets {
-		dst = little.AppendUint64(dst, x.head(nodes, j)<<48|offset)
+		dst = little.AppendUint64(dst, x.head(nodes, j)<<offsetBits|offset)
 	}
 	for _, row := range x.rows {
 		dst = little.AppendUint32(dst, row)
@@ -98,7 +98,7 @@ func (x *indexBuilder) nodes(m int) []indexNode {
 		first, next := k*nodeBlocks, min((k+1)*nodeBlocks, n)
 		prefix := commonPrefix(x.user(first), x.user(next))
 		base, last := window(x.user(first), prefix), window(x.user(next-1), prefix)
-		nodes[k] = indexNode{prefix: prefix, spread: spread{base: base, scale: scaleFor(base, last)}}
+		nodes[k] = indexNode{prefix: prefix, spread: spreadOver(base, last, blockHeadBits)}
 	}
 	return nodes
 }
@@ -116,6 +116,6 @@ func (x *indexBuilder) head(nodes []indexNode, j int) uint64 {
 		return 0
 	}
 	node := nodes[j/nodeBlocks]
-	head, _ := node.spread.head(window(x.user(j), node.prefix))
+	head, _ := node.spread.head(window(x.user(j), node.prefix), blockHeadBits)
 	return head
 }

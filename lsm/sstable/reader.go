@@ -217,14 +217,13 @@ func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum) (value []by
 			return nil, 0, false, r.malformed(j)
 		}
 		i, same, ok := b.seek(user, target)
-		if ok && same {
-			_, t, value, ok = b.entry(i)
-		}
-		if !ok {
+		switch {
+		case !ok:
 			return nil, 0, false, r.malformed(j)
-		}
-		if i < b.count {
-			return value, t, same, nil
+		case same:
+			return b.found.value, b.found.trailer, true, nil
+		case i < b.count:
+			return nil, 0, false, nil
 		}
 		// All of block j is less. What is sought may head the next one only if
 		// the versions of user cross the border.

@@ -9,26 +9,30 @@ import (
 // among some dozens of sorted ones while touching as few cache lines as
 // possible. Both solve it with heads.
 //
-// A head is a key in 16 bits. All keys of the block share a prefix, which says
-// nothing. The eight bytes behind it are the key's window, as a big-endian
-// integer, with zeros behind the end of a short key. Windows are scaled so that
-// the first key's is 0 and the last key's about 65535:
+// A head is a key in a few bits: 16 in a data block, 24 in the index. All keys
+// of the block share a prefix, which says nothing. The eight bytes behind it are
+// the key's window, as a big-endian integer, with zeros behind the end of a short
+// key. Windows are scaled so that the first key's head is 0 and the last key's
+// about the largest:
 //
-//	head = floor((window - base) × scale / 2^64)      at most 65535
+//	head = floor((window - base) × scale / 2^64)      at most 2^bits - 1
 //
-// where base is the window of the first key and scale is chosen by scaleFor.
+// where base is the window of the first key and scale by spreadOver.
 // Heads never decrease from key to key, so a search for a key's head leaves only
 // the entries with an equal one to be compared in full: usually one or none.
 //
 // Because heads fill their range, they also tell where to look. Keys are often
 // hashes or counters, evenly spread within a block, and then the entry lies near
-// head × count / 65536. A search starts there and touches one cache line where
+// head × count / 2^bits. A search starts there and touches one cache line where
 // a binary search would touch three to five.
 //
 // A slot is a head with the place of what it stands for in the low bits, so one
 // load yields both. Slots are sorted as integers.
-
-const maxHead = 1<<16 - 1
+const (
+	entryHeadBits = 16 // above a place of 16 bits
+	blockHeadBits = 24 // above a file offset of 40 bits: 1 TiB
+	offsetBits    = 64 - blockHeadBits
+)
 
 // window is the eight bytes of k from position from on. A position behind the
 // end of k reads as zeros.
@@ -49,30 +53,30 @@ func window(k []byte, from int) uint64 {
 	return w << (64 - 8*n)
 }
 
-// scaleFor spreads windows from base to last over all heads. Where there are
-// fewer windows than heads it does not stretch them.
-func scaleFor(base, last uint64) uint64 {
-	width := last - base
-	if width <= maxHead {
-		return 1<<64 - 1
-	}
-	scale, _ := bits.Div64(maxHead, 0, width)
-	return scale
-}
-
 // A spread turns windows into heads.
 type spread struct {
 	base, scale uint64
 }
 
-// head is the head of w. ok is false if w lies outside of the keys for which
-// the spread was made; head is then 0 (w is less than all) or more than maxHead.
-func (s spread) head(w uint64) (head uint64, ok bool) {
+// spreadOver spreads windows from base to last over all heads of that many bits.
+// Where there are fewer windows than heads it does not stretch them.
+func spreadOver(base, last uint64, headBits int) spread {
+	most := uint64(1)<<headBits - 1
+	if last-base <= most {
+		return spread{base: base, scale: 1<<64 - 1}
+	}
+	scale, _ := bits.Div64(most, 0, last-base)
+	return spread{base: base, scale: scale}
+}
+
+// head is the head of w. ok is false if w lies outside of the windows that s
+// was made for; head is then 0 (w is less than all) or too large.
+func (s spread) head(w uint64, headBits int) (head uint64, ok bool) {
 	if w < s.base {
 		return 0, false
 	}
 	head, _ = bits.Mul64(w-s.base, s.scale)
-	return head, head <= maxHead
+	return head, head < 1<<headBits
 }
 
 // commonPrefix is the length of the longest common prefix of a and b.
@@ -101,7 +105,7 @@ const nearSteps = 16
 // count slots at the start of b; lower is where they would be if there are none.
 func searchSlots32(b []byte, count int, head uint64) (lower, upper int) {
 	target := uint32(head) << 16
-	i := int(head * uint64(count) >> 16)
+	i := int(head * uint64(count) >> entryHeadBits)
 	b = b[:4*count]
 	if i < count && little.Uint32(b[4*i:]) < target {
 		i = slots32Up(b, i+1, count, target)
@@ -147,20 +151,20 @@ func bisectSlots32(b []byte, lower, upper int, target uint32) int {
 	return lower
 }
 
-// Slots of an index node: head in the upper 16, offset of the data block in the
-// lower 48 bits, decoded when the table is opened.
+// Slots of an index node: head in the upper 24, offset of the data block in the
+// lower 40 bits, decoded when the table is opened.
 
 // searchSlots64 is searchSlots32 for the index.
 func searchSlots64(slots []uint64, head uint64) (lower, upper int) {
-	target := head << 48
-	i := int(head * uint64(len(slots)) >> 16)
+	target := head << offsetBits
+	i := int(head * uint64(len(slots)) >> blockHeadBits)
 	if i < len(slots) && slots[i] < target {
 		i = slots64Up(slots, i+1, target)
 	} else {
 		i = slots64Down(slots, i, target)
 	}
 	upper = i
-	for upper < len(slots) && slots[upper]>>48 == head {
+	for upper < len(slots) && slots[upper]>>offsetBits == head {
 		upper++
 	}
 	return i, upper

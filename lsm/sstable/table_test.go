@@ -191,9 +191,13 @@ func randomContent(rng *rand.Rand, s shape, n int) content {
 			})
 		}
 	}
-	slices.SortFunc(c.entries, func(a, b entry) int { return a.Compare(b.Internal) })
+	sortEntries(c.entries)
 	c.entries = slices.CompactFunc(c.entries, func(a, b entry) bool { return a.Compare(b.Internal) == 0 })
 	return c
+}
+
+func sortEntries(entries []entry) {
+	slices.SortFunc(entries, func(a, b entry) int { return a.Compare(b.Internal) })
 }
 
 // allOptions are the combinations of features that tests run through.

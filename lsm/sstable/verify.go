@@ -139,7 +139,7 @@ func (v *verifier) entries(j int, b *block) error {
 			return v.r.malformed(j)
 		}
 		user = append(user[:b.prefix], suffix...)
-		head, ok := b.spread.head(window(user, b.prefix))
+		head, ok := b.spread.head(window(user, b.prefix), entryHeadBits)
 		if !ok || head != uint64(little.Uint16(b.data[b.slots+4*i+2:])) {
 			return v.r.malformed(j)
 		}

@@ -35,7 +35,6 @@ type Writer struct {
 	f       vfs.File
 	options Options
 	err     error
-	done    bool
 
 	pending []byte // written to the file next
 	start   int64  // offset of pending in the file
@@ -190,6 +189,10 @@ func (w *Writer) closeBlock() error {
 	b := &w.block
 	if b.empty() {
 		return nil
+	}
+	if w.offset() > offsetMask {
+		w.err = fmt.Errorf("sstable: table %d is larger than %d bytes", w.options.Number, int64(offsetMask))
+		return w.err
 	}
 	first := key.Internal{User: b.first(), Trailer: b.staged[0].trailer}
 	row := uint32(w.properties.Entries) - uint32(len(b.staged))
