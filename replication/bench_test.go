@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
@@ -33,6 +34,11 @@ func (nullStore) LastSeq() uint64    { return 0 }
 func (nullStore) FlushedSeq() uint64 { return 0 }
 func (nullStore) Flush() error       { return nil }
 func (nullStore) Admit() error       { return nil }
+
+// An unflushedStore needs the whole log.
+type unflushedStore struct{ nullStore }
+
+func (unflushedStore) LastSeq() uint64 { return 1 }
 
 func benchPropose(b *testing.B, fs vfs.FS, o Options, proposers int) {
 	o.NodeID = 1
@@ -76,6 +82,11 @@ func BenchmarkPropose(b *testing.B) {
 		})
 	}
 	for _, p := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("volatile/%d", p), func(b *testing.B) {
+			benchPropose(b, vfs.NewMem(), Options{Volatile: true}, p)
+		})
+	}
+	for _, p := range []int{1, 16, 64} {
 		b.Run(fmt.Sprintf("disk/%d", p), func(b *testing.B) {
 			benchPropose(b, benchDisk(b), Options{}, p)
 		})
@@ -110,6 +121,51 @@ func BenchmarkBareSync(b *testing.B) {
 			b.Fatal(err)
 		}
 		if err := l.Sync(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRestart opens a log of 64 MB in entries of one 128 B command each,
+// none of which the store has flushed: the worst case.
+func BenchmarkRestart(b *testing.B) {
+	fs := benchDisk(b)
+	o := Options{NodeID: 1, Sync: SyncNever, MaxSegments: 1000}
+	n, err := Open(env.New(), fs, unflushedStore{}, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	g, err := n.Start(1, &nullMachine{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := make([]byte, 128)
+	const entries = 64 << 20 / 180
+	var last *env.Future[any]
+	for range entries {
+		last = g.Propose(cmd)
+		if _, err := last.Await(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := n.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		began := time.Now()
+		n, err := Open(env.New(), fs, unflushedStore{}, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		opened := time.Now()
+		m := &nullMachine{}
+		if _, err := n.Start(1, m); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(opened.Sub(began).Milliseconds()), "ms-open")
+		b.ReportMetric(float64(time.Since(opened).Milliseconds()), "ms-replay")
+		b.ReportMetric(float64(m.entries), "entries")
+		if err := n.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}

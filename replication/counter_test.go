@@ -175,6 +175,7 @@ func (r *rig) propose(g *Group, identity, amount uint64) uint64 {
 // close ends the node and throws the store back to what it had flushed.
 func (r *rig) close() {
 	r.t.Helper()
+	r.store.flushErr = vfs.ErrIO
 	if err := r.node.Close(); err != nil {
 		r.t.Fatalf("Close: %v", err)
 	}

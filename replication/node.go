@@ -47,6 +47,9 @@ func (o *Options) setDefaults() {
 	o.RoundBytes = orDefault(o.RoundBytes, 4<<20)
 	o.QueueBytes = orDefault(o.QueueBytes, 16<<20)
 	o.Tick = orDefault(o.Tick, 100*time.Millisecond)
+	if o.Volatile {
+		o.Sync = SyncNever
+	}
 	if len(o.Voters) == 0 {
 		o.Voters = []uint64{o.NodeID}
 	}
@@ -70,6 +73,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("replication: node %d is not among the voters %v", o.NodeID, o.Voters)
 	case len(o.Voters) > 1 && o.Sender == nil:
 		return errNoSender
+	case len(o.Voters) > 1 && o.Volatile:
+		return errors.New("replication: a volatile log is not for groups with other voters")
 	}
 	return nil
 }
@@ -85,6 +90,7 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 		NodeID: o.NodeID, Dir: o.Dir, SegmentBytes: o.SegmentBytes,
 		Relaxed:     o.Sync != SyncAlways,
 		Preallocate: o.Sync == SyncAlways,
+		Volatile:    o.Volatile,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("replication: %w", err)
@@ -260,7 +266,9 @@ func translate(err error) error {
 }
 
 // Close stops all groups, finishes what they have proposed, makes the log
-// durable and closes it. It may be called more than once.
+// durable and closes it. The store, which must still be open, is asked to flush,
+// so that the next Open finds next to nothing to replay. Close may be called
+// more than once.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	if n.closed {
@@ -276,6 +284,7 @@ func (n *Node) Close() error {
 	n.segments.Close()
 	n.unsynced.Close()
 	_ = n.tasks.Wait()
+	n.shorten()
 	if err := n.log.Close(); err != nil {
 		return fmt.Errorf("replication: close: %w", err)
 	}

@@ -525,3 +525,52 @@ func TestEnterGroup(t *testing.T) {
 		t.Errorf("EnterGroup calls: %v, want some for group 3 only", entered)
 	}
 }
+
+// A volatile log takes no space, neither on the file system nor for entries
+// that are applied.
+func TestVolatile(t *testing.T) {
+	r := newRig(t, Options{Volatile: true, Workers: 2})
+	for id := GroupID(1); id <= 3; id++ {
+		g := r.start(id)
+		for i := uint64(1); i <= 200; i++ {
+			if got := r.propose(g, i, 1); got != i {
+				t.Fatalf("Propose = %d, want %d", got, i)
+			}
+		}
+		if first, _ := g.log.FirstIndex(); first < 200 {
+			t.Errorf("the log keeps entries from %d on", first)
+		}
+	}
+	if err := r.node.Remove(2); err != nil {
+		t.Errorf("Remove: %v", err)
+	}
+	if names, err := r.fs.List(""); err != nil || len(names) > 0 {
+		t.Errorf("files %v, %v; want none", names, err)
+	}
+	r.close()
+}
+
+// After Close there is next to nothing to replay.
+func TestCloseShortensTheLog(t *testing.T) {
+	fs := vfs.NewMem()
+	r := &rig{t: t, fs: fs, store: newMemStore(), o: Options{NodeID: 1}}
+	r.open()
+	g := r.start(1)
+	for i := range uint64(100) {
+		if _, err := g.Propose(append(add(i, 1), make([]byte, 10_000)...)).Await(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.node.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if free, total, err := fs.Usage(); err != nil || total-free > 10_000 {
+		t.Errorf("the log takes %d bytes after Close (%v), want two headers and a checkpoint", total-free, err)
+	}
+	r.store = r.store.crash()
+	r.open()
+	r.start(1)
+	if err := r.store.counter(1).check(100); err != nil {
+		t.Error(err)
+	}
+}

@@ -76,6 +76,9 @@ type Options struct {
 	Workers int
 	// Sync says when a proposal counts as durable. Default SyncAlways.
 	Sync SyncMode
+	// Volatile is for databases in memory, which end with the process: the log
+	// forgets entries once they are applied. Sync is then SyncNever.
+	Volatile bool
 	// Interval is SyncInterval's interval. Default 100 ms.
 	Interval time.Duration
 	// SegmentBytes is the size of the log's segments. Default 16 MB.

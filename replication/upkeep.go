@@ -47,6 +47,14 @@ func (n *Node) removeSegments() bool {
 	return true
 }
 
+// shorten leaves as little of the log as possible. It is a courtesy to the next
+// Open: if anything goes wrong, there will be more to replay.
+func (n *Node) shorten() {
+	if n.Err() == nil && n.log.Seal() == nil && n.store.Flush() == nil {
+		_ = n.removeSegments()
+	}
+}
+
 // runSync is the task of SyncInterval: it makes the log durable some time
 // after the first write that is not.
 func (n *Node) runSync() error {

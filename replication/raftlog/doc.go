@@ -11,7 +11,7 @@
 // holds the entries that have not been applied yet in memory, and of the
 // others only where they are on disk.
 //
-// Reading order: record.go (bytes on disk), log.go (opening and replay),
-// write.go (Batch, Reserve, Write), storage.go and span.go (one group),
-// segments.go (when a segment may go).
+// Reading order: record.go (bytes on disk), log.go and replay.go (opening),
+// write.go (Batch, Reserve, Write), group.go (Create, Remove, Recover), storage.go
+// and span.go (one group's view), segments.go (when a segment may go).
 package raftlog

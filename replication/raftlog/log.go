@@ -24,6 +24,12 @@ type Options struct {
 	Relaxed bool
 	// Preallocate reserves a segment's space before it is written.
 	Preallocate bool
+	// ReplayBytes is how much of the newest entries Open keeps in memory for
+	// the groups that will want to apply them. Default 64 MB.
+	ReplayBytes int
+	// Volatile says that nothing is to survive the process, so that the log
+	// need not keep what is applied. Not for groups with other voters.
+	Volatile bool
 }
 
 const filePrefix = "raft-"
@@ -43,7 +49,7 @@ var (
 type Log struct {
 	e   *env.Env
 	o   Options
-	wal *wal.Log
+	wal recordLog
 
 	// io is held around every use of wal but ReadAt, and guards the fields
 	// below it. Who holds it may lock mu or a Storage's mu, never two at once.
@@ -67,27 +73,38 @@ type Log struct {
 // a *corrupt.Error; a torn tail is cut off.
 func Open(e *env.Env, fs vfs.FS, o Options) (*Log, error) {
 	o.SegmentBytes = min(max(o.SegmentBytes, 4096), maxSegmentBytes)
-	recycle := 0
-	if o.Preallocate {
-		recycle = 2
+	if o.ReplayBytes == 0 {
+		o.ReplayBytes = 64 << 20
 	}
-	if err := makeDir(fs, o.Dir); err != nil {
-		return nil, fmt.Errorf("raftlog: %w", err)
-	}
-	w, err := wal.Open(fs, wal.Options{
-		Dir: o.Dir, Prefix: filePrefix, SegmentBytes: o.SegmentBytes,
-		Recycle: recycle, Preallocate: o.Preallocate,
-	})
+	w, err := openRecords(fs, o)
 	if err != nil {
 		return nil, fmt.Errorf("raftlog: %w", err)
 	}
 	l := &Log{e: e, o: o, wal: w, io: env.NewLatch(e), fresh: true, groups: map[GroupID]*Storage{}}
 	l.mu.Bind(e)
-	if err := l.wal.Replay(0, l.replay); err != nil {
+	r := replay{Log: l}
+	if err := l.wal.Replay(0, r.record); err != nil {
 		_ = w.Close()
 		return nil, fmt.Errorf("raftlog: replay: %w", err)
 	}
 	return l, nil
+}
+
+func openRecords(fs vfs.FS, o Options) (recordLog, error) {
+	if o.Volatile {
+		return nowhere{}, nil
+	}
+	if err := makeDir(fs, o.Dir); err != nil {
+		return nil, err
+	}
+	recycle := 0
+	if o.Preallocate {
+		recycle = 2
+	}
+	return wal.Open(fs, wal.Options{
+		Dir: o.Dir, Prefix: filePrefix, SegmentBytes: o.SegmentBytes,
+		Recycle: recycle, Preallocate: o.Preallocate,
+	})
 }
 
 // makeDir makes a directory whose name survives a crash: every directory on
@@ -112,78 +129,6 @@ func (l *Log) fileName(id wal.SegmentID) string {
 
 func (l *Log) corrupt(pos wal.Position, err error) error {
 	return corrupt.New(l.fileName(pos.Segment), pos.Offset, "%v", err)
-}
-
-// replay does once more what the writer of a record did.
-func (l *Log) replay(pos wal.Position, payload []byte) error {
-	r, err := decodeRecord(payload)
-	if err == nil {
-		err = l.redo(pos, &r)
-	}
-	if err != nil && !errors.Is(err, ErrWrongNode) {
-		return l.corrupt(pos, err)
-	}
-	l.end = pos.Next(len(payload)).Offset
-	return err
-}
-
-func (l *Log) redo(pos wal.Position, r *record) error {
-	isFirst := len(l.segments) == 0 || l.segments[len(l.segments)-1].id != pos.Segment
-	if isFirst != (r.kind == kindCheckpoint) {
-		return errors.New("a checkpoint must be the first record of a segment, and no other")
-	}
-	if r.kind == kindCheckpoint {
-		return l.redoCheckpoint(pos, r)
-	}
-	s := l.groups[r.group]
-	if (s == nil) != (r.kind == kindCreated) {
-		return fmt.Errorf("group %d: record of kind %d for a group that exists: %t", r.group, r.kind, s != nil)
-	}
-	switch r.kind {
-	case kindCreated:
-		l.addGroup(groupState{id: r.group, relaxed: r.relaxed, members: r.members})
-	case kindRemoved:
-		l.release(s.pinned())
-		delete(l.groups, r.group)
-	case kindHardState:
-		s.setHard(r.hard)
-	case kindEntry:
-		overwritten, err := s.put(r.id, pos, nil)
-		if err != nil {
-			return err
-		}
-		l.release(overwritten)
-		l.pin(pos.Segment, 1)
-	case kindTruncated:
-		l.release(s.truncate(r.id, r.hard))
-	}
-	return nil
-}
-
-// redoCheckpoint starts from the oldest segment's checkpoint. Those of later
-// segments must agree with what was replayed.
-func (l *Log) redoCheckpoint(pos wal.Position, r *record) error {
-	if r.node != l.o.NodeID {
-		return fmt.Errorf("%w: node %d, this is %d", ErrWrongNode, r.node, l.o.NodeID)
-	}
-	isOldest := len(l.segments) == 0
-	l.segments = append(l.segments, segment{id: pos.Segment})
-	if !isOldest && len(r.groups) != len(l.groups) {
-		return fmt.Errorf("checkpoint of %d groups, replay found %d", len(r.groups), len(l.groups))
-	}
-	for _, g := range r.groups {
-		if isOldest {
-			l.addGroup(g)
-			continue
-		}
-		s := l.groups[g.id]
-		if s == nil || s.last != g.last || s.hard.Term != g.hard.Term || s.hard.Vote != g.hard.Vote {
-			return fmt.Errorf("group %d: checkpoint disagrees with the records before it", g.id)
-		}
-		s.setHard(g.hard)
-		s.relaxed = g.relaxed
-	}
-	return nil
 }
 
 func (l *Log) addGroup(g groupState) *Storage {
@@ -238,7 +183,7 @@ func (l *Log) readEntry(g GroupID, id EntryID, pos wal.Position) (*raftpb.Entry,
 	if err != nil {
 		return nil, &ReadError{l.corrupt(pos, err)}
 	}
-	return &raftpb.Entry{Index: &r.id.Index, Term: &r.id.Term, Type: r.typ.Enum(), Data: r.data}, nil
+	return r.entry(), nil
 }
 
 // Err returns why the log takes no more writes, or nil.

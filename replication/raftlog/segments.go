@@ -85,6 +85,25 @@ func (l *Log) removable(flushed uint64) (oldest wal.SegmentID, ok bool) {
 	return l.segments[n].id, true
 }
 
+// Seal begins a new segment, so that all others can be removed once they are
+// not needed.
+func (l *Log) Seal() error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	if l.failed != nil || l.fresh {
+		return l.failed
+	}
+	if _, err := l.wal.Rotate(); err != nil {
+		return l.failWith(err)
+	}
+	l.fresh = true
+	if err := l.makeRoom(0); err != nil {
+		return l.failUnlessFull(err)
+	}
+	_, err := l.append(nil)
+	return err
+}
+
 // Collect removes the oldest segments, as far as no entry in them is needed by
 // a store that has flushed its batches up to the given sequence number.
 func (l *Log) Collect(flushed uint64) error {

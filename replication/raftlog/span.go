@@ -78,6 +78,20 @@ func (ss *spans) cutAfter(index uint64) {
 	}
 }
 
+// cutThrough drops the entries up to index.
+func (ss *spans) cutThrough(index uint64) {
+	n := 0
+	for n < len(*ss) && (*ss)[n].end() <= index+1 {
+		n++
+	}
+	*ss = slices.Delete(*ss, 0, n)
+	if len(*ss) > 0 && (*ss)[0].first.Index <= index {
+		s := &(*ss)[0]
+		s.offsets = s.offsets[index+1-s.first.Index:]
+		s.first.Index = index + 1
+	}
+}
+
 // cutBefore drops the entries in segments before oldest and returns the last
 // of them, if there were any.
 func (ss *spans) cutBefore(oldest wal.SegmentID) (last EntryID, ok bool) {

@@ -25,8 +25,8 @@ func (e *ReadError) Unwrap() error { return e.Err }
 // A Storage is one group's part of the log: the raft.Storage of its RawNode.
 //
 // Entries up to applied are kept on disk only, as long as their segment lives;
-// later ones are also in memory, except after a restart. Whoever needs an old
-// entry gets it read again by position.
+// later ones are also in memory, after a restart as far as Options.ReplayBytes
+// permits. Whoever needs another one gets it read again by position.
 //
 // A group is relaxed if it was written in a mode that applies entries before
 // they are durable. Then a power cut may leave a state machine that is ahead
@@ -109,7 +109,9 @@ func (s *Storage) put(id EntryID, pos wal.Position, e *raftpb.Entry) (overwritte
 	}
 	s.spans.add(id, pos)
 	s.last = id
-	if e != nil {
+	if e == nil {
+		s.window = s.window[:0]
+	} else {
 		s.window = append(s.window, e)
 	}
 	return overwritten, nil
@@ -126,6 +128,16 @@ func (s *Storage) cutAfterLocked(index uint64) {
 }
 
 func (s *Storage) windowFirstLocked() uint64 { return s.last.Index + 1 - uint64(len(s.window)) }
+
+// dropOldest takes the first of the entries in memory out of it.
+func (s *Storage) dropOldest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.window) > 0 {
+		s.window[0] = nil
+		s.window = s.window[1:]
+	}
+}
 
 // setHard replaces the hard state. Commit never falls.
 func (s *Storage) setHard(hs HardState) {
@@ -166,6 +178,10 @@ func (s *Storage) setApplied(dst []release, index uint64) []release {
 		dst = s.spans.count(dst, s.applied+1, index)
 	}
 	s.applied = index
+	if s.log.o.Volatile {
+		s.base = EntryID{index, s.spans.find(index).first.Term}
+		s.spans.cutThrough(index)
+	}
 	if first := s.windowFirstLocked(); index >= first {
 		n := min(int(index-first)+1, len(s.window))
 		rest := copy(s.window, s.window[n:]) // rarely more than a few
