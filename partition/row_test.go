@@ -1,0 +1,58 @@
+package partition
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/statordb/stator/item"
+)
+
+// TestRowGolden: keys, rows and progress records have the bytes of version 1.
+func TestRowGolden(t *testing.T) {
+	const file = "testdata/rows.v1.golden"
+	s := Schema{Table: 0x01020304, Hash: Key{"p", item.S}, Sort: Key{"s", item.N}}
+	it := parseItem(t, `{"p":{"S":"a"},"s":{"N":"-1.5"},"v":{"BOOL":true}}`)
+	p := &Partition{group: 0x0a0b}
+	var out strings.Builder
+	dump := func(what string, b []byte) { out.WriteString(what + "\n" + hex.Dump(b)) }
+	dump("row key", s.AppendRowKey(nil, it))
+	dump("row key without sort key", (&Schema{Table: 1, Hash: Key{"s", item.N}}).AppendRowKey(nil, it))
+	dump("row", appendRow(nil, 0x1112131415161718, it))
+	dump("progress key", appendGroupKey(nil, p.group, partProgress))
+	dump("configuration key", appendGroupKey(nil, p.group, partConfig))
+	dump("progress", p.appendProgress(nil, 1, counters{items: 2, bytes: 3, latest: 4, maxDelete: 5}))
+	if *rewriteGolden {
+		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != string(want) {
+		t.Errorf("rows are encoded as\n%s, want\n%s", out.String(), want)
+	}
+}
+
+// FuzzDecodeRow: bytes that are accepted are those that would be written.
+func FuzzDecodeRow(f *testing.F) {
+	f.Add(appendRow(nil, 5, parseItem(f, `{"p":{"S":"a"}}`)))
+	f.Add([]byte{rowFormat})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ts, it, err := decodeRow(b)
+		if err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Fatalf("error %v is not ErrFormat", err)
+			}
+			return
+		}
+		if again := appendRow(nil, ts, it); !bytes.Equal(again, b) {
+			t.Fatalf("%x is written again as %x", b, again)
+		}
+	})
+}
