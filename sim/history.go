@@ -47,6 +47,7 @@ const (
 	Unknown Outcome = iota // it may have happened, or happen later
 	Done
 	Refused // the condition was false: nothing happened
+	Failed  // an error that promises that nothing happened
 )
 
 // An Operation is one request to one key, as its client saw it.
@@ -77,7 +78,7 @@ func (o *Operation) String() string {
 		text += "delete " + o.Key
 	}
 	text += [...]string{"", " if absent", " if present", " if " + o.Expected}[o.If]
-	text += [...]string{" -> unknown", " -> done", " -> refused"}[o.Outcome]
+	text += [...]string{" -> unknown", " -> done", " -> refused", " -> failed"}[o.Outcome]
 	if o.Saw != nil {
 		text += ", saw " + o.Saw.String()
 	}

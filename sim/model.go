@@ -1,11 +1,10 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -23,6 +22,8 @@ func step(s State, o *Operation) (bool, State) {
 		if holds {
 			return true, o.apply(s)
 		}
+		return true, s
+	case Failed:
 		return true, s
 	case Refused:
 		return !holds && (o.Saw == nil || *o.Saw == s), s
@@ -65,23 +66,27 @@ func (o *Operation) apply(s State) State {
 // A Violation is a history that no order of its operations explains.
 type Violation struct {
 	Key     string
-	History []*Operation // of that key, by call
+	History []*Operation // of that key, by call, up to the first answer that cannot be explained
+	Answer  *Operation   // that answer
 	info    porcupine.LinearizationInfo
-	model   porcupine.Model
 }
 
+// shownOperations is how much of the history an error shows.
+const shownOperations = 30
+
 func (v *Violation) Error() string {
-	lines := make([]string, len(v.History))
-	for i, o := range v.History {
+	shown := v.History[max(0, len(v.History)-shownOperations):]
+	lines := make([]string, len(shown))
+	for i, o := range shown {
 		lines[i] = "  " + o.String()
 	}
-	return fmt.Sprintf("sim: item %s is not linearizable; its operations:\n%s", v.Key, strings.Join(lines, "\n"))
+	return fmt.Sprintf("sim: item %s: no order explains the answer %s\nits last operations:\n%s", v.Key, v.Answer, strings.Join(lines, "\n"))
 }
 
 // Visualize writes a page that shows the operations and how far they can be
 // explained.
 func (v *Violation) Visualize(path string) error {
-	return porcupine.VisualizePath(v.model, v.info, path)
+	return porcupine.VisualizePath(itemModel(new(int)), v.info, path)
 }
 
 // UndecidedError means that the search for an explanation was given up after a
@@ -120,19 +125,66 @@ func (h *History) Check() error {
 }
 
 func checkItem(key string, operations []*Operation) error {
-	events := make([]porcupine.Operation, len(operations))
-	for i, o := range operations {
-		end := o.Return
-		if o.Outcome == Unknown {
-			end = math.MaxInt64
-		}
-		events[i] = porcupine.Operation{ClientId: o.Client, Input: o, Call: o.Call, Return: end}
+	switch explained(operations, math.MaxInt64) {
+	case porcupine.Ok:
+		return nil
+	case porcupine.Unknown:
+		return &UndecidedError{key}
 	}
+	// A history that can be explained can be at every earlier moment.
+	end := sort.Search(int(math.MaxInt32), func(t int) bool {
+		return explained(operations, int64(t)) == porcupine.Illegal
+	})
+	v := &Violation{Key: key}
+	for _, o := range operations {
+		if o.Call <= int64(end) {
+			v.History = append(v.History, o)
+		}
+		if o.Return == int64(end) {
+			v.Answer = o
+		}
+	}
+	_, v.info = porcupine.CheckOperationsVerbose(itemModel(new(int)), events(operations, int64(end)), 0)
+	return v
+}
+
+// explained judges the history as it was known at a moment.
+func explained(operations []*Operation, moment int64) porcupine.CheckResult {
 	steps := 0
-	model := porcupine.Model{
+	switch {
+	case porcupine.CheckOperations(itemModel(&steps), events(operations, moment)):
+		return porcupine.Ok
+	case steps > stepBudget:
+		return porcupine.Unknown
+	}
+	return porcupine.Illegal
+}
+
+// events are the operations up to a moment; what had not returned is open.
+func events(operations []*Operation, moment int64) []porcupine.Operation {
+	var events []porcupine.Operation
+	for _, o := range operations {
+		known := *o
+		if o.Call > moment {
+			continue
+		}
+		if o.Return > moment {
+			known.Outcome = Unknown
+		}
+		if known.Outcome == Unknown {
+			known.Return = math.MaxInt64
+		}
+		events = append(events, porcupine.Operation{ClientId: o.Client, Input: &known, Call: o.Call, Return: known.Return})
+	}
+	return events
+}
+
+// itemModel is the model of one item; it refuses all steps beyond the budget.
+func itemModel(steps *int) porcupine.Model {
+	return porcupine.Model{
 		Init: func() any { return State{} },
 		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
-			if steps++; steps > stepBudget {
+			if *steps++; *steps > stepBudget {
 				return false, state
 			}
 			ok, after := step(state.(State), input.(*Operation))
@@ -141,14 +193,4 @@ func checkItem(key string, operations []*Operation) error {
 		DescribeOperation: func(input, _ any) string { return input.(*Operation).String() },
 		DescribeState:     func(state any) string { return state.(State).String() },
 	}
-	if porcupine.CheckOperations(model, events) {
-		return nil
-	}
-	if steps > stepBudget {
-		return &UndecidedError{key}
-	}
-	steps = 0
-	_, info := porcupine.CheckOperationsVerbose(model, events, 0)
-	slices.SortFunc(operations, func(a, b *Operation) int { return cmp.Compare(a.Call, b.Call) })
-	return &Violation{Key: key, History: operations, info: info, model: model}
 }

@@ -70,7 +70,7 @@ func (d *Disk) OnOp(f func(op Op) error) {
 }
 
 // CrashAt has f called before the n-th operation from now that changes the disk
-// (see Op.Writes); n ≥ 1. f is expected to Crash the disk and the node on it.
+// (see Op.Writes); 0 switches it off. f is expected to Crash the disk and the node on it.
 func (d *Disk) CrashAt(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

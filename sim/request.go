@@ -1,0 +1,190 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/table"
+)
+
+// The table: hash key p, range key s, and in every item the unique value v,
+// the counter n and a filler whose length and content follow from v.
+const tableName = "items"
+
+func definition(partitions int) table.Definition {
+	return table.Definition{
+		Name:        tableName,
+		Attributes:  []table.AttributeDefinition{{Name: "p", Type: item.S}, {Name: "s", Type: item.S}},
+		Keys:        []table.KeyElement{{Name: "p", Role: table.Hash}, {Name: "s", Role: table.Range}},
+		BillingMode: "PAY_PER_REQUEST",
+		Partitions:  partitions,
+	}
+}
+
+// A key is "p/s".
+func keyItem(key string) map[string]item.Value {
+	p, s, _ := strings.Cut(key, "/")
+	return map[string]item.Value{"p": item.String(p), "s": item.String(s)}
+}
+
+func number(n int64) item.Value {
+	v, err := item.Num(strconv.FormatInt(n, 10))
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// filler returns bytes that show whose they are: 0 to 2 KB of v repeated.
+func filler(v string) []byte {
+	sum := 0
+	for _, b := range []byte(v) {
+		sum = sum*31 + int(b)
+	}
+	size := sum % 97
+	if sum%5 == 0 {
+		size *= 20
+	}
+	return bytes.Repeat([]byte(v), size/len(v)+1)
+}
+
+func row(key string, o *Operation) item.Item {
+	m := keyItem(key)
+	m["v"], m["n"], m["filler"] = item.String(o.Value), number(o.Count), item.Bytes(filler(o.Value))
+	return item.NewItem(m)
+}
+
+// errDamaged means that an item came back that nobody wrote.
+var errDamaged = errors.New("sim: damaged item")
+
+// stateOf decodes what the service answered with; nil is a missing item.
+func stateOf(it item.Item) (*State, error) {
+	if it == nil {
+		return &State{}, nil
+	}
+	v, okV := it.Get("v")
+	n, okN := it.Get("n")
+	f, okF := it.Get("filler")
+	if !okV || !okN || !okF {
+		return nil, fmt.Errorf("%w: %s", errDamaged, it.AppendJSON(nil))
+	}
+	value := string(v.Bytes())
+	if !bytes.Equal(f.Bytes(), filler(value)) {
+		return nil, fmt.Errorf("%w: value %s with filler %.60q", errDamaged, value, f.Bytes())
+	}
+	count, err := strconv.ParseInt(n.Number().String(), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%w: count %s", errDamaged, n.Number())
+	}
+	return &State{true, value, count}, nil
+}
+
+// condition returns the operation's condition with the values in values.
+func (o *Operation) condition(values map[string]item.Value) (*expr.Condition, *expr.Params, error) {
+	text := [...]string{"", "attribute_not_exists(p)", "attribute_exists(p)", "v = :expected"}[o.If]
+	if o.If == IfValue {
+		values[":expected"] = item.String(o.Expected)
+	}
+	params := expr.NewParams(nil, item.NewItem(values))
+	if text == "" {
+		return nil, params, nil
+	}
+	c, err := expr.ParseCondition(expr.ConditionExpression, text, params)
+	return c, params, err
+}
+
+// execute carries out one operation on one key.
+func (s *server) execute(o *Operation) (Outcome, *State, error) {
+	var answer item.Item
+	var err error
+	switch o.Kind {
+	case Get:
+		answer, err = s.get(o)
+	case Put:
+		answer, err = s.put(o)
+	case Add:
+		answer, err = s.add(o)
+	case Delete:
+		answer, err = s.delete(o)
+	}
+	return outcome(answer, err)
+}
+
+func (s *server) get(o *Operation) (item.Item, error) {
+	r, err := s.tables.Get(&table.GetRequest{Table: tableName, Key: item.NewItem(keyItem(o.Key)), Consistent: true})
+	if err != nil {
+		return nil, err
+	}
+	return r.Item, nil
+}
+
+func (s *server) put(o *Operation) (item.Item, error) {
+	c, _, err := o.condition(map[string]item.Value{})
+	if err != nil {
+		return nil, err
+	}
+	return attributes(s.tables.Put(&table.PutRequest{
+		Table: tableName, Item: row(o.Key, o), Condition: c, Return: table.AllOld, ReturnOnFailure: true,
+	}))
+}
+
+func (s *server) add(o *Operation) (item.Item, error) {
+	values := map[string]item.Value{
+		":v": item.String(o.Value), ":n": number(o.Count), ":f": item.Bytes(filler(o.Value)),
+	}
+	c, params, err := o.condition(values)
+	if err != nil {
+		return nil, err
+	}
+	u, err := expr.ParseUpdate("SET v = if_not_exists(v, :v), filler = if_not_exists(filler, :f) ADD n :n", params)
+	if err != nil {
+		return nil, err
+	}
+	return attributes(s.tables.UpdateItem(&table.UpdateRequest{
+		Table: tableName, Key: item.NewItem(keyItem(o.Key)), Update: u, Condition: c, Return: table.AllNew, ReturnOnFailure: true,
+	}))
+}
+
+func (s *server) delete(o *Operation) (item.Item, error) {
+	c, _, err := o.condition(map[string]item.Value{})
+	if err != nil {
+		return nil, err
+	}
+	return attributes(s.tables.DeleteItem(&table.DeleteRequest{
+		Table: tableName, Key: item.NewItem(keyItem(o.Key)), Condition: c, Return: table.AllOld, ReturnOnFailure: true,
+	}))
+}
+
+func attributes(r *table.WriteResult, err error) (item.Item, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r.Attributes, nil
+}
+
+// outcome translates an answer. The error is what the faults at work do not
+// excuse.
+func outcome(answer item.Item, err error) (Outcome, *State, error) {
+	var refused *table.ConditionFailedError
+	switch {
+	case err == nil:
+		saw, err := stateOf(answer)
+		return Done, saw, err
+	case errors.As(err, &refused):
+		saw, err := stateOf(refused.Item)
+		return Refused, saw, err
+	case errors.Is(err, replication.ErrUnknownOutcome):
+		return Unknown, nil, nil
+	case errors.Is(err, replication.ErrStopped), errors.Is(err, replication.ErrFailed), errors.Is(err, table.ErrClosed),
+		errors.Is(err, vfs.ErrNoSpace), errors.Is(err, vfs.ErrDead), errors.Is(err, vfs.ErrIO):
+		return Failed, nil, nil
+	}
+	return Unknown, nil, fmt.Errorf("sim: unexpected error: %w", err)
+}

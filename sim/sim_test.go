@@ -1,0 +1,64 @@
+package sim
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"testing"
+)
+
+var (
+	seeds = flag.Int("sim.seeds", 5, "how many seeds TestSeeds runs")
+	seed  = flag.Uint64("sim.seed", 1, "the first seed of TestSeeds")
+	trace = flag.String("sim.trace", "", "file for the trace of the last seed")
+	page  = flag.String("sim.html", "", "file for a picture of a violation")
+)
+
+// TestSeeds runs whole nodes under faults. A failure prints the command that
+// repeats it.
+func TestSeeds(t *testing.T) {
+	failures := 0
+	for s := *seed; s < *seed+uint64(*seeds) && failures < 5; s++ {
+		r := Run(s, Options{Trace: traceFile(t)})
+		t.Log(r)
+		if r.Err != nil {
+			failures++
+			picture(t, r)
+			t.Errorf("%v\n%s\n%s\nreplay: go test ./sim -run TestSeeds -sim.seed=%d -sim.seeds=1 -sim.trace=trace.txt -sim.html=page.html",
+				r.Err, r, r.Config, s)
+		}
+	}
+}
+
+func traceFile(t *testing.T) io.Writer {
+	if *trace == "" {
+		return nil
+	}
+	f, err := os.Create(*trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func picture(t *testing.T, r Result) {
+	var v *Violation
+	if *page == "" || !errors.As(r.Err, &v) {
+		return
+	}
+	if err := v.Visualize(*page); err != nil {
+		t.Error(err)
+	}
+}
+
+// The same seed gives the same run.
+func TestRunIsDeterministic(t *testing.T) {
+	for s := *seed; s < *seed+2; s++ {
+		first, again := Run(s, Options{}), Run(s, Options{})
+		if first.Hash != again.Hash || first.Steps != again.Steps {
+			t.Errorf("two runs of one seed:\n%s\n%s", first, again)
+		}
+	}
+}
