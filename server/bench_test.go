@@ -84,6 +84,28 @@ func BenchmarkEmptyHandler(b *testing.B) {
 	benchmarkHandler(b, h, "GetItem", getABC)
 }
 
+// The whole way: handler, table, replication and engine, in memory.
+
+func benchmarkMemory(b *testing.B, operation, body string) {
+	b.Helper()
+	s := openMemory(b)
+	must(b, s, "CreateTable", strings.ReplaceAll(createABC, `"p"`, `"pk"`))
+	must(b, s, "PutItem", putOneKilobyte())
+	benchmarkHandler(b, s.Handler(), operation, body)
+}
+
+func putOneKilobyte() string {
+	return `{"TableName":"abc","Item":` + string(oneKilobyte().AppendJSON(nil)) + `}`
+}
+
+func BenchmarkMemoryGetItem(b *testing.B) {
+	benchmarkMemory(b, "GetItem", `{"TableName":"abc","Key":{"pk":{"S":"key-0000001"}}}`)
+}
+
+func BenchmarkMemoryPutItem(b *testing.B) {
+	benchmarkMemory(b, "PutItem", putOneKilobyte())
+}
+
 // The same over loopback connections, client included.
 
 func benchmarkConnection(b *testing.B, h http.Handler, operation, body string) {

@@ -57,6 +57,9 @@ func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Memory {
+		o.Sync = SyncNever // there is nothing to sync to
+	}
 }
 
 // A Server is an open database and its HTTP edge. It is safe for concurrent use.
@@ -111,6 +114,7 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 		Dir:           storeDir,
 		DisableWAL:    true, // the raft log is the log
 		NoPreallocate: o.Memory,
+		Events:        logged(o.Log),
 	})
 	if err != nil {
 		return nil, err

@@ -41,14 +41,19 @@ type reader struct {
 // body.
 func Read(body []byte, in Input) error {
 	r := readers.Get().(*reader)
-	defer readers.Put(r)
-	r.d = Decoder{s: jsonscan.New(body)}
-	r.c = Violations{}
+	defer r.release()
+	r.d.s = jsonscan.New(body)
 	if err := in.Decode(&r.d); err != nil {
 		return err
 	}
 	in.Validate(&r.c)
 	return r.c.err()
+}
+
+// release keeps nothing of the request alive.
+func (r *reader) release() {
+	*r = reader{}
+	readers.Put(r)
 }
 
 // place says what a value is part of; the texts of errors depend on it.
