@@ -88,9 +88,8 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 	}
 	log, err := raftlog.Open(e, fs, raftlog.Options{
 		NodeID: o.NodeID, Dir: o.Dir, SegmentBytes: o.SegmentBytes,
-		Relaxed:     o.Sync != SyncAlways,
-		Preallocate: o.Sync == SyncAlways,
-		Volatile:    o.Volatile,
+		Relaxed:  o.Sync != SyncAlways,
+		Volatile: o.Volatile,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("replication: %w", err)

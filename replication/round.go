@@ -98,8 +98,8 @@ func (w *worker) reserve() error {
 
 func (g *Group) failBatch(err error) {
 	failProposals(g.batch, err)
-	clear(g.batch)
-	g.batch = g.batch[:0]
+	g.worker.free(g.batch)
+	g.batch = nil
 }
 
 func (w *worker) proposeBatch(g *Group) error {
@@ -123,6 +123,7 @@ func (w *worker) proposeBatch(g *Group) error {
 		return fmt.Errorf("%w: %w", ErrNotLeader, err)
 	}
 	g.flights = append(g.flights, flight{g.number, g.batch})
+	g.batch = nil
 	return nil
 }
 
@@ -304,7 +305,7 @@ func (g *Group) answer(e *entry, results []any) {
 	for i, p := range arrived {
 		p.result.Set(results[i], nil)
 	}
-	clear(arrived)
+	g.worker.free(arrived)
 	rest := copy(g.flights, g.flights[1:])
 	g.flights[rest] = flight{}
 	g.flights = g.flights[:rest]

@@ -22,7 +22,8 @@ type worker struct {
 	queued   int      // bytes of their commands
 	full     []*env.Future[struct{}]
 	posts    []func(error)
-	awake    bool // a wake-up is under way or not needed
+	spares   [][]proposal // empty; for the queues of groups that have none
+	awake    bool         // a wake-up is under way or not needed
 	stopping bool
 
 	// Owned by the task.
@@ -30,8 +31,9 @@ type worker struct {
 	active []*Group // those whose raft may have something ready
 	batch  raftlog.Batch
 	taken  []*Group
-	broken []*Group // those that a step must drop; why is in Group.failure
-	live   int      // segments of the log when last looked at
+	freed  [][]proposal // on their way to spares
+	broken []*Group     // those that a step must drop; why is in Group.failure
+	live   int          // segments of the log when last looked at
 	scratch
 }
 
@@ -64,6 +66,7 @@ func (w *worker) enqueue(g *Group, p proposal) error {
 	}
 	if len(g.queue) == 0 {
 		w.dirty = append(w.dirty, g)
+		w.lendQueueLocked(g)
 	}
 	g.queue = append(g.queue, p)
 	w.queued += len(p.cmd)
@@ -158,7 +161,13 @@ func (w *worker) proposals() int {
 func (w *worker) take() (posts []func(error)) {
 	w.mu.Lock()
 	posts, w.posts = w.posts, nil
+	w.spares = append(w.spares, w.freed...)
+	w.spares = w.spares[:min(len(w.spares), maxSpares)]
 	room := w.node.o.RoundBytes
+	if w.node.e.Buggify("replication: tiny round") {
+		room = 1
+	}
+	budget := room
 	n := 0
 	for n < len(w.dirty) && (room > 0 || n == 0) {
 		g := w.dirty[n]
@@ -172,10 +181,12 @@ func (w *worker) take() (posts []func(error)) {
 		}
 	}
 	w.dirty = slices.Delete(w.dirty, 0, n)
-	w.queued -= w.node.o.RoundBytes - room
+	w.queued -= budget - room
 	full := w.full
 	w.full = nil
 	w.mu.Unlock()
+	clear(w.freed)
+	w.freed = w.freed[:0]
 	for _, f := range full {
 		f.Set(struct{}{}, nil)
 	}
@@ -190,24 +201,34 @@ func (g *Group) takeLocked(room int) (bytes int) {
 		bytes += len(g.queue[n].cmd)
 		n++
 	}
-	switch {
-	case n < len(g.queue):
+	if n < len(g.queue) {
 		g.batch = slices.Clone(g.queue[:n])
 		g.queue = slices.Delete(g.queue, 0, n)
-	case len(g.flights) == 0:
-		g.batch, g.queue = g.queue, recycle(g.batch)
-	default: // a flight may still use what batch was
+	} else {
 		g.batch, g.queue = g.queue, nil
 	}
 	return bytes
 }
 
-// recycle makes an old batch a new queue, unless it grew unusually long.
-func recycle(ps []proposal) []proposal {
-	if cap(ps) > 1024 {
-		return nil
+const (
+	maxSpares     = 64
+	maxSpareItems = 1024
+)
+
+// lendQueueLocked gives a group without a queue a used one. An idle group has
+// none, so that many of them cost little.
+func (w *worker) lendQueueLocked(g *Group) {
+	if n := len(w.spares); g.queue == nil && n > 0 {
+		g.queue, w.spares = w.spares[n-1], w.spares[:n-1]
 	}
-	return ps[:0]
+}
+
+// free takes back a slice of proposals that were all answered.
+func (w *worker) free(ps []proposal) {
+	clear(ps)
+	if cap(ps) <= maxSpareItems && len(w.freed) < maxSpares {
+		w.freed = append(w.freed, ps[:0])
+	}
 }
 
 // adopt takes charge of a group.

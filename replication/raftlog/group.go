@@ -9,14 +9,14 @@ import (
 	"github.com/statordb/stator/lsm/wal"
 )
 
-// Create adds a group with an empty log. It is durable when Create returns,
-// in every mode. The id must be unused.
+// Create adds a group with an empty log. It is durable no later than anything
+// of the group can be applied. The id must be unused.
 func (l *Log) Create(id GroupID, members *raftpb.ConfState) (*Storage, error) {
 	s := newStorage(l, id)
 	s.members, s.relaxed = members, l.o.Relaxed
 	var b Batch
 	b.created(s)
-	if err := l.writeMark(&b); err != nil {
+	if err := l.writeMark(&b, l.o.Relaxed); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -30,14 +30,14 @@ func (l *Log) Remove(id GroupID) error {
 	}
 	var b Batch
 	b.removed(s)
-	return l.writeMark(&b)
+	return l.writeMark(&b, true)
 }
 
-func (l *Log) writeMark(b *Batch) error {
+func (l *Log) writeMark(b *Batch, sync bool) error {
 	if err := l.Reserve(b, b.diskBytes()); err != nil {
 		return err
 	}
-	return l.Write(b, true)
+	return l.Write(b, sync)
 }
 
 // Recover compares a replayed group with its state machine, which has applied
@@ -80,7 +80,7 @@ func (l *Log) skipTo(s *Storage, applied uint64) error {
 	hs.Commit = applied
 	var b Batch
 	b.truncated(s, EntryID{applied, hs.Term}, hs)
-	return l.writeMark(&b)
+	return l.writeMark(&b, true)
 }
 
 // lost says what is missing, and where the log ends.

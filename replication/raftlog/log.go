@@ -22,8 +22,6 @@ type Options struct {
 	SegmentBytes int64
 	// Relaxed says that entries are applied before they are durable.
 	Relaxed bool
-	// Preallocate reserves a segment's space before it is written.
-	Preallocate bool
 	// ReplayBytes is how much of the newest entries Open keeps in memory for
 	// the groups that will want to apply them. Default 64 MB.
 	ReplayBytes int
@@ -58,7 +56,6 @@ type Log struct {
 	fresh    bool  // the next append begins a segment
 	marked   bool  // a checkpoint of this life is durable; see append
 	end      int64 // offset behind the last record of the segment
-	reserved int64 // bytes promised to batches that are not written yet
 	payloads [][]byte
 	written  []*Batch // what waiting was
 	scratch  []byte
@@ -67,6 +64,8 @@ type Log struct {
 	groups   map[GroupID]*Storage
 	segments []segment // ascending; those that hold records
 	waiting  []*Batch  // for whoever takes io next
+	reserved int64     // bytes promised to batches that are not written yet
+	room     int64     // bytes that fit into the segment, too, and are not promised
 }
 
 // Open reads the log in o.Dir, or makes an empty one. Damage gives
@@ -97,13 +96,10 @@ func openRecords(fs vfs.FS, o Options) (recordLog, error) {
 	if err := makeDir(fs, o.Dir); err != nil {
 		return nil, err
 	}
-	recycle := 0
-	if o.Preallocate {
-		recycle = 2
-	}
 	return wal.Open(fs, wal.Options{
 		Dir: o.Dir, Prefix: filePrefix, SegmentBytes: o.SegmentBytes,
-		Recycle: recycle, Preallocate: o.Preallocate,
+		Recycle:     2,
+		Preallocate: true, // or Reserve could promise nothing
 	})
 }
 

@@ -93,11 +93,10 @@ func (l *Log) Seal() error {
 	if l.failed != nil || l.fresh {
 		return l.failed
 	}
-	if _, err := l.wal.Rotate(); err != nil {
+	if err := l.rotate(); err != nil {
 		return l.failWith(err)
 	}
-	l.fresh = true
-	if err := l.makeRoom(0); err != nil {
+	if err := l.makeRoom(0, nil); err != nil {
 		return l.failUnlessFull(err)
 	}
 	_, err := l.append(nil)

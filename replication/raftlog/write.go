@@ -110,17 +110,36 @@ const MarkBytes = 256
 // matches vfs.ErrNoSpace and nothing has happened. Write or Unreserve gives
 // the reservation up.
 func (l *Log) Reserve(b *Batch, n int64) error {
+	if l.takeRoom(b, n) {
+		return nil
+	}
 	l.io.Lock()
 	defer l.io.Unlock()
 	if l.failed != nil {
 		return l.failed
 	}
-	if err := l.makeRoom(l.reserved + n); err != nil {
+	if !l.fresh && l.e.Buggify("raftlog: short segment") {
+		if err := l.rotate(); err != nil {
+			return l.failWith(err)
+		}
+	}
+	if err := l.makeRoom(n, b); err != nil {
 		return l.failUnlessFull(err)
 	}
+	return nil
+}
+
+// takeRoom reserves what is there without touching the disk.
+func (l *Log) takeRoom(b *Batch, n int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.room < n {
+		return false
+	}
+	l.room -= n
 	l.reserved += n
 	b.reserved += n
-	return nil
+	return true
 }
 
 // Unreserve gives up what was reserved for a batch that will not be written.
@@ -128,26 +147,75 @@ func (l *Log) Unreserve(b *Batch) {
 	if b.reserved == 0 {
 		return
 	}
-	l.io.Lock()
-	defer l.io.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.room += b.reserved
 	l.reserved -= b.reserved
 	b.reserved = 0
 }
 
-// makeRoom reserves n bytes in one segment, a new one if need be. The wal would
-// rotate by itself, too, but a new segment needs a checkpoint first.
-func (l *Log) makeRoom(n int64) error {
-	if !l.fresh && l.end+n+wal.Overhead > l.o.SegmentBytes {
-		if _, err := l.wal.Rotate(); err != nil {
+// makeRoom finds n bytes beyond what is reserved, and takes them, for b if it is
+// not nil. It may begin a new segment for them. The wal would do that by itself,
+// but a new segment needs a checkpoint first.
+//
+// It takes all that is left of the segment if it can: that costs nothing, and
+// the next reservations need not ask.
+func (l *Log) makeRoom(n int64, b *Batch) error {
+	l.mu.Lock()
+	before, need := l.room, l.reserved+n
+	l.room = 0 // nobody reserves meanwhile
+	l.mu.Unlock()
+	if !l.fresh && l.end+need+wal.Overhead > l.o.SegmentBytes {
+		if err := l.rotate(); err != nil {
 			return err
 		}
-		l.fresh = true
+		before = 0
 	}
+	room, err := l.reserveSegment(need)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.room += before
+		return err
+	}
+	if b != nil {
+		b.reserved += n
+		l.reserved += n
+		n = 0
+	}
+	l.room = room - l.reserved - n
+	return nil
+}
+
+// reserveSegment gets the rest of the segment from the disk, or at least need
+// bytes. It returns how many.
+func (l *Log) reserveSegment(need int64) (room int64, err error) {
+	used, head := l.end, int64(0)
 	if l.fresh {
 		l.scratch = l.appendCheckpoint(l.scratch[:0])
-		n += int64(len(l.scratch)) + wal.Overhead + checkpointSlack
+		head = int64(len(l.scratch)) + wal.Overhead + checkpointSlack
+		used = maxHeaderBytes
 	}
-	return l.wal.Reserve(int(n))
+	room = max(need, l.o.SegmentBytes-used-head-wal.Overhead)
+	err = l.wal.Reserve(int(head + room))
+	if err != nil && room > need && l.wal.Err() == nil {
+		room = need
+		err = l.wal.Reserve(int(head + room))
+	}
+	return room, err
+}
+
+// maxHeaderBytes is not less than what a segment begins with.
+const maxHeaderBytes = 4096
+
+// rotate makes the next append begin a segment. There is no room in it yet.
+func (l *Log) rotate() error {
+	l.mu.Lock()
+	l.room = 0
+	l.mu.Unlock()
+	_, err := l.wal.Rotate()
+	l.fresh = true
+	return err
 }
 
 // checkpointSlack is room for hard states that grow, and groups that are
@@ -207,8 +275,6 @@ func (l *Log) writeWaiting() {
 	}()
 	pos, err := l.append(batches)
 	for _, b := range batches {
-		l.reserved -= b.reserved
-		b.reserved = 0
 		if err == nil {
 			pos, err = l.note(b, pos)
 		}
@@ -221,13 +287,12 @@ func (l *Log) append(batches []*Batch) (wal.Position, error) {
 	if l.failed != nil {
 		return wal.Position{}, l.failed
 	}
-	var total int64
-	sync := false
+	total, sync := int64(0), false
 	for _, b := range batches {
 		total += b.diskBytes()
 		sync = sync || b.sync
 	}
-	if err := l.makeRoom(total); err != nil {
+	if err := l.useRoom(batches, total); err != nil {
 		return wal.Position{}, l.failWith(err)
 	}
 	payloads := l.payloads[:0]
@@ -262,6 +327,26 @@ func (l *Log) append(batches []*Batch) (wal.Position, error) {
 		pos = pos.Next(len(l.scratch))
 	}
 	return pos, nil
+}
+
+// useRoom turns the batches' reservations into the space that they need, and
+// finds more in case they did not reserve enough.
+func (l *Log) useRoom(batches []*Batch, total int64) error {
+	l.mu.Lock()
+	for _, b := range batches {
+		l.room += b.reserved
+		l.reserved -= b.reserved
+		b.reserved = 0
+	}
+	enough := l.room >= total
+	if enough {
+		l.room -= total
+	}
+	l.mu.Unlock()
+	if enough {
+		return nil
+	}
+	return l.makeRoom(total, nil)
 }
 
 func (l *Log) begin(id wal.SegmentID) {
