@@ -8,6 +8,7 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/table"
 )
 
@@ -121,6 +122,7 @@ func TestTranslate(t *testing.T) {
 		{&table.NotBuiltError{What: "Query of an index"}, 400, `{"__type":"com.amazon.coral.service#UnknownOperationException","message":"Query of an index is not built yet"}`},
 		{vfs.ErrNoSpace, 500, prefix + `InternalServerError","message":"The disk is full; writes are refused until there is space again"}`},
 		{corrupt.New("000004.sst", 12, "checksum"), 500, prefix + `InternalServerError","message":"Stored data is damaged: ` + corrupt.New("000004.sst", 12, "checksum").Error() + `"}`},
+		{replication.ErrFailed, 500, prefix + `InternalServerError","message":"The log could not be written; the database takes no more writes until it is opened again"}`},
 		{table.ErrClosed, 503, ""},
 		{errors.New("m"), 500, prefix + `InternalServerError","message":"Internal failure; see the log for request <id>"}`},
 	}

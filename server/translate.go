@@ -8,6 +8,7 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
@@ -77,6 +78,8 @@ func internalMessage(err error, id string) string {
 		return "The disk is full; writes are refused until there is space again"
 	case errors.As(err, &damaged):
 		return "Stored data is damaged: " + damaged.Error()
+	case errors.Is(err, replication.ErrFailed):
+		return "The log could not be written; the database takes no more writes until it is opened again"
 	}
 	return "Internal failure; see the log for request " + id
 }

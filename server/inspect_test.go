@@ -1,0 +1,89 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+)
+
+// closedDatabase makes a database with a few items and returns its directory.
+func closedDatabase(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, s, "CreateTable", createABC)
+	for i := range 10 {
+		must(t, s, "PutItem", fmt.Sprintf(`{"TableName":"abc","Item":{"p":{"S":"%d"}}}`, i))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestInspect(t *testing.T) {
+	dir := closedDatabase(t)
+	for what, want := range map[string]string{
+		InspectAll: "manifest", InspectManifest: "manifest", InspectTables: ".sst", InspectLog: "raft/",
+	} {
+		var out strings.Builder
+		if err := Inspect(dir, &out, what, ""); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: no %q in %s", what, want, out.String())
+		}
+	}
+	if err := Inspect(dir, new(strings.Builder), "everything", ""); err == nil {
+		t.Error("inspects everything")
+	}
+}
+
+func TestInspectRefuses(t *testing.T) {
+	if err := Inspect(t.TempDir(), new(strings.Builder), InspectAll, ""); !errors.Is(err, ErrNotDatabase) {
+		t.Errorf("empty directory: got %v, want %v", err, ErrNotDatabase)
+	}
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := Inspect(dir, new(strings.Builder), InspectAll, ""); !errors.Is(err, vfs.ErrLocked) {
+		t.Errorf("open database: got %v, want %v", err, vfs.ErrLocked)
+	}
+}
+
+// Damage is reported with file and offset, and the rest is still printed.
+func TestInspectDamaged(t *testing.T) {
+	dir := closedDatabase(t)
+	tables, err := filepath.Glob(filepath.Join(dir, storeDir, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("no tables: %v", err)
+	}
+	text, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 0x40
+	if err := os.WriteFile(tables[0], text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	var damaged *corrupt.Error
+	if err := Inspect(dir, &out, InspectAll, ""); !errors.As(err, &damaged) {
+		t.Errorf("got %v, want a *corrupt.Error", err)
+	}
+	if got := out.String(); !strings.Contains(got, filepath.Base(tables[0])) || !strings.Contains(got, "raft/") {
+		t.Errorf("got %s", got)
+	}
+}
