@@ -96,8 +96,9 @@ func (o Options) TargetBytes(level int) uint64 {
 	return n
 }
 
-// fill is how full a level is, in thousandths.
-func (o Options) fill(v *manifest.Version, level int) uint64 {
+// FillPermil is how full a level is, in thousandths of what it may hold; 0 for the last
+// one.
+func (o Options) FillPermil(v *manifest.Version, level int) uint64 {
 	switch target := o.TargetBytes(level); {
 	case level == 0:
 		return uint64(len(v.Levels[0])) * 1000 / uint64(o.L0Tables)
@@ -137,7 +138,7 @@ func (o Options) Next(v *manifest.Version, usable Usable) *Pick {
 			levels = append(levels, level)
 		}
 	}
-	slices.SortStableFunc(levels, func(a, b int) int { return cmp.Compare(o.fill(v, b), o.fill(v, a)) })
+	slices.SortStableFunc(levels, func(a, b int) int { return cmp.Compare(o.FillPermil(v, b), o.FillPermil(v, a)) })
 	for _, level := range levels {
 		var p *Pick
 		if level == 0 {
@@ -174,7 +175,7 @@ func (o Options) pickTable(v *manifest.Version, level int, usable Usable) *Pick 
 	slices.SortStableFunc(tables, func(a, b *manifest.Table) int {
 		return cmp.Compare(workBelow(v, level, a), workBelow(v, level, b))
 	})
-	reason := fmt.Sprintf("L%d is %d %% full", level, o.fill(v, level)/10)
+	reason := fmt.Sprintf("L%d is %d %% full", level, o.FillPermil(v, level)/10)
 	for _, t := range tables {
 		if p := o.into(v, level, []*manifest.Table{t}, usable, reason); p != nil {
 			return p

@@ -3,45 +3,41 @@ package wal
 import "fmt"
 
 // RemoveBefore gives up all segments before id, which need not exist. Some of the
-// files are kept to be used again.
+// files are kept to be used again. The newest segment stays in any case: without it
+// nobody would know which number comes next.
 //
 // After an error some of them may be left; the call may be repeated.
 func (l *Log) RemoveBefore(id SegmentID) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	var kept []spare
-	removed := false
-	for len(l.segments) > 0 && l.segments[0].id < id && l.segments[0] != l.tail {
+	for len(l.segments) > 1 && l.segments[0].id < id {
 		s := l.segments[0]
-		sp, reuse, err := l.unlink(s, len(kept))
+		sp, reuse, err := l.unlink(s)
 		if err != nil {
 			return fmt.Errorf("wal: remove %s: %w", s.name, err)
 		}
-		if reuse {
-			kept = append(kept, sp)
-		}
-		removed = true
 		l.drop(s)
+		// One at a time, so that no crash leaves an older segment without
+		// a newer one. And a file may be written again only when its old name
+		// cannot come back.
+		if err := l.fs.SyncDir(l.o.Dir); err != nil {
+			return fmt.Errorf("wal: remove %s: %w", s.name, err)
+		}
+		if reuse {
+			l.spares = append(l.spares, sp)
+		}
 	}
-	if !removed {
-		return nil
-	}
-	// A file may be written again only when its old name cannot come back.
-	if err := l.fs.SyncDir(l.o.Dir); err != nil {
-		return fmt.Errorf("wal: remove: %w", err)
-	}
-	l.spares = append(l.spares, kept...)
 	return nil
 }
 
 // unlink takes the file out of the log: as a spare if one is wanted, nobody
 // reads it, and its size is the usual one.
-func (l *Log) unlink(s *segment, kept int) (sp spare, reuse bool, err error) {
+func (l *Log) unlink(s *segment) (sp spare, reuse bool, err error) {
 	l.mu.Lock()
 	busy := s.refs > 0
 	l.mu.Unlock()
-	if busy || len(l.spares)+kept >= l.o.Recycle || s.allocated != l.o.SegmentBytes {
+	if busy || len(l.spares) >= l.o.Recycle || s.allocated != l.o.SegmentBytes {
 		return spare{}, false, l.fs.Remove(s.name)
 	}
 	sp = spare{s.id, s.allocated}
@@ -109,24 +105,25 @@ func (l *Log) release(s *segment) {
 }
 
 // adoptSpares keeps up to Options.Recycle files that an earlier life left and
-// removes the rest. A file of another size is not worth keeping.
+// removes the rest. Not worth keeping is a file of another size; nor one that was
+// to become a segment, because its number will be given out again, and two spares
+// would come to have one name.
 func (l *Log) adoptSpares() error {
-	for i := range l.spares {
-		bytes, err := l.fileSize(l.path(spareName(l.o.Prefix, l.spares[i].id)))
+	useful := 0
+	for i, sp := range l.spares {
+		bytes, err := l.fileSize(l.path(spareName(l.o.Prefix, sp.id)))
 		if err != nil {
 			return err
 		}
-		l.spares[i].bytes = bytes
-	}
-	// The useful ones first; dropSpares removes from the end.
-	n := 0
-	for i, sp := range l.spares {
-		if sp.bytes == l.o.SegmentBytes {
-			l.spares[n], l.spares[i] = l.spares[i], l.spares[n]
-			n++
+		sp.bytes = bytes
+		l.spares[i] = sp
+		wasSegment := len(l.segments) > 0 && sp.id < l.segments[0].id
+		if wasSegment && bytes == l.o.SegmentBytes {
+			l.spares[useful], l.spares[i] = sp, l.spares[useful]
+			useful++
 		}
 	}
-	return l.dropSpares(min(n, l.o.Recycle))
+	return l.dropSpares(min(useful, l.o.Recycle)) // from the end
 }
 
 func (l *Log) fileSize(name string) (int64, error) {

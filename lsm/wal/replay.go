@@ -111,11 +111,8 @@ func (l *Log) recoverNewest() error {
 		return err
 	}
 	s.end = sc.off
-	if isSealed {
-		return nil
-	}
-	// A killed process may have left records in the page cache only.
-	if err := f.Sync(); err != nil {
+	// A killed process may have left records, or the end, in the page cache only.
+	if err := f.Sync(); err != nil || isSealed {
 		return err
 	}
 	return l.writeEnd(s)

@@ -201,6 +201,10 @@ func (l *Log) Segments() []SegmentInfo {
 	return infos
 }
 
+// FileName returns the name of a segment's file, for errors about what its records
+// hold.
+func (l *Log) FileName(id SegmentID) string { return l.path(segmentName(l.o.Prefix, id)) }
+
 // ReadAt reads one record again. The caller must not have removed its segment.
 // The payload is the caller's.
 func (l *Log) ReadAt(pos Position) ([]byte, error) {

@@ -163,9 +163,12 @@ func TestRecycledFileNeverShowsOldRecords(t *testing.T) {
 		must(t, l.Sync())
 	}
 	fill("old")
+	_, err := l.Rotate()
+	must(t, err)
+	must(t, l.append1("between"))
 	id, err := l.Rotate()
 	must(t, err)
-	must(t, l.RemoveBefore(id))
+	must(t, l.RemoveBefore(id-1))
 	if len(l.spares) != 1 {
 		t.Fatalf("%d spare files, want 1", len(l.spares))
 	}
@@ -173,6 +176,7 @@ func TestRecycledFileNeverShowsOldRecords(t *testing.T) {
 	if len(l.spares) != 0 {
 		t.Fatalf("the spare file was not used")
 	}
+	must(t, l.RemoveBefore(id))
 	for i := range 3 {
 		_, err := l.Append([]byte(fmt.Sprintf("new %03d", i)))
 		must(t, err)

@@ -1,0 +1,27 @@
+// Package lsm is an ordered key-value store: bytes to bytes, durable, with
+// atomic batches, snapshots and iterators in both directions.
+//
+// It is a log-structured merge tree. A write goes to a log and to a memtable; full
+// memtables are flushed to sorted tables on disk; compaction merges tables level by
+// level, so that a read looks at few of them:
+//
+//	Apply ──► log                            Get, Iterator
+//	     └──► memtable (active)                   │ newest first
+//	          memtable (sealed) ...               │
+//	             │ flush                          │
+//	          L0: tables that overlap             │
+//	             │ compaction                     │
+//	          L1: tables side by side             │
+//	          L2: ten times as much  ...          ▼
+//
+// Every operation has a sequence number; a reader has one, too, and sees what is
+// not newer. Everything it reads from is immutable or only grows, so readers
+// never wait for writers.
+//
+// Reading order: options.go, db.go; the way of a write: batch.go, commit.go,
+// seal.go, flush.go, install.go, compact.go with merge.go (what may be dropped),
+// stall.go; the way of a read: state.go, get.go, iterator.go, level.go,
+// snapshot.go; then open.go (recovery), obsolete.go, checkpoint.go, metrics.go,
+// inspect.go. The parts below: key, memtable, tombstone, sstable, iterator, wal,
+// manifest, compaction. docs/lsm.md tells the whole in a few pages.
+package lsm

@@ -1,0 +1,100 @@
+package lsm
+
+import (
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/filter"
+	"github.com/statordb/stator/lsm/key"
+)
+
+// Get appends the value of a key to dst and returns the extended slice. Without
+// a live version of the key the error is ErrNotFound, and dst is returned as it is.
+//
+// Damage on the way is a *corrupt.Error: what lies below it is not known.
+func (db *DB) Get(user, dst []byte) ([]byte, error) {
+	s := db.acquireState()
+	dst, err := s.get(user, key.SeqNum(db.visible.Load()), dst)
+	db.releaseState(s)
+	return dst, err
+}
+
+// get looks for the newest version that a reader at seq sees, from the newest source
+// to the oldest: the first version that is found is it. A range delete over the key
+// ends the search, too, because all that follows is older.
+func (s *state) get(user []byte, seq key.SeqNum, dst []byte) ([]byte, error) {
+	if v, t, found := s.active.get(user, seq); found {
+		return appendLive(dst, v, t)
+	}
+	for _, m := range s.sealed {
+		if v, t, found := m.get(user, seq); found {
+			return appendLive(dst, v, t)
+		}
+	}
+	err := vfs.Guard(func() (err error) {
+		dst, err = s.version.get(user, seq, dst)
+		return err
+	})
+	return dst, err
+}
+
+// get returns the newest version in the memtable, or a tombstone for a range delete
+// that is newer.
+func (m *memory) get(user []byte, seq key.SeqNum) (value []byte, t key.Trailer, found bool) {
+	value, t, found = m.Get(user, seq)
+	if cover := m.Tombstones().Cover(user, seq); cover > 0 && (!found || cover > t.SeqNum()) {
+		return nil, key.MakeTrailer(cover, key.RangeDelete), true
+	}
+	return value, t, found
+}
+
+// appendLive appends a value unless it is a tombstone.
+func appendLive(dst, value []byte, t key.Trailer) ([]byte, error) {
+	if t.Kind() != key.Set {
+		return dst, ErrNotFound
+	}
+	return append(dst, value...), nil
+}
+
+// get looks through the tables. The caller guards it against page faults.
+func (v *version) get(user []byte, seq key.SeqNum, dst []byte) ([]byte, error) {
+	hash := filter.Hash(user)
+	for _, t := range v.levels[0] {
+		if !t.span.Contains(user) {
+			continue
+		}
+		value, tr, found, err := t.get(user, hash, seq)
+		if found || err != nil {
+			return live(dst, value, tr, err)
+		}
+	}
+	for level := 1; level < len(v.levels); level++ {
+		t := v.find(level, user)
+		if t == nil {
+			continue
+		}
+		value, tr, found, err := t.get(user, hash, seq)
+		if found || err != nil {
+			return live(dst, value, tr, err)
+		}
+	}
+	return dst, ErrNotFound
+}
+
+func live(dst, value []byte, t key.Trailer, err error) ([]byte, error) {
+	if err != nil {
+		return dst, err
+	}
+	return appendLive(dst, value, t)
+}
+
+// get returns the newest version in the table, or a tombstone for a range delete that
+// is newer.
+func (t *table) get(user []byte, hash uint64, seq key.SeqNum) (value []byte, tr key.Trailer, found bool, err error) {
+	if t.reader == nil {
+		return nil, 0, false, t.unreadable()
+	}
+	value, tr, found, err = t.reader.GetHashed(user, hash, seq)
+	if cover := t.tombstones.Cover(user, seq); err == nil && cover > 0 && (!found || cover > tr.SeqNum()) {
+		return nil, key.MakeTrailer(cover, key.RangeDelete), true, nil
+	}
+	return value, tr, found, err
+}

@@ -1,0 +1,172 @@
+package lsm
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/statordb/stator/lsm/manifest"
+)
+
+// Metrics describe a database at one moment. Counts are since Open.
+type Metrics struct {
+	LastSeq, FlushedSeq uint64
+
+	Memtables     int // the active one included
+	MemtableBytes int
+	LogBytes      uint64 // written to the write-ahead log
+
+	UserBytes uint64 // keys and values of all operations applied
+
+	Levels [manifest.Levels]LevelMetrics
+
+	Flushes     uint64
+	Compactions uint64 // moves not included
+	Moves       uint64
+
+	Stalls [stallReasons]StallMetrics // by StallReason
+
+	Snapshots, Iterators int // open
+	DamagedTables        int // found since Open
+}
+
+// LevelMetrics describe a level.
+type LevelMetrics struct {
+	Tables     int
+	Bytes      uint64 // of its files
+	RawBytes   uint64 // of keys and values before compression
+	FillPermil uint64 // of what it may hold; 0 for the last level
+	Read       uint64 // by compactions out of the level
+	Written    uint64 // by flushes or compactions into the level
+}
+
+// StallMetrics describe how writers waited for one reason.
+type StallMetrics struct {
+	Delays uint64 // short ones, in proportion to the load
+	Stops  uint64 // until background work had caught up
+	Time   time.Duration
+}
+
+// WriteAmplification is how many bytes were written to files, the log included, for
+// each byte that came in; 0 before anything came in.
+func (m *Metrics) WriteAmplification() float64 {
+	written := m.LogBytes
+	for _, l := range m.Levels {
+		written += l.Written
+	}
+	return ratio(written, m.UserBytes)
+}
+
+// ReadAmplification is how many places a read may have to look at: memtables, tables
+// of level 0, and levels below that are not empty.
+func (m *Metrics) ReadAmplification() int {
+	n := m.Memtables + m.Levels[0].Tables
+	for _, l := range m.Levels[1:] {
+		n += min(1, l.Tables)
+	}
+	return n
+}
+
+// SpaceAmplification is how many bytes all tables have for each byte of the deepest
+// level that is not empty: what a full compaction would leave, roughly.
+func (m *Metrics) SpaceAmplification() float64 {
+	var all, deepest uint64
+	for _, l := range m.Levels {
+		all += l.Bytes
+		if l.Bytes > 0 {
+			deepest = l.Bytes
+		}
+	}
+	return ratio(all, deepest)
+}
+
+func ratio(a, b uint64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
+
+// String prints a table with one line per level.
+func (m *Metrics) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seq %d, flushed %d; %d memtables, %d bytes; %d flushes, %d compactions, %d moves\n",
+		m.LastSeq, m.FlushedSeq, m.Memtables, m.MemtableBytes, m.Flushes, m.Compactions, m.Moves)
+	for i, l := range m.Levels {
+		if l.Tables > 0 || l.Written > 0 {
+			fmt.Fprintf(&b, "L%d: %d tables %d bytes, read %d, written %d\n", i, l.Tables, l.Bytes, l.Read, l.Written)
+		}
+	}
+	fmt.Fprintf(&b, "amplification: write %.2f, read %d, space %.2f\n",
+		m.WriteAmplification(), m.ReadAmplification(), m.SpaceAmplification())
+	return b.String()
+}
+
+// Metrics describes the database as it is now.
+func (db *DB) Metrics() Metrics {
+	s := db.acquireState()
+	defer db.releaseState(s)
+	c := &db.metrics
+	m := Metrics{
+		LastSeq: db.LastSeq(), FlushedSeq: uint64(s.version.flushedSeq),
+		Memtables: 1 + len(s.sealed), MemtableBytes: s.active.Bytes(),
+		LogBytes: c.logBytes.Load(), UserBytes: c.userBytes.Load(),
+		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Moves: c.moves.Load(),
+		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
+	}
+	for _, sealed := range s.sealed {
+		m.MemtableBytes += sealed.Bytes()
+	}
+	for i := range m.Stalls {
+		m.Stalls[i] = StallMetrics{c.delays[i].Load(), c.stalls[i].Load(), time.Duration(c.stallNanos[i].Load())}
+	}
+	for i := range m.Levels {
+		m.Levels[i] = db.levelMetrics(s.version, i)
+	}
+	db.mu.Lock()
+	m.Snapshots = len(db.snapshots)
+	db.mu.Unlock()
+	return m
+}
+
+func (db *DB) levelMetrics(v *version, level int) LevelMetrics {
+	l := LevelMetrics{
+		Tables: len(v.levels[level]), Bytes: v.meta.Bytes(level),
+		FillPermil: db.o.compaction().FillPermil(v.meta, level),
+		Read:       db.metrics.read[level].Load(), Written: db.metrics.written[level].Load(),
+	}
+	for _, t := range v.meta.Levels[level] {
+		l.RawBytes += t.RawBytes
+	}
+	return l
+}
+
+// Levels prints the tables of each level, one line per level, for tests and
+// debugging.
+func (db *DB) Levels() string { return db.current.Load().version.meta.String() }
+
+// counters are what Metrics counts. Reads count nothing: that would cost them.
+type counters struct {
+	logBytes, userBytes         atomic.Uint64
+	flushes, compactions, moves atomic.Uint64
+	read, written               [manifest.Levels]atomic.Uint64
+	delays, stalls, stallNanos  [stallReasons]atomic.Uint64
+	iterators                   atomic.Int64
+	damaged                     atomic.Uint64
+}
+
+func (c *counters) flushed(bytes uint64) {
+	c.flushes.Add(1)
+	c.written[0].Add(bytes)
+}
+
+func (c *counters) compacted(e *CompactionEvent) {
+	if e.Pick.Move {
+		c.moves.Add(1)
+		return
+	}
+	c.compactions.Add(1)
+	c.read[e.Pick.Level].Add(e.BytesRead)
+	c.written[e.Pick.Output].Add(e.BytesWritten)
+}

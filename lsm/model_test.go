@@ -1,0 +1,421 @@
+package lsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/key"
+	"github.com/statordb/stator/lsm/sstable"
+)
+
+// A model is the obvious database: all operations ever applied, in order. Operation i
+// has sequence number i+1.
+type model struct {
+	ops  []operation
+	ends map[uint64]bool // sequence numbers at which a batch ended
+
+	latest    map[string]string // content after latestSeq operations
+	latestSeq uint64
+}
+
+func newModel() *model {
+	return &model{ends: map[uint64]bool{0: true}, latest: map[string]string{}}
+}
+
+func (m *model) lastSeq() uint64 { return uint64(len(m.ops)) }
+
+func (m *model) apply(ops []operation) {
+	m.ops = append(m.ops, ops...)
+	m.ends[m.lastSeq()] = true
+}
+
+// truncate forgets what a crash has lost.
+func (m *model) truncate(seq uint64) {
+	for s := range m.ends {
+		if s > seq {
+			delete(m.ends, s)
+		}
+	}
+	m.ops = m.ops[:seq]
+	if m.latestSeq > seq {
+		m.latest, m.latestSeq = map[string]string{}, 0
+	}
+}
+
+// now returns the content; the caller must not change it.
+func (m *model) now() map[string]string {
+	for ; m.latestSeq < m.lastSeq(); m.latestSeq++ {
+		applyTo(m.latest, m.ops[m.latestSeq])
+	}
+	return m.latest
+}
+
+func applyTo(content map[string]string, op operation) {
+	switch op.kind {
+	case key.Set:
+		content[string(op.user)] = string(op.value)
+	case key.Delete:
+		delete(content, string(op.user))
+	case key.RangeDelete:
+		for k := range content {
+			if k >= string(op.user) && k < string(op.value) {
+				delete(content, k)
+			}
+		}
+	}
+}
+
+// A tester drives a database and compares it with the model. It stops at the first
+// difference with a panic, which the simulated world turns into an error with the
+// seed and the stack.
+type tester struct {
+	e     *env.Env
+	disk  *vfs.Disk
+	rng   *rand.Rand
+	o     Options
+	db    *DB
+	model *model
+	acked uint64 // what must survive a power cut
+	said  uint64 // what must survive the death of the process
+
+	snapshots []modelSnapshot
+}
+
+type modelSnapshot struct {
+	*Snapshot
+	content map[string]string
+}
+
+func (t *tester) check(ok bool, format string, args ...any) {
+	if !ok {
+		panic(fmt.Sprintf(format, args...))
+	}
+}
+
+func (t *tester) must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// randomOptions are tiny, so that everything happens often.
+func randomOptions(rng *rand.Rand) Options {
+	return Options{
+		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 1 << (10 + rng.IntN(3)),
+		L0Tables: 2, BaseBytes: 4 << 10, LevelRatio: 2, LogSegmentBytes: 8 << 10,
+		DisableWAL: rng.IntN(3) == 0, NoPreallocate: rng.IntN(3) == 0,
+		Sync: SyncMode(rng.IntN(3)), SyncEvery: 5 * time.Millisecond,
+		Compression: sstable.Compression(rng.IntN(2)),
+		Dir:         []string{"", "db/x"}[rng.IntN(2)],
+	}
+}
+
+func (t *tester) open() {
+	db, err := Open(t.e, t.disk.Mount(), t.o)
+	t.must(err)
+	t.db = db
+	seq := db.LastSeq()
+	t.check(seq >= t.said && seq <= t.model.lastSeq(), "recovered up to %d; %d must be there, %d was begun", seq, t.said, t.model.lastSeq())
+	t.check(t.model.ends[seq], "recovered up to %d: half a batch", seq)
+	if t.o.DisableWAL {
+		t.check(seq == db.FlushedSeq(), "recovered up to %d, flushed %d", seq, db.FlushedSeq())
+	}
+	t.model.truncate(seq)
+	t.acked, t.said = seq, seq
+	t.snapshots = nil
+	t.scan(t.db, t.model.now())
+}
+
+func (t *tester) randomKey() []byte {
+	return fmt.Appendf(nil, "%0*d", 2+3*t.rng.IntN(2), t.rng.IntN(60))
+}
+
+func (t *tester) randomOps() []operation {
+	ops := make([]operation, 1+t.rng.IntN(1+t.rng.IntN(8)))
+	for i := range ops {
+		op := operation{kind: key.Set, user: t.randomKey()}
+		switch n := t.rng.IntN(40); {
+		case n < 8:
+			op.kind = key.Delete
+		case n == 8:
+			op.kind = key.RangeDelete
+			op.value = t.randomKey()
+			if bytes.Compare(op.user, op.value) > 0 {
+				op.user, op.value = op.value, op.user
+			}
+			if bytes.Equal(op.user, op.value) {
+				op.value = append(op.value, 0)
+			}
+		default:
+			op.value = make([]byte, t.rng.IntN(1+t.rng.IntN(200)))
+			if t.rng.IntN(100) == 0 {
+				op.value = make([]byte, 5000)
+			}
+			copy(op.value, strconv.Itoa(len(t.model.ops)+i))
+		}
+		ops[i] = op
+	}
+	return ops
+}
+
+func (t *tester) write() {
+	ops := t.randomOps()
+	b := t.db.NewBatch()
+	for _, op := range ops {
+		switch op.kind {
+		case key.Set:
+			b.Set(op.user, op.value)
+		case key.Delete:
+			b.Delete(op.user)
+		case key.RangeDelete:
+			b.DeleteRange(op.user, op.value)
+		}
+	}
+	if t.o.DisableWAL {
+		t.must(t.db.Admit())
+	}
+	t.model.apply(ops)
+	t.must(t.db.Apply(b))
+	t.said = t.model.lastSeq()
+	t.check(t.db.LastSeq() == t.said, "last seq %d, want %d", t.db.LastSeq(), t.said)
+	if t.o.Sync == SyncAlways && !t.o.DisableWAL {
+		t.acked = t.said
+	}
+	t.acked = max(t.acked, t.db.FlushedSeq())
+}
+
+func (t *tester) get(v view, content map[string]string) {
+	k := t.randomKey()
+	got, err := v.Get(k, []byte("prefix"))
+	want, found := content[string(k)]
+	if !found {
+		t.check(errors.Is(err, ErrNotFound), "Get(%s) = %q, %v, want not found", k, got, err)
+		return
+	}
+	t.check(err == nil && string(got) == "prefix"+want, "Get(%s) = %q, %v, want %q", k, got, err, want)
+}
+
+// scan reads everything forward and backward.
+func (t *tester) scan(v view, content map[string]string) {
+	keys := slices.Sorted(maps.Keys(content))
+	it, err := v.NewIter(IterOptions{})
+	t.must(err)
+	i := 0
+	for ok := it.First(); ok; ok = it.Next() {
+		t.check(i < len(keys) && string(it.Key()) == keys[i] && string(it.Value()) == content[keys[i]],
+			"scan: entry %d is %s=%q, want %v of %v", i, it.Key(), it.Value(), i, keys)
+		i++
+	}
+	t.check(i == len(keys) && it.Err() == nil, "scan ended after %d of %d, %v", i, len(keys), it.Err())
+	for ok := it.Last(); ok; ok = it.Prev() {
+		i--
+		t.check(i >= 0 && string(it.Key()) == keys[i] && string(it.Value()) == content[keys[i]],
+			"reverse scan: entry %d is %s=%q", i, it.Key(), it.Value())
+	}
+	t.check(i == 0 && it.Err() == nil, "reverse scan ended before %d, %v", i, it.Err())
+	t.must(it.Close())
+}
+
+// walk makes random moves within random bounds. Other things may happen in between.
+func (t *tester) walk(v view, content map[string]string, between func()) {
+	var o IterOptions
+	if t.rng.IntN(2) == 0 {
+		o.Lower = t.randomKey()
+	}
+	if t.rng.IntN(2) == 0 {
+		o.Upper = t.randomKey()
+	}
+	var keys []string
+	for _, k := range slices.Sorted(maps.Keys(content)) {
+		if (o.Lower == nil || k >= string(o.Lower)) && (o.Upper == nil || k < string(o.Upper)) {
+			keys = append(keys, k)
+		}
+	}
+	content = maps.Clone(content)
+	it, err := v.NewIter(o)
+	t.must(err)
+	defer it.Close()
+	at := -1
+	var trace []string
+	for range 1 + t.rng.IntN(25) {
+		k := t.randomKey()
+		name := []string{"first", "last", "seek-ge", "seek-lt", "next", "next", "next", "prev", "prev", "prev"}[t.rng.IntN(10)]
+		trace = append(trace, fmt.Sprintf("%s %s", name, k))
+		switch name {
+		case "first":
+			at = 0
+		case "last":
+			at = len(keys) - 1
+		case "seek-ge":
+			at, _ = slices.BinarySearch(keys, string(k))
+		case "seek-lt":
+			at, _ = slices.BinarySearch(keys, string(k))
+			at--
+		case "next":
+			at = min(at+1, len(keys))
+		case "prev":
+			at = max(at-1, -1)
+		}
+		ok := move(it, name, k)
+		want := at >= 0 && at < len(keys)
+		t.check(ok == want && it.Err() == nil, "%v in [%s, %s): valid = %v, %v, want %v", trace, o.Lower, o.Upper, ok, it.Err(), want)
+		if ok {
+			t.check(string(it.Key()) == keys[at] && string(it.Value()) == content[keys[at]],
+				"%v in [%s, %s): at %s=%q, want %s", trace, o.Lower, o.Upper, it.Key(), it.Value(), keys[at])
+		}
+		between()
+	}
+}
+
+// step does one random thing.
+func (t *tester) step() {
+	switch n := t.rng.IntN(100); {
+	case n < 55:
+		t.write()
+	case n < 70:
+		t.get(t.db, t.model.now())
+	case n < 78:
+		t.walk(t.db, t.model.now(), func() {
+			if t.rng.IntN(4) == 0 {
+				t.write()
+			}
+		})
+	case n < 81:
+		t.snapshots = append(t.snapshots, modelSnapshot{t.db.NewSnapshot(), maps.Clone(t.model.now())})
+	case n < 88 && len(t.snapshots) > 0:
+		s := t.snapshots[t.rng.IntN(len(t.snapshots))]
+		t.get(s, s.content)
+		t.walk(s, s.content, func() {})
+	case n < 91 && len(t.snapshots) > 0:
+		i := t.rng.IntN(len(t.snapshots))
+		s := t.snapshots[i]
+		t.scan(s, s.content)
+		s.Close()
+		t.snapshots = slices.Delete(t.snapshots, i, i+1)
+	case n < 93:
+		t.must(t.db.Flush())
+		t.acked = t.model.lastSeq()
+	case n < 94:
+		lower, upper := t.randomKey(), t.randomKey()
+		if t.rng.IntN(2) == 0 {
+			lower, upper = nil, nil
+		}
+		t.must(t.db.Compact(lower, upper))
+		t.acked = t.model.lastSeq()
+	case n < 95:
+		t.checkpoint()
+	case n < 96:
+		t.scan(t.db, t.model.now())
+	}
+}
+
+// checkpoint makes a copy and opens it.
+func (t *tester) checkpoint() {
+	dir := fmt.Sprintf("copy-%d", t.model.lastSeq())
+	err := t.db.Checkpoint(dir)
+	if errors.Is(err, vfs.ErrExist) {
+		return
+	}
+	t.must(err)
+	o := t.o
+	o.Dir = dir
+	db, err := Open(t.e, t.disk.Mount(), o)
+	t.must(err)
+	t.scan(db, t.model.now())
+	t.must(db.Close())
+}
+
+// reopen closes and opens, perhaps with other options.
+func (t *tester) reopen() {
+	for _, s := range t.snapshots {
+		s.Close()
+	}
+	t.must(t.db.Close())
+	t.acked = t.model.lastSeq()
+	o := randomOptions(t.rng)
+	o.Dir = t.o.Dir
+	t.o = o
+	t.open()
+}
+
+// TestModelWithCrashes runs random operations in a simulated world and cuts the power
+// at random disk operations, also during recovery. After each cut the database must be
+// the model at some batch boundary that is not before what was durable.
+func TestModelWithCrashes(t *testing.T) {
+	seeds := uint64(60)
+	first := rand.Uint64() >> 16
+	if s := os.Getenv("LSM_SEED"); s != "" {
+		first, _ = strconv.ParseUint(s, 10, 64)
+		seeds = 1
+	}
+	if testing.Short() {
+		seeds = min(seeds, 10)
+	}
+	for seed := first; seed < first+seeds; seed++ {
+		if err := crashRun(seed); err != nil {
+			t.Fatalf("%v\nreplay with LSM_SEED=%d go test -run %s ./lsm", err, seed, t.Name())
+		}
+	}
+}
+
+func crashRun(seed uint64) error {
+	w := env.NewWorld(seed, env.Options{LeafYields: 32})
+	defer w.Close()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	tr := &tester{disk: vfs.NewDisk(seed), rng: rng, o: randomOptions(rng), model: newModel()}
+	tr.e = w.NewNode("n")
+	tr.disk.OnOp(func(op vfs.Op) error {
+		if rng.IntN(4) == 0 && op.Writes() { // long enough for other tasks to get their turn
+			tr.e.Sleep(time.Duration(rng.IntN(300)) * time.Microsecond)
+		}
+		return nil
+	})
+	for life := range 6 {
+		crashed := false
+		tr.disk.CrashAt(1<<40, func() {}) // not any more
+		if life < 5 {
+			mode := vfs.RandomCrash(rng)
+			if rng.IntN(4) == 0 {
+				mode = vfs.KeepAll
+			}
+			tr.disk.CrashAt(1+rng.IntN(1<<rng.IntN(11)), func() {
+				crashed = true
+				if mode != vfs.KeepAll || tr.o.DisableWAL {
+					tr.said = tr.acked // the page cache, or the memtable, is lost
+				}
+				tr.disk.Crash(mode)
+				w.Crash("n")
+			})
+		}
+		err := w.Do(tr.e, "test", func() {
+			tr.open()
+			for range 300 {
+				tr.step()
+				if tr.rng.IntN(150) == 0 {
+					tr.reopen()
+				}
+			}
+			tr.scan(tr.db, tr.model.now())
+			tr.must(tr.db.Close())
+			tr.acked = tr.model.lastSeq()
+		})
+		if crashed {
+			tr.e = w.Restart("n")
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("life %d: %w", life, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package lsm
+
+import (
+	"cmp"
+	"path"
+	"time"
+
+	"github.com/statordb/stator/lsm/compaction"
+	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/sstable"
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// Options adjust a database. The zero value is a good default.
+type Options struct {
+	// Dir is the directory of the database within the file system it is
+	// opened on. Default: the root.
+	Dir string
+
+	// MemtableBytes is the size at which a memtable is sealed. Default 64 MiB.
+	// Up to four times as much is used while flushing is behind.
+	MemtableBytes int
+
+	// Sync says when a write is durable. Default SyncAlways.
+	Sync SyncMode
+
+	// SyncEvery is how often SyncInterval syncs. Default 100 ms.
+	SyncEvery time.Duration
+
+	// DisableWAL leaves out the write-ahead log, for a caller that keeps one of
+	// its own. After a crash the database holds exactly the operations up to
+	// FlushedSeq. Apply never blocks; the caller asks Admit before it logs.
+	DisableWAL bool
+
+	// NoPreallocate leaves out reserving disk space for logs, which costs time
+	// and memory where there is no disk.
+	NoPreallocate bool
+
+	// LogSegmentBytes is the size of a file of the write-ahead log. Default
+	// 16 MiB.
+	LogSegmentBytes int64
+
+	// BlockBytes is the size of a block of a table. Default 4 KiB.
+	BlockBytes int
+
+	// TableBytes is the size of a table below level 0. Default 32 MiB.
+	TableBytes int
+
+	// Compression of tables in level 1 and below. Default none.
+	Compression sstable.Compression
+
+	// L0Tables is how many tables of level 0 start a compaction. Default 4.
+	L0Tables int
+
+	// BaseBytes is the size of level 1. Default four memtables.
+	BaseBytes int
+
+	// LevelRatio is the size of each further level to the one above. Default 10.
+	LevelRatio int
+
+	// Events is told what happens in the background. Default: nobody.
+	Events *Listener
+}
+
+// A SyncMode says when writes become durable. In every mode a crash of the
+// process alone loses nothing that was acknowledged.
+type SyncMode int
+
+// The modes.
+const (
+	SyncAlways   SyncMode = iota // before Apply returns; writers at the same time share one sync
+	SyncInterval                 // within Options.SyncEvery
+	SyncNever                    // whenever the operating system likes
+)
+
+func (m SyncMode) String() string {
+	return [...]string{"always", "interval", "never"}[m]
+}
+
+const (
+	defaultMemtableBytes = 64 << 20
+	defaultTableBytes    = 32 << 20
+	defaultL0Tables      = 4
+	defaultLevelRatio    = 10
+	defaultSyncEvery     = 100 * time.Millisecond
+)
+
+func (o Options) withDefaults() Options {
+	o.MemtableBytes = cmp.Or(o.MemtableBytes, defaultMemtableBytes)
+	o.SyncEvery = cmp.Or(o.SyncEvery, defaultSyncEvery)
+	o.TableBytes = cmp.Or(o.TableBytes, defaultTableBytes)
+	o.L0Tables = cmp.Or(o.L0Tables, defaultL0Tables)
+	o.BaseBytes = cmp.Or(o.BaseBytes, 4*o.MemtableBytes)
+	o.LevelRatio = max(2, cmp.Or(o.LevelRatio, defaultLevelRatio))
+	if o.Events == nil {
+		o.Events = &Listener{}
+	}
+	return o
+}
+
+const logPrefix = "wal-"
+
+func (o Options) log() wal.Options {
+	return wal.Options{
+		Dir: o.Dir, Prefix: logPrefix, SegmentBytes: o.LogSegmentBytes, Recycle: 4,
+		Preallocate: !o.NoPreallocate,
+	}
+}
+
+func (o Options) manifest() manifest.Options {
+	return manifest.Options{Dir: o.Dir, Preallocate: !o.NoPreallocate}
+}
+
+func (o Options) compaction() compaction.Options {
+	return compaction.Options{
+		L0Tables: o.L0Tables, BaseBytes: uint64(o.BaseBytes),
+		Ratio: uint64(o.LevelRatio), TableBytes: uint64(o.TableBytes),
+	}
+}
+
+// table returns the writer's options for table num in a level.
+func (o Options) table(num manifest.FileNum, level int) sstable.Options {
+	t := sstable.Options{Number: uint64(num), BlockBytes: o.BlockBytes}
+	if level > 0 {
+		t.Compression = o.Compression
+	}
+	return t
+}
+
+const tableSuffix = ".sst"
+
+func (o Options) tableName(num manifest.FileNum) string {
+	return path.Join(o.Dir, num.String()+tableSuffix)
+}

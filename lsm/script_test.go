@@ -1,0 +1,228 @@
+package lsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+)
+
+// TestScripts runs testdata/scripts. Every script has a database of its own that does
+// nothing in the background but flush, so that each step's outcome is certain.
+//
+//	open [no-wal] [table-bytes=n]
+//	write            one operation per line: set k v | del k | del-range a b
+//	get k            [snapshot=name]
+//	scan             [lower=a] [upper=b] [reverse] [snapshot=name]
+//	walk             one move per line: first last next prev seek-ge k seek-lt k
+//	snapshot name · release name
+//	flush · compact [lower=a] [upper=b] · auto-compact
+//	reopen [no-wal] · crash · levels · metrics
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
+		s := &script{fs: vfs.NewDisk(1), snapshots: map[string]*Snapshot{}}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			out, err := s.run(t, d)
+			if err != nil {
+				out += fmt.Sprintf("error: %v\n", err)
+			}
+			return out
+		})
+		s.close()
+	})
+}
+
+type script struct {
+	fs        *vfs.Disk
+	db        *DB
+	snapshots map[string]*Snapshot
+}
+
+// quietOptions make small tables, and no compaction that is not asked for.
+func quietOptions() Options {
+	return Options{
+		MemtableBytes: 1 << 20, TableBytes: 1 << 20, BlockBytes: 64,
+		L0Tables: 1000, BaseBytes: 1 << 30, NoPreallocate: true,
+	}
+}
+
+func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
+	switch d.Cmd {
+	case "open", "reopen":
+		s.close()
+		o := quietOptions()
+		o.DisableWAL = d.HasArg("no-wal")
+		if d.HasArg("table-bytes") {
+			d.ScanArgs(t, "table-bytes", &o.TableBytes)
+		}
+		return s.open(o)
+	case "crash":
+		db := s.db
+		s.db = nil
+		s.fs.Crash(vfs.LoseAll)
+		clear(s.snapshots)
+		_ = db.Close() // of the old life: every call fails
+		return "", nil
+	case "write":
+		return s.write(d)
+	case "get":
+		return s.get(t, d)
+	case "scan", "walk":
+		return s.iterate(t, d)
+	case "snapshot":
+		s.snapshots[d.CmdArgs[0].Key] = s.db.NewSnapshot()
+		return fmt.Sprintf("at %d\n", s.snapshots[d.CmdArgs[0].Key].Seq()), nil
+	case "release":
+		s.snapshots[d.CmdArgs[0].Key].Close()
+		delete(s.snapshots, d.CmdArgs[0].Key)
+		return "", nil
+	case "flush":
+		err := s.db.Flush()
+		return s.db.Levels(), err
+	case "compact":
+		lower, upper := bounds(t, d)
+		err := s.db.Compact(lower, upper)
+		return s.db.Levels(), err
+	case "compact-l0":
+		_, _, err := s.db.compactFirst(0, nil, nil)
+		return s.db.Levels(), err
+	case "levels":
+		return s.db.Levels(), nil
+	}
+	d.Fatalf(t, "unknown command %s", d.Cmd)
+	return "", nil
+}
+
+func (s *script) open(o Options) (string, error) {
+	db, err := Open(env.New(), s.fs.Mount(), o)
+	if err != nil {
+		return "", err
+	}
+	s.db = db
+	return fmt.Sprintf("seq=%d flushed=%d\n%s", db.LastSeq(), db.FlushedSeq(), db.Levels()), nil
+}
+
+func (s *script) close() {
+	if s.db != nil {
+		_ = s.db.Close()
+	}
+	s.db = nil
+}
+
+func (s *script) write(d *datadriven.TestData) (string, error) {
+	b := s.db.NewBatch()
+	for line := range strings.Lines(d.Input) {
+		w := append(strings.Fields(line), "", "")
+		switch w[0] {
+		case "set":
+			b.Set([]byte(w[1]), []byte(w[2]))
+		case "del":
+			b.Delete([]byte(w[1]))
+		case "del-range":
+			b.DeleteRange([]byte(w[1]), []byte(w[2]))
+		}
+	}
+	err := s.db.Apply(b)
+	return fmt.Sprintf("seq=%d\n", s.db.LastSeq()), err
+}
+
+// A view is what reads go to: the database or a snapshot.
+type view interface {
+	Get(user, dst []byte) ([]byte, error)
+	NewIter(IterOptions) (*Iterator, error)
+}
+
+func (s *script) view(t *testing.T, d *datadriven.TestData) view {
+	if d.HasArg("snapshot") {
+		var name string
+		d.ScanArgs(t, "snapshot", &name)
+		return s.snapshots[name]
+	}
+	return s.db
+}
+
+func (s *script) get(t *testing.T, d *datadriven.TestData) (string, error) {
+	var out strings.Builder
+	for _, arg := range d.CmdArgs {
+		if arg.Key == "snapshot" {
+			continue
+		}
+		v, err := s.view(t, d).Get([]byte(arg.Key), nil)
+		if errors.Is(err, ErrNotFound) {
+			v, err = []byte("not found"), nil
+		}
+		if err != nil {
+			return out.String(), err
+		}
+		fmt.Fprintf(&out, "%s: %s\n", arg.Key, v)
+	}
+	return out.String(), nil
+}
+
+func bounds(t *testing.T, d *datadriven.TestData) (lower, upper []byte) {
+	for name, bound := range map[string]*[]byte{"lower": &lower, "upper": &upper} {
+		if d.HasArg(name) {
+			var text string
+			d.ScanArgs(t, name, &text)
+			*bound = []byte(text)
+		}
+	}
+	return lower, upper
+}
+
+func (s *script) iterate(t *testing.T, d *datadriven.TestData) (string, error) {
+	lower, upper := bounds(t, d)
+	it, err := s.view(t, d).NewIter(IterOptions{lower, upper})
+	if err != nil {
+		return "", err
+	}
+	defer it.Close()
+	var out bytes.Buffer
+	if d.Cmd == "scan" {
+		first, next := it.First, it.Next
+		if d.HasArg("reverse") {
+			first, next = it.Last, it.Prev
+		}
+		for ok := first(); ok; ok = next() {
+			fmt.Fprintf(&out, "%s=%s ", it.Key(), it.Value())
+		}
+		return strings.TrimSpace(out.String()) + "\n", it.Err()
+	}
+	for line := range strings.Lines(d.Input) {
+		w := append(strings.Fields(line), "")
+		move(it, w[0], []byte(w[1]))
+		where := "."
+		if it.Valid() {
+			where = fmt.Sprintf("%s=%s", it.Key(), it.Value())
+		}
+		if it.Err() != nil {
+			where = "error: " + it.Err().Error()
+		}
+		fmt.Fprintf(&out, "%-12s %s\n", strings.TrimSpace(line), where)
+	}
+	return out.String(), nil
+}
+
+func move(it *Iterator, name string, k []byte) bool {
+	switch name {
+	case "first":
+		return it.First()
+	case "last":
+		return it.Last()
+	case "next":
+		return it.Next()
+	case "prev":
+		return it.Prev()
+	case "seek-ge":
+		return it.SeekGE(k)
+	case "seek-lt":
+		return it.SeekLT(k)
+	}
+	panic("unknown move " + name)
+}

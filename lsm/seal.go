@@ -1,0 +1,64 @@
+package lsm
+
+import (
+	"github.com/statordb/stator/lsm/key"
+	"github.com/statordb/stator/lsm/memtable"
+	"github.com/statordb/stator/lsm/wal"
+)
+
+// A memory is a memtable with what recovery needs to know of it.
+type memory struct {
+	*memtable.Table
+	log     wal.SegmentID // its records begin in this segment of the log
+	lastSeq key.SeqNum    // of its newest operation; guarded by DB.inserting until it is sealed
+}
+
+func (db *DB) memtableFull() bool {
+	return db.current.Load().active.Bytes() >= db.o.MemtableBytes
+}
+
+// sealLogged seals the active memtable and begins a log segment for the next one.
+// If that fails, the memtable stays active. The caller holds writing.
+func (db *DB) sealLogged() {
+	id, err := db.log.Rotate()
+	if err != nil {
+		_ = db.fail(err) // rotating needs no space: only a broken disk prevents it
+		return
+	}
+	db.inserting.Lock()
+	db.switchMemtable(id)
+	db.inserting.Unlock()
+}
+
+// switchMemtable seals the active memtable, unless it is empty, and puts a new one
+// in its place. The caller holds inserting.
+func (db *DB) switchMemtable(log wal.SegmentID) {
+	db.mu.Lock()
+	old := db.current.Load()
+	if old.active.Len() == 0 {
+		db.mu.Unlock()
+		return
+	}
+	next := &state{
+		active:  &memory{Table: memtable.New(), log: log, lastSeq: old.active.lastSeq},
+		sealed:  append([]*memory{old.active}, old.sealed...),
+		version: old.version,
+	}
+	db.replaceStateLocked(next)
+	db.mu.Unlock()
+	db.releaseState(old)
+	wake(db.flushes)
+}
+
+// seal seals the active memtable.
+func (db *DB) seal() {
+	if db.log != nil {
+		db.writing.Lock()
+		db.sealLogged()
+		db.writing.Unlock()
+		return
+	}
+	db.inserting.Lock()
+	db.switchMemtable(0)
+	db.inserting.Unlock()
+}

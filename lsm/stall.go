@@ -1,0 +1,196 @@
+package lsm
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// A StallReason says what writers wait for.
+type StallReason int
+
+// The reasons.
+const (
+	StallMemtables StallReason = iota // flushing is behind
+	StallL0                           // compaction of level 0 is behind
+	stallReasons
+)
+
+func (r StallReason) String() string {
+	return [...]string{"memtables", "L0"}[r]
+}
+
+// Writers are slowed down as soon as background work falls behind, in proportion,
+// so that they never run into a wall: load goes from 0 (no delay) to fullLoad (no
+// more writes), and in between writes get a share of the measured drain rate.
+const (
+	fullLoad = 1000
+
+	maxMemtables = 4 // budget of memory, in memtables
+	slowL0       = 2 // level 0 slows writers down at so many times Options.L0Tables
+	stopL0       = 6 // and stops them at so many
+
+	stallPoll = 2 * time.Millisecond
+	maxDelay  = 50 * time.Millisecond
+	minDelay  = time.Millisecond // shorter ones are put off: sleeping is not that exact
+)
+
+// Admit is asked by a writer before it logs its write: it returns at once, or later
+// when background work is behind, or with an error when there is no room for more:
+// then it matches the error of the last flush or compaction (vfs.ErrNoSpace), and
+// the call may be repeated later. Apply does this by itself when the database has
+// a log.
+func (db *DB) Admit() error {
+	if load, _ := db.load(); load == 0 {
+		db.pacer.rate.Store(0)
+		return db.refused()
+	}
+	return db.admitSlowly()
+}
+
+func (db *DB) admitSlowly() error {
+	var stop *stop
+	for {
+		if err := db.refused(); err != nil {
+			return err
+		}
+		load, reason := db.load()
+		if load < fullLoad {
+			stop.end(db)
+			db.delay(load, reason)
+			return nil
+		}
+		if err := db.backgroundErr(reason); err != nil {
+			stop.end(db)
+			return fmt.Errorf("lsm: write refused: %w", err)
+		}
+		if stop == nil {
+			stop = db.beginStop(reason)
+		}
+		db.e.Sleep(stallPoll)
+	}
+}
+
+// load returns how far background work is behind, from 0 to fullLoad, and what is
+// the worst.
+func (db *DB) load() (load int, reason StallReason) {
+	s := db.current.Load()
+	if len(s.sealed) > 0 {
+		bytes := s.active.Bytes()
+		for _, m := range s.sealed {
+			bytes += m.Bytes()
+		}
+		// A second memtable may fill up while the first is being flushed.
+		load = share(bytes, 2*db.o.MemtableBytes, maxMemtables*db.o.MemtableBytes)
+	}
+	if n := len(s.version.levels[0]); n > slowL0*db.o.L0Tables && !s.version.blockedL0() {
+		if l0 := share(n, slowL0*db.o.L0Tables, stopL0*db.o.L0Tables); l0 > load {
+			load, reason = l0, StallL0
+		}
+	}
+	return load, reason
+}
+
+// share returns where n lies between low (0) and high (fullLoad).
+func share(n, low, high int) int {
+	return min(max(0, n-low)*fullLoad/max(1, high-low), fullLoad)
+}
+
+// blockedL0 reports whether level 0 cannot get shorter, however long writers wait,
+// because its oldest table cannot be read.
+func (v *version) blockedL0() bool {
+	l0 := v.levels[0]
+	return len(l0) > 0 && l0[len(l0)-1].damage.Load() != nil
+}
+
+// backgroundErr returns why the work that reason waits for does not get done.
+func (db *DB) backgroundErr(reason StallReason) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if reason == StallL0 {
+		return db.mergeErr
+	}
+	return db.flushErr
+}
+
+// A stop is a time in which a writer may not go on.
+type stop struct {
+	reason StallReason
+	since  env.Mono
+}
+
+func (db *DB) beginStop(reason StallReason) *stop {
+	db.e.Sometimes("lsm-writes-stopped")
+	db.metrics.stalls[reason].Add(1)
+	db.o.Events.stalled(StallEvent{Reason: reason})
+	return &stop{reason, db.e.Now()}
+}
+
+func (s *stop) end(db *DB) {
+	if s == nil {
+		return
+	}
+	d := db.e.Now().Sub(s.since)
+	db.metrics.stallNanos[s.reason].Add(uint64(d))
+	db.o.Events.stalled(StallEvent{Reason: s.reason, Done: true, Duration: d})
+}
+
+// delay makes the writer pay for what was written under load.
+func (db *DB) delay(load int, reason StallReason) {
+	p := &db.pacer
+	drain := p.drain[reason].Load()
+	p.rate.Store(max(1, drain/16+drain*int64(fullLoad-load)/fullLoad))
+	if d := p.owed(db.e.Now()); d >= minDelay {
+		db.e.Sometimes("lsm-writes-delayed")
+		d = min(d, maxDelay)
+		db.metrics.delays[reason].Add(1)
+		db.metrics.stallNanos[reason].Add(uint64(d))
+		db.e.Sleep(d)
+	}
+}
+
+// A pacer keeps account of how long writers must wait for what they wrote.
+//
+// Time is bought in bytes: each insertion moves until forward by its size at the
+// present rate. Whoever comes before until waits for it.
+type pacer struct {
+	e     *env.Env
+	rate  atomic.Int64 // bytes per second; 0: unlimited
+	until atomic.Int64 // env.Mono
+
+	// drain is how fast the work behind each reason goes, in bytes per second.
+	drain [stallReasons]atomic.Int64
+}
+
+const initialDrain = 32 << 20
+
+func (p *pacer) init(e *env.Env) {
+	p.e = e
+	for i := range p.drain {
+		p.drain[i].Store(initialDrain)
+	}
+}
+
+// charge puts n bytes on the account. One task at a time calls it.
+func (p *pacer) charge(n int) {
+	if rate := p.rate.Load(); rate > 0 {
+		from := max(p.until.Load(), int64(p.e.Now()))
+		p.until.Store(from + int64(n)*int64(time.Second)/rate)
+	}
+}
+
+func (p *pacer) owed(now env.Mono) time.Duration {
+	return time.Duration(p.until.Load() - int64(now))
+}
+
+// drained tells the pacer that n bytes of background work took d. The rate is an
+// average in which the last one counts a quarter.
+func (p *pacer) drained(reason StallReason, n uint64, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	now := int64(float64(n) / d.Seconds())
+	p.drain[reason].Store((3*p.drain[reason].Load() + now) / 4)
+}

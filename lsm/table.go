@@ -1,0 +1,113 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/sstable"
+	"github.com/statordb/stator/lsm/tombstone"
+)
+
+// A table is an open table file. All but refs, dropped and damage is immutable.
+type table struct {
+	meta       *manifest.Table
+	name       string
+	span       manifest.Span
+	reader     *sstable.Reader // nil if the table cannot be read at all
+	tombstones *tombstone.List
+
+	// damage is why the table is not merged with others any more. Reads go on, as
+	// far as there is a reader, and find what is still sound.
+	damage atomic.Pointer[error]
+
+	refs    int  // versions that hold the table; guarded by DB.mu
+	dropped bool // the manifest does not name it any more; guarded by DB.mu
+}
+
+// unreadable returns the error of a table without a reader.
+func (t *table) unreadable() error { return *t.damage.Load() }
+
+// isSound reports whether the table may be merged with others.
+func (t *table) isSound() bool { return t.damage.Load() == nil }
+
+func tableMeta(num manifest.FileNum, m sstable.Meta) *manifest.Table {
+	return &manifest.Table{
+		Num: num, Size: m.Size,
+		Smallest: m.Smallest, Largest: m.Largest,
+		SmallestSeq: m.SmallestSeq, LargestSeq: m.LargestSeq,
+		Entries: m.Entries, Deletes: m.Deletes, RangeDeletes: m.RangeDeletes,
+		RawBytes: m.KeyBytes + m.ValueBytes,
+	}
+}
+
+// openTable opens a table file for reading.
+func (db *DB) openTable(meta *manifest.Table) (*table, error) {
+	t := &table{meta: meta, name: db.o.tableName(meta.Num), span: meta.Span()}
+	f, err := db.fs.Open(t.name)
+	if err != nil {
+		return nil, err
+	}
+	mapping, err := f.Map()
+	if e := f.Close(); err == nil && e != nil {
+		mapping.Release()
+		err = e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", t.name, err)
+	}
+	t.reader, err = sstable.Open(mapping, t.name, db.o.table(meta.Num, 0))
+	if err != nil {
+		mapping.Release()
+		return nil, err
+	}
+	if err := t.check(); err != nil {
+		return nil, errors.Join(err, t.reader.Close())
+	}
+	deletes := t.reader.RangeDeletes()
+	ranges := make([]tombstone.Range, len(deletes))
+	for i, d := range deletes {
+		ranges[i] = tombstone.Range(d)
+	}
+	t.tombstones = tombstone.Build(ranges)
+	return t, nil
+}
+
+// check compares what a table says of itself with what the manifest says:
+// a sound file in the place of another is damage, too.
+func (t *table) check() error {
+	p := t.reader.Properties()
+	same := tableMeta(t.meta.Num, sstable.Meta{Size: t.reader.Size(), Properties: p})
+	if p.Number != uint64(t.meta.Num) || same.String() != t.meta.String() || same.Size != t.meta.Size ||
+		same.Entries != t.meta.Entries || same.RangeDeletes != t.meta.RangeDeletes || same.LargestSeq != t.meta.LargestSeq {
+		return corrupt.New(t.name, 0, "this is %v, want %v", p, t.meta)
+	}
+	return nil
+}
+
+// quarantine opens what can be opened of a table that the manifest names. It never
+// fails: reads that need what is damaged give the error.
+func (db *DB) quarantine(meta *manifest.Table) *table {
+	t, err := db.openTable(meta)
+	if err == nil {
+		return t
+	}
+	t = &table{meta: meta, name: db.o.tableName(meta.Num), span: meta.Span()}
+	if errors.Is(err, vfs.ErrNotExist) {
+		err = corrupt.New(t.name, 0, "table file is missing")
+	}
+	db.damaged(t, err)
+	return t
+}
+
+// damaged notes that a table is not to be merged with others.
+func (db *DB) damaged(t *table, err error) {
+	err = fmt.Errorf("lsm: table %s: %w", t.meta.Num, err)
+	if t.damage.CompareAndSwap(nil, &err) {
+		db.metrics.damaged.Add(1)
+		db.o.Events.damaged(DamageEvent{Table: t.meta.Num, Name: t.name, Err: err})
+	}
+}
