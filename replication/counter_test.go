@@ -146,6 +146,9 @@ func newRig(t *testing.T, o Options) *rig {
 
 func (r *rig) open() {
 	r.t.Helper()
+	if r.o.SegmentBytes == 0 {
+		r.o.SegmentBytes = 1 << 20
+	}
 	n, err := Open(env.New(), r.fs, r.store, r.o)
 	if err != nil {
 		r.t.Fatalf("Open: %v", err)

@@ -85,7 +85,7 @@ func (l *faultyLife) run(fs vfs.FS) error {
 }
 
 func (l *faultyLife) check(fs vfs.FS, store *memStore) error {
-	n, err := Open(env.New(), fs, store, Options{NodeID: 1})
+	n, err := Open(env.New(), fs, store, Options{NodeID: 1, SegmentBytes: 10 << 10})
 	if err != nil {
 		return err
 	}

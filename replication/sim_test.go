@@ -185,7 +185,7 @@ func (s *simulation) check(group GroupID) error {
 	return nil
 }
 
-var seeds = flag.Int("replication.seeds", 100, "how many seeds TestCrashesInSimulation runs")
+var seeds = flag.Int("replication.seeds", 100/underRace, "how many seeds TestCrashesInSimulation runs")
 
 func TestCrashesInSimulation(t *testing.T) {
 	commands := 0
