@@ -574,3 +574,21 @@ func TestCloseShortensTheLog(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A command may be larger than a segment, which is then made to fit.
+func TestCommandLargerThanASegment(t *testing.T) {
+	r := newRig(t, Options{SegmentBytes: 32 << 10})
+	g := r.start(1)
+	for i := range uint64(6) {
+		size := []int{10, 300 << 10}[i%2]
+		if _, err := g.Propose(append(add(i, 1), make([]byte, size)...)).Await(); err != nil {
+			t.Fatalf("command of %d bytes: %v", size, err)
+		}
+	}
+	r.close()
+	r.open()
+	r.start(1)
+	if err := r.store.counter(1).check(6); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -8,8 +9,6 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
-
-	"encoding/binary"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/replication/raftlog"

@@ -103,7 +103,11 @@ func (g *Group) failBatch(err error) {
 }
 
 func (w *worker) proposeBatch(g *Group) error {
-	if g.role.Load() != roleLeader {
+	switch g.role.Load() {
+	case roleLeader:
+	case roleStopped: // since the proposals were taken
+		return ErrStopped
+	default:
 		return ErrNotLeader
 	}
 	g.number++

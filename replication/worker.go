@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -242,15 +243,7 @@ func (w *worker) adopt(g *Group) {
 	w.activate(g)
 }
 
-func compareGroup(g *Group, id GroupID) int {
-	switch {
-	case g.id < id:
-		return -1
-	case g.id > id:
-		return 1
-	}
-	return 0
-}
+func compareGroup(g *Group, id GroupID) int { return cmp.Compare(g.id, id) }
 
 func (w *worker) activate(g *Group) {
 	if !g.active {

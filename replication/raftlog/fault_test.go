@@ -17,10 +17,9 @@ import (
 // A script is a fixed sequence of writes by two groups over several segments.
 // It counts what was acknowledged.
 type script struct {
-	removed   bool
-	acked     uint64 // entries of group 1
-	asked     uint64
-	collected bool
+	removed bool
+	acked   uint64 // entries of group 1
+	asked   uint64
 }
 
 const scriptEntries = 40

@@ -124,15 +124,8 @@ func (l *Log) Collect(flushed uint64) error {
 		l.segments = l.segments[1:]
 	}
 	l.mu.Unlock()
-	// One by one, each durably: a crash amid several removals could bring
-	// back an older one without a younger one, and that gap is damage.
-	for _, s := range l.wal.Segments() {
-		if s.ID >= oldest {
-			break
-		}
-		if err := l.wal.RemoveBefore(s.ID + 1); err != nil {
-			return fmt.Errorf("raftlog: %w", err)
-		}
+	if err := l.wal.RemoveBefore(oldest); err != nil {
+		return fmt.Errorf("raftlog: %w", err)
 	}
 	return nil
 }

@@ -14,7 +14,6 @@ type recordLog interface {
 	Rotate() (wal.SegmentID, error)
 	Replay(from wal.SegmentID, f func(wal.Position, []byte) error) error
 	ReadAt(wal.Position) ([]byte, error)
-	Segments() []wal.SegmentInfo
 	RemoveBefore(wal.SegmentID) error
 	Err() error
 	Close() error
@@ -32,7 +31,6 @@ func (nowhere) Sync() error                                                  { r
 func (nowhere) Rotate() (wal.SegmentID, error)                               { return 2, nil }
 func (nowhere) Replay(wal.SegmentID, func(wal.Position, []byte) error) error { return nil }
 func (nowhere) ReadAt(wal.Position) ([]byte, error)                          { return nil, errVolatile }
-func (nowhere) Segments() []wal.SegmentInfo                                  { return nil }
 func (nowhere) RemoveBefore(wal.SegmentID) error                             { return nil }
 func (nowhere) Err() error                                                   { return nil }
 func (nowhere) Close() error                                                 { return nil }
