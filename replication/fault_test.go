@@ -6,8 +6,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/replication/raftlog"
 )
 
 // Every I/O call of a life fails once. What was answered is there after
@@ -184,4 +187,36 @@ func TestStartOnFullDisk(t *testing.T) {
 	}
 	disk.SetCapacity(1 << 20)
 	r.propose(r.start(1), 1, 1)
+}
+
+// An entry that this program cannot read stops its group and no other.
+func TestUnreadableEntryStopsOneGroup(t *testing.T) {
+	r := newRig(t, Options{})
+	broken := r.start(1)
+	r.start(2)
+	r.propose(broken, 1, 1)
+	if err := broken.node.appendRaw(1, []byte{99}); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	r.open()
+	if _, err := r.node.Start(1, &counter{r.store, 1}); !errors.Is(err, ErrFailed) {
+		t.Errorf("Start of the broken group: %v, want ErrFailed", err)
+	}
+	if err := r.node.Err(); err != nil {
+		t.Errorf("Err() = %v, want nil: the log is sound", err)
+	}
+	r.propose(r.start(2), 2, 1)
+	if err := r.node.Remove(1); err != nil {
+		t.Errorf("Remove of the broken group: %v", err)
+	}
+}
+
+// appendRaw adds an entry of any content to a group's log behind raft's back.
+func (n *Node) appendRaw(id GroupID, data []byte) error {
+	s := n.log.Storage(id)
+	index, term := s.Last().Index+1, s.Last().Term
+	var b raftlog.Batch
+	b.Entry(s, &raftpb.Entry{Index: &index, Term: &term, Data: data})
+	return n.log.Write(&b, true)
 }

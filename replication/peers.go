@@ -172,7 +172,7 @@ func (g *Group) readIndex() error {
 func (g *Group) requestRead(done *env.Future[struct{}]) (err error) {
 	switch {
 	case g.role.Load() == roleStopped:
-		return ErrStopped
+		return g.worker.reason(g)
 	case g.node.Err() != nil:
 		return g.node.Err()
 	}

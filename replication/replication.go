@@ -112,17 +112,17 @@ type Options struct {
 // anything happened, and will be accepted again once there is room.
 var ErrNoSpace = vfs.ErrNoSpace
 
+// What a failed proposal may match. Unless ErrUnknownOutcome is in the chain, too,
+// the command was not proposed and nothing happened.
 var (
-	// ErrStopped means that the node is closed or the group removed. Unless
-	// ErrUnknownOutcome is in the chain, too, the command was not proposed.
+	// ErrStopped means that the node is closed or the group removed.
 	ErrStopped = errors.New("replication: stopped")
 	// ErrFailed means that a write or sync of the log failed, so that the node
 	// accepts no more proposals until it is opened again. Applied state can
-	// still be read. Unless ErrUnknownOutcome is in the chain, too, the command
-	// was not proposed.
+	// still be read. If Node.Err is nil, it is this group alone that cannot go
+	// on, because a committed entry is unreadable; then it refuses reads, too.
 	ErrFailed = errors.New("replication: log failed")
-	// ErrNotLeader means that another voter leads the group, or none does. The
-	// command was not proposed.
+	// ErrNotLeader means that another voter leads the group, or none does.
 	ErrNotLeader = errors.New("replication: not the leader")
 	// ErrUnknownOutcome means that the command was proposed and may or may not
 	// be, or become, committed.

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/raft/v3"
@@ -61,11 +62,16 @@ func (w *worker) propose() {
 		return
 	}
 	for _, g := range w.taken {
-		if err := w.proposeBatch(g); err != nil {
+		err := w.proposeBatch(g)
+		switch {
+		case err == nil:
+			w.activate(g)
+		case errors.Is(err, ErrFailed):
+			w.drop(g, err)
+			fallthrough
+		default:
 			g.failBatch(err)
-			continue
 		}
-		w.activate(g)
 	}
 }
 
@@ -123,8 +129,11 @@ func (w *worker) proposeBatch(g *Group) error {
 	if cap(w.data) > keepScratchBytes {
 		w.data = nil
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, raft.ErrProposalDropped):
 		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	g.flights = append(g.flights, flight{g.number, g.batch})
 	g.batch = nil

@@ -299,6 +299,13 @@ func (w *worker) refuse(g *Group, reason error) {
 	}
 }
 
+// reason returns why a group was dropped.
+func (w *worker) reason(g *Group) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return g.closed
+}
+
 // stop ends the worker's groups.
 func (w *worker) stop() {
 	w.mu.Lock()
