@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/statordb/stator/expr"
@@ -103,39 +104,49 @@ type answer struct {
 }
 
 // send runs f, which answers all operations, as a request on the server, and
-// reports whether there was an answer in time.
+// waits for the answer as long as its patience lasts. An answer that comes
+// later still counts: only a crash leaves an outcome unknown for good.
 func (c *client) send(name string, operations []*Operation, f func(s *server) ([]answer, error)) {
 	r := c.run
 	s := r.server
-	if s == nil || !r.world.Up(serverName) {
+	if s == nil || !r.world.Up(serverName) || r.crowded(operations) {
 		return
 	}
 	for _, o := range operations {
 		r.history.Begin(o)
 	}
-	reply := env.NewFuture[[]answer](r.clients)
+	answered := env.NewFuture[bool](r.clients)
 	s.e.Go(name, func() {
 		answers, err := f(s)
 		if err != nil {
 			r.fail(err)
+			answers = make([]answer, len(operations))
 		}
-		reply.Set(answers, nil)
+		for i, o := range operations {
+			if answers[i].outcome != Unknown {
+				r.history.End(o, answers[i].outcome, answers[i].saw)
+			}
+			r.world.Note("%s", o)
+		}
+		answered.Set(true, nil)
 	})
-	answers, _, ok := reply.AwaitFor(r.config.patience)
-	unknown := !ok
-	for i, o := range operations {
-		if ok && answers[i].outcome != Unknown {
-			r.history.End(o, answers[i].outcome, answers[i].saw)
-		}
-		unknown = unknown || o.Outcome == Unknown
+	if _, _, ok := answered.AwaitFor(r.config.patience); !ok {
+		c.id = r.newClient() // the old one may be answered yet
+		return
+	}
+	for _, o := range operations {
 		if o.Saw != nil {
 			c.knows[o.Key] = o.Saw.Value
 		}
-		r.world.Note("%s", o)
 	}
-	if unknown {
-		c.id = r.newClient()
-	}
+}
+
+// maxOpen is how many operations on one key may be under way: clients that have
+// given up leave theirs behind.
+const maxOpen = 8
+
+func (r *run) crowded(operations []*Operation) bool {
+	return slices.ContainsFunc(operations, func(o *Operation) bool { return r.history.Open(o.Key) >= maxOpen })
 }
 
 func (c *client) single(o *Operation) {

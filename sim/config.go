@@ -38,7 +38,6 @@ type config struct {
 	segmentBytes                                                      int64
 	maxSegments, roundBytes                                           int
 	compression                                                       sstable.Compression
-	preallocate                                                       bool
 }
 
 func drawConfig(rng *rand.Rand, o Options) config {
@@ -62,7 +61,6 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		maxSegments:   one(2, 4, 8),
 		roundBytes:    one(1, 4<<10, 4<<20),
 		compression:   sstable.Compression(one(int(sstable.None), int(sstable.S2))),
-		preallocate:   rng.IntN(2) == 0,
 	}
 	if o.Calm {
 		c.fault = 0
@@ -78,7 +76,7 @@ func (c config) String() string {
 
 func (c config) lsm() lsm.Options {
 	return lsm.Options{
-		Dir: "store", DisableWAL: true, NoPreallocate: !c.preallocate,
+		Dir: "store", DisableWAL: true,
 		MemtableBytes: c.memtableBytes, TableBytes: c.tableBytes, BlockBytes: c.blockBytes,
 		BaseBytes: c.baseBytes, L0Tables: c.l0Tables, LevelRatio: c.ratio, Compression: c.compression,
 	}

@@ -44,7 +44,7 @@ type Outcome byte
 
 // The outcomes.
 const (
-	Unknown Outcome = iota // it may have happened, or happen later
+	Unknown Outcome = iota // it happened between Call and Return, or never
 	Done
 	Refused // the condition was false: nothing happened
 	Failed  // an error that promises that nothing happened
@@ -60,7 +60,7 @@ type Operation struct {
 	Value    string // of Put and Add: unique in the history
 	Count    int64  // of Put and Add
 
-	Call, Return int64 // places in the history; Return is 0 if Unknown
+	Call, Return int64 // places in the history; Return 0: none yet
 	Outcome      Outcome
 	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add
 }
@@ -89,10 +89,16 @@ func (o *Operation) String() string {
 type History struct {
 	Operations []*Operation
 	now        int64
+	settled    int // operations before this one all have a Return
+	open       map[string]int
 }
 
 // Begin notes a call. The outcome is Unknown until End.
 func (h *History) Begin(o *Operation) {
+	if h.open == nil {
+		h.open = map[string]int{}
+	}
+	h.open[o.Key]++
 	h.now++
 	o.Call = h.now
 	h.Operations = append(h.Operations, o)
@@ -102,6 +108,24 @@ func (h *History) Begin(o *Operation) {
 func (h *History) End(o *Operation, outcome Outcome, saw *State) {
 	h.now++
 	o.Return, o.Outcome, o.Saw = h.now, outcome, saw
+	h.open[o.Key]--
+}
+
+// Open returns how many operations on the key have not returned. The cost of a
+// verdict grows exponentially with it.
+func (h *History) Open(key string) int { return h.open[key] }
+
+// Settle notes that operations without an answer do not happen any more, unless
+// they have: the node that was to carry them out has crashed and recovered.
+func (h *History) Settle() {
+	h.now++
+	for _, o := range h.Operations[h.settled:] {
+		if o.Return == 0 {
+			o.Return = h.now
+		}
+	}
+	h.settled = len(h.Operations)
+	clear(h.open)
 }
 
 // Count returns how many operations have the outcome.

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 
@@ -11,22 +13,20 @@ import (
 )
 
 // step is the sequential specification of one item: it reports whether the
-// operation could have had its outcome in state, and the state afterwards.
-//
-// An operation with unknown outcome can always go: one that never happened is
-// as good as one that happens after everything else.
+// operation could have had its outcome in state, and the state afterwards. An
+// operation with unknown outcome happened.
 func step(s State, o *Operation) (bool, State) {
 	holds := o.holds(s)
 	switch o.Outcome {
-	case Unknown:
-		if holds {
-			return true, o.apply(s)
-		}
-		return true, s
 	case Failed:
 		return true, s
 	case Refused:
 		return !holds && (o.Saw == nil || *o.Saw == s), s
+	case Unknown:
+		if !holds {
+			return true, s
+		}
+		return true, o.apply(s)
 	}
 	after := o.apply(s)
 	seen := s
@@ -34,6 +34,32 @@ func step(s State, o *Operation) (bool, State) {
 		seen = after
 	}
 	return holds && (o.Saw == nil || *o.Saw == seen), after
+}
+
+// stepAll is step for all the states that an item may be in: those from which
+// the operation is impossible drop out, and an operation with unknown outcome
+// may also not have happened.
+func stepAll(states []State, o *Operation) []State {
+	var after []State
+	add := func(s State) {
+		if !slices.Contains(after, s) {
+			after = append(after, s)
+		}
+	}
+	for _, s := range states {
+		if o.Outcome == Unknown {
+			add(s)
+		}
+		if ok, s := step(s, o); ok {
+			add(s)
+		}
+	}
+	slices.SortFunc(after, State.compare)
+	return after
+}
+
+func (s State) compare(o State) int {
+	return cmp.Or(cmp.Compare(s.Value, o.Value), cmp.Compare(s.Count, o.Count))
 }
 
 func (o *Operation) holds(s State) bool {
@@ -169,9 +195,9 @@ func events(operations []*Operation, moment int64) []porcupine.Operation {
 			continue
 		}
 		if o.Return > moment {
-			known.Outcome = Unknown
+			known.Outcome, known.Return = Unknown, 0
 		}
-		if known.Outcome == Unknown {
+		if known.Return == 0 {
 			known.Return = math.MaxInt64
 		}
 		events = append(events, porcupine.Operation{ClientId: o.Client, Input: &known, Call: o.Call, Return: known.Return})
@@ -182,15 +208,16 @@ func events(operations []*Operation, moment int64) []porcupine.Operation {
 // itemModel is the model of one item; it refuses all steps beyond the budget.
 func itemModel(steps *int) porcupine.Model {
 	return porcupine.Model{
-		Init: func() any { return State{} },
+		Init: func() any { return []State{{}} },
 		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
 			if *steps++; *steps > stepBudget {
 				return false, state
 			}
-			ok, after := step(state.(State), input.(*Operation))
-			return ok, after
+			after := stepAll(state.([]State), input.(*Operation))
+			return len(after) > 0, after
 		},
+		Equal:             func(a, b any) bool { return slices.Equal(a.([]State), b.([]State)) },
 		DescribeOperation: func(input, _ any) string { return input.(*Operation).String() },
-		DescribeState:     func(state any) string { return state.(State).String() },
+		DescribeState:     func(state any) string { return fmt.Sprint(state) },
 	}
 }

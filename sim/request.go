@@ -114,6 +114,9 @@ func (s *server) execute(o *Operation) (Outcome, *State, error) {
 	case Delete:
 		answer, err = s.delete(o)
 	}
+	if err != nil {
+		s.e.Trace("%s: %v", o.Key, err)
+	}
 	return outcome(answer, err)
 }
 
@@ -169,8 +172,9 @@ func attributes(r *table.WriteResult, err error) (item.Item, error) {
 	return r.Attributes, nil
 }
 
-// outcome translates an answer. The error is what the faults at work do not
-// excuse.
+// outcome translates an answer. Errors that promise that nothing happened are
+// held to it; the faults excuse other errors of the disk, with any outcome. An
+// error that they do not excuse is returned.
 func outcome(answer item.Item, err error) (Outcome, *State, error) {
 	var refused *table.ConditionFailedError
 	switch {
@@ -183,8 +187,10 @@ func outcome(answer item.Item, err error) (Outcome, *State, error) {
 	case errors.Is(err, replication.ErrUnknownOutcome):
 		return Unknown, nil, nil
 	case errors.Is(err, replication.ErrStopped), errors.Is(err, replication.ErrFailed), errors.Is(err, table.ErrClosed),
-		errors.Is(err, vfs.ErrNoSpace), errors.Is(err, vfs.ErrDead), errors.Is(err, vfs.ErrIO):
+		errors.Is(err, vfs.ErrNoSpace):
 		return Failed, nil, nil
+	case errors.Is(err, vfs.ErrIO), errors.Is(err, vfs.ErrDead):
+		return Unknown, nil, nil
 	}
 	return Unknown, nil, fmt.Errorf("sim: unexpected error: %w", err)
 }

@@ -130,6 +130,7 @@ func (r *run) start(e *env.Env) {
 			return
 		}
 		r.server = s
+		r.history.Settle()
 	})
 }
 
