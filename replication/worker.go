@@ -3,7 +3,6 @@ package replication
 import (
 	"cmp"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"github.com/statordb/stator/internal/env"
@@ -144,7 +143,6 @@ func (w *worker) gather() {
 	most := 0
 	for idle := 0; idle < patience; idle++ {
 		w.node.e.Yield()
-		runtime.Gosched()
 		if n := w.proposals(); n > most {
 			most, idle = n, -1
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
-	"github.com/statordb/stator/lsm/wal"
+	"github.com/statordb/stator/replication"
 )
 
 // What Inspect can look at.
@@ -88,11 +88,7 @@ func (in *inspector) tables(name string) {
 
 func (in *inspector) log(name string) {
 	in.each(raftDir, name, ".log", func(at string) error {
-		sum, err := wal.Inspect(in.fs, at, nil)
-		if err == nil {
-			fmt.Fprintln(in.w, sum)
-		}
-		return err
+		return replication.Inspect(in.fs, raftDir, path.Base(at), in.w)
 	})
 }
 

@@ -128,7 +128,9 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 
 // open puts the rooms above the store.
 func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
-	s.node, err = replication.Open(e, fs, s.store, replication.Options{NodeID: nodeID, Dir: raftDir, Sync: o.Sync})
+	s.node, err = replication.Open(e, fs, s.store, replication.Options{
+		NodeID: nodeID, Dir: raftDir, Sync: o.Sync, Volatile: o.Memory,
+	})
 	if err != nil {
 		return err
 	}
