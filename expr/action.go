@@ -102,6 +102,18 @@ func (u *Update) Reads() iter.Seq[Path] {
 	}
 }
 
+// Constant returns the value that the update sets a top-level attribute to,
+// if that does not depend on the item.
+func (u *Update) Constant(attr string) (item.Value, bool) {
+	for i := range u.actions {
+		a := &u.actions[i]
+		if a.verb == setVerb && a.source.op == fromValue && len(a.path) == 1 && a.path.Top() == attr {
+			return a.source.value, true
+		}
+	}
+	return nil, false
+}
+
 func (s *source) visit(yield func(Path) bool) bool {
 	if s.path != nil && !yield(s.path) {
 		return false

@@ -262,6 +262,18 @@ func TestUpdateProject(t *testing.T) {
 	}
 }
 
+func TestUpdateConstant(t *testing.T) {
+	u := parseUpdate(t, "SET a = :s, b.c = :s, d = e, f = if_not_exists(f, :s) REMOVE g ADD h :1", NewParams(nil, attrs(t, operands)))
+	for _, name := range []string{"b", "c", "d", "e", "f", "g", "h", "i"} {
+		if v, ok := u.Constant(name); ok {
+			t.Errorf("Constant(%s) = %v, want none", name, v)
+		}
+	}
+	if v, ok := u.Constant("a"); !ok || v.Type() != item.S {
+		t.Errorf("Constant(a) = %v, %v, want the value of :s", v, ok)
+	}
+}
+
 func TestUpdatePaths(t *testing.T) {
 	u := parseUpdate(t, "SET a.b = if_not_exists(c, d[0]) + e, f = list_append(g, :l), h = i REMOVE j ADD k :1", NewParams(nil, attrs(t, operands)))
 	paths := func(seq func(func(Path) bool)) (list []string) {

@@ -133,13 +133,18 @@ func checkKeyValue(name string, v item.Value, limit int) error {
 	}
 	size := len(v.Bytes())
 	if size == 0 {
-		return invalid("One or more parameter values are not valid. "+
-			"The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", typeWord(v), name)
+		return invalid("One or more parameter values are not valid. %s", EmptyKey(name, v))
 	}
 	if size > limit {
 		return keyTooLong(limit)
 	}
 	return nil
+}
+
+// EmptyKey says that the key attribute name is empty. What goes in front depends
+// on the parameter that has it.
+func EmptyKey(name string, v item.Value) string {
+	return fmt.Sprintf("The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", typeWord(v), name)
 }
 
 func typeWord(v item.Value) string {
@@ -185,18 +190,16 @@ func (s *Schema) CheckIndexKeys(it item.Item) error {
 	return nil
 }
 
-// checkUpdatedIndexKeys is CheckIndexKeys for the result of an update, with the
-// texts of UpdateItem. Attributes the update left alone are not judged: they
-// may be older than the index.
-func (s *Schema) checkUpdatedIndexKeys(old, updated item.Item) error {
+// CheckUpdatedIndexKeys is CheckIndexKeys for what an update makes of
+// attributes, with the texts of UpdateItem. updated returns the new value of an
+// attribute, and false for one that is not to be judged: removed, left alone
+// (it may be older than the index) or not known yet.
+func (s *Schema) CheckUpdatedIndexKeys(updated func(name string) (item.Value, bool)) error {
 	for i := range s.Indexes {
 		x := &s.Indexes[i]
 		for j, k := range x.Keys {
-			v, ok := updated.Get(k.Name)
+			v, ok := updated(k.Name)
 			if !ok {
-				continue
-			}
-			if before, ok := old.Get(k.Name); ok && before.Equal(v) {
 				continue
 			}
 			switch fault := keyFault(k, v, x.limit(j)); {

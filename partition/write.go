@@ -95,7 +95,18 @@ func (c *Command) apply(schema *Schema, old item.Item) (item.Item, error) {
 	if old == nil {
 		updated = withKey(updated, c.Item)
 	}
-	return updated, schema.checkUpdatedIndexKeys(old, updated)
+	return updated, schema.CheckUpdatedIndexKeys(changed(old, updated))
+}
+
+// changed looks up attributes of updated that differ from old.
+func changed(old, updated item.Item) func(name string) (item.Value, bool) {
+	return func(name string) (item.Value, bool) {
+		v, ok := updated.Get(name)
+		if before, had := old.Get(name); had && ok && before.Equal(v) {
+			return nil, false
+		}
+		return v, ok
+	}
 }
 
 // invalidUpdate turns what expr says about an item into this room's error.

@@ -76,7 +76,8 @@ func checkQueryParameters(in *api.QueryInput) error {
 }
 
 // queryKeys parses the expressions of a Query and returns what it requires of
-// the keys.
+// the keys. All expressions are parsed before it is looked at whether the key
+// condition is one that an index can answer.
 func queryKeys(in *api.QueryInput, read *reading) (*expr.KeyCondition, error) {
 	if in.KeyConditions == nil && !in.KeyConditionExpression.Given {
 		return nil, validationFault("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
@@ -85,17 +86,28 @@ func queryKeys(in *api.QueryInput, read *reading) (*expr.KeyCondition, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keys *expr.KeyCondition
+	var condition *expr.Condition
 	if in.KeyConditionExpression.Given {
-		if keys, err = expr.ParseKeyCondition(in.KeyConditionExpression.Value, params); err != nil {
+		condition, err = expr.ParseCondition(expr.KeyConditionExpression, in.KeyConditionExpression.Value, params)
+		if err != nil {
 			return nil, err
 		}
 	}
 	if err := read.parse(in.FilterExpression, in.ProjectionExpression, params); err != nil {
 		return nil, err
 	}
-	if keys == nil {
+	if condition == nil {
 		return fromKeyConditions(in.KeyConditions)
 	}
-	return keys, nil
+	return keyCondition(condition, in.IndexName.Given)
+}
+
+// keyCondition restricts a condition to keys. Only an index may have a key of
+// more than two attributes; which one it is, the table knows.
+func keyCondition(c *expr.Condition, index bool) (*expr.KeyCondition, error) {
+	keys, err := expr.NewKeyCondition(c)
+	if err == nil && !index && len(keys.Terms) > 2 {
+		return nil, expr.ErrKeyConditionLength
+	}
+	return keys, err
 }

@@ -28,7 +28,12 @@ func missedKey(name string) error {
 // matchKeys matches a key condition with a key schema: every hash attribute has
 // one value; conditions on range attributes go from the first one on without a
 // gap, and all but the last are equalities.
+//
+// Keys of one or two attributes share an error for more conditions than that.
 func matchKeys(k *keySet, condition *expr.KeyCondition) (*keyQuery, error) {
+	if len(condition.Terms) > max(2, len(k.all())) {
+		return nil, &ValidationError{Message: expr.ErrKeyConditionLength.Message}
+	}
 	q := &keyQuery{keys: k}
 	if err := q.matchHashes(condition); err != nil {
 		return nil, err
@@ -83,6 +88,9 @@ func (q *keyQuery) checkValues(condition *expr.KeyCondition) error {
 	}
 	for i, key := range keys {
 		for _, v := range findTerm(condition, key.Name).Values {
+			if len(v.Bytes()) == 0 && v.Type() != item.N {
+				return invalidValue("%s", partition.EmptyKey(key.Name, v)) // not the words of a Key parameter
+			}
 			if err := partition.CheckKeyValue(key.Name, v, i < len(q.keys.hashes)); err != nil {
 				return refusal(err)
 			}

@@ -37,6 +37,12 @@ func (t *liveTable) checkUpdate(r *UpdateRequest) error {
 		if err := t.checkKeyPaths(r.Update.Paths()); err != nil {
 			return err
 		}
+		if err := t.checkKeyPaths(r.Update.Reads()); err != nil {
+			return err
+		}
+		if err := t.schema.CheckUpdatedIndexKeys(r.Update.Constant); err != nil {
+			return refusal(err)
+		}
 	}
 	if r.Condition == nil {
 		return nil

@@ -22,6 +22,7 @@ func indexed(name string) Definition {
 const (
 	misfit    = "The provided key element does not match the schema"
 	emptyKey  = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: p"
+	emptyTerm = invalidPrefix + "The AttributeValue for a key attribute cannot contain an empty string value. Key: p"
 	longHash  = invalidPrefix + "Size of hashkey has exceeded the maximum size limit of2048 bytes"
 	longRange = invalidPrefix + "Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
 	notFound  = "Requested resource not found"
@@ -121,6 +122,11 @@ func TestUpdateRefusals(t *testing.T) {
 		{"SET p.q = :v", `{":v":{"S":"b"}}`, "", invalidPrefix + "Cannot update attribute p. This attribute is part of the key"},
 		{"SET x.q = :v", `{":v":{"S":"b"}}`, "", inIndex},
 		{"SET v = v", "", "attribute_exists(x[1])", inIndex},
+		{"SET v = p.q", "", "attribute_exists(nope)", inKey},
+		{"SET v = if_not_exists(x.q, v)", "", "attribute_exists(nope)", inIndex},
+		{"SET x = :v", `{":v":{"N":"1"}}`, "attribute_exists(nope)", "The update expression attempted to update the secondary index key to unsupported type"},
+		{"SET x = big", "", "attribute_exists(nope)", "The conditional request failed"},
+		{"SET x = big", "", "", "The update expression attempted to update the secondary index key beyond allowed size limits"},
 		{"SET v = v", "", "attribute_exists(nope)", "The conditional request failed"},
 		{"SET w = nope", "", "attribute_exists(nope)", "The conditional request failed"},
 		{"SET w = nope", "", "", "The provided expression refers to an attribute that does not exist in the item"},
