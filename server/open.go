@@ -112,7 +112,8 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 	}
 	store, err := lsm.Open(e, fs, lsm.Options{
 		Dir:           storeDir,
-		DisableWAL:    true, // the raft log is the log
+		DisableWAL:    true,     // the raft log is the log
+		MemtableBytes: 32 << 20, // bounds what a restart replays
 		NoPreallocate: o.Memory,
 		Events:        logged(o.Log),
 	})
