@@ -21,6 +21,9 @@ type Options struct {
 	Duration time.Duration
 	// Calm runs without faults.
 	Calm bool
+	// LyingDisk makes syncs do nothing, which no single node survives: a run
+	// must notice.
+	LyingDisk bool
 }
 
 // A config is what the seed chose for a run: shapes that production would

@@ -88,6 +88,7 @@ func newRun(seed uint64, o Options) *run {
 	w.Note("%s", config)
 	r.tasks = env.NewGroup(r.clients)
 	r.disk.OnOp(r.onDisk)
+	r.disk.SetLying(o.LyingDisk)
 	return r
 }
 

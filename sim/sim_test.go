@@ -62,3 +62,23 @@ func TestRunIsDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// A check that cannot fail says nothing: a disk that lies must be found out.
+func TestLyingDiskIsFoundOut(t *testing.T) {
+	found := 0
+	for s := *seed; s < *seed+6; s++ {
+		if r := Run(s, Options{LyingDisk: true}); r.Err != nil {
+			found++
+		}
+	}
+	if found < 4 {
+		t.Errorf("found out in %d of 6 runs", found)
+	}
+}
+
+func TestCalmRunLosesNothing(t *testing.T) {
+	r := Run(*seed, Options{Calm: true})
+	if r.Err != nil || r.Crashes != 1 || r.History.Count(Unknown)+r.History.Count(Failed) > 0 {
+		t.Errorf("%v\n%s", r.Err, r)
+	}
+}
