@@ -53,8 +53,12 @@ func (p *Params) Check() error {
 }
 
 // InvalidValue wraps the message of an error found in the value called name
-// (":v") of ExpressionAttributeValues.
-func InvalidValue(name string, message string) *Error {
+// (":v") of ExpressionAttributeValues. If the name is malformed too, that is
+// the error.
+func InvalidValue(name string, message string) error {
+	if err := checkPlaceholder("ExpressionAttributeValues", ':', name); err != nil {
+		return err
+	}
 	return errorf("ExpressionAttributeValues contains invalid value: %s for key %s", message, name)
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/statordb/stator/internal/jsonscan"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
@@ -61,20 +62,53 @@ func batchGetTable(name string, asked *api.KeysAndAttributes) (t table.BatchGetT
 // batchKeys checks the values of keys and that none occurs twice.
 func batchKeys(asked []api.Attributes) ([]item.Item, error) {
 	keys := make([]item.Item, len(asked))
-	seen := make(map[string]bool, len(asked))
 	for i := range asked {
 		if err := checkValues(&asked[i]); err != nil {
 			return nil, err
 		}
 		keys[i] = asked[i].Item
 	}
-	for _, key := range keys {
-		if seen[string(key)] {
-			return nil, validationFault("Provided list of item keys contains duplicates")
+	seen := make(map[string][]int, len(keys))
+	for i, key := range keys {
+		for _, earlier := range seen[string(key)] {
+			if sameSpelling(asked[earlier].JSON, asked[i].JSON) {
+				return nil, validationFault("Provided list of item keys contains duplicates")
+			}
 		}
-		seen[string(key)] = true
+		seen[string(key)] = append(seen[string(key)], i)
 	}
 	return keys, nil
+}
+
+// sameSpelling reports whether two texts of one key write its numbers alike. It
+// is a quirk of the service that 1 and 1.0 are different keys to BatchGetItem,
+// which then returns the item twice.
+func sameSpelling(a, b []byte) bool { return maps.Equal(numberTexts(a), numberTexts(b)) }
+
+// numberTexts returns the numbers of a key as the client wrote them.
+func numberTexts(key []byte) map[string]string {
+	texts := map[string]string{}
+	s := jsonscan.New(key)
+	if s.Peek() != jsonscan.Object { // null stands for no key
+		return texts
+	}
+	s.EnterObject()
+	for name, ok := s.NextMember(); ok; name, ok = s.NextMember() {
+		attribute := string(name)
+		if s.Peek() != jsonscan.Object {
+			s.Skip()
+			continue
+		}
+		s.EnterObject()
+		for tag, ok := s.NextMember(); ok; tag, ok = s.NextMember() {
+			if string(tag) == item.N.String() && s.Peek() == jsonscan.String {
+				texts[attribute] = string(s.Str())
+			} else {
+				s.Skip()
+			}
+		}
+	}
+	return texts
 }
 
 func answerBatchGet(in *api.BatchGetItemInput, request *table.BatchGetRequest, r *table.BatchGetResult) *api.BatchGetItemOutput {

@@ -46,6 +46,7 @@ func TestValidation(t *testing.T) {
 		{"PutItem", itemA + `,"Expected":{"a":{"ComparisonOperator":"IN","AttributeValueList":[{}]}}`, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"},
 		{"PutItem", itemA + `,"ConditionalOperator":"OR"`, invalid + "ConditionalOperator cannot be used without Filter or Expected"},
 		{"PutItem", itemA + `,"ConditionExpression":"a = :a","ExpressionAttributeValues":{":a":{"N":"x"}}`, "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value: x for key :a"},
+		{"PutItem", itemA + `,"ConditionExpression":"a = :a","ExpressionAttributeValues":{"a":{"N":"x"}}`, `ExpressionAttributeValues contains invalid key: Syntax error; key: "a"`},
 		{"PutItem", itemA + `,"ConditionExpression":"a = :a"`, "Invalid ConditionExpression: An expression attribute value used in expression is not defined; attribute value: :a"},
 		{"PutItem", itemA + `,"ConditionExpression":"a = :a","ExpressionAttributeValues":{":a":{"N":"1"},":b":{"N":"1"}}`, "Value provided in ExpressionAttributeValues unused in expressions: keys: {:b}"},
 
@@ -106,6 +107,10 @@ func TestValidation(t *testing.T) {
 		{"BatchGetItem", `"RequestItems":{}`, "The requestItems parameter is required for BatchGetItem"},
 		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{"a":{"S":"x"}},{"a":{"S":"y"}}]}}`, ""},
 		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{"a":{"S":"x"}},{"a":{"S":"x"}}]}}`, "Provided list of item keys contains duplicates"},
+		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{"a":{"N":"1"},"b":{"S":"x"}}, {"b":{"S":"x"}, "a" : {"N":"1"}}]}}`, "Provided list of item keys contains duplicates"},
+		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{"a":{"N":"1"}},{"a":{"N":"1.0"}},{"a":{"N":"+1","S":null}}]}}`, ""},
+		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{"a":{"N":"1"}},{"a":{"N":"1.0"}},{"a":{"S":null,"N":"\u0031"}}]}}`, "Provided list of item keys contains duplicates"},
+		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[null,null]}}`, "Provided list of item keys contains duplicates"},
 		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{"a":{"N":""}}],"ProjectionExpression":"a, a"}}`,
 			"Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [a], path two: [a]"},
 		{"BatchGetItem", `"RequestItems":{"abc":{"Keys":[{}],"ExpressionAttributeNames":{}}}`, "ExpressionAttributeNames can only be specified when using expressions"},

@@ -42,6 +42,9 @@ func New(data []byte) Scanner { return Scanner{data: data} }
 // Pos returns the offset of the first byte not yet consumed.
 func (s *Scanner) Pos() int { return s.pos }
 
+// Span returns the text from offset from, a Pos of before, to Pos.
+func (s *Scanner) Span(from int) []byte { return s.data[from:s.pos] }
+
 // Rest returns how many bytes are not yet consumed.
 func (s *Scanner) Rest() int { return len(s.data) - s.pos }
 

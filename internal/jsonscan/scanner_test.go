@@ -39,6 +39,20 @@ func ExampleScanner() {
 	// skip Object {"x":[]}
 }
 
+func TestSpan(t *testing.T) {
+	s := New([]byte(` [1, {"a":2} ]`))
+	s.EnterArray()
+	s.NextElement()
+	s.Skip()
+	s.NextElement()
+	s.Peek()
+	from := s.Pos()
+	s.Skip()
+	if got := string(s.Span(from)); got != `{"a":2}` {
+		t.Errorf("Span = %s", got)
+	}
+}
+
 func TestPeek(t *testing.T) {
 	tests := []struct {
 		text string

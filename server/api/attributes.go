@@ -17,6 +17,11 @@ type Attributes struct {
 	Item  item.Item        // nil if Err is set
 	Err   *item.ValueError // the first bad value
 	Given bool
+
+	// JSON is the text that Item was read from; it tells spellings of a number
+	// apart. It lies in the request's body and is valid as long as that is. Nil
+	// if Err is set.
+	JSON []byte
 }
 
 // Attrs returns it as an answer's member; a nil item is absent.
@@ -35,12 +40,13 @@ func (v *Attributes) decode(d *Decoder, at place) error {
 	if err := d.expect(attributesTarget, jsonscan.Object, at); err != nil {
 		return err
 	}
+	from := d.s.Pos()
 	it, err := item.ParseItem(&d.s, d.free())
 	var bad *item.ValueError
 	switch {
 	case err == nil:
 		d.take(len(it))
-		*v = Attributes{Item: it, Given: true}
+		*v = Attributes{Item: it, Given: true, JSON: d.s.Span(from)}
 		return nil
 	case errors.As(err, &bad):
 		*v = Attributes{Err: bad, Given: true}

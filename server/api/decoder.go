@@ -38,7 +38,7 @@ type reader struct {
 // Read decodes body, which jsonscan.Valid has accepted, into the zero value of
 // a request, and checks the constraints of the model. Its errors are
 // *jsonscan.ConversionError and *ConstraintError. The request does not alias
-// body.
+// body, but for Attributes.JSON.
 func Read(body []byte, in Input) error {
 	r := readers.Get().(*reader)
 	defer r.release()
