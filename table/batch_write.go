@@ -25,8 +25,9 @@ func (s *Service) BatchWrite(r *BatchWriteRequest) (*BatchWriteResult, error) {
 		}
 		tables[i] = t
 	}
+	seen := make(map[string]bool) // rows, whose keys begin with the table's id
 	for i, t := range tables {
-		if err := t.checkBatch(r.Tables[i].Writes); err != nil {
+		if err := t.checkBatch(r.Tables[i].Writes, seen); err != nil {
 			return nil, err
 		}
 	}
@@ -34,8 +35,9 @@ func (s *Service) BatchWrite(r *BatchWriteRequest) (*BatchWriteResult, error) {
 }
 
 // checkBatch checks keys, then duplicates, then index keys, over all writes of
-// a table.
-func (t *liveTable) checkBatch(writes []BatchWriteOp) error {
+// a table. A batch may name one table twice, by name and by ARN; so the rows
+// seen are those of all tables.
+func (t *liveTable) checkBatch(writes []BatchWriteOp, seen map[string]bool) error {
 	for _, w := range writes {
 		check := t.schema.CheckKey
 		if w.Put != nil {
@@ -45,7 +47,6 @@ func (t *liveTable) checkBatch(writes []BatchWriteOp) error {
 			return refusal(err)
 		}
 	}
-	seen := make(map[string]bool, len(writes))
 	for _, w := range writes {
 		row := string(t.schema.AppendRowKey(nil, w.target()))
 		if seen[row] {

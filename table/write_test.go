@@ -250,6 +250,8 @@ func TestBatchWriteRefusals(t *testing.T) {
 		{"wrong type", []BatchWriteTable{{"tab", []BatchWriteOp{good, put(`{"p":{"S":"a"},"s":{"S":"1"}}`)}}}, misfit},
 		{"duplicates", []BatchWriteTable{{"tab", []BatchWriteOp{good, put(`{"p":{"S":"a"},"s":{"N":"10"}}`), del(`{"p":{"S":"a"},"s":{"N":"1e1"}}`)}}},
 			"Provided list of item keys contains duplicates"},
+		{"duplicates by name and ARN", []BatchWriteTable{{"arn:aws:dynamodb:us-east-1:000000000000:table/tab", []BatchWriteOp{good}}, {"tab", []BatchWriteOp{good}}},
+			"Provided list of item keys contains duplicates"},
 		{"index key", []BatchWriteTable{{"tab", []BatchWriteOp{good, put(`{"p":{"S":"a"},"s":{"N":"1"},"x":{"N":"1"}}`)}}},
 			invalidPrefix + "Type mismatch for Index Key x Expected: S Actual: N IndexName: loc"},
 		{"duplicates before index keys", []BatchWriteTable{{"tab", []BatchWriteOp{good, put(`{"p":{"S":"a"},"s":{"N":"1"},"x":{"N":"1"}}`), good}}},
