@@ -179,14 +179,14 @@ func (db *DB) Close() error {
 // shut refuses further writes and waits for those under way. It reports false if
 // the database was closed before.
 func (db *DB) shut() bool {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	db.inserting.Lock()
+	defer db.inserting.Unlock()
 	db.mu.Lock()
+	defer db.mu.Unlock()
 	first := !db.closed
 	db.closed = true
-	db.mu.Unlock()
-	db.writing.Lock() // whoever is writing finishes
-	db.writing.Unlock()
-	db.inserting.Lock()
-	db.inserting.Unlock()
 	return first
 }
 

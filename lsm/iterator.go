@@ -92,7 +92,9 @@ func (it *Iterator) addMemtable(m *memory) {
 // addTables adds those of tables, which lie side by side, that are within the bounds.
 func (it *Iterator) addTables(tables []*table) {
 	if tables = it.within(tables); len(tables) > 0 {
-		it.sources = append(it.sources, newLevelIter(tables, it.lower, it.upper))
+		l := newLevelIter(tables, it.lower, it.upper)
+		l.marks = true
+		it.sources = append(it.sources, l)
 	}
 }
 
@@ -206,7 +208,7 @@ func (it *Iterator) fail(err error) {
 // stepPast goes forward over the versions of the key in skip and what lies before it.
 func (it *Iterator) stepPast(stands bool) bool {
 	for ; stands; stands = it.merge.Next() {
-		if user, _ := it.merge.Key(); bytes.Compare(user, it.skip) > 0 {
+		if user, t := it.merge.Key(); t == damageMark || bytes.Compare(user, it.skip) > 0 {
 			break
 		}
 	}
@@ -216,7 +218,7 @@ func (it *Iterator) stepPast(stands bool) bool {
 // stepBefore goes backward over the versions of the key in skip and what lies behind.
 func (it *Iterator) stepBefore(stands bool) bool {
 	for ; stands; stands = it.merge.Prev() {
-		if user, _ := it.merge.Key(); bytes.Compare(user, it.skip) < 0 {
+		if user, t := it.merge.Key(); t == damageMark || bytes.Compare(user, it.skip) < 0 {
 			break
 		}
 	}
@@ -232,7 +234,7 @@ func (it *Iterator) forward(stands bool) {
 		case it.upper != nil && bytes.Compare(user, it.upper) >= 0:
 			stands = false
 		case t == damageMark:
-			it.err = it.damage()
+			it.err = it.damaged().err
 			return
 		case t.SeqNum() > it.seq: // newer than the iterator
 			stands = it.merge.Next()
@@ -251,9 +253,13 @@ func (it *Iterator) forward(stands bool) {
 func (it *Iterator) backward(stands bool) {
 	it.reverse = true
 	for stands {
-		user, _ := it.merge.Key()
+		user, t := it.merge.Key()
 		if it.lower != nil && bytes.Compare(user, it.lower) < 0 {
 			break
+		}
+		if t == damageMark {
+			it.err = it.damaged().err
+			return
 		}
 		it.skip = append(it.skip[:0], user...)
 		var live bool
@@ -271,12 +277,17 @@ func (it *Iterator) backward(stands bool) {
 func (it *Iterator) collect() (live, stands bool) {
 	for stands = true; stands; stands = it.merge.Prev() {
 		user, t := it.merge.Key()
-		if !bytes.Equal(user, it.skip) {
+		if t == damageMark {
+			// Newer versions of the key may be missing, unless the damaged table
+			// lies before it.
+			if l := it.damaged(); l.covers(it.skip) {
+				it.err = l.err
+				return false, false
+			}
 			break
 		}
-		if t == damageMark {
-			it.err = it.damage()
-			return false, false
+		if !bytes.Equal(user, it.skip) {
+			break
 		}
 		if t.SeqNum() > it.seq {
 			continue
@@ -301,10 +312,8 @@ func (it *Iterator) isLive(user []byte, t key.Trailer) bool {
 	return true
 }
 
-// damage returns the error of the table that the merge has come to.
-func (it *Iterator) damage() error {
-	return it.sources[it.merge.Index()].(*levelIter).damaged.table.unreadable()
-}
+// damaged returns the source on whose mark the merge stands.
+func (it *Iterator) damaged() *levelIter { return it.sources[it.merge.Index()].(*levelIter) }
 
 // Valid reports whether the iterator stands on a key.
 func (it *Iterator) Valid() bool { return it.place == onKey }

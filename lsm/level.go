@@ -12,16 +12,32 @@ import (
 
 // A levelIter strings the tables of a level other than 0, or one table of level 0,
 // together: an iterator.Source that opens one table at a time.
+//
+// What cannot be read must not hide what can. An error of a source ends a merge at
+// once, though the damage may lie far ahead of where the merge is. So a levelIter with
+// marks does not fail: it stands on a mark, an entry with the trailer damageMark, at
+// the first place in its direction where an entry may be missing. Whoever meets the
+// mark in the merge fails there.
 type levelIter struct {
 	tables       []*table // side by side, in order
 	lower, upper []byte   // nil: no bound
+	marks        bool
 
-	at      int             // index of the table that cur reads; -1 or len: outside
-	cur     iterator.Source // nil outside
-	sound   sstable.Iter    // cur, for a table with a reader
-	damaged damagedIter     // cur, for one without
-	err     error
+	at   int          // index of the open table; -1 or len(tables): outside
+	cur  sstable.Iter // of the open table, if that has a reader
+	err  error        // why the last move failed, or would have without marks
+	mark mark
 }
+
+// A mark stands for entries that cannot be read.
+type mark struct {
+	user    []byte
+	is      bool // the iterator stands on it
+	forward bool // it was come to going forward
+}
+
+// damageMark is a trailer that no entry has. It sorts before all versions.
+const damageMark = key.MaxTrailer
 
 var _ iterator.Source = (*levelIter)(nil)
 
@@ -29,140 +45,150 @@ func newLevelIter(tables []*table, lower, upper []byte) *levelIter {
 	return &levelIter{tables: tables, lower: lower, upper: upper, at: -1}
 }
 
-func (l *levelIter) First() bool {
-	l.open(0)
-	return l.forward(l.cur != nil && l.cur.First())
-}
+func (l *levelIter) First() bool { return l.forwardFrom(0) }
 
-func (l *levelIter) Last() bool {
-	l.open(len(l.tables) - 1)
-	return l.backward(l.cur != nil && l.cur.Last())
-}
+func (l *levelIter) Last() bool { return l.backwardFrom(len(l.tables) - 1) }
 
 func (l *levelIter) SeekGE(user []byte, seq key.SeqNum) bool {
-	l.open(sort.Search(len(l.tables), func(i int) bool { return !l.tables[i].span.Before(user) }))
-	return l.forward(l.cur != nil && l.cur.SeekGE(user, seq))
+	i := sort.Search(len(l.tables), func(i int) bool { return !l.tables[i].span.Before(user) })
+	if !l.open(i) {
+		return false
+	}
+	from := user
+	if start := l.tables[i].span.Start; bytes.Compare(from, start) < 0 {
+		from = start
+	}
+	return l.forward(l.readable() && l.cur.SeekGE(user, seq), from)
 }
 
 func (l *levelIter) SeekLT(user []byte) bool {
-	first := sort.Search(len(l.tables), func(i int) bool {
-		return bytes.Compare(l.tables[i].meta.Smallest.User, user) >= 0
-	})
-	l.open(first - 1)
-	return l.backward(l.cur != nil && l.cur.SeekLT(user))
+	i := sort.Search(len(l.tables), func(i int) bool {
+		return bytes.Compare(l.tables[i].span.Start, user) >= 0
+	}) - 1
+	if !l.open(i) {
+		return false
+	}
+	from := user
+	if span := l.tables[i].span; span.Before(user) {
+		from = span.End
+	}
+	return l.backward(l.readable() && l.cur.SeekLT(user), from)
 }
 
 func (l *levelIter) Next() bool {
-	if l.cur == nil {
-		return l.at < 0 && l.err == nil && l.First()
+	switch {
+	case l.mark.is && l.mark.forward: // nothing is known of what follows
+		l.mark.is = false
+		return false
+	case l.mark.is:
+		return l.forwardFrom(l.at + 1)
+	case l.at >= len(l.tables) || l.err != nil:
+		return false
+	case l.at < 0:
+		return l.First()
 	}
-	return l.forward(l.cur.Next())
+	return l.forward(l.cur.Next(), l.tables[l.at].span.Start)
 }
 
 func (l *levelIter) Prev() bool {
-	if l.cur == nil {
-		return l.at >= len(l.tables) && l.err == nil && l.Last()
+	switch {
+	case l.mark.is && !l.mark.forward:
+		l.mark.is = false
+		return false
+	case l.mark.is:
+		return l.backwardFrom(l.at - 1)
+	case l.at < 0 || l.err != nil:
+		return false
+	case l.at >= len(l.tables):
+		return l.Last()
 	}
-	return l.backward(l.cur.Prev())
+	return l.backward(l.cur.Prev(), l.tables[l.at].span.End)
 }
 
-// forward goes on to the following tables until one has an entry.
-func (l *levelIter) forward(stands bool) bool {
-	for !stands && l.proceed(l.at+1) {
-		stands = l.cur.First()
-	}
-	return stands
-}
-
-func (l *levelIter) backward(stands bool) bool {
-	for !stands && l.proceed(l.at-1) {
-		stands = l.cur.Last()
-	}
-	return stands
-}
-
-// proceed opens table i because cur is exhausted. It reports false if there is none,
-// or if cur is not exhausted but failed.
-func (l *levelIter) proceed(i int) bool {
-	if l.cur == nil {
+// open makes table i the open one and reports whether there is such a table.
+func (l *levelIter) open(i int) bool {
+	l.err, l.mark.is = nil, false
+	if l.at = max(-1, min(i, len(l.tables))); l.at != i || i < 0 || i == len(l.tables) {
 		return false
 	}
-	if l.err = l.cur.Err(); l.err != nil {
-		return false
+	if t := l.tables[i]; t.reader != nil {
+		l.cur.Init(t.reader, l.lower, l.upper)
+	} else {
+		l.err = t.unreadable()
 	}
-	l.open(i)
-	return l.cur != nil
-}
-
-// open makes table i the one to read.
-func (l *levelIter) open(i int) {
-	l.err = nil
-	l.cur = nil
-	l.at = i
-	if i < 0 || i >= len(l.tables) {
-		return
-	}
-	t := l.tables[i]
-	if t.reader == nil {
-		l.damaged = damagedIter{table: t}
-		l.cur = &l.damaged
-		return
-	}
-	l.sound.Init(t.reader, l.lower, l.upper)
-	l.cur = &l.sound
-}
-
-func (l *levelIter) Key() (user []byte, t key.Trailer) { return l.cur.Key() }
-func (l *levelIter) Value() []byte                     { return l.cur.Value() }
-func (l *levelIter) Err() error                        { return l.err }
-func (l *levelIter) Close() error                      { return nil }
-
-// A damagedIter stands for a table that cannot be read. Wherever something of the
-// table could be, it has one entry, with the trailer damageMark; whoever meets it in
-// a merge has come to the first place where entries may be missing, and fails there.
-// So what lies before and behind the table can still be read.
-type damagedIter struct {
-	table *table
-	user  []byte
-}
-
-// damageMark is a trailer that no entry has. It sorts before all versions.
-const damageMark = key.MaxTrailer
-
-func (d *damagedIter) stand(user []byte) bool {
-	d.user = user
 	return true
 }
 
-func (d *damagedIter) First() bool { return d.stand(d.table.span.Start) }
-func (d *damagedIter) Last() bool  { return d.stand(d.table.span.End) }
+func (l *levelIter) readable() bool { return l.err == nil }
 
-func (d *damagedIter) SeekGE(user []byte, _ key.SeqNum) bool {
-	if d.table.span.Before(user) {
-		return false
-	}
-	if bytes.Compare(user, d.table.span.Start) < 0 {
-		user = d.table.span.Start
-	}
-	return d.stand(user)
+// forwardFrom goes to the first entry of table i and those behind it.
+func (l *levelIter) forwardFrom(i int) bool {
+	return l.open(i) && l.forward(l.readable() && l.cur.First(), l.tables[i].span.Start)
 }
 
-func (d *damagedIter) SeekLT(user []byte) bool {
-	if bytes.Compare(user, d.table.span.Start) <= 0 {
-		return false
-	}
-	if d.table.span.Before(user) {
-		user = d.table.span.End
-	}
-	return d.stand(user)
+func (l *levelIter) backwardFrom(i int) bool {
+	return l.open(i) && l.backward(l.readable() && l.cur.Last(), l.tables[i].span.End)
 }
 
-func (d *damagedIter) Next() bool                        { return false }
-func (d *damagedIter) Prev() bool                        { return false }
-func (d *damagedIter) Key() (user []byte, t key.Trailer) { return d.user, damageMark }
-func (d *damagedIter) Value() []byte                     { return nil }
-func (d *damagedIter) Err() error                        { return nil }
-func (d *damagedIter) Close() error                      { return nil }
+// forward completes a move of cur: if it found nothing, the next table has the next
+// entry. If it failed, entries may be missing from the key from on; after a step, that
+// is the step's origin, and any key not behind that one serves as well, as the merge
+// then comes to the mark at once.
+func (l *levelIter) forward(stands bool, from []byte) bool {
+	switch {
+	case stands:
+		return true
+	case l.fails():
+		return l.marked(from, true)
+	}
+	return l.forwardFrom(l.at + 1)
+}
+
+func (l *levelIter) backward(stands bool, from []byte) bool {
+	switch {
+	case stands:
+		return true
+	case l.fails():
+		return l.marked(from, false)
+	}
+	return l.backwardFrom(l.at - 1)
+}
+
+func (l *levelIter) fails() bool {
+	if l.err == nil {
+		l.err = l.cur.Err()
+	}
+	return l.err != nil
+}
+
+func (l *levelIter) marked(user []byte, forward bool) bool {
+	if l.marks {
+		l.mark = mark{append(l.mark.user[:0], user...), true, forward}
+	}
+	return l.marks
+}
+
+func (l *levelIter) Key() (user []byte, t key.Trailer) {
+	if l.mark.is {
+		return l.mark.user, damageMark
+	}
+	return l.cur.Key()
+}
+
+func (l *levelIter) Value() []byte { return l.cur.Value() }
+
+func (l *levelIter) Err() error {
+	if l.mark.is {
+		return nil
+	}
+	return l.err
+}
+
+func (l *levelIter) Close() error { return l.cur.Close() }
+
+// covers reports whether the open table, on whose mark the iterator stands, may have
+// versions of user.
+func (l *levelIter) covers(user []byte) bool { return l.tables[l.at].span.Contains(user) }
 
 // tombstonesOf returns the range deletes of tables.
 func tombstonesOf(tables []*table) *tombstone.List {

@@ -352,14 +352,14 @@ func (t *tester) reopen() {
 // at random disk operations, also during recovery. After each cut the database must be
 // the model at some batch boundary that is not before what was durable.
 func TestModelWithCrashes(t *testing.T) {
-	seeds := uint64(60)
+	seeds := uint64(40)
 	first := rand.Uint64() >> 16
 	if s := os.Getenv("LSM_SEED"); s != "" {
 		first, _ = strconv.ParseUint(s, 10, 64)
 		seeds = 1
 	}
 	if testing.Short() {
-		seeds = min(seeds, 10)
+		seeds = min(seeds, 8)
 	}
 	for seed := first; seed < first+seeds; seed++ {
 		if err := crashRun(seed); err != nil {

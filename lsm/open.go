@@ -184,9 +184,11 @@ func (db *DB) replay(s manifest.State) error {
 		return err
 	}
 	if m := db.current.Load().active; m.log == 0 {
-		m.log, err = db.log.Rotate()
+		if m.log, err = db.log.Rotate(); err != nil {
+			return err
+		}
 	}
-	return err
+	return db.log.RemoveBefore(s.Log)
 }
 
 func (db *DB) replayBatch(segment wal.SegmentID, r batchReader) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,8 +23,8 @@ import (
 //	scan             [lower=a] [upper=b] [reverse] [snapshot=name]
 //	walk             one move per line: first last next prev seek-ge k seek-lt k
 //	snapshot name · release name
-//	flush · compact [lower=a] [upper=b] · auto-compact
-//	reopen [no-wal] · crash · levels · metrics
+//	flush · compact [lower=a] [upper=b] · sink level (into the next one)
+//	reopen [no-wal] · crash · levels
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		s := &script{fs: vfs.NewDisk(1), snapshots: map[string]*Snapshot{}}
@@ -89,8 +90,11 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 		lower, upper := bounds(t, d)
 		err := s.db.Compact(lower, upper)
 		return s.db.Levels(), err
-	case "compact-l0":
-		_, _, err := s.db.compactFirst(0, nil, nil)
+	case "sink":
+		level, err := strconv.Atoi(d.CmdArgs[0].Key)
+		if err == nil {
+			err = s.db.compactLevel(level, nil, nil)
+		}
 		return s.db.Levels(), err
 	case "levels":
 		return s.db.Levels(), nil

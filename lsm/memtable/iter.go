@@ -27,8 +27,7 @@ func (i *Iter) SeekGE(user []byte, seq key.SeqNum) bool {
 
 // SeekLT goes to the last entry whose user key is less than user.
 func (i *Iter) SeekLT(user []byte) bool {
-	t := newTarget(user, key.MaxTrailer)
-	return i.stand(i.list.seekLT(&t, nil), false)
+	return i.stand(i.list.seekLT(user, key.MaxTrailer), false)
 }
 
 // Next goes to the following entry; from before the first one, to the first.

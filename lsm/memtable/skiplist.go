@@ -109,9 +109,13 @@ func (l *skiplist) before(node uint32, t *target) bool {
 	return key.CompareTrailer(e.trailer, t.trailer) < 0
 }
 
-// seekLT returns the last node before the target on level 0, the head if there is
-// none. If path is not nil, it gets the last node before the target on each level.
-func (l *skiplist) seekLT(t *target, path *[maxHeight]uint32) uint32 {
+// seek returns the last node before the target on level 0, the head if there is none,
+// and the first one that is not, 0 if there is none. If path is not nil, it gets the
+// last node before the target on each level.
+//
+// Both come from one look at the link between them: were it read again, a node that
+// was inserted meanwhile could lie before the target.
+func (l *skiplist) seek(t *target, path *[maxHeight]uint32) (before, atOrAfter uint32) {
 	var node, behind uint32
 	for level := maxHeight - 1; level >= 0; level-- {
 		for {
@@ -127,22 +131,29 @@ func (l *skiplist) seekLT(t *target, path *[maxHeight]uint32) uint32 {
 			path[level] = node
 		}
 	}
-	return node
+	return node, behind
 }
 
 // seekGE returns the first node not before (user, trailer), or 0.
 func (l *skiplist) seekGE(user []byte, trailer key.Trailer) uint32 {
 	t := newTarget(user, trailer)
-	return l.next(l.seekLT(&t, nil), 0)
+	_, node := l.seek(&t, nil)
+	return node
+}
+
+// seekLT returns the last node before (user, trailer), or 0.
+func (l *skiplist) seekLT(user []byte, trailer key.Trailer) uint32 {
+	t := newTarget(user, trailer)
+	node, _ := l.seek(&t, nil)
+	return node
 }
 
 func (l *skiplist) insert(user []byte, trailer key.Trailer, value []byte) {
 	t := newTarget(user, trailer)
 	var path [maxHeight]uint32
-	l.seekLT(&t, &path)
+	_, successor := l.seek(&t, &path)
 	height := l.randomHeight()
 	node := l.newNode(&t, value, height)
-	successor := l.next(path[0], 0)
 	l.arena.word(node + wordPrev).Store(path[0])
 	for level := range height {
 		l.arena.word(node + wordNext + uint32(level)).Store(l.next(path[level], level))

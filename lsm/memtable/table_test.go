@@ -158,8 +158,20 @@ func TestReadersBesideWriter(t *testing.T) {
 			}
 		})
 	}
+	// A key that is written all the time: a reader gets the version of its snapshot,
+	// neither an older one nor one that is just being inserted before it.
+	wg.Go(func() {
+		for visible.Load() < n {
+			seq := key.SeqNum(visible.Load())
+			if _, tr, found := m.Get([]byte("hot"), seq); seq > 0 && (!found || tr.SeqNum() != seq) {
+				t.Errorf("hot key at %d: found %s", seq, tr)
+				return
+			}
+		}
+	})
 	for seq := uint64(1); seq <= n; seq++ {
 		m.Add(scrambled(seq), key.MakeTrailer(key.SeqNum(seq), key.Set), []byte("v"))
+		m.Add([]byte("hot"), key.MakeTrailer(key.SeqNum(seq), key.Set), []byte("v"))
 		visible.Store(seq)
 	}
 	wg.Wait()
@@ -174,7 +186,7 @@ func countVisible(m *Table, seq key.SeqNum, forward bool) (n int) {
 		move, ok = it.Prev, it.Last()
 	}
 	for ; ok; ok = move() {
-		if _, tr := it.Key(); tr.SeqNum() <= seq {
+		if user, tr := it.Key(); tr.SeqNum() <= seq && string(user) != "hot" {
 			n++
 		}
 	}

@@ -3,15 +3,16 @@ package wal
 import "fmt"
 
 // RemoveBefore gives up all segments before id, which need not exist. Some of the
-// files are kept to be used again. The newest segment stays in any case: without it
-// nobody would know which number comes next.
+// files are kept to be used again. The newest segment stays until there is a newer
+// one: without it nobody would know which number comes next.
 //
 // After an error some of them may be left; the call may be repeated.
 func (l *Log) RemoveBefore(id SegmentID) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	for len(l.segments) > 1 && l.segments[0].id < id {
+	l.needed = max(l.needed, id)
+	for len(l.segments) > 1 && l.segments[0].id < l.needed {
 		s := l.segments[0]
 		sp, reuse, err := l.unlink(s)
 		if err != nil {

@@ -225,6 +225,9 @@ func (l *Log) complete() error {
 			return err
 		}
 	}
+	if err := l.RemoveBefore(l.needed); err != nil {
+		return err
+	}
 	for _, s := range l.segments {
 		if err := l.trim(s); err != nil {
 			return err

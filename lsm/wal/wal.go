@@ -53,8 +53,9 @@ type Log struct {
 
 	tail   *segment // takes appends; nil if the next append starts a segment
 	next   SegmentID
-	spares []spare // files to be reused, their old names durably gone
-	failed error   // why the log stopped; nil while it works
+	needed SegmentID // segments before are to be removed
+	spares []spare   // files to be reused, their old names durably gone
+	failed error     // why the log stopped; nil while it works
 	sum    headerSum
 	buf    []byte
 
