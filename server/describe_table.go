@@ -14,13 +14,6 @@ func (f *frontend) describeTable(in *api.DescribeTableInput) (*api.DescribeTable
 	return &api.DescribeTableOutput{Table: describe(d)}, nil
 }
 
-// What DynamoDB says an on-demand table can take from the start, in request
-// units per second.
-const (
-	onDemandWarmReads  = 12000
-	onDemandWarmWrites = 4000
-)
-
 // describe shows a table as all control operations answer with it.
 func describe(d *table.Description) *api.TableDescription {
 	t := &api.TableDescription{
@@ -40,7 +33,7 @@ func describe(d *table.Description) *api.TableDescription {
 		TableSizeBytes:            api.Some(d.SizeBytes),
 		TableStatus:               api.Some(d.Status),
 	}
-	warm := warmth(d, d.WarmThroughput, d.Throughput)
+	warm := d.Warm()
 	t.WarmThroughput = &api.TableWarmThroughputDescription{
 		ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(table.StatusActive),
 	}
@@ -128,18 +121,6 @@ func describeStream(s *table.StreamSpec) *api.StreamSpecification {
 	return &api.StreamSpecification{StreamEnabled: api.Some(true), StreamViewType: api.Some(s.ViewType)}
 }
 
-// warmth is what a table or index takes at once: what was asked for, else what
-// follows from its billing.
-func warmth(d *table.Description, asked, provisioned *table.Throughput) table.Throughput {
-	switch {
-	case asked != nil:
-		return *asked
-	case d.BillingMode == table.BillingOnDemand || provisioned == nil:
-		return table.Throughput{Read: onDemandWarmReads, Write: onDemandWarmWrites}
-	}
-	return *provisioned
-}
-
 func describeLocal(d *table.Description) []api.LocalSecondaryIndexDescription {
 	var out []api.LocalSecondaryIndexDescription
 	for _, x := range d.LocalIndexes {
@@ -158,7 +139,7 @@ func describeLocal(d *table.Description) []api.LocalSecondaryIndexDescription {
 func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription {
 	var out []api.GlobalSecondaryIndexDescription
 	for i, x := range d.GlobalIndexes {
-		warm := warmth(d, nil, x.Throughput)
+		warm := d.WarmIndex(&x)
 		rates := table.Throughput{}
 		if x.Throughput != nil && d.BillingMode != table.BillingOnDemand {
 			rates = *x.Throughput

@@ -7,6 +7,10 @@ import "errors"
 //
 // Errors: *ValidationError, *InUseError when the name is taken, *NotBuiltError.
 func (s *Service) Create(d Definition) (*Description, error) {
+	var err error
+	if d.Name, err = s.newName(d.Name); err != nil {
+		return nil, err
+	}
 	if err := checkDefinition(&d); err != nil {
 		return nil, err
 	}

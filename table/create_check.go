@@ -28,12 +28,12 @@ func invalidValue(format string, args ...any) error {
 
 // checkDefinition finds the first fault of a CreateTable request, in DynamoDB's
 // order: billing, the table's keys, local indexes, global indexes, attribute
-// definitions, stream.
+// definitions, stream; then what the order of is not known.
 func checkDefinition(d *Definition) error {
 	for _, check := range []func(*Definition) error{
 		checkBilling, checkTableKeys, checkDefinitionsUsed,
 		checkLocalIndexes, checkGlobalIndexes, checkProjectedTotal,
-		checkDuplicateDefinitions, checkStream, checkPartitions,
+		checkDuplicateDefinitions, checkStream, checkRates, checkTags, checkPartitions,
 	} {
 		if err := check(d); err != nil {
 			return err
@@ -325,6 +325,14 @@ func checkStream(d *Definition) error {
 		return &NotBuiltError{What: "StreamSpecification"}
 	}
 	return nil
+}
+
+// checkRates checks the rates that are beyond provisioned throughput.
+func checkRates(d *Definition) error {
+	if err := d.checkCaps(); err != nil {
+		return err
+	}
+	return checkWarm(d.implied(d.Throughput), d.WarmThroughput)
 }
 
 func checkPartitions(d *Definition) error {

@@ -25,6 +25,16 @@ func TestCreateRefusals(t *testing.T) {
 		change(&d)
 		return d
 	}
+	demand := func(change func(*Definition)) Definition {
+		return hashOnly(func(d *Definition) {
+			d.BillingMode, d.Throughput = BillingOnDemand, nil
+			change(d)
+		})
+	}
+	const (
+		capsRefused = invalidPrefix + "OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST"
+		coldRefused = invalidPrefix + "Requested %sUnitsPerSecond for WarmThroughput for table is lower than current WarmThroughput, decreasing WarmThroughput is not supported"
+	)
 	manyLocal := make([]IndexDefinition, 6)
 	for i := range manyLocal {
 		manyLocal[i] = IndexDefinition{Name: fmt.Sprint("loc", i), Keys: keys("p", "x"), Projection: all()}
@@ -131,6 +141,21 @@ func TestCreateRefusals(t *testing.T) {
 			invalidPrefix + "Table is being created with stream disabled, StreamViewType may not be specified"},
 		{"stream", hashOnly(func(d *Definition) { d.Stream = &StreamSpec{Enabled: true, ViewType: "KEYS_ONLY"} }),
 			"StreamSpecification is not supported yet"},
+		{"caps of provisioned", hashOnly(func(d *Definition) { d.OnDemand = &OnDemandThroughput{MaxRead: 5} }), capsRefused},
+		{"index caps of provisioned", sorted(func(d *Definition) { d.GlobalIndexes[0].OnDemand = &OnDemandThroughput{MaxRead: 5} }), capsRefused},
+		{"no cap", demand(func(d *Definition) { d.OnDemand = &OnDemandThroughput{} }),
+			invalidPrefix + "OnDemandThroughput must specify MaxReadRequestUnits, MaxWriteRequestUnits, or both"},
+		{"read cap", demand(func(d *Definition) { d.OnDemand = &OnDemandThroughput{-2, 5} }), "Given value -2 for MaxReadRequestUnits is out of bounds"},
+		{"write cap", demand(func(d *Definition) { d.OnDemand = &OnDemandThroughput{-1, -9} }), "Given value -9 for MaxWriteRequestUnits is out of bounds"},
+		{"no warm rate", demand(func(d *Definition) { d.WarmThroughput = &Throughput{} }),
+			invalidPrefix + "WarmThroughput must specify ReadUnitsPerSecond, WriteUnitsPerSecond, or both"},
+		{"cold reads", demand(func(d *Definition) { d.WarmThroughput = &Throughput{11999, 4000} }), fmt.Sprintf(coldRefused, "Read")},
+		{"cold writes", hashOnly(func(d *Definition) { d.Throughput, d.WarmThroughput = &Throughput{5, 5}, &Throughput{0, 4} }), fmt.Sprintf(coldRefused, "Write")},
+		{"tags", hashOnly(func(d *Definition) { d.Tags = make([]Tag, 51) }), invalidPrefix + "Number of tags exceeds the per-table limit of 50"},
+		{"tag twice", hashOnly(func(d *Definition) { d.Tags = []Tag{{"a", "1"}, {"a", "2"}} }), invalidPrefix + "Duplicate tag key: a"},
+		{"reserved tag", hashOnly(func(d *Definition) { d.Tags = []Tag{{"aws:a", ""}} }), invalidPrefix + "Tag keys must not begin with the reserved prefix aws:, got: aws:a"},
+		{"tag characters", hashOnly(func(d *Definition) { d.Tags = []Tag{{"é 1+-=._:/@", "ok"}, {"a", "b;c"}} }),
+			invalidPrefix + "Tags may have letters, digits, blanks and + - = . _ : / @ only, got: a=b;c"},
 		{"partitions", hashOnly(func(d *Definition) { d.Partitions = 5000 }),
 			invalidPrefix + "A table starts with 1 to 4096 partitions, not 5000"},
 	} {
@@ -239,6 +264,22 @@ func TestNames(t *testing.T) {
 			checkError(t, "Get "+name, data, "Requested resource not found")
 			checkError(t, "Describe "+name, control, "Requested resource not found: Table: "+name+" not found")
 		}
+	}
+}
+
+// TestCreateByARN: the name in the ARN is the table's name.
+func TestCreateByARN(t *testing.T) {
+	w := newWorld(t)
+	const here = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+	d, err := w.Create(simple(here+"tab", 1))
+	if err != nil || d.Name != "tab" || d.ARN != here+"tab" {
+		t.Fatalf("Create = %+v, %v", d, err)
+	}
+	_, err = w.Create(simple("tab", 1))
+	checkError(t, "again", err, "Table already exists: tab")
+	for _, arn := range []string{here + "ab", here + "a;b", here + "tab/index/x", here + longText(256), "arn:aws:dynamodb:eu-west-1:000000000000:table/tab", "arn:"} {
+		_, err := w.Create(simple(arn, 1))
+		checkError(t, arn, err, "Invalid TableArn: Invalid ResourceArn provided as input "+arn)
 	}
 }
 

@@ -365,6 +365,50 @@ func TestUpdateThroughput(t *testing.T) {
 	}
 }
 
+// TestUpdateRates: caps that a change does not name stay until the table is
+// provisioned; what is warm never cools.
+func TestUpdateRates(t *testing.T) {
+	w := newWorld(t)
+	d := simple("tab", 1)
+	d.Attributes = attributes("p", "S", "x", "S")
+	d.GlobalIndexes = []IndexDefinition{{Name: "g", Keys: keys("x"), Projection: all()}}
+	d.OnDemand = &OnDemandThroughput{MaxRead: 10}
+	w.create(d)
+	const caps = invalidPrefix + "OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST"
+	const cold = invalidPrefix + "Requested ReadUnitsPerSecond for WarmThroughput for table is lower than current WarmThroughput, decreasing WarmThroughput is not supported"
+	index := func(x IndexThroughput) []IndexThroughput { x.Name = "g"; return []IndexThroughput{x} }
+	for _, c := range []struct {
+		name       string
+		u          UpdateTableRequest
+		want       string
+		caps, warm string
+	}{
+		{"write cap", UpdateTableRequest{OnDemand: &OnDemandThroughput{MaxWrite: 7}}, "", "{10 7}", "{12000 4000}"},
+		{"something else", UpdateTableRequest{TableClass: "STANDARD"}, "", "{10 7}", "{12000 4000}"},
+		{"index cap", UpdateTableRequest{GlobalIndexThroughput: index(IndexThroughput{OnDemand: &OnDemandThroughput{MaxRead: 1}})}, "", "{10 7}", "{12000 4000}"},
+		{"warmer", UpdateTableRequest{WarmThroughput: &Throughput{Read: 13000}}, "", "{10 7}", "{13000 4000}"},
+		{"warmer writes", UpdateTableRequest{WarmThroughput: &Throughput{Write: 4001}}, "", "{10 7}", "{13000 4001}"},
+		{"colder", UpdateTableRequest{WarmThroughput: &Throughput{Read: 12999}}, cold, "{10 7}", "{13000 4001}"},
+		{"caps and provisioned", UpdateTableRequest{BillingMode: BillingProvisioned, Throughput: &Throughput{1, 1}, OnDemand: &OnDemandThroughput{MaxRead: 1},
+			GlobalIndexThroughput: index(IndexThroughput{Throughput: &Throughput{1, 1}})}, caps, "{10 7}", "{13000 4001}"},
+		{"provisioned", UpdateTableRequest{BillingMode: BillingProvisioned, Throughput: &Throughput{1, 1},
+			GlobalIndexThroughput: index(IndexThroughput{Throughput: &Throughput{1, 1}})}, "", "<nil>", "{13000 4001}"},
+		{"caps of provisioned", UpdateTableRequest{OnDemand: &OnDemandThroughput{MaxRead: 1}}, caps, "<nil>", "{13000 4001}"},
+	} {
+		c.u.Table = "tab"
+		_, err := w.Update(c.u)
+		checkError(t, c.name, err, c.want)
+		d, _ := w.Describe("tab")
+		gotCaps := "<nil>"
+		if d.OnDemand != nil {
+			gotCaps = fmt.Sprint(*d.OnDemand)
+		}
+		if warm := fmt.Sprint(d.Warm()); gotCaps != c.caps || warm != c.warm {
+			t.Errorf("%s: caps %s, warm %s, want %s and %s", c.name, gotCaps, warm, c.caps, c.warm)
+		}
+	}
+}
+
 // TestDecreaseLimit: four decreases on a UTC day are free, then one per hour;
 // the next day begins anew.
 func TestDecreaseLimit(t *testing.T) {

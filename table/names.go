@@ -30,6 +30,26 @@ func (s *Service) name(table string) string {
 	return name
 }
 
+// newName returns the name of a table that is to be created by a name, which
+// has been checked, or an ARN, whose last part has not.
+//
+// Errors: *ValidationError.
+func (s *Service) newName(table string) (string, error) {
+	name := s.name(table)
+	if name != table && !isTableName(name) {
+		return "", refuse("Invalid TableArn: Invalid ResourceArn provided as input %s", table)
+	}
+	return name, nil
+}
+
+// isTableName reports whether name has 3 to 255 of the characters that names
+// of tables have.
+func isTableName(name string) bool {
+	return len(name) >= 3 && len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_.-", r))
+	})
+}
+
 func arnPrefix(o Options) string {
 	region, account := o.Region, o.Account
 	if region == "" {

@@ -101,6 +101,9 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 			return nil, u.missingIndex(r, x.Name)
 		}
 	}
+	if err := checkWarm(r.def.Warm(), u.WarmThroughput); err != nil {
+		return nil, err
+	}
 	next := r.with(func(next *record) {
 		next.def.GlobalIndexes = slices.Clone(r.def.GlobalIndexes)
 		u.changeSettings(next, now)
@@ -108,7 +111,11 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 	if err := u.changeBilling(r, next, now); err != nil {
 		return nil, err
 	}
-	return next, u.changeIndexes(next)
+	next.def.OnDemand = next.def.OnDemand.changed(u.OnDemand)
+	if err := u.changeIndexes(next); err != nil {
+		return nil, err
+	}
+	return next, next.def.checkCaps()
 }
 
 // missingIndex: an update of a local index is refused as such; an unknown name
@@ -121,11 +128,9 @@ func (u *UpdateTableRequest) missingIndex(r *record, name string) error {
 }
 
 func (u *UpdateTableRequest) changeSettings(next *record, now env.Time) {
-	if u.OnDemand != nil {
-		next.def.OnDemand = u.OnDemand
-	}
 	if u.WarmThroughput != nil {
-		next.def.WarmThroughput = u.WarmThroughput
+		warm := next.def.Warm().raised(u.WarmThroughput)
+		next.def.WarmThroughput = &warm
 	}
 	if u.DeletionProtection != nil {
 		next.def.DeletionProtection = *u.DeletionProtection
@@ -150,8 +155,7 @@ func (u *UpdateTableRequest) changeBilling(r, next *record, now env.Time) error 
 		if err := u.checkProvisioned(r); err != nil {
 			return err
 		}
-		next.def.BillingMode = BillingProvisioned
-		next.def.Throughput = u.Throughput
+		next.goProvisioned(*u.Throughput)
 		return nil
 	case wasOnDemand && u.Throughput != nil:
 		return invalidValue("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
@@ -188,6 +192,16 @@ func (r *record) goOnDemand(now env.Time) {
 	r.onDemandSince = now
 	for i := range r.def.GlobalIndexes {
 		r.def.GlobalIndexes[i].Throughput = nil
+	}
+}
+
+// goProvisioned switches to PROVISIONED: caps of on-demand rates go.
+func (r *record) goProvisioned(t Throughput) {
+	r.def.BillingMode = BillingProvisioned
+	r.def.Throughput = &t
+	r.def.OnDemand = nil
+	for i := range r.def.GlobalIndexes {
+		r.def.GlobalIndexes[i].OnDemand = nil
 	}
 }
 
@@ -242,9 +256,7 @@ func (u *UpdateTableRequest) changeIndexes(next *record) error {
 			}
 			next.def.GlobalIndexes[at].Throughput = x.Throughput
 		}
-		if x.OnDemand != nil {
-			next.def.GlobalIndexes[at].OnDemand = x.OnDemand
-		}
+		next.def.GlobalIndexes[at].OnDemand = next.def.GlobalIndexes[at].OnDemand.changed(x.OnDemand)
 	}
 	return nil
 }

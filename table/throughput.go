@@ -1,0 +1,101 @@
+package table
+
+// What an on-demand table or index can take from the start, in request units
+// per second; Developer Guide, "Understanding DynamoDB warm throughput".
+const (
+	onDemandWarmReads  = 12000
+	onDemandWarmWrites = 4000
+)
+
+// Warm returns the rates that the table can take at once: those it was warmed
+// up to, and at least those that its billing mode implies.
+func (d *Definition) Warm() Throughput {
+	return d.implied(d.Throughput).raised(d.WarmThroughput)
+}
+
+// WarmIndex is Warm for a global index.
+func (d *Definition) WarmIndex(x *IndexDefinition) Throughput { return d.implied(x.Throughput) }
+
+// implied returns the warm rates of a table or index that nobody warmed up.
+func (d *Definition) implied(provisioned *Throughput) Throughput {
+	if d.BillingMode == BillingOnDemand || provisioned == nil {
+		return Throughput{Read: onDemandWarmReads, Write: onDemandWarmWrites}
+	}
+	return *provisioned
+}
+
+// raised returns the larger ones of both rates; nil raises nothing.
+func (t Throughput) raised(to *Throughput) Throughput {
+	if to == nil {
+		return t
+	}
+	return Throughput{Read: max(t.Read, to.Read), Write: max(t.Write, to.Write)}
+}
+
+// checkWarm checks rates to warm up to, of which 0 stands for one not given.
+// What is warm stays warm.
+func checkWarm(current Throughput, asked *Throughput) error {
+	const lower = "Requested %s for WarmThroughput for table is lower than current WarmThroughput, decreasing WarmThroughput is not supported"
+	switch {
+	case asked == nil:
+	case *asked == Throughput{}:
+		return invalidValue("WarmThroughput must specify ReadUnitsPerSecond, WriteUnitsPerSecond, or both")
+	case asked.Read != 0 && asked.Read < current.Read:
+		return invalidValue(lower, "ReadUnitsPerSecond")
+	case asked.Write != 0 && asked.Write < current.Write:
+		return invalidValue(lower, "WriteUnitsPerSecond")
+	}
+	return nil
+}
+
+// check refuses caps that say nothing, or that are neither a rate nor -1, which
+// takes a cap away.
+func (o *OnDemandThroughput) check() error {
+	switch {
+	case o == nil:
+	case *o == OnDemandThroughput{}:
+		return invalidValue("OnDemandThroughput must specify MaxReadRequestUnits, MaxWriteRequestUnits, or both")
+	case o.MaxRead < -1:
+		return refuse("Given value %d for MaxReadRequestUnits is out of bounds", o.MaxRead)
+	case o.MaxWrite < -1:
+		return refuse("Given value %d for MaxWriteRequestUnits is out of bounds", o.MaxWrite)
+	}
+	return nil
+}
+
+// changed returns the caps after a change, which keeps those it does not name;
+// nil changes nothing.
+func (o *OnDemandThroughput) changed(by *OnDemandThroughput) *OnDemandThroughput {
+	switch {
+	case by == nil:
+		return o
+	case o == nil:
+		return by
+	}
+	next := *o
+	if by.MaxRead != 0 {
+		next.MaxRead = by.MaxRead
+	}
+	if by.MaxWrite != 0 {
+		next.MaxWrite = by.MaxWrite
+	}
+	return &next
+}
+
+// checkCaps checks the caps of a table and of its global indexes, which only
+// on-demand tables have.
+func (d *Definition) checkCaps() error {
+	caps := []*OnDemandThroughput{d.OnDemand}
+	for i := range d.GlobalIndexes {
+		caps = append(caps, d.GlobalIndexes[i].OnDemand)
+	}
+	for _, o := range caps {
+		if o != nil && d.BillingMode != BillingOnDemand {
+			return invalidValue("OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST")
+		}
+		if err := o.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
