@@ -284,7 +284,7 @@ func TestHalfClosed(t *testing.T) {
 func TestLongHeaders(t *testing.T) {
 	addr := listen(t, fakeEdge(idle()))
 	r, _ := http.NewRequest(http.MethodPost, "http://"+addr+"/", nil)
-	r.Header.Set("X-Long", strings.Repeat("a", 64<<10))
+	r.Header.Set("X-Long", strings.Repeat("a", 16<<10))
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ const (
 	readTimeout   = time.Minute // header and body
 	writeTimeout  = 2 * time.Minute
 	idleTimeout   = 5 * time.Minute
-	maxHeader     = 16 << 10 // bytes; net/http adds 4 KiB of its own
+	maxHeader     = 12 << 10 // bytes; net/http adds 4 KiB of its own, which makes 16
 )
 
 // NewHTTPServer returns a server of h for HTTP/1.1 and HTTP/2 without TLS, with
