@@ -162,11 +162,6 @@ func TestItemModel(t *testing.T) {
 		if again, err := parseItem(string(out)); err != nil || !again.Equal(it) {
 			t.Fatalf("%s comes back as %s: %v", text, out, err)
 		}
-		node := it.Node()
-		openAll(node)
-		if again := node.Item(); !again.Equal(it) {
-			t.Fatalf("%s as a tree and back is %v", text, again)
-		}
 	})
 }
 
@@ -177,16 +172,6 @@ func keys(it Item) func(func(string) bool) {
 				return
 			}
 		}
-	}
-}
-
-func openAll(n *Node) {
-	n.Open()
-	for _, child := range n.Map {
-		openAll(child)
-	}
-	for _, child := range n.List {
-		openAll(child)
 	}
 }
 
@@ -449,37 +434,7 @@ func TestBuilder(t *testing.T) {
 	}
 }
 
-func TestNode(t *testing.T) {
-	it := mustItem(t, `{"m":{"M":{"a":{"N":"1"},"l":{"L":[{"S":"x"}]}}},"s":{"S":"top"}}`)
-	root := it.Node()
-	if root.Type() != M || root.Map["s"].Type() != S || root.Map["s"].Open() != S {
-		t.Errorf("types of the tree: %v, %v", root.Type(), root.Map["s"].Type())
-	}
-	m := root.Map["m"]
-	if m.Open() != M {
-		t.Fatalf("Open(m) = %v, want M", m.Type())
-	}
-	l := m.Map["l"]
-	if l.Open() != L {
-		t.Fatalf("Open(l) = %v, want L", l.Type())
-	}
-	l.List = append(l.List, Bool(true).Node())
-	delete(m.Map, "a")
-	root.Map["s"] = &Node{Map: map[string]*Node{}}
-	root.Map["new"] = &Node{}
-	want := `{m={M:{l={L:[{S:x}, {BOOL:true}]}}}, new={L:[]}, s={M:{}}}`
-	if got := root.Item(); got.String() != want || Check(got) != nil {
-		t.Errorf("Item = %v, %v, want %s", got, Check(got), want)
-	}
-	if it.String() != `{m={M:{a={N:1}, l={L:[{S:x}]}}}, s={S:top}}` {
-		t.Errorf("the original changed: %v", it)
-	}
-	if got := MapOf(it).Node().Item(); !got.Equal(it) {
-		t.Errorf("Item of a leaf = %v", got)
-	}
-	if root.Open() != M || l.Open() != L || len(l.List) != 2 {
-		t.Errorf("opening an opened node changed it: %v", root.Item())
-	}
+func TestMapOfNil(t *testing.T) {
 	if got := MapOf(nil); got.String() != "{M:{}}" || CheckValue(got) != nil {
 		t.Errorf("MapOf(nil) = %v", got)
 	}

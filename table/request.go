@@ -22,16 +22,6 @@ const (
 	UpdatedNew
 )
 
-// ConsumedMode says how much of the consumed capacity the client wants to see.
-// The table always computes it; the edge shapes it.
-type ConsumedMode byte
-
-const (
-	ConsumedNone ConsumedMode = iota
-	ConsumedTotal
-	ConsumedIndexes
-)
-
 // Capacity is what a request used on the base table, in capacity units.
 type Capacity struct{ Read, Write float64 }
 
