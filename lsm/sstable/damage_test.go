@@ -159,6 +159,53 @@ func TestDamageIsLocal(t *testing.T) {
 	}
 }
 
+// TestBoundsSpareDamage: an iterator does not touch blocks beyond its bounds.
+func TestBoundsSpareDamage(t *testing.T) {
+	c := smallContent()
+	for _, damaged := range []int{0, 1} {
+		b, _ := mustWrite(t, c, smallOptions()[0])
+		sound := mustOpen(t, b)
+		offset, _ := sound.index.extent(damaged)
+		b[offset+30] ^= 1
+		r := mustOpen(t, b)
+		n := 0
+		var it *Iter
+		if damaged == 0 { // backward within block 1
+			it = r.NewIter(c.entries[sound.index.row(1)+2].User, nil)
+			for ok := it.Last(); ok; ok = it.Prev() {
+				n++
+			}
+		} else { // forward within block 0
+			it = r.NewIter(nil, c.entries[2].User)
+			for ok := it.First(); ok; ok = it.Next() {
+				n++
+			}
+		}
+		if n == 0 || it.Err() != nil {
+			t.Errorf("block %d damaged: %d entries beside it, %v", damaged, n, it.Err())
+		}
+	}
+}
+
+// TestCheckedOnce: the checksum of a block read in place is checked at its first
+// touch and then no more.
+func TestCheckedOnce(t *testing.T) {
+	c := smallContent()
+	b, _ := mustWrite(t, c, smallOptions()[0])
+	r := mustOpen(t, b)
+	user := c.entries[0].User
+	if _, _, found, err := r.Get(user, key.MaxSeqNum); !found || err != nil {
+		t.Fatal(found, err)
+	}
+	b[0] ^= 1 // the checksum itself
+	if _, _, found, err := r.Get(user, key.MaxSeqNum); !found || err != nil {
+		t.Errorf("second Get = %v, %v", found, err)
+	}
+	if _, _, _, err := mustOpen(t, b).Get(user, key.MaxSeqNum); !isDamage(err) {
+		t.Errorf("Get from a fresh Reader = %v", err)
+	}
+}
+
 // TestVerifyAfterUse: a bit that rots after its block was checked is found.
 func TestVerifyAfterUse(t *testing.T) {
 	c := smallContent()

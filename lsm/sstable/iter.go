@@ -145,7 +145,7 @@ func (it *Iter) seekGE(user []byte, t key.Trailer) bool {
 		return it.malformed()
 	}
 	if i < it.end {
-		return it.show(max(i, it.first))
+		return it.show(i)
 	}
 	return it.leaveForward()
 }
@@ -165,7 +165,7 @@ func (it *Iter) seekLT(user []byte) bool {
 		return it.malformed()
 	}
 	if i > it.first {
-		return it.show(min(i, it.end) - 1)
+		return it.show(i - 1)
 	}
 	return it.leaveBackward()
 }

@@ -23,6 +23,7 @@ func TestWindow(t *testing.T) {
 		{"abcdefghij", 99, "\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{"abc", 0, "abc\x00\x00\x00\x00\x00"},
 		{"abc", 1, "bc\x00\x00\x00\x00\x00\x00"},
+		{"abc", 99, "\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{"", 0, "\x00\x00\x00\x00\x00\x00\x00\x00"},
 	} {
 		if got, want := window([]byte(c.key), c.from), binary.BigEndian.Uint64([]byte(c.want)); got != want {

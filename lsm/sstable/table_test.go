@@ -150,7 +150,8 @@ type shape struct {
 
 // shapes are distributions that stress different parts of prefix and head:
 // hashes, dense counters, rows of a real table, few long collections, keys that
-// are prefixes of each other, keys that differ only far behind the window.
+// are prefixes of each other, keys that differ only far behind the window, keys
+// whose lengths differ by more than a byte can say.
 var shapes = []shape{
 	{"hash", func(rng *rand.Rand) []byte { return fmt.Appendf(nil, "%016x", rng.Uint64()) }},
 	{"counter", func(rng *rand.Rand) []byte { return fmt.Appendf(nil, "%016d", rng.IntN(5000)) }},
@@ -166,6 +167,9 @@ var shapes = []shape{
 	{"nested", func(rng *rand.Rand) []byte { return bytes.Repeat([]byte{'a'}, rng.IntN(300)) }},
 	{"tail", func(rng *rand.Rand) []byte {
 		return fmt.Appendf(nil, "%d----------------%d", rng.IntN(3), rng.IntN(1000))
+	}},
+	{"long", func(rng *rand.Rand) []byte {
+		return append([]byte{byte('a' + rng.IntN(26))}, bytes.Repeat([]byte{'x'}, rng.IntN(700))...)
 	}},
 	{"binary", func(rng *rand.Rand) []byte {
 		k := make([]byte, rng.IntN(5))
