@@ -40,6 +40,7 @@ type config struct {
 	memtableBytes, tableBytes, blockBytes, baseBytes, l0Tables, ratio int
 	segmentBytes                                                      int64
 	maxSegments, roundBytes                                           int
+	rot                                                               bool
 	compression                                                       sstable.Compression
 }
 
@@ -62,6 +63,7 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		ratio:         one(2, 4, 10),
 		segmentBytes:  int64(one(16<<10, 64<<10, 1<<20)),
 		maxSegments:   one(2, 4, 8),
+		rot:           rng.IntN(2) == 0,
 		roundBytes:    one(1, 4<<10, 4<<20),
 		compression:   sstable.Compression(one(int(sstable.None), int(sstable.S2))),
 	}

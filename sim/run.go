@@ -50,7 +50,9 @@ type run struct {
 	lastID int
 	err    error // the first thing that must not happen
 
+	down      bool          // the node has refused to start
 	mode      vfs.CrashMode // of the crash under way
+	rotten    string        // the file that was damaged, "" if none
 	failAfter int           // syncs until one fails; 0: none
 	slow      int           // factor of the disk's latency
 	crashes   int
@@ -106,8 +108,12 @@ func (r *run) story(d time.Duration) {
 	_ = r.tasks.Wait()
 	r.restart()
 	r.readAll()
-	r.closeCleanly()
+	r.close()
+	r.restart()
 	r.readAll()
+	if r.config.rot {
+		r.rot()
+	}
 }
 
 func (r *run) createTable() {
@@ -127,6 +133,7 @@ func (r *run) start(e *env.Env) {
 	e.Go("boot", func() {
 		s, err := r.boot(e)
 		if err != nil {
+			r.down = true
 			r.fail(fmt.Errorf("sim: the node does not start: %w", err))
 			return
 		}
@@ -148,7 +155,7 @@ func (r *run) restartWith(before func()) {
 
 // awaitServer waits until the node serves or has crashed.
 func (r *run) awaitServer() {
-	for r.server == nil && r.world.Up(serverName) && r.err == nil {
+	for r.server == nil && r.world.Up(serverName) && !r.down {
 		r.clients.Sleep(time.Millisecond)
 	}
 }
@@ -164,14 +171,14 @@ func (r *run) readAll() {
 	for _, key := range keys {
 		o := &Operation{Client: c.id, Key: key, Kind: Get}
 		c.single(o)
-		if o.Outcome != Done && r.err == nil {
+		if o.Outcome != Done && r.err == nil && r.rotten == "" {
 			r.fail(fmt.Errorf("sim: after all faults were over: %s", o))
 		}
 	}
 }
 
-// closeCleanly closes the node and starts it again.
-func (r *run) closeCleanly() {
+// close closes the node and switches it off.
+func (r *run) close() {
 	s, done := r.server, env.NewFuture[error](r.clients)
 	if s == nil {
 		return
@@ -181,7 +188,6 @@ func (r *run) closeCleanly() {
 		r.fail(fmt.Errorf("sim: close: %w", err))
 	}
 	r.crash(vfs.LoseAll)
-	r.restart()
 }
 
 func (r *run) newClient() int {
@@ -191,6 +197,11 @@ func (r *run) newClient() int {
 
 // fail keeps the first violation.
 func (r *run) fail(err error) {
+	if r.isRot(err) {
+		r.world.Note("damage found: %v", err)
+		r.fired["bit rot found"]++
+		return
+	}
 	r.world.Note("violation: %v", err)
 	if r.err == nil {
 		r.err = err

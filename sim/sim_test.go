@@ -18,10 +18,13 @@ var (
 // TestSeeds runs whole nodes under faults. A failure prints the command that
 // repeats it.
 func TestSeeds(t *testing.T) {
-	failures := 0
+	failures, fired := 0, map[string]int{}
 	for s := *seed; s < *seed+uint64(*seeds) && failures < 5; s++ {
 		r := Run(s, Options{Trace: traceFile(t)})
 		t.Log(r)
+		for name, n := range r.Faults {
+			fired[name] += n
+		}
 		if r.Err != nil {
 			failures++
 			picture(t, r)
@@ -29,6 +32,7 @@ func TestSeeds(t *testing.T) {
 				r.Err, r, r.Config, s)
 		}
 	}
+	t.Logf("faults: %v", fired)
 }
 
 func traceFile(t *testing.T) io.Writer {
