@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 
 	"github.com/statordb/stator/internal/vfs"
@@ -15,7 +13,7 @@ import (
 // The benchmarks run on a table of 1 M entries, 16 B keys and 100 B values, in a
 // file mapped from a warm page cache: about 110 MB, well beyond the CPU's
 // caches, so what is measured is mostly memory.
-var benchEntries = benchCount()
+const benchEntries = 1_000_000
 
 // benchKeys are spread like hashes, as the rows of a table are, or dense like
 // the counters of db_bench.
@@ -46,8 +44,7 @@ func benchTable(b *testing.B, name string, user func([]byte, uint64) []byte, o O
 	c := benchContent(user)
 	users = shuffledKeys(user, "")
 	users = append(users, shuffledKeys(user, "x")...)
-	meta, err := fill(f, c, o)
-	if err != nil {
+	if _, err := fill(f, c, o); err != nil {
 		b.Fatal(err)
 	}
 	m, err := f.Map()
@@ -61,9 +58,6 @@ func benchTable(b *testing.B, name string, user func([]byte, uint64) []byte, o O
 	}
 	if err := r.Verify(); err != nil {
 		b.Fatal(err)
-	}
-	if testing.Verbose() {
-		fmt.Fprintf(os.Stderr, "%s: %d bytes, %v\n", name, meta.Size, meta)
 	}
 	for _, u := range users { // touch every block
 		if _, _, _, err := r.Get(u, key.MaxSeqNum); err != nil {
@@ -251,11 +245,4 @@ func compact(c content) content {
 		e.value, flat = flat[:len(e.value)], flat[len(e.value):]
 	}
 	return c
-}
-
-func benchCount() int {
-	if n, err := strconv.Atoi(os.Getenv("N")); err == nil {
-		return n
-	}
-	return 1_000_000
 }

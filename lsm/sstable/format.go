@@ -91,7 +91,7 @@ func checksum(b []byte, number uint64, offset int64) uint32 {
 	return crc32.Update(0, crcs, b) ^ uint32(place) ^ uint32(place>>32)
 }
 
-// A envelope is the decoded head of a block.
+// An envelope is the decoded head of a block.
 type envelope struct {
 	rawBytes int
 	kind     section
@@ -109,6 +109,9 @@ func seal(block []byte, e envelope, number uint64, offset int64) {
 	little.PutUint16(block[14:], uint16(e.padding))
 	little.PutUint32(block, checksum(block[4:], number, offset))
 }
+
+// codec says how the payload of a block is encoded.
+func codec(block []byte) Compression { return Compression(block[13]) }
 
 // check tests everything that an envelope promises about block, which lies at
 // offset. It returns nil if the block is sound.
@@ -135,7 +138,7 @@ func (r *Reader) checkPadding(block []byte, kind section, offset int64) error {
 	if stored < 0 {
 		return corrupt.New(r.name, offset, "%v block of %d bytes has %d of padding", kind, len(block), padding)
 	}
-	if raw := little.Uint32(block[8:]); Compression(block[13]) == None && int64(raw) != int64(stored) {
+	if raw := little.Uint32(block[8:]); codec(block) == None && int64(raw) != int64(stored) {
 		return corrupt.New(r.name, offset, "%v block says %d bytes of payload, has %d", kind, raw, stored)
 	}
 	for _, c := range block[len(block)-padding:] {

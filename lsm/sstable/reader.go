@@ -152,8 +152,8 @@ func (r *Reader) readSection(s directoryEntry) ([]byte, error) {
 	if err := r.check(b, s.kind, s.offset); err != nil {
 		return nil, err
 	}
-	if codec := Compression(b[12+1]); codec != None {
-		return nil, corrupt.New(r.name, s.offset, "%v block is encoded by %v", s.kind, codec)
+	if c := codec(b); c != None {
+		return nil, corrupt.New(r.name, s.offset, "%v block is encoded by %v", s.kind, c)
 	}
 	return payload(b), nil
 }
@@ -234,7 +234,7 @@ func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum) (value []by
 	}
 }
 
-// MayContain asks the filter about a user key with that filter.Hash. False is
+// mayContain asks the filter about a user key with that filter.Hash. False is
 // certain.
 func (r *Reader) mayContain(hash uint64) (bool, error) {
 	f := r.filter.Load()
@@ -290,7 +290,7 @@ func (r *Reader) load(j int, scratch []byte) (data, grown []byte, err error) {
 		}
 		r.checked[j>>6].Or(bit)
 	}
-	if Compression(b[13]) == None {
+	if codec(b) == None {
 		return payload(b), scratch, nil
 	}
 	return r.decode(b, offset, scratch)
@@ -298,8 +298,8 @@ func (r *Reader) load(j int, scratch []byte) (data, grown []byte, err error) {
 
 // decode decompresses block b, which lies at offset.
 func (r *Reader) decode(b []byte, offset int64, scratch []byte) (data, grown []byte, err error) {
-	if codec := Compression(b[13]); codec != S2 {
-		return nil, scratch, corrupt.New(r.name, offset, "data block is encoded by %v", codec)
+	if c := codec(b); c != S2 {
+		return nil, scratch, corrupt.New(r.name, offset, "data block is encoded by %v", c)
 	}
 	raw := int(little.Uint32(b[8:]))
 	encoded := payload(b)
