@@ -47,7 +47,7 @@ type Options struct {
 	TableBytes int
 
 	// Compression of tables in level 1 and below. Default none.
-	Compression sstable.Compression
+	Compression Compression
 
 	// L0Tables is how many tables of level 0 start a compaction. Default 4.
 	L0Tables int
@@ -61,6 +61,15 @@ type Options struct {
 	// Events is told what happens in the background. Default: nobody.
 	Events *Listener
 }
+
+// Compression is the codec of the blocks of a table.
+type Compression = sstable.Compression
+
+// The codecs.
+const (
+	NoCompression = sstable.None
+	S2            = sstable.S2
+)
 
 // A SyncMode says when writes become durable. In every mode a crash of the
 // process alone loses nothing that was acknowledged.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm"
-	"github.com/statordb/stator/lsm/sstable"
 	"github.com/statordb/stator/replication"
 )
 
@@ -41,7 +40,7 @@ type config struct {
 	segmentBytes                                                      int64
 	maxSegments, roundBytes                                           int
 	rot                                                               bool
-	compression                                                       sstable.Compression
+	compression                                                       lsm.Compression
 }
 
 func drawConfig(rng *rand.Rand, o Options) config {
@@ -65,7 +64,7 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		maxSegments:   one(2, 4, 8),
 		rot:           rng.IntN(2) == 0,
 		roundBytes:    one(1, 4<<10, 4<<20),
-		compression:   sstable.Compression(one(int(sstable.None), int(sstable.S2))),
+		compression:   lsm.Compression(one(int(lsm.NoCompression), int(lsm.S2))),
 	}
 	if o.Calm {
 		c.fault = 0
