@@ -160,6 +160,7 @@ func TestDescribe(t *testing.T) {
 	rich.LocalIndexes = []table.IndexDefinition{{Name: "local", Keys: keys, Projection: &table.Projection{Type: "KEYS_ONLY"}}}
 	rich.GlobalIndexes = []table.IndexDefinition{{Name: "global", Keys: keys[1:], Projection: &table.Projection{Type: "INCLUDE", NonKeyAttributes: []string{"x"}}}}
 	rich.GlobalIndexStatus = []string{table.StatusActive}
+	rich.GlobalIndexChanges = make([]table.ThroughputChanges, 1)
 	gone := rich
 	gone.Status = table.StatusDeleting
 

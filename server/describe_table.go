@@ -24,7 +24,7 @@ func describe(d *table.Description) *api.TableDescription {
 		ItemCount:                 api.Some(d.ItemCount),
 		KeySchema:                 describeKeys(d.Keys),
 		OnDemandThroughput:        describeOnDemand(d.OnDemand),
-		ProvisionedThroughput:     describeThroughput(d),
+		ProvisionedThroughput:     describeThroughput(*d.Throughput, d.ThroughputChanges),
 		SSEDescription:            describeSSE(d.SSE),
 		StreamSpecification:       describeStream(d.Stream),
 		TableArn:                  api.Some(d.ARN),
@@ -91,13 +91,13 @@ func describeOnDemand(t *table.OnDemandThroughput) *api.OnDemandThroughput {
 	return &api.OnDemandThroughput{MaxReadRequestUnits: given(t.MaxRead), MaxWriteRequestUnits: given(t.MaxWrite)}
 }
 
-func describeThroughput(d *table.Description) *api.ProvisionedThroughputDescription {
+func describeThroughput(t table.Throughput, c table.ThroughputChanges) *api.ProvisionedThroughputDescription {
 	return &api.ProvisionedThroughputDescription{
-		LastDecreaseDateTime:   instant(d.LastDecrease),
-		LastIncreaseDateTime:   instant(d.LastIncrease),
-		NumberOfDecreasesToday: api.Some(d.DecreasesToday),
-		ReadCapacityUnits:      api.Some(d.Throughput.Read),
-		WriteCapacityUnits:     api.Some(d.Throughput.Write),
+		LastDecreaseDateTime:   instant(c.LastDecrease),
+		LastIncreaseDateTime:   instant(c.LastIncrease),
+		NumberOfDecreasesToday: api.Some(c.Decreases),
+		ReadCapacityUnits:      api.Some(t.Read),
+		WriteCapacityUnits:     api.Some(t.Write),
 	}
 }
 
@@ -145,19 +145,15 @@ func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription 
 			rates = *x.Throughput
 		}
 		out = append(out, api.GlobalSecondaryIndexDescription{
-			IndexArn:           api.Some(d.ARN + "/index/" + x.Name),
-			IndexName:          api.Some(x.Name),
-			IndexSizeBytes:     api.Some(int64(0)),
-			IndexStatus:        api.Some(indexStatus(d, i)),
-			ItemCount:          api.Some(int64(0)),
-			KeySchema:          describeKeys(x.Keys),
-			OnDemandThroughput: describeOnDemand(x.OnDemand),
-			Projection:         describeProjection(x.Projection),
-			ProvisionedThroughput: &api.ProvisionedThroughputDescription{
-				NumberOfDecreasesToday: api.Some(int64(0)),
-				ReadCapacityUnits:      api.Some(rates.Read),
-				WriteCapacityUnits:     api.Some(rates.Write),
-			},
+			IndexArn:              api.Some(d.ARN + "/index/" + x.Name),
+			IndexName:             api.Some(x.Name),
+			IndexSizeBytes:        api.Some(int64(0)),
+			IndexStatus:           api.Some(indexStatus(d, i)),
+			ItemCount:             api.Some(int64(0)),
+			KeySchema:             describeKeys(x.Keys),
+			OnDemandThroughput:    describeOnDemand(x.OnDemand),
+			Projection:            describeProjection(x.Projection),
+			ProvisionedThroughput: describeThroughput(rates, d.GlobalIndexChanges[i]),
 			WarmThroughput: &api.GlobalSecondaryIndexWarmThroughputDescription{
 				ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(table.StatusActive),
 			},

@@ -52,6 +52,7 @@ func (s *Service) settle(name string) error {
 func (s *Service) newRecord(d Definition) *record {
 	now, _ := s.env.Wall()
 	r := &record{status: recordCreating, uuid: newUUID(s.env), created: now, def: d}
+	r.indexChanges = make([]ThroughputChanges, len(d.GlobalIndexes))
 	if d.BillingMode == BillingOnDemand {
 		r.onDemandSince = now
 	}

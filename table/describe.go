@@ -1,10 +1,6 @@
 package table
 
-import (
-	"slices"
-
-	"github.com/statordb/stator/internal/env"
-)
+import "slices"
 
 // itemOverhead is what DynamoDB adds to the size of each item for its index
 // when it reports the size of a table; Developer Guide, "Item sizes".
@@ -47,13 +43,9 @@ func (s *Service) describe(r *record) *Description {
 		ARN:                      s.arn(r.def.Name),
 		Created:                  r.created,
 		BillingModeOnDemandSince: r.onDemandSince,
-		LastIncrease:             r.lastIncrease,
-		LastDecrease:             r.lastDecrease,
 		TableClassUpdated:        r.classUpdated,
 	}
-	if now, _ := s.env.Wall(); sameDay(now, r.lastDecrease) {
-		d.DecreasesToday = r.decreases
-	}
+	s.describeChanges(d, r)
 	for range r.def.GlobalIndexes {
 		d.GlobalIndexStatus = append(d.GlobalIndexStatus, r.status.String())
 	}
@@ -68,7 +60,12 @@ func (s *Service) describe(r *record) *Description {
 	return d
 }
 
-const dayNanos = 24 * 60 * 60 * 1_000_000_000
-
-// sameDay reports whether two times fall on the same UTC day.
-func sameDay(a, b env.Time) bool { return b != 0 && a/dayNanos == b/dayNanos }
+// describeChanges shows what the throughput of r went through.
+func (s *Service) describeChanges(d *Description, r *record) {
+	now, _ := s.env.Wall()
+	d.ThroughputChanges = r.changes.on(now)
+	d.GlobalIndexChanges = nil
+	for _, c := range r.indexChanges {
+		d.GlobalIndexChanges = append(d.GlobalIndexChanges, c.on(now))
+	}
+}

@@ -340,8 +340,11 @@ func TestUpdateThroughput(t *testing.T) {
 	}
 	d, _ := w.Describe("tab")
 	if d.Status != StatusActive || *d.Throughput != (Throughput{20, 5}) || *d.GlobalIndexes[0].Throughput != (Throughput{7, 8}) ||
-		d.LastIncrease == 0 || d.LastDecrease == 0 || d.DecreasesToday != 1 {
+		d.LastIncrease == 0 || d.LastDecrease == 0 || d.Decreases != 1 {
 		t.Errorf("Describe = %+v, want the new values", d)
+	}
+	if c := d.GlobalIndexChanges[0]; c.LastIncrease != d.LastIncrease || c.LastDecrease != 0 || c.Decreases != 0 {
+		t.Errorf("the index's changes are %+v, want an increase", c)
 	}
 	for units := int64(4); units > 1; units-- {
 		if _, err := w.Update(UpdateTableRequest{Table: "tab", Throughput: &Throughput{20, units}}); err != nil {
@@ -351,6 +354,23 @@ func TestUpdateThroughput(t *testing.T) {
 	var limit *LimitError
 	if _, err := w.Update(UpdateTableRequest{Table: "tab", Throughput: &Throughput{20, 1}}); !errors.As(err, &limit) {
 		t.Errorf("fifth decrease: %v, want a LimitError", err)
+	}
+
+	index := func(units int64) UpdateTableRequest {
+		return UpdateTableRequest{Table: "tab", GlobalIndexThroughput: []IndexThroughput{{Name: "g", Throughput: &Throughput{units, 8}}}}
+	}
+	for units := int64(6); units > 2; units-- {
+		if _, err := w.Update(index(units)); err != nil {
+			t.Fatalf("decrease of the index to %d: %v", units, err)
+		}
+	}
+	if _, err := w.Update(index(2)); !errors.As(err, &limit) {
+		t.Errorf("fifth decrease of the index: %v, want a LimitError", err)
+	}
+	w.restart()
+	u, err = w.Update(index(5))
+	if err != nil || u.GlobalIndexes[0].Throughput.Read != 3 || u.GlobalIndexChanges[0].Decreases != 4 {
+		t.Errorf("increase of the index answers with %+v, %v, want what was before", u, err)
 	}
 
 	u, err = w.Update(UpdateTableRequest{Table: "tab", BillingMode: BillingOnDemand})

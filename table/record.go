@@ -18,11 +18,13 @@ type record struct {
 	uuid    string
 	created env.Time
 
-	onDemandSince, lastIncrease, lastDecrease, classUpdated env.Time // 0 = never
+	onDemandSince, classUpdated env.Time // 0 = never
 
-	decreases int64 // of provisioned throughput, on the UTC day of lastDecrease
-	def       Definition
-	slots     []slot // by first; the first one begins at hash 0
+	changes      ThroughputChanges
+	indexChanges []ThroughputChanges // one for each global index
+
+	def   Definition
+	slots []slot // by first; the first one begins at hash 0
 }
 
 type recordStatus byte
@@ -81,6 +83,8 @@ func (r *record) with(f func(*record)) *record {
 //	+------+------------+------+---------------+----------------+--------------+-------------+
 //	| on-demand? | warm? | stream? | class | protected 1B | sse? | tags | partitions | slots |
 //	+------------+-------+---------+-------+--------------+------+------+------------+-------+
+//	| last increase, last decrease, decreases; for each global index |
+//	+----------------------------------------------------------------+
 //
 //	attribute: name, type 1B             key:        name, role 1B
 //	index:     name, keys, projection?, throughput?, on-demand?
@@ -88,9 +92,9 @@ func (r *record) with(f func(*record)) *record {
 //	stream:    enabled 1B, view type     sse:        enabled 1B, type, key id
 //	tag:       key, value                slot:       first 8B, group
 //
-// format is 1; times are nanoseconds since the Unix epoch. Nothing may follow
-// the last slot.
-const recordFormat byte = 1
+// format is 2; times are nanoseconds since the Unix epoch; nothing may follow.
+// Format 1, which is read too, ends with the slots.
+const recordFormat byte = 2
 
 // errRecord reports catalog bytes that this version cannot read.
 var errRecord = errors.New("table: unreadable catalog record")
@@ -101,21 +105,26 @@ func (r *record) append(dst []byte) []byte {
 	w.uint(uint64(r.id))
 	w.byte(byte(r.status))
 	w.text(r.uuid)
-	for _, t := range []env.Time{r.created, r.onDemandSince, r.lastIncrease, r.lastDecrease, r.classUpdated} {
+	for _, t := range []env.Time{r.created, r.onDemandSince, r.changes.LastIncrease, r.changes.LastDecrease, r.classUpdated} {
 		w.uint(uint64(t))
 	}
-	w.uint(uint64(r.decreases))
+	w.uint(uint64(r.changes.Decreases))
 	w.definition(&r.def)
 	w.uint(uint64(len(r.slots)))
 	for _, s := range r.slots {
 		w.b = binary.LittleEndian.AppendUint64(w.b, s.first)
 		w.uint(s.group)
 	}
+	for _, c := range r.indexChanges {
+		w.uint(uint64(c.LastIncrease))
+		w.uint(uint64(c.LastDecrease))
+		w.uint(uint64(c.Decreases))
+	}
 	return w.b
 }
 
 func decodeRecord(b []byte) (*record, error) {
-	if len(b) == 0 || b[0] != recordFormat {
+	if len(b) == 0 || b[0] < 1 || b[0] > recordFormat {
 		return nil, fmt.Errorf("%w: format", errRecord)
 	}
 	d := reader{b: b[1:]}
@@ -125,13 +134,20 @@ func decodeRecord(b []byte) (*record, error) {
 		status:  recordStatus(d.byte()),
 		uuid:    d.text(),
 	}
-	for _, t := range []*env.Time{&r.created, &r.onDemandSince, &r.lastIncrease, &r.lastDecrease, &r.classUpdated} {
+	for _, t := range []*env.Time{&r.created, &r.onDemandSince, &r.changes.LastIncrease, &r.changes.LastDecrease, &r.classUpdated} {
 		*t = env.Time(d.uint())
 	}
-	r.decreases = int64(d.uint())
+	r.changes.Decreases = int64(d.uint())
 	r.def = d.definition()
 	for range d.count() {
 		r.slots = append(r.slots, slot{first: d.fixed(), group: d.uint()})
+	}
+	for range r.def.GlobalIndexes {
+		var c ThroughputChanges
+		if b[0] > 1 {
+			c = ThroughputChanges{LastIncrease: env.Time(d.uint()), LastDecrease: env.Time(d.uint()), Decreases: int64(d.uint())}
+		}
+		r.indexChanges = append(r.indexChanges, c)
 	}
 	if d.bad || len(d.b) > 0 {
 		return nil, fmt.Errorf("%w: malformed", errRecord)

@@ -127,11 +127,14 @@ type Description struct {
 	// includes the 100 bytes per item that DynamoDB adds for its index.
 	ItemCount, SizeBytes int64
 
-	BillingModeOnDemandSince   env.Time // when it last became on-demand; 0 = never
-	LastIncrease, LastDecrease env.Time // of provisioned throughput; 0 = never
-	DecreasesToday             int64    // within the current UTC day
-	GlobalIndexStatus          []string // per element of GlobalIndexes
-	TableClassUpdated          env.Time // 0 = never
+	BillingModeOnDemandSince env.Time // when it last became on-demand; 0 = never
+	TableClassUpdated        env.Time // 0 = never
+
+	ThroughputChanges // of the table
+
+	// Per element of GlobalIndexes.
+	GlobalIndexStatus  []string
+	GlobalIndexChanges []ThroughputChanges
 }
 
 // An IndexThroughput changes the rates of one global index.

@@ -1,5 +1,67 @@
 package table
 
+import (
+	"fmt"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// ThroughputChanges says what the provisioned throughput of a table or a global
+// index went through. Each has its own.
+type ThroughputChanges struct {
+	LastIncrease, LastDecrease env.Time // 0 = never
+
+	// Decreases counts the decreases on the UTC day of LastDecrease, or, in a
+	// Description, on the current one.
+	Decreases int64
+}
+
+// Decreases of throughput: so many at will on one UTC day, then one after each
+// decreaseInterval; Developer Guide, "Service, account, and table quotas".
+const (
+	freeDecreases    = 4
+	decreaseInterval = env.Time(time.Hour)
+)
+
+// note counts a change, or refuses a decrease that comes too soon.
+func (c *ThroughputChanges) note(old, next Throughput, now env.Time) error {
+	if next.Read < old.Read || next.Write < old.Write {
+		if err := c.countDecrease(now); err != nil {
+			return err
+		}
+	}
+	if next.Read > old.Read || next.Write > old.Write {
+		c.LastIncrease = now
+	}
+	return nil
+}
+
+func (c *ThroughputChanges) countDecrease(now env.Time) error {
+	today := c.on(now)
+	if today.Decreases >= freeDecreases && now-c.LastDecrease < decreaseInterval {
+		return &LimitError{Message: fmt.Sprintf("Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. "+
+			"After the first %d decreases, each subsequent decrease in the same UTC day can be performed at most once every %d seconds. "+
+			"Number of decreases today: %d.", freeDecreases, int64(decreaseInterval/env.Time(time.Second)), today.Decreases)}
+	}
+	c.Decreases = today.Decreases + 1
+	c.LastDecrease = now
+	return nil
+}
+
+// on returns the changes with the decreases of the day of now.
+func (c ThroughputChanges) on(now env.Time) ThroughputChanges {
+	if !sameDay(now, c.LastDecrease) {
+		c.Decreases = 0
+	}
+	return c
+}
+
+const dayNanos = 24 * 60 * 60 * 1_000_000_000
+
+// sameDay reports whether two times fall on the same UTC day.
+func sameDay(a, b env.Time) bool { return b != 0 && a/dayNanos == b/dayNanos }
+
 // What an on-demand table or index can take from the start, in request units
 // per second; Developer Guide, "Understanding DynamoDB warm throughput".
 const (

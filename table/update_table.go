@@ -1,10 +1,8 @@
 package table
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/statordb/stator/internal/env"
 )
@@ -52,7 +50,7 @@ func (s *Service) replace(r, next *record) (*Description, error) {
 	d.Status = StatusUpdating
 	if next.def.BillingMode == r.def.BillingMode {
 		d.Throughput = r.def.Throughput
-		d.LastIncrease, d.LastDecrease = r.lastIncrease, r.lastDecrease
+		s.describeChanges(d, r)
 		for i := range d.GlobalIndexes {
 			d.GlobalIndexes[i].Throughput = r.def.GlobalIndexes[i].Throughput
 		}
@@ -106,13 +104,14 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 	}
 	next := r.with(func(next *record) {
 		next.def.GlobalIndexes = slices.Clone(r.def.GlobalIndexes)
+		next.indexChanges = slices.Clone(r.indexChanges)
 		u.changeSettings(next, now)
 	})
 	if err := u.changeBilling(r, next, now); err != nil {
 		return nil, err
 	}
 	next.def.OnDemand = next.def.OnDemand.changed(u.OnDemand)
-	if err := u.changeIndexes(next); err != nil {
+	if err := u.changeIndexes(next, now); err != nil {
 		return nil, err
 	}
 	return next, next.def.checkCaps()
@@ -205,13 +204,6 @@ func (r *record) goProvisioned(t Throughput) {
 	}
 }
 
-// Decreases of throughput: so many at will on one UTC day, then one after each
-// decreaseInterval; Developer Guide, "Service, account, and table quotas".
-const (
-	freeDecreases    = 4
-	decreaseInterval = env.Time(time.Hour)
-)
-
 func (r *record) changeThroughput(t Throughput, now env.Time) error {
 	old := *r.def.Throughput
 	if t == old {
@@ -221,42 +213,29 @@ func (r *record) changeThroughput(t Throughput, now env.Time) error {
 			"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
 			old.Read, t.Read, old.Write, t.Write)
 	}
-	if t.Read > old.Read || t.Write > old.Write {
-		r.lastIncrease = now
-	}
-	if t.Read < old.Read || t.Write < old.Write {
-		if err := r.countDecrease(now); err != nil {
-			return err
-		}
+	if err := r.changes.note(old, t, now); err != nil {
+		return err
 	}
 	r.def.Throughput = &t
 	return nil
 }
 
-func (r *record) countDecrease(now env.Time) error {
-	if !sameDay(now, r.lastDecrease) {
-		r.decreases = 0
-	}
-	if r.decreases >= freeDecreases && now-r.lastDecrease < decreaseInterval {
-		return &LimitError{Message: fmt.Sprintf("Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. "+
-			"After the first %d decreases, each subsequent decrease in the same UTC day can be performed at most once every %d seconds. "+
-			"Number of decreases today: %d.", freeDecreases, int64(decreaseInterval/env.Time(time.Second)), r.decreases)}
-	}
-	r.decreases++
-	r.lastDecrease = now
-	return nil
-}
-
-func (u *UpdateTableRequest) changeIndexes(next *record) error {
+func (u *UpdateTableRequest) changeIndexes(next *record, now env.Time) error {
 	for _, x := range u.GlobalIndexThroughput {
 		at := slices.IndexFunc(next.def.GlobalIndexes, func(d IndexDefinition) bool { return d.Name == x.Name })
+		index := &next.def.GlobalIndexes[at]
 		if x.Throughput != nil {
 			if next.def.BillingMode == BillingOnDemand {
 				return indexUnitsOnDemand(x.Name)
 			}
-			next.def.GlobalIndexes[at].Throughput = x.Throughput
+			if old := index.Throughput; old != nil {
+				if err := next.indexChanges[at].note(*old, *x.Throughput, now); err != nil {
+					return err
+				}
+			}
+			index.Throughput = x.Throughput
 		}
-		next.def.GlobalIndexes[at].OnDemand = next.def.GlobalIndexes[at].OnDemand.changed(x.OnDemand)
+		index.OnDemand = index.OnDemand.changed(x.OnDemand)
 	}
 	return nil
 }
