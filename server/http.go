@@ -160,7 +160,7 @@ func contentType(got string) (answer string, known bool) {
 // known stay, and fail as JSON. How large a compressed body becomes is not
 // known before, so the largest size is taken from the budget.
 func (e *edge) plainBody(x *exchange) ([]byte, error) {
-	coding := firstHeader(x.r, "Content-Encoding")
+	coding := strings.ToLower(firstHeader(x.r, "Content-Encoding"))
 	if coding != "gzip" && coding != "deflate" {
 		return x.body, nil
 	}

@@ -185,6 +185,7 @@ func TestCompressedRequests(t *testing.T) {
 	}{
 		{"gzip", "gzip", pack("gzip", getABC), 200},
 		{"two members", "gzip", append(pack("gzip", getABC[:half]), pack("gzip", getABC[half:])...), 200},
+		{"capital letters", "GZip", pack("gzip", getABC), 200},
 		{"zlib", "deflate", pack("zlib", getABC), 200},
 		{"raw deflate", "deflate", pack("raw", getABC), 200},
 		{"not compressed", "gzip", []byte(getABC), 500},

@@ -73,7 +73,7 @@ func (at *path) text(name string, asIs bool) string {
 	for p := at; p != nil; p = p.up {
 		switch {
 		case p.keyed:
-			parts = append(parts, "member", p.key)
+			parts = append(parts, "member", bounded(p.key))
 		case p.index > 0:
 			parts = append(parts, "member", strconv.Itoa(p.index))
 		}
@@ -98,7 +98,15 @@ func (c *Violations) addPlain(at *path, name, constraint string) {
 	}
 }
 
-func quoted(value string) string { return "'" + value + "'" }
+func quoted(value string) string { return "'" + bounded(value) + "'" }
+
+// bounded cuts what is longer than maxEcho.
+func bounded(text string) string {
+	if len(text) <= maxEcho {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxEcho], "") + "..."
+}
 
 func (c *Violations) null(at *path, name string) {
 	c.add(at, name, "null", "Member must not be null")

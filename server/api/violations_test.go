@@ -3,6 +3,7 @@ package api
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const one = "1 validation error detected: "
@@ -122,12 +123,19 @@ func TestUnits(t *testing.T) {
 // A violation does not send a large request back.
 func TestEchoIsBounded(t *testing.T) {
 	item := `{"PutRequest":{"Item":{"a":{"S":"` + strings.Repeat("x", 10000) + `"}}}},`
-	body := `{"RequestItems":{"abc":[` + strings.Repeat(item, 100) + `{}]}}`
-	in, err := decode(t, "BatchWriteItem", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := check(in).Error(); len(got) > 2*maxEcho {
-		t.Errorf("message of %d bytes for a request of %d", len(got), len(body))
+	long := strings.Repeat("é", 200_000)
+	for _, test := range []struct{ operation, body string }{
+		{"BatchWriteItem", `{"RequestItems":{"abc":[` + strings.Repeat(item, 100) + `{}]}}`},
+		{"PutItem", `{"TableName":"abc","Item":{},"ReturnValues":"` + long + `"}`},
+		{"PutItem", `{"TableName":"` + long + `","Item":{}}`},
+		{"PutItem", `{"TableName":"abc","Item":{},"Expected":{"` + long + `":{"ComparisonOperator":"X"}}}`},
+	} {
+		in, err := decode(t, test.operation, test.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := check(in).Error(); len(got) > 3*maxEcho || !utf8.ValidString(got) {
+			t.Errorf("message of %d bytes for a request of %d: %.100s", len(got), len(test.body), got)
+		}
 	}
 }
