@@ -189,6 +189,41 @@ func TestStartOnFullDisk(t *testing.T) {
 	r.propose(r.start(1), 1, 1)
 }
 
+// A group that begins to lead writes to the log. If there is no room for that,
+// the group does not start, and the others go on.
+func TestStartOfAnotherGroupOnFullDisk(t *testing.T) {
+	disk := vfs.NewDisk(1)
+	disk.SetCapacity(100 << 10)
+	r := &rig{t: t, fs: disk, store: newMemStore(), o: Options{NodeID: 1, SegmentBytes: 1 << 20, MaxSegments: 100}}
+	r.open()
+	g := r.start(1)
+	next := uint64(1)
+	for _, size := range []int{5000, 500, 0} { // leave less and less
+		for {
+			if _, err := g.Propose(append(add(next, 1), make([]byte, size)...)).Await(); err != nil {
+				break
+			}
+			next++
+		}
+	}
+	started, refused := 0, 0
+	for id := GroupID(2); started == 0 || refused < 20; id++ {
+		disk.SetCapacity(100<<10 + 30*int64(id)) // at first not enough for the smallest record
+		_, err := r.node.Start(id, &counter{r.store, id})
+		switch {
+		case err == nil:
+			started++
+		case !errors.Is(err, ErrNoSpace) || errors.Is(err, ErrFailed):
+			t.Fatalf("Start(%d): %v, want ErrNoSpace", id, err)
+		default:
+			refused++
+		}
+	}
+	disk.SetCapacity(4 << 20)
+	r.propose(g, next, 1)
+	r.propose(r.start(1000), 1, 1)
+}
+
 // An entry that this program cannot read stops its group and no other.
 func TestUnreadableEntryStopsOneGroup(t *testing.T) {
 	r := newRig(t, Options{})

@@ -230,10 +230,19 @@ func (w *worker) free(ps []proposal) {
 	}
 }
 
-// adopt takes charge of a group.
+// startBytes bounds what a group writes until it leads: a vote, a term and the
+// empty entry of a new leader.
+const startBytes = 2 * raftlog.MarkBytes
+
+// adopt takes charge of a group. Raft cannot be told that there is no room for
+// what it wants to write, so there must be before it begins.
 func (w *worker) adopt(g *Group) {
-	if err := g.open(); err != nil {
-		g.started.Set(struct{}{}, err)
+	err := w.node.log.Reserve(&w.batch, startBytes+raftlog.EntryBytes(0))
+	if err == nil {
+		err = g.open()
+	}
+	if err != nil {
+		g.started.Set(struct{}{}, translate(err))
 		return
 	}
 	i, _ := slices.BinarySearchFunc(w.groups, g.id, compareGroup)
