@@ -210,9 +210,7 @@ func collect(keys []string, read func(start item.Item) (*table.Page, error)) ([]
 			return same(len(keys), nil, err)
 		}
 		for _, it := range page.Items {
-			p, _ := it.Get("p")
-			s, _ := it.Get("s")
-			key := string(p.Bytes()) + "/" + string(s.Bytes())
+			key := keyOf(it)
 			if found[key] != nil {
 				return nil, fmt.Errorf("%w: %s twice in one read", errDamaged, key)
 			}
@@ -279,10 +277,8 @@ func (c *client) batch() {
 			if target == nil {
 				target = u.Delete
 			}
-			p, _ := target.Get("p")
-			s, _ := target.Get("s")
 			for i, o := range operations {
-				if o.Key == string(p.Bytes())+"/"+string(s.Bytes()) {
+				if o.Key == keyOf(target) {
 					answers[i].outcome = Failed
 				}
 			}

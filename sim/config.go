@@ -34,6 +34,7 @@ type config struct {
 	think      time.Duration // mean pause between a client's operations
 	patience   time.Duration // after which a client gives up
 	syncTime   time.Duration // mean latency of a sync
+	churn      time.Duration // mean pause between the churner's operations
 	fault      time.Duration // mean pause between faults; 0: none
 
 	memtableBytes, tableBytes, blockBytes, baseBytes, l0Tables, ratio int
@@ -52,6 +53,7 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		think:      time.Duration(one(5, 20, 60)) * time.Millisecond,
 		patience:   time.Duration(one(20, 200, 2000)) * time.Millisecond,
 		syncTime:   time.Duration(one(0, 100, 1000)) * time.Microsecond,
+		churn:      time.Duration(one(5, 20, 100)) * time.Millisecond,
 		fault:      time.Duration(one(50, 200, 600)) * time.Millisecond,
 
 		memtableBytes: one(4<<10, 16<<10, 64<<10, 1<<20),
@@ -67,7 +69,7 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		compression:   lsm.Compression(one(int(lsm.NoCompression), int(lsm.S2))),
 	}
 	if o.Calm {
-		c.fault = 0
+		c.fault, c.rot = 0, false
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/statordb/stator/internal/vfs"
@@ -38,10 +39,34 @@ func (r *run) startNemesis() {
 			r.world.Note("fault: %s", f.name)
 			r.fired[f.name]++
 			f.do(r)
+			r.probe(f.name)
 		}
 		return nil
 	})
 }
+
+// probe makes sure that the node takes writes again, by itself, once a fault is
+// over.
+func (r *run) probe(fault string) {
+	r.probes++
+	o := &Operation{Kind: Put, Key: "probe/0", Value: fmt.Sprint("probe.", r.probes)}
+	var err error
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < probeLimit; {
+		answered := false
+		answered, err = r.ask("probe", func(s *server) error {
+			_, err := s.put(o)
+			return err
+		})
+		if answered && err == nil {
+			return
+		}
+		r.clients.Sleep(10 * time.Millisecond)
+	}
+	r.fail(fmt.Errorf("sim: no write succeeded for %s after the fault %q: %w", probeLimit, fault, err))
+}
+
+// probeLimit is above the engine's longest pause between attempts to flush.
+const probeLimit = 5 * time.Second
 
 // crash cuts the power, unless the node is down already.
 func (r *run) crash(mode vfs.CrashMode) {
@@ -111,15 +136,29 @@ func (r *run) turnClock() {
 	r.world.SetClock(serverName, r.chance.Int64N(2000)-1000, step)
 }
 
-// fillDisk leaves a little space, and gives it back after a while.
+// fillDisk leaves a little space, and gives it back after a while. A node may
+// refuse to start in between, but says why.
 func (r *run) fillDisk() {
 	free, total, err := r.disk.Usage()
 	if err != nil {
 		return
 	}
+	r.full = true
 	r.disk.SetCapacity(total - free + r.chance.Int64N(64<<10))
 	r.clients.Sleep(time.Duration(r.chance.ExpFloat64() * float64(200*time.Millisecond)))
+	if r.chance.IntN(3) == 0 {
+		r.crash(r.anyMode())
+		r.clients.Sleep(r.downtime())
+		r.restart()
+		r.clients.Sleep(r.downtime())
+	}
 	r.disk.SetCapacity(total)
+	r.full = false
+	if r.down {
+		r.fired["start on a full disk refused"]++
+		r.crash(r.anyMode())
+		r.restart()
+	}
 }
 
 // failSync makes one of the next syncs fail; what it was to write is half
@@ -169,6 +208,7 @@ func (r *run) onDisk(op vfs.Op) error {
 	}
 	if r.failAfter > 0 {
 		if r.failAfter--; r.failAfter == 0 {
+			r.world.Note("fault: %s of %s fails", op.Kind, op.Name)
 			return vfs.ErrIO
 		}
 	}

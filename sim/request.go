@@ -34,6 +34,12 @@ func keyItem(key string) map[string]item.Value {
 	return map[string]item.Value{"p": item.String(p), "s": item.String(s)}
 }
 
+func keyOf(it item.Item) string {
+	p, _ := it.Get("p")
+	s, _ := it.Get("s")
+	return string(p.Bytes()) + "/" + string(s.Bytes())
+}
+
 func number(n int64) item.Value {
 	v, err := item.Num(strconv.FormatInt(n, 10))
 	if err != nil {
@@ -189,7 +195,7 @@ func outcome(answer item.Item, err error) (Outcome, *State, error) {
 	case errors.Is(err, replication.ErrStopped), errors.Is(err, replication.ErrFailed), errors.Is(err, table.ErrClosed),
 		errors.Is(err, vfs.ErrNoSpace):
 		return Failed, nil, nil
-	case errors.Is(err, vfs.ErrIO), errors.Is(err, vfs.ErrDead):
+	case excused(err):
 		return Unknown, nil, nil
 	}
 	return Unknown, nil, fmt.Errorf("sim: unexpected error: %w", err)

@@ -51,11 +51,13 @@ type run struct {
 	err    error // the first thing that must not happen
 
 	down      bool          // the node has refused to start
+	full      bool          // the disk is
 	mode      vfs.CrashMode // of the crash under way
 	rotten    string        // the file that was damaged, "" if none
 	failAfter int           // syncs until one fails; 0: none
 	slow      int           // factor of the disk's latency
 	crashes   int
+	probes    int
 	fired     map[string]int
 }
 
@@ -102,6 +104,7 @@ func (r *run) story(d time.Duration) {
 	r.awaitServer()
 	r.createTable()
 	r.startClients()
+	r.startChurn()
 	r.startNemesis()
 	r.clients.Sleep(d)
 	r.ending = true
@@ -130,10 +133,14 @@ func (r *run) createTable() {
 
 // start opens the node in a task of its own.
 func (r *run) start(e *env.Env) {
+	r.down = false
 	e.Go("boot", func() {
 		s, err := r.boot(e)
 		if err != nil {
 			r.down = true
+			if r.full && errors.Is(err, vfs.ErrNoSpace) {
+				return
+			}
 			r.fail(fmt.Errorf("sim: the node does not start: %w", err))
 			return
 		}
