@@ -48,6 +48,7 @@ func (db *DB) compactOnce() (did bool, err error) {
 	v := db.holdVersion()
 	defer db.releaseVersion(v)
 	p := db.o.compaction().Next(v.meta, v.isSound)
+	db.stuckL0.Store(p == nil && len(v.levels[0]) >= db.o.L0Tables)
 	if p == nil {
 		return false, nil
 	}

@@ -66,9 +66,11 @@ type DB struct {
 	mergeErr  error                 // the same for compaction
 	failure   error                 // why writes are refused for good; matches ErrFailed
 	closed    bool
+	noFlusher bool // the flusher has ended
 
 	pacer   pacer
 	metrics counters
+	stuckL0 atomic.Bool // level 0 is too full, but damage prevents merging it
 
 	// tasks are the flusher, the compactor, the cleaner and the syncer. Each has
 	// a queue of one place that wakes it; closing the queues ends the tasks.
@@ -152,12 +154,12 @@ func (db *DB) refused() error {
 // Iterators and snapshots should be closed before; those that are not may be used
 // on, and the tables that they read stay open until they are closed.
 func (db *DB) Close() error {
-	var err error
-	if db.log == nil {
-		err = db.Flush()
-	}
 	if !db.shut() {
 		return ErrClosed
+	}
+	var err error
+	if db.log == nil {
+		err = db.flushAll()
 	}
 	for _, q := range []*env.Queue[struct{}]{db.flushes, db.merges, db.cleanings, db.syncs} {
 		q.Close()
@@ -193,8 +195,12 @@ func (db *DB) shut() bool {
 func (db *DB) closeLogs() error {
 	var err error
 	if db.log != nil {
+		db.writing.Lock()
 		err = db.log.Close()
+		db.writing.Unlock()
 	}
+	db.installing.Lock()
+	defer db.installing.Unlock()
 	if e := db.manifest.Close(); err == nil {
 		err = e
 	}

@@ -17,8 +17,7 @@ const (
 
 // flushTask flushes sealed memtables, oldest first.
 func (db *DB) flushTask() error {
-	// Whoever still waits in Flush is told.
-	defer db.flushDone(ErrClosed)
+	defer db.flusherEnds()
 	retry := firstRetry
 	for {
 		m := db.oldestSealed()
@@ -40,6 +39,14 @@ func (db *DB) flushTask() error {
 			return nil // what is in memory is in the log, or Close has reported it
 		}
 	}
+}
+
+// flusherEnds tells whoever still waits in Flush, or comes later.
+func (db *DB) flusherEnds() {
+	db.mu.Lock()
+	db.noFlusher = true
+	db.mu.Unlock()
+	db.flushDone(ErrClosed)
 }
 
 func (db *DB) oldestSealed() *memory {
@@ -126,18 +133,22 @@ func (db *DB) Flush() error {
 	if err := db.refused(); err != nil {
 		return err
 	}
+	return db.flushAll()
+}
+
+func (db *DB) flushAll() error {
 	seq := db.visible.Load()
 	db.seal()
 	for {
 		db.mu.Lock()
-		done, isClosed, failure := db.flushed, db.closed, db.failure
+		done, ended, failure := db.flushed, db.noFlusher, db.failure
 		db.mu.Unlock()
 		switch {
 		case db.FlushedSeq() >= seq:
 			return nil
 		case failure != nil:
 			return failure
-		case isClosed:
+		case ended:
 			return ErrClosed
 		}
 		wake(db.flushes)

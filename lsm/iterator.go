@@ -181,8 +181,8 @@ func (it *Iterator) Prev() bool {
 			it.backward(it.stands)
 			return
 		}
-		it.skip = append(it.skip[:0], it.user...)
-		it.backward(it.stepBefore(it.merge.Prev()))
+		// What precedes the current version of its key is newer than the iterator.
+		it.backward(it.merge.Prev())
 	})
 }
 
@@ -209,16 +209,6 @@ func (it *Iterator) fail(err error) {
 func (it *Iterator) stepPast(stands bool) bool {
 	for ; stands; stands = it.merge.Next() {
 		if user, t := it.merge.Key(); t == damageMark || bytes.Compare(user, it.skip) > 0 {
-			break
-		}
-	}
-	return stands
-}
-
-// stepBefore goes backward over the versions of the key in skip and what lies behind.
-func (it *Iterator) stepBefore(stands bool) bool {
-	for ; stands; stands = it.merge.Prev() {
-		if user, t := it.merge.Key(); t == damageMark || bytes.Compare(user, it.skip) < 0 {
 			break
 		}
 	}

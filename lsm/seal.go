@@ -54,8 +54,10 @@ func (db *DB) switchMemtable(log wal.SegmentID) {
 func (db *DB) seal() {
 	if db.log != nil {
 		db.writing.Lock()
-		db.sealLogged()
-		db.writing.Unlock()
+		defer db.writing.Unlock()
+		if db.refused() == nil { // else the log may be closed
+			db.sealLogged()
+		}
 		return
 	}
 	db.inserting.Lock()

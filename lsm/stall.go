@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,7 @@ func (db *DB) load() (load int, reason StallReason) {
 		// A second memtable may fill up while the first is being flushed.
 		load = share(bytes, 2*db.o.MemtableBytes, maxMemtables*db.o.MemtableBytes)
 	}
-	if n := len(s.version.levels[0]); n > slowL0*db.o.L0Tables && !s.version.blockedL0() {
+	if n := len(s.version.levels[0]); n > slowL0*db.o.L0Tables && !db.stuckL0.Load() {
 		if l0 := share(n, slowL0*db.o.L0Tables, stopL0*db.o.L0Tables); l0 > load {
 			load, reason = l0, StallL0
 		}
@@ -96,13 +97,6 @@ func (db *DB) load() (load int, reason StallReason) {
 // share returns where n lies between low (0) and high (fullLoad).
 func share(n, low, high int) int {
 	return min(max(0, n-low)*fullLoad/max(1, high-low), fullLoad)
-}
-
-// blockedL0 reports whether level 0 cannot get shorter, however long writers wait,
-// because its oldest table cannot be read.
-func (v *version) blockedL0() bool {
-	l0 := v.levels[0]
-	return len(l0) > 0 && l0[len(l0)-1].damage.Load() != nil
 }
 
 // backgroundErr returns why the work that reason waits for does not get done.
@@ -164,7 +158,10 @@ type pacer struct {
 	drain [stallReasons]atomic.Int64
 }
 
-const initialDrain = 32 << 20
+const (
+	initialDrain = 32 << 20
+	maxDrain     = 1 << 40
+)
 
 func (p *pacer) init(e *env.Env) {
 	p.e = e
@@ -191,6 +188,7 @@ func (p *pacer) drained(reason StallReason, n uint64, d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	now := int64(float64(n) / d.Seconds())
-	p.drain[reason].Store((3*p.drain[reason].Load() + now) / 4)
+	// In integers: what decides must come out the same on every machine.
+	now := int64(min(n, math.MaxUint64/uint64(time.Second)) * uint64(time.Second) / uint64(d))
+	p.drain[reason].Store((3*p.drain[reason].Load() + min(now, maxDrain)) / 4)
 }

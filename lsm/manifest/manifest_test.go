@@ -202,6 +202,42 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	}
 }
 
+// Random lives on a simulated disk, each ended by a crash at a random call. The state is
+// that of the last edit that was acknowledged, or of the one under way.
+func TestRandomCrashes(t *testing.T) {
+	o := Options{RotateBytes: 1}
+	first := rand.Uint64() >> 16
+	for seed := first; seed < first+100; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		disk := vfs.NewDisk(seed)
+		m, err := Create(disk, o, State{})
+		must(t, err)
+		acked := m.State()
+		begun := acked
+		for range 8 {
+			m, err := Open(disk.Mount(), o)
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if got := describe(m.State()); got != describe(acked) && got != describe(begun) {
+				t.Fatalf("seed %d: state\n%swant\n%sor\n%s", seed, got, describe(acked), describe(begun))
+			}
+			acked = m.State()
+			disk.CrashAt(1+rng.IntN(60), func() { disk.Crash(vfs.RandomCrash(rng)) })
+			for err == nil {
+				e := randomEdit(rng, m.State())
+				begun, err = m.state.apply(e)
+				must(t, err)
+				if _, err = m.Append(e); err == nil {
+					acked = begun
+				}
+			}
+			_ = m.Close()
+			disk.CrashAt(1<<40, func() {})
+		}
+	}
+}
+
 func TestRotationKeepsFewSegments(t *testing.T) {
 	fs := vfs.NewMem()
 	o := Options{RotateBytes: 200}

@@ -57,11 +57,22 @@ func (l *Log) reserve(n int64) error {
 		if t.end+n <= l.o.SegmentBytes || t.empty() {
 			return l.grow(t, t.end+n)
 		}
-		if err := l.seal(); err != nil {
-			return err
-		}
 	}
 	return l.begin(headerBytes + n)
+}
+
+// RotateReserve completes the current segment, as Rotate does, and reserves n
+// bytes in the next one; or, if the disk is too full for those, does neither. What
+// Reserve has promised in the current segment then still holds.
+func (l *Log) RotateReserve(n int) error {
+	if l.failed != nil || l.tail != nil && l.tail.empty() {
+		return l.Reserve(n)
+	}
+	need := headerBytes + int64(n) + Overhead
+	if need > maxSegment {
+		return fmt.Errorf("%w: %d bytes in one append", ErrTooLarge, n)
+	}
+	return l.begin(need)
 }
 
 // grow gives a segment at least need bytes.
@@ -98,14 +109,19 @@ func (l *Log) preallocate(f vfs.File, need int64) (size int64, err error) {
 	return size, err
 }
 
-// begin starts the next segment with room for need bytes, header included.
-// Until the rename nothing of the log has changed.
+// begin starts the next segment with room for need bytes, header included, and
+// seals the current one. Space is the first thing it asks for: while there is none,
+// nothing of the log changes.
 func (l *Log) begin(need int64) error {
 	s := &segment{id: l.next, end: headerBytes, synced: headerBytes}
 	s.name = l.path(segmentName(l.o.Prefix, s.id))
 	from, err := l.prepare(s, need)
 	if err != nil {
 		return fmt.Errorf("wal: new segment %s: %w", s.name, err)
+	}
+	if err := l.seal(); err != nil {
+		_ = s.file.Close()
+		return err
 	}
 	if err := l.fs.Rename(from, s.name); err != nil {
 		_ = s.file.Close()

@@ -297,6 +297,34 @@ func tear(rng *rand.Rand, b []byte) {
 	}
 }
 
+// Of two unsynced records a crash leaves the second only. It is not replayed; and when
+// later a record of the same size as the first takes the first one's place, the second
+// does not come back behind it.
+func TestRecordBehindTornTailStaysLost(t *testing.T) {
+	fs := vfs.NewMem()
+	l := mustOpen(t, fs, small)
+	must(t, l.append1("synced"))
+	must(t, l.Sync())
+	lost, err := l.Append([]byte("lost 1"), []byte("lost 2"))
+	must(t, err)
+	const name = "log/w000001.log"
+	image := contents(t, fs, "log")[name]
+	clear(image[lost.Offset:lost.Next(6).Offset])
+
+	fs = vfs.NewMem()
+	must(t, fs.MkdirAll("log"))
+	writeFile(t, fs, name, image)
+	for _, want := range [][]string{{"synced"}, {"synced", "new 01"}, {"synced", "new 01", "new 01"}} {
+		l = mustOpen(t, clone(t, fs, "log"), small)
+		if got, err := replayed(l, 1); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("replay = %q, %v, want %q", got, err, want)
+		}
+		l = mustOpen(t, fs, small) // and no Close: each life crashes
+		must(t, l.append1("new 01"))
+		must(t, l.Sync())
+	}
+}
+
 // A flipped bit in a record that was synced, and after which something was
 // appended, is damage and not a torn tail, although the log was not closed.
 func TestDamageBeforeSyncedOffset(t *testing.T) {
