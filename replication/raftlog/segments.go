@@ -93,10 +93,7 @@ func (l *Log) Seal() error {
 	if l.failed != nil || l.fresh {
 		return l.failed
 	}
-	if err := l.rotate(); err != nil {
-		return l.failWith(err)
-	}
-	if err := l.makeRoom(0, nil); err != nil {
+	if err := l.makeRoom(0, nil, true); err != nil {
 		return l.failUnlessFull(err)
 	}
 	_, err := l.append(nil)

@@ -11,7 +11,7 @@ type recordLog interface {
 	Append(payloads ...[]byte) (wal.Position, error)
 	Reserve(n int) error
 	Sync() error
-	Rotate() (wal.SegmentID, error)
+	RotateReserve(n int) error
 	Replay(from wal.SegmentID, f func(wal.Position, []byte) error) error
 	ReadAt(wal.Position) ([]byte, error)
 	RemoveBefore(wal.SegmentID) error
@@ -28,7 +28,7 @@ var errVolatile = errors.New("raftlog: a volatile log cannot be read")
 func (nowhere) Append(...[]byte) (wal.Position, error)                       { return wal.Position{Segment: 1}, nil }
 func (nowhere) Reserve(int) error                                            { return nil }
 func (nowhere) Sync() error                                                  { return nil }
-func (nowhere) Rotate() (wal.SegmentID, error)                               { return 2, nil }
+func (nowhere) RotateReserve(int) error                                      { return nil }
 func (nowhere) Replay(wal.SegmentID, func(wal.Position, []byte) error) error { return nil }
 func (nowhere) ReadAt(wal.Position) ([]byte, error)                          { return nil, errVolatile }
 func (nowhere) RemoveBefore(wal.SegmentID) error                             { return nil }

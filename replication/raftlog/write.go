@@ -118,12 +118,7 @@ func (l *Log) Reserve(b *Batch, n int64) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	if !l.fresh && l.e.Buggify("raftlog: short segment") {
-		if err := l.rotate(); err != nil {
-			return l.failWith(err)
-		}
-	}
-	if err := l.makeRoom(n, b); err != nil {
+	if err := l.makeRoom(n, b, l.e.Buggify("raftlog: short segment")); err != nil {
 		return l.failUnlessFull(err)
 	}
 	return nil
@@ -160,18 +155,16 @@ func (l *Log) Unreserve(b *Batch) {
 //
 // It takes all that is left of the segment if it can: that costs nothing, and
 // the next reservations need not ask.
-func (l *Log) makeRoom(n int64, b *Batch) error {
+//
+// If the disk is too full, nothing has changed: what was reserved before stays
+// reserved where it was.
+func (l *Log) makeRoom(n int64, b *Batch, rotate bool) error {
 	l.mu.Lock()
 	before, need := l.room, l.reserved+n
 	l.room = 0 // nobody reserves meanwhile
 	l.mu.Unlock()
-	if !l.fresh && l.end+need+wal.Overhead > l.o.SegmentBytes {
-		if err := l.rotate(); err != nil {
-			return err
-		}
-		before = 0
-	}
-	room, err := l.reserveSegment(need)
+	rotate = rotate || l.end+need+wal.Overhead > l.o.SegmentBytes
+	room, err := l.reserveSegment(need, rotate && !l.fresh)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
@@ -189,34 +182,29 @@ func (l *Log) makeRoom(n int64, b *Batch) error {
 
 // reserveSegment gets the rest of the segment from the disk, or at least need
 // bytes. It returns how many.
-func (l *Log) reserveSegment(need int64) (room int64, err error) {
+func (l *Log) reserveSegment(need int64, rotate bool) (room int64, err error) {
+	reserve := l.wal.Reserve
+	if rotate {
+		reserve = l.wal.RotateReserve
+	}
 	used, head := l.end, int64(0)
-	if l.fresh {
+	if l.fresh || rotate {
 		l.scratch = l.appendCheckpoint(l.scratch[:0])
 		head = int64(len(l.scratch)) + wal.Overhead + checkpointSlack
 		used = maxHeaderBytes
 	}
 	room = max(need, l.o.SegmentBytes-used-head-wal.Overhead)
-	err = l.wal.Reserve(int(head + room))
+	err = reserve(int(head + room))
 	if err != nil && room > need && l.wal.Err() == nil {
 		room = need
-		err = l.wal.Reserve(int(head + room))
+		err = reserve(int(head + room))
 	}
+	l.fresh = l.fresh || rotate && err == nil
 	return room, err
 }
 
 // maxHeaderBytes is not less than what a segment begins with.
 const maxHeaderBytes = 4096
-
-// rotate makes the next append begin a segment. There is no room in it yet.
-func (l *Log) rotate() error {
-	l.mu.Lock()
-	l.room = 0
-	l.mu.Unlock()
-	_, err := l.wal.Rotate()
-	l.fresh = true
-	return err
-}
 
 // checkpointSlack is room for hard states that grow, and groups that are
 // created, between a reservation and the write.
@@ -346,7 +334,7 @@ func (l *Log) useRoom(batches []*Batch, total int64) error {
 	if enough {
 		return nil
 	}
-	return l.makeRoom(total, nil)
+	return l.makeRoom(total, nil, false)
 }
 
 func (l *Log) begin(id wal.SegmentID) {
