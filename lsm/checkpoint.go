@@ -22,7 +22,10 @@ func (db *DB) checkpoint(dir string) error {
 	if err := db.Flush(); err != nil {
 		return err
 	}
-	v := db.holdVersion() // keeps the files
+	v, err := db.holdVersion() // keeps the files
+	if err != nil {
+		return err
+	}
 	defer db.releaseVersion(v)
 	if err := makeDir(db.fs, dir); err != nil {
 		return err

@@ -173,17 +173,17 @@ func (db *DB) logPayloads(payloads [][]byte) error {
 
 // applyUnlogged inserts b without a log.
 func (db *DB) applyUnlogged(b *Batch) error {
-	if err := db.refused(); err != nil {
+	db.inserting.Lock()
+	defer db.inserting.Unlock()
+	if err := db.refused(); err != nil { // Close waits for whoever has come past this
 		return err
 	}
-	db.inserting.Lock()
 	b.seal(db.lastSeq + 1)
 	db.insert(b)
 	db.visible.Store(uint64(db.lastSeq))
 	if db.memtableFull() {
 		db.switchMemtable(0)
 	}
-	db.inserting.Unlock()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -45,7 +46,10 @@ func (db *DB) compactOnce() (did bool, err error) {
 	}
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
-	v := db.holdVersion()
+	v, err := db.holdVersion()
+	if err != nil {
+		return false, err
+	}
 	defer db.releaseVersion(v)
 	p := db.o.compaction().Next(v.meta, v.isSound)
 	db.stuckL0.Store(p == nil && len(v.levels[0]) >= db.o.L0Tables)
@@ -55,13 +59,15 @@ func (db *DB) compactOnce() (did bool, err error) {
 	return true, db.compact(v, p)
 }
 
-// holdVersion returns the current version. The caller must release it.
-func (db *DB) holdVersion() *version {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	v := db.current.Load().version
-	v.refs.Add(1)
-	return v
+// holdVersion returns the current version, or ErrClosed. The caller must release it.
+func (db *DB) holdVersion() (*version, error) {
+	s, err := db.acquireState()
+	if err != nil {
+		return nil, err
+	}
+	defer db.releaseState(s)
+	s.version.refs.Add(1)
+	return s.version, nil
 }
 
 // isSound is the compaction.Usable of a version's tables.
@@ -239,8 +245,17 @@ func (db *DB) compactLevel(level int, lower, upper []byte) error {
 		if err != nil || !ok || level == 0 {
 			return err
 		}
-		lower = span.End
+		lower = behind(span)
 	}
+}
+
+// behind returns the first key behind a span. A table that damage keeps in its place
+// is not met a second time.
+func behind(s manifest.Span) []byte {
+	if s.EndOpen {
+		return s.End
+	}
+	return append(bytes.Clone(s.End), 0)
 }
 
 // compactFirst merges the first table of a level in [lower, upper), or all of level 0,
@@ -251,7 +266,10 @@ func (db *DB) compactFirst(level int, lower, upper []byte) (span manifest.Span, 
 	}
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
-	v := db.holdVersion()
+	v, err := db.holdVersion()
+	if err != nil {
+		return span, false, err
+	}
 	defer db.releaseVersion(v)
 	span, ok = v.within(lower, upper)
 	if !ok {
@@ -273,7 +291,10 @@ func (db *DB) compactFirst(level int, lower, upper []byte) (span manifest.Span, 
 // purge rewrites the tables of the deepest level that still have tombstones. They
 // stayed because a snapshot was open when they came there.
 func (db *DB) purge(level int, lower, upper []byte) error {
-	v := db.holdVersion()
+	v, err := db.holdVersion()
+	if err != nil {
+		return err
+	}
 	defer db.releaseVersion(v)
 	s, ok := v.within(lower, upper)
 	if !ok {
@@ -298,7 +319,10 @@ func (db *DB) rewrite(level int, meta *manifest.Table) error {
 	}
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
-	v := db.holdVersion()
+	v, err := db.holdVersion()
+	if err != nil {
+		return err
+	}
 	defer db.releaseVersion(v)
 	if len(v.open(level, []*manifest.Table{meta})) == 0 || !v.isSound(meta) {
 		return nil
@@ -308,7 +332,10 @@ func (db *DB) rewrite(level int, meta *manifest.Table) error {
 
 // damageWithin returns the error of a damaged table in [lower, upper).
 func (db *DB) damageWithin(lower, upper []byte) error {
-	v := db.holdVersion()
+	v, err := db.holdVersion()
+	if err != nil {
+		return err
+	}
 	defer db.releaseVersion(v)
 	s, ok := v.within(lower, upper)
 	for _, tables := range v.levels {

@@ -151,8 +151,9 @@ func (db *DB) refused() error {
 // memory, and returns an error if that fails; with a log, everything is
 // in the log.
 //
-// Iterators and snapshots should be closed before; those that are not may be used
-// on, and the tables that they read stay open until they are closed.
+// Iterators should be closed before; those that are not may be used on, and the
+// tables that they read stay open until they are closed. Everything else that reads
+// gets ErrClosed.
 func (db *DB) Close() error {
 	if !db.shut() {
 		return ErrClosed

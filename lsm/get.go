@@ -11,8 +11,11 @@ import (
 //
 // Damage on the way is a *corrupt.Error: what lies below it is not known.
 func (db *DB) Get(user, dst []byte) ([]byte, error) {
-	s := db.acquireState()
-	dst, err := s.get(user, key.SeqNum(db.visible.Load()), dst)
+	s, err := db.acquireState()
+	if err != nil {
+		return dst, err
+	}
+	dst, err = s.get(user, key.SeqNum(db.visible.Load()), dst)
 	db.releaseState(s)
 	return dst, err
 }

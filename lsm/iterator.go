@@ -60,7 +60,10 @@ const (
 
 // NewIter returns an iterator over what is visible now. The caller must close it.
 func (db *DB) NewIter(o IterOptions) (*Iterator, error) {
-	s := db.acquireState()
+	s, err := db.acquireState()
+	if err != nil {
+		return nil, err
+	}
 	return db.newIter(s, key.SeqNum(db.visible.Load()), o), nil
 }
 

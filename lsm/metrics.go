@@ -103,10 +103,9 @@ func (m *Metrics) String() string {
 	return b.String()
 }
 
-// Metrics describes the database as it is now.
+// Metrics describes the database as it is now, or was when it was closed.
 func (db *DB) Metrics() Metrics {
-	s := db.acquireState()
-	defer db.releaseState(s)
+	s := db.current.Load() // of which nothing mapped is read
 	c := &db.metrics
 	m := Metrics{
 		LastSeq: db.LastSeq(), FlushedSeq: uint64(s.version.flushedSeq),

@@ -30,15 +30,22 @@ func (s *Snapshot) Seq() uint64 { return uint64(s.seq) }
 
 // Get is DB.Get as of the snapshot.
 func (s *Snapshot) Get(user, dst []byte) ([]byte, error) {
-	st := s.db.acquireState()
-	dst, err := st.get(user, s.seq, dst)
+	st, err := s.db.acquireState()
+	if err != nil {
+		return dst, err
+	}
+	dst, err = st.get(user, s.seq, dst)
 	s.db.releaseState(st)
 	return dst, err
 }
 
 // NewIter is DB.NewIter as of the snapshot. The iterator may outlive it.
 func (s *Snapshot) NewIter(o IterOptions) (*Iterator, error) {
-	return s.db.newIter(s.db.acquireState(), s.seq, o), nil
+	st, err := s.db.acquireState()
+	if err != nil {
+		return nil, err
+	}
+	return s.db.newIter(st, s.seq, o), nil
 }
 
 // Close lets go of the snapshot, which must not be used afterwards.

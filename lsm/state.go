@@ -21,14 +21,18 @@ type state struct {
 	refs    atomic.Int64 // readers, and one for being current
 }
 
-// acquireState returns the current state. The caller must release it.
-func (db *DB) acquireState() *state {
+// acquireState returns the current state, or ErrClosed. The caller must release it.
+func (db *DB) acquireState() (*state, error) {
 	for {
 		s := db.current.Load()
 		n := s.refs.Load()
-		// At 0 the state is being given up, and another is already current.
 		if n > 0 && s.refs.CompareAndSwap(n, n+1) {
-			return s
+			return s, nil
+		}
+		// At 0 the state is given up: another is already current, or Close has
+		// given up the last.
+		if n == 0 && s == db.current.Load() {
+			return nil, ErrClosed
 		}
 	}
 }

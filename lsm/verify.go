@@ -8,7 +8,10 @@ import (
 // Verify reads every table and checks all of it while the database is in use. The
 // error joins what was found: a *corrupt.Error for each damaged table.
 func (db *DB) Verify() error {
-	v := db.holdVersion()
+	v, err := db.holdVersion()
+	if err != nil {
+		return err
+	}
 	defer db.releaseVersion(v)
 	var found []error
 	for _, tables := range v.levels {
