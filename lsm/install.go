@@ -1,8 +1,7 @@
 package lsm
 
 import (
-	"fmt"
-
+	"github.com/statordb/stator/internal/invariant"
 	"github.com/statordb/stator/lsm/manifest"
 )
 
@@ -78,7 +77,8 @@ func tableOf(v *version, d manifest.Deleted) *table {
 			return t
 		}
 	}
-	panic(fmt.Sprintf("lsm: table %s is not in L%d", d.Num, d.Level)) // the manifest has refused such an edit
+	invariant.Check(false, "lsm: table %s is not in L%d", d.Num, d.Level) // the manifest refuses such an edit
+	return nil
 }
 
 func (v *version) holds(t *table) bool {

@@ -68,7 +68,7 @@ type Log struct {
 // SegmentInfo describes one segment of the log.
 type SegmentInfo struct {
 	ID    SegmentID
-	Bytes int64 // size of the file: space used on disk
+	Bytes int64 // size of the file; 0 for a segment of an earlier life until Replay has read it
 }
 
 // Open opens the log in o.Dir, or makes an empty one. If the newest segment was
