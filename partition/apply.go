@@ -6,6 +6,7 @@ import (
 
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/txn"
 )
 
@@ -44,9 +45,11 @@ type stagedRow struct {
 //
 // The outcome depends on the commands and the applied state alone.
 //
-// A row that the store cannot read (corruption) fails its own command only; a
-// batch that the store refuses breaks the partition, because going on would
-// leave a hole in the log. Entries at or below Applied are ignored.
+// A row that the store cannot read fails its own command only. If it is damaged,
+// so does every reader of it, for good; any other failure may have passed at the
+// next start, so during a replay it breaks the partition. So does a batch that the
+// store refuses: going on would leave a hole in the log. Entries at or below
+// Applied are ignored.
 func (p *Partition) Apply(index uint64, commands [][]byte) []any {
 	results := make([]Result, len(commands))
 	answers := make([]any, len(commands))
@@ -90,6 +93,9 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 		default:
 			results[i] = p.write(config, &cmd, &c)
 		}
+	}
+	if p.broken != nil {
+		return
 	}
 	p.commit(index, config, c)
 }
@@ -137,7 +143,12 @@ func (p *Partition) current() (item.Item, txn.Timestamp, error) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("partition %d: read row: %w", p.group, err)
+		err = fmt.Errorf("partition %d: read row: %w", p.group, err)
+		var damage *corrupt.Error
+		if !p.serving.Load() && !errors.As(err, &damage) {
+			p.broken = fmt.Errorf("%w: %w", ErrReplay, err)
+		}
+		return nil, 0, err
 	}
 	s.stored = b
 	ts, it, err := decodeRow(b)

@@ -17,6 +17,9 @@ var (
 	ErrConditionFailed = errors.New("partition: condition failed")
 	// ErrNotConfigured means that no Configure command was applied yet.
 	ErrNotConfigured = errors.New("partition: not configured")
+	// ErrReplay means that an entry of the log could not be applied once more
+	// after a restart. Its writes were answered; they are still in the log.
+	ErrReplay = errors.New("partition: replay failed")
 	// ErrWrongPartition means that the key's hash belongs to another partition.
 	ErrWrongPartition = errors.New("partition: key belongs to another partition")
 )
@@ -37,7 +40,8 @@ type Partition struct {
 
 	applied   uint64        // index of the last applied log entry
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
-	broken    error         // the store refused a batch: nothing more is applied
+	broken    error         // why nothing more is applied
+	serving   atomic.Bool   // somebody waits for what Apply returns; see Serve
 
 	scratch scratch // memory of Apply, reused from entry to entry
 }
@@ -64,6 +68,17 @@ func Open(db *lsm.DB, group uint64) (*Partition, error) {
 // Applied returns the index of the last log entry whose effects are in the
 // store; 0 = none.
 func (p *Partition) Applied() uint64 { return p.applied }
+
+// Serve ends the replay of the log that follows Open. The error matches ErrReplay
+// if entries are missing; then the partition must not be used.
+//
+// While a log is replayed nobody learns the result of a command, which may have
+// succeeded and been answered before. So an error of the disk must not make it
+// fail this time.
+func (p *Partition) Serve() error {
+	p.serving.Store(true)
+	return p.broken
+}
 
 // Config returns the current configuration, nil if there is none yet. The
 // caller must not change it.

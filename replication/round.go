@@ -284,7 +284,8 @@ func (w *worker) apply(g *Group, entries []*raftpb.Entry) error {
 			return fmt.Errorf("entry %d: %w", e.GetIndex(), err)
 		}
 	}
-	w.node.log.Applied(g.log, g.applied, w.node.store.LastSeq())
+	// What the state machine could not take stays in the log.
+	w.node.log.Applied(g.log, g.sm.Applied(), w.node.store.LastSeq())
 	return nil
 }
 

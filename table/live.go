@@ -251,10 +251,12 @@ func jobsTable(jobs []startJob) *liveTable {
 	return t
 }
 
-// damaged reports whether err is about bytes on disk that fail their check.
+// damaged reports whether err is about the data of one table: bytes on disk that fail
+// their check, or that could not be read when they were needed.
 func damaged(err error) bool {
 	var c *corrupt.Error
-	return errors.As(err, &c) || errors.Is(err, partition.ErrFormat) || errors.Is(err, partition.ErrCommand)
+	return errors.As(err, &c) || errors.Is(err, partition.ErrFormat) || errors.Is(err, partition.ErrCommand) ||
+		errors.Is(err, partition.ErrReplay)
 }
 
 func (s *Service) startPartition(r *record, i int) (*livePartition, error) {
@@ -266,6 +268,9 @@ func (s *Service) startPartition(r *record, i int) (*livePartition, error) {
 	g, err := s.host.Start(id, p)
 	if err != nil {
 		return nil, fmt.Errorf("start group %d: %w", id, err)
+	}
+	if err := p.Serve(); err != nil {
+		return nil, err
 	}
 	s.clock.Restore(p.Latest())
 	return &livePartition{first: r.slots[i].first, last: r.last(i), group: g, Partition: p}, nil
