@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,9 +36,11 @@ func (e *APIError) retryable() bool {
 type client struct {
 	http     *http.Client
 	endpoint string
+	answered atomic.Bool // the service has answered at least once
 }
 
-// maxTries bounds the retries of one call: about 12 s in all.
+// maxTries bounds the retries of one call: about 12 s in all, enough for a
+// restart of the server. A server that never answered is not waited for.
 const maxTries = 9
 
 func (c *client) call(ctx context.Context, op string, in, out any) error {
@@ -48,8 +51,7 @@ func (c *client) call(ctx context.Context, op string, in, out any) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		err := c.once(ctx, op, body, out)
-		var api *APIError
-		if err == nil || try == maxTries || errors.As(err, &api) && !api.retryable() || ctx.Err() != nil {
+		if err == nil || try == maxTries || ctx.Err() != nil || !c.mayHelp(err) {
 			return err
 		}
 		if err := pause(ctx, wait); err != nil {
@@ -57,6 +59,15 @@ func (c *client) call(ctx context.Context, op string, in, out any) error {
 		}
 		wait *= 2
 	}
+}
+
+// mayHelp reports whether another try may have more luck.
+func (c *client) mayHelp(err error) bool {
+	var api *APIError
+	if errors.As(err, &api) {
+		return api.retryable()
+	}
+	return c.answered.Load()
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -86,6 +97,7 @@ func (c *client) once(ctx context.Context, op string, body []byte, out any) erro
 		return err
 	}
 	defer res.Body.Close()
+	c.answered.Store(true)
 	answer, err := io.ReadAll(res.Body)
 	if err != nil {
 		return err
@@ -113,22 +125,24 @@ func apiError(status int, answer []byte) error {
 // A Key names one key attribute and its type.
 type Key struct{ Name, Type string }
 
+func (k Key) String() string { return k.Name + ":" + k.Type }
+
 type tableInfo struct {
 	Table struct {
 		TableStatus string
+		TableId     string
 		KeySchema   []struct{ AttributeName, KeyType string }
 
 		AttributeDefinitions []struct{ AttributeName, AttributeType string }
 	}
 }
 
-// describe returns the table's key attributes, partition key first.
-func (c *client) describe(ctx context.Context, table string) ([]Key, error) {
+// describe returns the table's key attributes, partition key first, and its id.
+func (c *client) describe(ctx context.Context, table string) (keys []Key, id string, err error) {
 	var t tableInfo
 	if err := c.call(ctx, "DescribeTable", map[string]string{"TableName": table}, &t); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var keys []Key
 	for _, k := range t.Table.KeySchema {
 		for _, a := range t.Table.AttributeDefinitions {
 			if a.AttributeName == k.AttributeName {
@@ -136,11 +150,11 @@ func (c *client) describe(ctx context.Context, table string) ([]Key, error) {
 			}
 		}
 	}
-	return keys, nil
+	return keys, t.Table.TableId, nil
 }
 
-// create makes an on-demand table and waits until it is active.
-func (c *client) create(ctx context.Context, table string, keys []Key) error {
+// create makes an on-demand table, waits until it is active and returns its id.
+func (c *client) create(ctx context.Context, table string, keys []Key) (id string, err error) {
 	var schema, defs []map[string]string
 	for i, k := range keys {
 		schema = append(schema, map[string]string{"AttributeName": k.Name, "KeyType": [...]string{"HASH", "RANGE"}[i]})
@@ -148,18 +162,18 @@ func (c *client) create(ctx context.Context, table string, keys []Key) error {
 	}
 	in := map[string]any{"TableName": table, "KeySchema": schema, "AttributeDefinitions": defs, "BillingMode": "PAY_PER_REQUEST"}
 	if err := c.call(ctx, "CreateTable", in, new(any)); err != nil {
-		return err
+		return "", err
 	}
 	for {
 		var t tableInfo
 		if err := c.call(ctx, "DescribeTable", map[string]string{"TableName": table}, &t); err != nil {
-			return err
+			return "", err
 		}
 		if t.Table.TableStatus == "ACTIVE" {
-			return nil
+			return t.Table.TableId, nil
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
+			return "", err
 		}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +35,7 @@ type Options struct {
 	Create    []Key    // make the table with these keys if it does not exist
 	Format    string   // default FormatAuto
 	Columns   []Column // CSV only
-	Comma     rune     // CSV only; default ','
+	Comma     rune     // CSV only; default ',', or a tab if the file's name ends in .tsv
 	Workers   int      // concurrent batches; default 4
 	SkipBad   bool     // report bad records and go on instead of stopping
 	Restart   bool     // ignore a saved state
@@ -61,10 +63,12 @@ type Result struct {
 	Stored  int64 // by this run
 	Resumed int64 // stored by earlier runs
 	Skipped int64
+
+	Resumable bool // the run ended early, and the next one goes on from there
 }
 
 // File loads one file. On an error or when ctx ends, what was stored stays,
-// and the next call with the same file and table goes on from there.
+// and the next call with the same file, table and options goes on from there.
 func File(ctx context.Context, name string, o Options) (Result, error) {
 	if o.Workers <= 0 {
 		o.Workers = 4
@@ -75,8 +79,9 @@ func File(ctx context.Context, name string, o Options) (Result, error) {
 	if o.Location == "" {
 		o.Location = o.Endpoint
 	}
-	l := &loader{o: o, api: client{o.Client, o.Endpoint}, path: statePath(name, o.Table)}
-	if err := l.table(ctx); err != nil {
+	l := &loader{o: o, api: client{http: o.Client, endpoint: o.Endpoint}, path: statePath(name, o.Table)}
+	missing, err := l.table(ctx)
+	if err != nil {
 		return Result{}, err
 	}
 	in, err := openInput(name)
@@ -88,11 +93,19 @@ func File(ctx context.Context, name string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	l.state = State{Table: o.Table, Endpoint: o.Location, Size: in.size}
-	if !o.Restart {
-		if l.state, err = loadState(l.path, l.state); err != nil {
+	if missing {
+		if src, err = l.create(ctx, src); err != nil {
 			return Result{}, err
 		}
+	}
+	l.state = State{Table: o.Table, TableID: l.tableID, Endpoint: o.Location, Size: in.size, Reading: fmt.Sprintf("%s %q %q", o.Format, o.Columns, o.Comma)}
+	if o.Restart {
+		err = l.forget()
+	} else {
+		l.state, err = loadState(l.path, l.state)
+	}
+	if err != nil {
+		return Result{}, err
 	}
 	return l.run(ctx, in, src)
 }
@@ -102,43 +115,92 @@ type loader struct {
 	api  client
 	path string
 
+	tableID string
+
 	state    State // as this run found it; saved with the current counts
 	finished *prefix
 	stored   atomic.Int64
 	skipped  atomic.Int64 // by all runs
 
-	failed sync.Once
-	err    error
-	cancel context.CancelFunc
+	failed     sync.Once
+	err        error
+	stopRead   context.CancelFunc
+	cancelWork context.CancelFunc
 }
 
-// table finds the key attributes, making the table if asked to.
-func (l *loader) table(ctx context.Context) error {
-	keys, err := l.api.describe(ctx, l.o.Table)
+// table finds the key attributes. Those of a missing table are o.Create.
+func (l *loader) table(ctx context.Context) (missing bool, err error) {
+	keys, id, err := l.api.describe(ctx, l.o.Table)
 	var api *APIError
-	if errors.As(err, &api) && api.Type == "ResourceNotFoundException" {
+	switch {
+	case errors.As(err, &api) && api.Type == "ResourceNotFoundException":
 		if len(l.o.Create) == 0 {
-			return fmt.Errorf("table %s does not exist; name its key with --key to create it", l.o.Table)
+			return false, fmt.Errorf("table %s does not exist; name its key with --key to create it", l.o.Table)
 		}
-		keys, err = l.o.Create, l.api.create(ctx, l.o.Table, l.o.Create)
+		keys, missing, err = l.o.Create, true, nil
+	case err == nil && len(l.o.Create) > 0 && !slices.Equal(keys, l.o.Create):
+		return false, fmt.Errorf("table %s exists with the key %v, not %v", l.o.Table, keys, l.o.Create)
 	}
-	l.o.keys = keys
-	return err
+	l.o.keys, l.tableID = keys, id
+	return missing, err
 }
 
+// create makes the table, but only if the first record fits it: a misspelt key
+// must not leave a table behind.
+func (l *loader) create(ctx context.Context, src Source) (Source, error) {
+	rec, err := src.Next()
+	bad := err
+	if err == nil {
+		if _, e := l.keyOf(rec.Item); e != nil {
+			bad = &RecordError{rec.Number, e}
+		}
+	}
+	var record *RecordError
+	if bad != nil && bad != io.EOF && !(l.o.SkipBad && errors.As(bad, &record)) {
+		return nil, bad
+	}
+	again := &again{src, rec, err, false}
+	l.tableID, err = l.api.create(ctx, l.o.Table, l.o.Create)
+	return again, err
+}
+
+// again yields a record or error that was already taken from a source, then
+// goes on with the source.
+type again struct {
+	Source
+	rec  Record
+	err  error
+	told bool
+}
+
+func (a *again) Next() (Record, error) {
+	if !a.told {
+		a.told = true
+		return a.rec, a.err
+	}
+	return a.Source.Next()
+}
+
+// stop notes the first error and ends reading; what was read is still stored.
+func (l *loader) stop(err error) {
+	l.failed.Do(func() { l.err = err })
+	l.stopRead()
+}
+
+// fail notes the first error and ends storing, too.
 func (l *loader) fail(err error) {
-	l.failed.Do(func() {
-		l.err = err
-		l.cancel()
-	})
+	l.stop(err)
+	l.cancelWork()
 }
 
 // run reads records in order and hands each to the worker of its key, so that
 // of two records with one key the later wins.
 func (l *loader) run(ctx context.Context, in *input, src Source) (Result, error) {
-	workCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	l.cancel = cancel
+	workCtx, cancelWork := context.WithCancel(ctx)
+	defer cancelWork()
+	readCtx, stopRead := context.WithCancel(workCtx)
+	defer stopRead()
+	l.cancelWork, l.stopRead = cancelWork, stopRead
 	resumed, skippedBefore := l.state.Done, l.state.Skipped
 	l.finished = newPrefix(resumed)
 	l.skipped.Store(skippedBefore)
@@ -148,29 +210,41 @@ func (l *loader) run(ctx context.Context, in *input, src Source) (Result, error)
 		lanes[i] = make(chan Record, 100)
 		wg.Go(func() { l.work(workCtx, lanes[i]) })
 	}
-	l.read(workCtx, in, src, lanes)
+	l.read(readCtx, in, src, lanes)
 	for _, lane := range lanes {
 		close(lane)
 	}
 	wg.Wait()
-	if l.err == nil {
-		l.err = ctx.Err()
+	if ctx.Err() != nil {
+		l.err = context.Cause(ctx)
 	}
 	res := Result{Stored: l.stored.Load(), Resumed: resumed - skippedBefore, Skipped: l.skipped.Load()}
 	if l.err == nil {
-		if err := os.Remove(l.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return res, err
-		}
-		return res, nil
+		return res, l.forget()
 	}
-	return res, errors.Join(l.err, l.save())
+	done, err := l.save()
+	if err != nil {
+		err = fmt.Errorf("what is stored could not be noted, so the next import begins anew: %w", err)
+	}
+	res.Resumable = err == nil && done > 0
+	return res, errors.Join(l.err, err)
 }
 
-func (l *loader) save() error {
+func (l *loader) forget() error {
+	if err := os.Remove(l.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// save notes how many leading records are done; none need no note.
+func (l *loader) save() (done int64, err error) {
 	s := l.state
 	s.Skipped = l.skipped.Load() // before Done: never more done than counted
-	s.Done = l.finished.finish()
-	return s.save(l.path)
+	if s.Done = l.finished.finish(); s.Done > 0 {
+		err = s.save(l.path)
+	}
+	return s.Done, err
 }
 
 // saveEvery bounds how much work is repeated after a kill.
@@ -184,34 +258,27 @@ func (l *loader) read(ctx context.Context, in *input, src Source, lanes []chan R
 			return
 		}
 		var bad *RecordError
-		switch {
-		case errors.As(err, &bad):
-			l.skip(bad)
-			continue
-		case err != nil:
-			l.fail(err)
-			return
+		if err == nil && rec.Number > l.state.Done {
+			err = l.hand(ctx, rec, lanes)
 		}
-		if rec.Number > l.state.Done {
-			l.hand(ctx, rec, lanes)
+		if err != nil && !(errors.As(err, &bad) && l.skip(bad)) {
+			l.stop(err)
+			return
 		}
 		if l.o.Progress != nil {
 			l.o.Progress(in.count.n, in.size, rec.Number)
 		}
 		if time.Since(saved) > saveEvery {
 			saved = time.Now()
-			if err := l.save(); err != nil {
-				l.fail(err)
-			}
+			l.save() // where nothing can be noted, beside a read-only file, the load goes on; its end reports it
 		}
 	}
 }
 
-func (l *loader) hand(ctx context.Context, rec Record, lanes []chan Record) {
+func (l *loader) hand(ctx context.Context, rec Record, lanes []chan Record) error {
 	key, err := l.keyOf(rec.Item)
 	if err != nil {
-		l.skip(&RecordError{rec.Number, err})
-		return
+		return &RecordError{rec.Number, err}
 	}
 	h := fnv.New32a()
 	io.WriteString(h, key)
@@ -219,15 +286,16 @@ func (l *loader) hand(ctx context.Context, rec Record, lanes []chan Record) {
 	case lanes[h.Sum32()%uint32(len(lanes))] <- rec:
 	case <-ctx.Done():
 	}
+	return nil
 }
 
-// skip leaves a bad record out and reports true, or stops the load.
+// skip leaves a bad record out and reports true; it reports false if bad
+// records are not to be skipped.
 func (l *loader) skip(bad *RecordError) bool {
 	if bad.Number <= l.state.Done {
 		return true
 	}
 	if !l.o.SkipBad {
-		l.fail(bad)
 		return false
 	}
 	l.skipped.Add(1)
@@ -315,8 +383,8 @@ func (l *loader) storeEach(ctx context.Context, batch []Record) error {
 		var api *APIError
 		switch {
 		case errors.As(err, &api) && api.Type == "ValidationException":
-			if !l.skip(&RecordError{rec.Number, api}) {
-				return nil
+			if bad := (&RecordError{rec.Number, api}); !l.skip(bad) {
+				l.stop(bad)
 			}
 		case err != nil:
 			return err

@@ -266,6 +266,12 @@ func TestErrors(t *testing.T) {
 		{"text.json", `hello`, "neither JSON objects"},
 		{"ragged.csv", "pk,v\na\n", "wrong number of fields"},
 		{"empty.csv", "", "no header row"},
+		{"comma.tsv", "pk,v\na,b\n", `no column for key attribute "pk"`},
+		{"twice.csv", "pk,v,v\na,b,c\n", `both attribute "v"`},
+		{"utf16.csv", "\xff\xfep\x00k\x00", "UTF-16"},
+		{"latin1.csv", "pk,v\na,\xe9\n", "record 1: column v: not UTF-8"},
+		{"latin1.json", "{\"pk\":\"\xe9\"}", "record 1: not UTF-8"},
+		{"text.csv.gz", "pk,value\na,b\n", "gzip"},
 	} {
 		f := &fakeTable{keys: []string{"pk"}}
 		_, err := File(t.Context(), write(t, c.name, c.content), start(t, f, Options{}))
@@ -276,6 +282,128 @@ func TestErrors(t *testing.T) {
 	f := &fakeTable{}
 	if _, err := File(t.Context(), write(t, "x.json", "{}"), start(t, f, Options{})); err == nil || !strings.Contains(err.Error(), "--key") {
 		t.Errorf("missing table: %v", err)
+	}
+}
+
+func TestColumnOptions(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		column Column
+		want   string
+	}{
+		{"x.csv", Column{"v", "v", "Q"}, `type "Q" is none of`},
+		{"x.csv", Column{"w", "w", "N"}, `no column "w"`},
+		{"x.csv", Column{"v", "pk", ""}, `both attribute "pk"`},
+		{"x.json", Column{"v", "v", "N"}, "columns are for CSV"},
+	} {
+		f := &fakeTable{}
+		o := start(t, f, Options{Create: []Key{{"pk", "S"}}, Columns: []Column{c.column}})
+		_, err := File(t.Context(), write(t, c.name, "pk,v\na,1\n"), o)
+		if err == nil || !strings.Contains(err.Error(), c.want) || f.keys != nil {
+			t.Errorf("column %v of %s: error = %v, want %q; table made: %v", c.column, c.name, err, c.want, f.keys != nil)
+		}
+	}
+}
+
+func TestOddCSV(t *testing.T) {
+	f := &fakeTable{keys: []string{"pk"}}
+	o := start(t, f, Options{})
+	content := "\ufeffpk,\"a \"\"b\"\", c\",\r\n1,\"x\ty\r\nz\",unnamed\r\n\r\n2,,\r\n"
+	if res, err := File(t.Context(), write(t, "X.CSV", content), o); err != nil || res.Stored != 2 {
+		t.Fatalf("File = %+v, %v; want 2 stored", res, err)
+	}
+	want := map[string]string{
+		`{"S":"1"}|`: `{"a \"b\", c":{"S":"x\ty\nz"},"pk":{"S":"1"}}`,
+		`{"S":"2"}|`: `{"pk":{"S":"2"}}`,
+	}
+	if !reflect.DeepEqual(f.items, want) {
+		t.Errorf("items = %v\nwant %v", f.items, want)
+	}
+}
+
+func TestBadRowsAreSkipped(t *testing.T) {
+	f := &fakeTable{keys: []string{"pk"}}
+	o := start(t, f, Options{SkipBad: true})
+	res, err := File(t.Context(), write(t, "x.tsv", "pk\tv\na\tb\nb\n\"c\"d\te\nf\tg\n"), o)
+	if err != nil || res.Stored != 2 || res.Skipped != 2 {
+		t.Errorf("File = %+v, %v; want 2 stored, 2 skipped", res, err)
+	}
+}
+
+// What stands before the first bad record is stored, so that "record n" tells
+// how far the load came.
+func TestStoresUpToTheBadRecord(t *testing.T) {
+	for _, bad := range []string{"{", "[1]", "{}", `{"pk":"evil"}`} {
+		f := &fakeTable{keys: []string{"pk"}, refuse: "evil"}
+		path := write(t, "x.json", lines(30)+bad+"\n")
+		res, err := File(t.Context(), path, start(t, f, Options{}))
+		if err == nil || len(f.items) != 30 || !res.Resumable {
+			t.Errorf("before %q: %+v, %v, %d items; want 30", bad, res, err, len(f.items))
+		}
+	}
+}
+
+func TestWrongKey(t *testing.T) {
+	f := &fakeTable{}
+	path := write(t, "x.json", lines(2))
+	if _, err := File(t.Context(), path, start(t, f, Options{Create: []Key{{"kp", "S"}}})); err == nil || f.keys != nil {
+		t.Errorf("a key that no record has: %v, table made: %v", err, f.keys != nil)
+	}
+	f = &fakeTable{keys: []string{"pk"}}
+	if _, err := File(t.Context(), path, start(t, f, Options{Create: []Key{{"pk", "N"}}})); err == nil || !strings.Contains(err.Error(), "exists with the key") {
+		t.Errorf("another key than the table's: %v", err)
+	}
+	if left, _ := filepath.Glob(path + ".*"); left != nil {
+		t.Errorf("state left behind although nothing was stored: %v", left)
+	}
+}
+
+// A server that never answered is not waited for; one that did may be gone for
+// the moment.
+func TestNoServer(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	c := client{http: srv.Client(), endpoint: srv.URL}
+	if err := c.call(t.Context(), "DescribeTable", nil, new(any)); err == nil || c.mayHelp(err) {
+		t.Errorf("error = %v, tried again: %v", err, err != nil && c.mayHelp(err))
+	}
+	c.answered.Store(true)
+	if !c.mayHelp(errors.New("connection refused")) {
+		t.Error("a server that was there before is given up at once")
+	}
+}
+
+// The state cannot be written beside the input: the load works all the same,
+// and an interrupted one says that it cannot be resumed.
+func TestStateCannotBeWritten(t *testing.T) {
+	f := &fakeTable{keys: []string{"pk"}}
+	o := start(t, f, Options{})
+	path := write(t, "x.json", lines(100)+"[1]\n")
+	if err := os.Mkdir(statePath(path, o.Table)+".new", 0o755); err != nil { // in the way
+		t.Fatal(err)
+	}
+	res, err := File(t.Context(), path, o)
+	if err == nil || !strings.Contains(err.Error(), "begins anew") || res.Resumable {
+		t.Errorf("File = %+v, %v; want an error that says that the next import begins anew", res, err)
+	}
+	o.SkipBad = true
+	if res, err := File(t.Context(), path, o); err != nil || res.Stored != 100 {
+		t.Errorf("File = %+v, %v; want 100 stored", res, err)
+	}
+}
+
+// A state is worth nothing for another table, or another reading of the file.
+func TestStateOfAnotherReading(t *testing.T) {
+	f := &fakeTable{keys: []string{"pk"}, failAt: 500}
+	o := start(t, f, Options{})
+	path := write(t, "x.json", lines(1000))
+	if first, err := File(t.Context(), path, o); err == nil || !first.Resumable {
+		t.Fatalf("the first run should have stopped half-way: %+v, %v", first, err)
+	}
+	f.failAt = 0
+	o.Format = FormatPlain
+	if res, err := File(t.Context(), path, o); err != nil || res.Resumed != 0 {
+		t.Errorf("with other options: %+v, %v; want a new beginning", res, err)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Record is one item of the input in DynamoDB JSON, {"name":{"S":"x"},...}.
@@ -55,15 +57,34 @@ func openInput(name string) (*input, error) {
 	in := &input{file: f, size: st.Size()}
 	in.count.r = f
 	var r io.Reader = &in.count
-	if strings.HasSuffix(name, ".gz") {
+	if hasSuffix(name, ".gz") {
 		if r, err = gzip.NewReader(r); err != nil {
 			f.Close()
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, err
 		}
 	}
 	in.r = bufio.NewReaderSize(r, 1<<20)
+	if err := skipByteOrderMark(in.r); err != nil {
+		f.Close()
+		return nil, err
+	}
 	return in, nil
 }
+
+// skipByteOrderMark drops the mark that some editors and spreadsheets put in
+// front of UTF-8. A mark of UTF-16 is an error.
+func skipByteOrderMark(r *bufio.Reader) error {
+	head, _ := r.Peek(3) // a read error comes again with the first record
+	switch {
+	case bytes.Equal(head, []byte("\ufeff")):
+		r.Discard(len(head))
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), bytes.HasPrefix(head, []byte{0xfe, 0xff}):
+		return errors.New("the file is in UTF-16; convert it to UTF-8")
+	}
+	return nil
+}
+
+func hasSuffix(name, suffix string) bool { return strings.HasSuffix(strings.ToLower(name), suffix) }
 
 type countingReader struct {
 	r io.Reader
@@ -78,12 +99,20 @@ func (c *countingReader) Read(p []byte) (int, error) {
 
 // newSource finds out how the file is laid out and returns its records.
 func newSource(name string, in *input, o Options) (Source, error) {
-	if o.Format == FormatCSV || o.Format == FormatAuto && isCSVName(name) {
+	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
+	tabs := hasSuffix(name, ".tsv")
+	if o.Format == FormatCSV || o.Format == FormatAuto && (tabs || hasSuffix(name, ".csv")) {
+		if o.Comma == 0 && tabs {
+			o.Comma = '\t'
+		}
 		return newCSVSource(in.r, o)
+	}
+	if len(o.Columns) > 0 {
+		return nil, errors.New("columns are for CSV; use --format csv if the file is CSV")
 	}
 	shape, err := sniff(in.r)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	dec := json.NewDecoder(in.r)
 	dec.UseNumber()
@@ -95,10 +124,6 @@ func newSource(name string, in *input, o Options) (Source, error) {
 		err = skipTokens(dec, 3) // { "name" [
 	}
 	return s, err
-}
-
-func isCSVName(name string) bool {
-	return strings.HasSuffix(strings.TrimSuffix(name, ".gz"), ".csv")
 }
 
 func skipTokens(dec *json.Decoder, n int) error {
@@ -117,6 +142,8 @@ const (
 	shapeArray                // [ {...}, {...} ]
 	shapeWrapped              // { "anything": [ {...}, {...} ] }
 )
+
+var errNotUTF8 = errors.New("not UTF-8")
 
 var errNotJSON = errors.New("neither JSON objects nor an array of them; use --format csv for CSV")
 
@@ -172,6 +199,9 @@ func (s *jsonSource) Next() (Record, error) {
 		return Record{}, fmt.Errorf("after record %d: %w", s.n, noEOF(err))
 	}
 	s.n++
+	if !utf8.Valid(raw) {
+		return Record{}, &RecordError{s.n, errNotUTF8}
+	}
 	item, err := itemOf(raw, s.o)
 	if err != nil {
 		return Record{}, &RecordError{s.n, err}
@@ -206,25 +236,46 @@ func newCSVSource(r io.Reader, o Options) (*csvSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	header[0] = strings.TrimPrefix(header[0], "\ufeff")
 	s := &csvSource{r: c}
-	used := 0
-	for _, name := range header {
+	s.columns, err = columnsOf(header, o)
+	return s, err
+}
+
+// columnsOf says what becomes of each column of the header, and checks it
+// against the options and the table's key.
+func columnsOf(header []string, o Options) ([]Column, error) {
+	columns := make([]Column, len(header))
+	from := map[string]string{} // attribute to column
+	for i, name := range header {
 		col := Column{Name: name, Attribute: name}
-		for _, m := range o.Columns {
-			if m.Name == name {
-				col, used = m, used+1
-			}
+		if m := slices.IndexFunc(o.Columns, func(m Column) bool { return m.Name == name }); m >= 0 {
+			col = o.Columns[m]
 		}
 		if col.Type == "" {
 			col.Type = o.typeOf(col.Attribute, "S")
 		}
-		s.columns = append(s.columns, col)
+		switch other, twice := from[col.Attribute]; {
+		case !utf8.ValidString(name):
+			return nil, fmt.Errorf("csv: header: %w", errNotUTF8)
+		case !slices.Contains(cellTypes, col.Type):
+			return nil, fmt.Errorf("column %q: type %q is none of %s", name, col.Type, strings.Join(cellTypes, ", "))
+		case twice && col.Attribute != "":
+			return nil, fmt.Errorf("csv: columns %q and %q are both attribute %q", other, name, col.Attribute)
+		}
+		from[col.Attribute] = name
+		columns[i] = col
 	}
-	if used != len(o.Columns) {
-		return nil, fmt.Errorf("csv: header %q lacks a column named by --column", header)
+	for _, m := range o.Columns {
+		if !slices.Contains(header, m.Name) {
+			return nil, fmt.Errorf("csv: the header has no column %q, only %q", m.Name, header)
+		}
 	}
-	return s, nil
+	for _, k := range o.keys {
+		if _, ok := from[k.Name]; !ok {
+			return nil, fmt.Errorf("csv: no column for key attribute %q, only %q", k.Name, header)
+		}
+	}
+	return columns, nil
 }
 
 func (s *csvSource) Next() (Record, error) {
@@ -233,10 +284,11 @@ func (s *csvSource) Next() (Record, error) {
 		return Record{}, io.EOF
 	}
 	s.n++
+	var syntax *csv.ParseError
+	if errors.As(err, &syntax) {
+		return Record{}, &RecordError{s.n, err}
+	}
 	if err != nil {
-		if errors.Is(err, csv.ErrFieldCount) {
-			return Record{}, &RecordError{s.n, err}
-		}
 		return Record{}, err
 	}
 	item := make(map[string]json.RawMessage, len(row))

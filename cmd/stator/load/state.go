@@ -14,8 +14,10 @@ import (
 // interrupted one can go on: all records up to Done are stored.
 type State struct {
 	Table    string
+	TableID  string // a table made anew under the same name has another
 	Endpoint string // or directory: where the table is
 	Size     int64  // of the input; another size means another file
+	Reading  string // the options that decide what a record becomes
 	Done     int64  // leading records known to be stored
 	Skipped  int64  // bad records among them
 }
@@ -34,7 +36,8 @@ func loadState(path string, want State) (State, error) {
 		return want, err
 	}
 	var s State
-	if json.Unmarshal(b, &s) != nil || s.Table != want.Table || s.Size != want.Size || s.Endpoint != want.Endpoint || s.Done < 0 {
+	if json.Unmarshal(b, &s) != nil || s.Table != want.Table || s.TableID != want.TableID || s.Size != want.Size || s.Endpoint != want.Endpoint ||
+		s.Reading != want.Reading || s.Done < 0 {
 		return want, nil
 	}
 	return s, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // itemOf turns one JSON object into DynamoDB JSON: {"Item":{...}} and objects
@@ -114,8 +115,14 @@ func plainValue(v any) map[string]any {
 	return map[string]any{"NULL": true}
 }
 
-// cellValue converts text to a value of the named type.
+// cellTypes are the types a cell may have.
+var cellTypes = []string{"S", "N", "B", "BOOL", "JSON"}
+
+// cellValue converts text to a value of one of cellTypes.
 func cellValue(typ, text string) (json.RawMessage, error) {
+	if !utf8.ValidString(text) {
+		return nil, errNotUTF8
+	}
 	switch typ {
 	case "S", "B": // B is given in base64, as on the wire
 		return typed(typ, text)
@@ -133,7 +140,7 @@ func cellValue(typ, text string) (json.RawMessage, error) {
 		}
 		return plainAttribute(json.RawMessage(text), "")
 	}
-	return nil, fmt.Errorf("type %q is none of S, N, B, BOOL, JSON", typ)
+	return nil, fmt.Errorf("type %q is none of %s", typ, strings.Join(cellTypes, ", "))
 }
 
 func typed(tag string, v any) (json.RawMessage, error) {
