@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -18,17 +19,17 @@ import (
 )
 
 type importCommand struct {
-	Files    []string `arg:"" type:"existingfile" help:"Files to load: DynamoDB JSON lines, plain JSON (lines, an array, or an object that wraps one) or CSV with a header; .gz is fine."`
+	Files    []string `arg:"" type:"existingfile" predictor:"file" help:"Files to load: DynamoDB JSON lines, plain JSON (lines, an array, or an object that wraps one) or CSV with a header (.csv, .tsv or --format csv); all of them also as .gz."`
 	Table    string   `required:"" short:"t" help:"Table to write to."`
-	Key      []string `short:"k" placeholder:"NAME[:S|N|B]" help:"Create the table, if it is missing, with this partition key; give --key again for the sort key."`
+	Key      []string `short:"k" placeholder:"NAME[:S|N|B]" help:"The table's partition key; give --key again for the sort key. A missing table is created, another one must have this key."`
 	Endpoint string   `default:"http://127.0.0.1:8000" help:"Running server to write to."`
-	Dir      string   `type:"path" help:"Write into this closed database directory instead of a server."`
-	Format   string   `enum:"auto,dynamodb,json,csv" default:"auto" help:"${enum}."`
+	Dir      string   `type:"path" predictor:"dir" help:"Write into this closed database directory instead of a server; made if missing."`
+	Format   string   `enum:"auto,dynamodb,json,csv" default:"auto" help:"Format of the files: ${enum}. Auto goes by name and content."`
 	Column   []string `short:"c" placeholder:"COLUMN=[ATTRIBUTE][:TYPE]" help:"CSV: attribute name and type (S, N, B, BOOL, JSON) of a column; without a name the column is left out."`
-	Comma    string   `default:"," help:"CSV: the separator, one character or 'tab'."`
+	Comma    string   `help:"CSV: the separator, one character or 'tab'. Default: a tab in .tsv files, a comma in others."`
 	Workers  int      `default:"8" help:"Concurrent batches."`
 	SkipBad  bool     `help:"Report bad records and go on instead of stopping."`
-	Restart  bool     `help:"Begin anew even if an earlier import of this file was interrupted."`
+	Restart  bool     `help:"Begin anew even if an earlier import of this file stopped half-way."`
 }
 
 func (c *importCommand) Run(ctx context.Context) error {
@@ -36,17 +37,28 @@ func (c *importCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.Client, o.Endpoint, o.Location = http.DefaultClient, c.Endpoint, c.Endpoint
-	if c.Dir != "" {
-		db, err := stator.Open(c.Dir, stator.Options{})
-		if err != nil {
-			return err
+	if c.Dir == "" {
+		if !strings.Contains(c.Endpoint, "://") {
+			c.Endpoint = "http://" + c.Endpoint
 		}
-		defer db.Close()
-		o.Client, o.Endpoint, o.Location = db.HTTPClient(), "http://stator", c.Dir
+		o.Client, o.Endpoint, o.Location = http.DefaultClient, c.Endpoint, c.Endpoint
+		return c.importAll(ctx, o)
 	}
+	db, err := stator.Open(c.Dir, stator.Options{})
+	if err != nil {
+		return err
+	}
+	o.Client, o.Endpoint, o.Location = db.HTTPClient(), "http://stator", c.Dir
+	return errors.Join(c.importAll(ctx, o), db.Close())
+}
+
+func (c *importCommand) importAll(ctx context.Context, o load.Options) error {
 	for _, name := range c.Files {
-		if err := importFile(ctx, name, o); err != nil {
+		err := importFile(ctx, name, o)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("no server at %s; start one with 'stator serve', or give --dir: %w", o.Endpoint, err)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -80,6 +92,7 @@ func (c *importCommand) options() (load.Options, error) {
 		o.Columns = append(o.Columns, load.Column{Name: column, Attribute: attribute, Type: typ})
 	}
 	switch r := []rune(c.Comma); {
+	case len(r) == 0: // by the file's name
 	case c.Comma == "tab":
 		o.Comma = '\t'
 	case len(r) == 1:
@@ -107,8 +120,21 @@ func importFile(ctx context.Context, name string, o load.Options) error {
 	if bar != nil {
 		bar.Finish()
 	}
-	elapsed := time.Since(began)
-	fmt.Printf("%s: %d records stored in %s in %.1f s (%.0f/s)", filepath.Base(name), res.Stored, o.Table, elapsed.Seconds(), float64(res.Stored)/max(elapsed.Seconds(), 1e-9))
+	if err == nil || res.Stored+res.Skipped > 0 {
+		report(filepath.Base(name), o.Table, res, time.Since(began))
+	}
+	if res.Resumable {
+		fmt.Fprintln(os.Stderr, "the same command goes on from there")
+	}
+	var bad *load.RecordError
+	if errors.As(err, &bad) {
+		fmt.Fprintln(os.Stderr, "--skip-bad leaves bad records out")
+	}
+	return err
+}
+
+func report(name, table string, res load.Result, elapsed time.Duration) {
+	fmt.Printf("%s: %d records stored in %s in %.1f s (%.0f/s)", name, res.Stored, table, elapsed.Seconds(), float64(res.Stored)/max(elapsed.Seconds(), 1e-9))
 	if res.Resumed > 0 {
 		fmt.Printf(", %d by an earlier import", res.Resumed)
 	}
@@ -116,8 +142,4 @@ func importFile(ctx context.Context, name string, o load.Options) error {
 		fmt.Printf(", %d skipped", res.Skipped)
 	}
 	fmt.Println()
-	if err != nil && res.Stored+res.Resumed > 0 {
-		fmt.Fprintln(os.Stderr, "run the same command again to go on from there")
-	}
-	return err
 }

@@ -9,7 +9,7 @@ import (
 type inspectCommand struct {
 	What string `arg:"" enum:"all,manifest,sstable,wal" default:"all" help:"What to look at: ${enum}."`
 	Name string `arg:"" optional:"" help:"One file of that kind, as the summary names it, without its directory."`
-	Dir  string `type:"existingdir" default:"stator-data" help:"Directory of the closed database."`
+	Dir  string `type:"existingdir" predictor:"dir" default:"stator-data" help:"Directory of the closed database."`
 }
 
 func (c *inspectCommand) Run() error {

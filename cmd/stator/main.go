@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
+	"github.com/posener/complete"
 )
 
 type commands struct {
@@ -23,13 +24,16 @@ type commands struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	parser := kong.Must(&commands{},
 		kong.Name("stator"),
 		kong.Description("A DynamoDB-compatible database in one binary."),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	kongcompletion.Register(parser)
+	kongcompletion.Register(parser,
+		kongcompletion.WithPredictor("file", complete.PredictFiles("*")),
+		kongcompletion.WithPredictor("dir", complete.PredictDirs("*")))
 	k, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	k.FatalIfErrorf(k.Run())

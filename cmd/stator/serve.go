@@ -16,11 +16,11 @@ import (
 )
 
 type serveCommand struct {
-	Dir      string `type:"path" default:"stator-data" help:"Directory of the database; made if missing."`
+	Dir      string `type:"path" predictor:"dir" default:"stator-data" help:"Directory of the database; made if missing."`
 	Memory   bool   `help:"Keep everything in memory: nothing survives the process."`
-	Addr     string `default:"127.0.0.1:8000" help:"Address to listen on."`
+	Addr     string `default:"127.0.0.1:8000" help:"Address to listen on; port 0 takes a free one."`
 	Sync     string `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
-	Insecure bool   `help:"Allow an address other than loopback, although any credentials are accepted."`
+	Insecure bool   `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
 	Region   string `default:"us-east-1" help:"Region in ARNs."`
 	Verbose  bool   `short:"v" help:"Log more."`
 }
@@ -65,7 +65,7 @@ func (c *serveCommand) where() string {
 func (c *serveCommand) checkAddr() error {
 	host, _, err := net.SplitHostPort(c.Addr)
 	if err != nil {
-		return fmt.Errorf("--addr: %w", err)
+		return fmt.Errorf("--addr %s is not of the form HOST:PORT: %w", c.Addr, err)
 	}
 	if c.Insecure || host == "localhost" {
 		return nil
