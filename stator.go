@@ -16,8 +16,11 @@
 package stator
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/statordb/stator/server"
 )
@@ -48,11 +51,17 @@ type Options struct {
 func Memory() Options { return Options{InMemory: true} }
 
 // A DB is an open database. It is safe for concurrent use.
-type DB struct{ server *server.Server }
+type DB struct {
+	server *server.Server
+	close  func() error // closes server the first time
+}
 
-// Open opens the database in dir and makes it if there is none. It fails if
-// another process has it open. The parent of dir must exist.
+// Open opens the database in dir and makes both if there is none. It fails if
+// another process has it open, or if dir holds something else.
 func Open(dir string, o Options) (*DB, error) {
+	if dir == "" && !o.InMemory {
+		return nil, errors.New("open database: no directory given")
+	}
 	s, err := server.Open(server.Options{
 		Dir:    dir,
 		Memory: o.InMemory,
@@ -61,14 +70,15 @@ func Open(dir string, o Options) (*DB, error) {
 		Log:    o.Log,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open database %s: %w", dir, err)
 	}
-	return &DB{s}, nil
+	return &DB{s, sync.OnceValue(s.Close)}, nil
 }
 
 // Handler serves the DynamoDB API over HTTP.
 func (db *DB) Handler() http.Handler { return db.server.Handler() }
 
 // Close stops the database. Requests that are under way finish or fail; every
-// acknowledged write is in the directory.
-func (db *DB) Close() error { return db.server.Close() }
+// acknowledged write is in the directory. Further calls return what the first
+// one did.
+func (db *DB) Close() error { return db.close() }

@@ -2,6 +2,8 @@ package stator_test
 
 import (
 	"errors"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -66,5 +68,34 @@ func TestMemoryDatabasesAreSeparate(t *testing.T) {
 	_, err := two.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String("things")})
 	if !errors.As(err, &missing) {
 		t.Errorf("the other database's table: error %v, want ResourceNotFoundException", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if _, err := stator.Open("", stator.Options{}); err == nil {
+		t.Error("no directory was taken for the current one")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("Open left %v behind, %v", entries, err)
+	}
+	if err := os.WriteFile("letter.txt", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stator.Open(dir, stator.Options{}); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a directory of other files: %v; want an error that names it", err)
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	db, err := stator.Open(t.TempDir()+"/a/b", stator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
