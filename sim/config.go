@@ -38,6 +38,7 @@ type config struct {
 	fault      time.Duration // mean pause between faults; 0: none
 
 	memtableBytes, tableBytes, blockBytes, baseBytes, l0Tables, ratio int
+	sync                                                              replication.SyncMode
 	segmentBytes                                                      int64
 	maxSegments, roundBytes                                           int
 	rot                                                               bool
@@ -62,6 +63,7 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		baseBytes:     one(8<<10, 64<<10),
 		l0Tables:      one(1, 2, 4),
 		ratio:         one(2, 4, 10),
+		sync:          replication.SyncMode(one(int(replication.SyncAlways), int(replication.SyncAlways), int(replication.SyncAlways), int(replication.SyncInterval), int(replication.SyncNever))),
 		segmentBytes:  int64(one(16<<10, 64<<10, 1<<20)),
 		maxSegments:   one(2, 4, 8),
 		rot:           rng.IntN(2) == 0,
@@ -75,9 +77,9 @@ func drawConfig(rng *rand.Rand, o Options) config {
 }
 
 func (c config) String() string {
-	return fmt.Sprintf("policy=%d clients=%d partitions=%d think=%s patience=%s sync=%s fault=%s memtable=%d table=%d block=%d segment=%d x%d round=%d",
+	return fmt.Sprintf("policy=%d clients=%d partitions=%d think=%s patience=%s sync=%s fault=%s memtable=%d table=%d block=%d segment=%d x%d round=%d mode=%d",
 		c.policy, c.clients, c.partitions, c.think, c.patience, c.syncTime, c.fault,
-		c.memtableBytes, c.tableBytes, c.blockBytes, c.segmentBytes, c.maxSegments, c.roundBytes)
+		c.memtableBytes, c.tableBytes, c.blockBytes, c.segmentBytes, c.maxSegments, c.roundBytes, c.sync)
 }
 
 func (c config) lsm() lsm.Options {
@@ -90,6 +92,6 @@ func (c config) lsm() lsm.Options {
 
 func (c config) replication() replication.Options {
 	return replication.Options{
-		NodeID: 1, Dir: "raft", SegmentBytes: c.segmentBytes, MaxSegments: c.maxSegments, RoundBytes: c.roundBytes,
+		NodeID: 1, Dir: "raft", Sync: c.sync, SegmentBytes: c.segmentBytes, MaxSegments: c.maxSegments, RoundBytes: c.roundBytes,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/replication"
 )
 
 // The faults. Each does its worst, waits, and leaves the node to recover.
@@ -78,7 +79,15 @@ func (r *run) crash(mode vfs.CrashMode) {
 	r.world.Crash(serverName)
 }
 
-func (r *run) anyMode() vfs.CrashMode { return vfs.RandomCrash(r.chance) }
+// anyMode draws what a power cut leaves. Only SyncAlways promises anything about
+// power cuts; in the other modes it is the process alone that dies.
+func (r *run) anyMode() vfs.CrashMode {
+	mode := vfs.RandomCrash(r.chance)
+	if r.config.sync != replication.SyncAlways {
+		return vfs.KeepAll
+	}
+	return mode
+}
 
 // downtime is how long a node stays down.
 func (r *run) downtime() time.Duration {
