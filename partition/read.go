@@ -73,7 +73,8 @@ func (r *Rows) move() bool {
 	return r.it.Next()
 }
 
-// Item returns the current item. It is valid until the next call of Next.
+// Item returns the current item. It is valid until the next call of Next. It may lie
+// in a mapped file: whoever looks at it does so under vfs.Guard.
 func (r *Rows) Item() item.Item { return r.item }
 
 // Err returns what ended the iteration early, if anything.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
 )
@@ -120,7 +121,11 @@ func (c *catalog) loadTables() error {
 	defer it.Close()
 	v := &catalogView{byName: make(map[string]*record)}
 	for ok := it.First(); ok; ok = it.Next() {
-		r, err := decodeRecord(it.Value())
+		var r *record
+		err := vfs.Guard(func() (err error) {
+			r, err = decodeRecord(it.Value())
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("catalog: table %x: %w", it.Key(), err)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/statordb/stator/capacity"
 	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
 )
@@ -90,12 +91,14 @@ func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (fu
 		return false, err
 	}
 	defer rows.Close()
-	for rows.Next() {
-		if p.take(rows.Item()) {
-			return true, nil
+	// Items are looked at where they lie, in mapped files.
+	err = vfs.Guard(func() error {
+		for !full && rows.Next() {
+			full = p.take(rows.Item())
 		}
-	}
-	return false, rows.Err()
+		return rows.Err()
+	})
+	return full, err
 }
 
 // finish returns the page; what was read is rounded to units once.
