@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
@@ -25,9 +26,9 @@ type churner struct {
 // A churned is what the churner knows of one table.
 type churned struct {
 	exists bool
-	doubt  *server           // the life in which a change had no answer; nil: exists is certain
-	rows   map[string]string // acknowledged: key to value
-	maybe  map[string]string // put without an answer
+	doubt  *server             // the life in which a change had no answer; nil: exists is certain
+	rows   map[string]string   // acknowledged: key to value
+	maybe  map[string][]string // put without an answer since
 }
 
 const churnTables = 3
@@ -115,7 +116,7 @@ func (c *churner) settle(name string, t *churned) bool {
 }
 
 func (t *churned) set(exists bool, doubt *server) {
-	*t = churned{exists: exists, doubt: doubt, rows: map[string]string{}, maybe: map[string]string{}}
+	*t = churned{exists: exists, doubt: doubt, rows: map[string]string{}, maybe: map[string][]string{}}
 }
 
 // change carries out a change of the table itself.
@@ -154,7 +155,7 @@ func (c *churner) put(name string, t *churned) {
 		delete(t.maybe, key)
 		return
 	}
-	t.maybe[key] = value
+	t.maybe[key] = append(t.maybe[key], value)
 	c.judge(err)
 }
 
@@ -187,8 +188,8 @@ func (c *churner) read(name string, t *churned) {
 		for s := range 5 {
 			key := fmt.Sprintf("p%d/s%d", p, s)
 			got, maybe := found[key], t.maybe[key]
-			if got != t.rows[key] && (maybe == "" || got != maybe) {
-				c.run.fail(fmt.Errorf("sim: table %s: %s holds %q, want %q (or %q)", name, key, got, t.rows[key], maybe))
+			if got != t.rows[key] && !slices.Contains(maybe, got) {
+				c.run.fail(fmt.Errorf("sim: table %s: %s holds %q, want %q (or one of %q)", name, key, got, t.rows[key], maybe))
 			}
 			delete(found, key)
 		}
