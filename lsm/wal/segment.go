@@ -119,6 +119,7 @@ func (l *Log) begin(need int64) error {
 	if err != nil {
 		return fmt.Errorf("wal: new segment %s: %w", s.name, err)
 	}
+	last := l.tail
 	if err := l.seal(); err != nil {
 		_ = s.file.Close()
 		return err
@@ -127,6 +128,7 @@ func (l *Log) begin(need int64) error {
 		_ = s.file.Close()
 		if errors.Is(err, vfs.ErrNoSpace) { // for the directory's entry
 			_ = l.fs.Remove(from)
+			l.unseal(last)
 			return fmt.Errorf("wal: new segment %s: %w", s.name, err)
 		}
 		return l.fail("new segment "+s.name, err)
@@ -209,6 +211,15 @@ func (l *Log) seal() error {
 	}
 	l.tail = nil
 	return nil
+}
+
+// unseal makes the newest segment, if it was just sealed, the tail again. The next
+// record overwrites the end record; a crash leaves one of them, or a torn tail.
+func (l *Log) unseal(s *segment) {
+	if s != nil {
+		s.sealed = false
+		l.tail = s
+	}
 }
 
 func (l *Log) writeEnd(s *segment) error {
