@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -123,12 +124,14 @@ func importFile(ctx context.Context, name string, o load.Options) error {
 	if err == nil || res.Stored+res.Skipped > 0 {
 		report(filepath.Base(name), o.Table, res, time.Since(began))
 	}
-	if res.Resumable {
-		fmt.Fprintln(os.Stderr, "the same command goes on from there")
-	}
 	var bad *load.RecordError
-	if errors.As(err, &bad) {
-		fmt.Fprintln(os.Stderr, "--skip-bad leaves bad records out")
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &bad):
+		fmt.Fprintln(os.Stderr, "correct the record, or leave bad records out with --skip-bad")
+	case errors.As(err, &syntax): // going on would meet it again
+	case res.Resumable:
+		fmt.Fprintln(os.Stderr, "the same command goes on from there")
 	}
 	return err
 }
