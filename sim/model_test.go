@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// script builds a history from lines "client kind key [value[+count]] [if …]
-// -> outcome [saw]", each complete before the next begins.
+// sequential builds a history in which every operation ends before the next
+// begins. Unknown ones stay open.
 func sequential(operations ...Operation) *History {
 	h := &History{}
 	for i := range operations {
