@@ -20,11 +20,11 @@ func (db *DB) HTTPClient() *http.Client {
 type inProcess struct{ h http.Handler }
 
 func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
+	in := serverSide(req)
+	defer in.Body.Close()
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	in := serverSide(req)
-	defer in.Body.Close()
 	w := &answer{header: make(http.Header)}
 	t.h.ServeHTTP(w, in)
 	w.WriteHeader(http.StatusOK)

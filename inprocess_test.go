@@ -42,8 +42,22 @@ func TestInProcessDefaultsTo200(t *testing.T) {
 func TestInProcessCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	req, _ := http.NewRequestWithContext(ctx, "GET", "http://x/", nil)
-	if _, err := client(func(http.ResponseWriter, *http.Request) { t.Error("called") }).Do(req); err == nil {
+	body := &closing{Reader: strings.NewReader("tea")}
+	req, _ := http.NewRequestWithContext(ctx, "POST", "http://x/", body)
+	if _, err := (inProcess{http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") })}).RoundTrip(req); err == nil {
 		t.Error("a cancelled request was answered")
 	}
+	if !body.closed {
+		t.Error("the body of a cancelled request stays open; a RoundTripper closes it in any case")
+	}
+}
+
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
 }
