@@ -65,6 +65,7 @@ func TestRefusals(t *testing.T) {
 		{"serve --sync sometimes", "--sync must be one of"},
 		{"inspect --dir open", "in use"},
 		{"inspect --dir missing", "no such file"},
+		{"inspect all 000001.sst --dir open", "which kind"},
 		{"import items.json --table Items --key pk --dir open", "in use"},
 		{"import items.json --table Items --key pk --endpoint " + nobody, "stator serve"},
 		{"import items.json --table Items --key pk:X", "want NAME"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/statordb/stator/server"
@@ -13,5 +14,8 @@ type inspectCommand struct {
 }
 
 func (c *inspectCommand) Run() error {
+	if c.What == server.InspectAll && c.Name != "" {
+		return fmt.Errorf("%s: say of which kind it is: manifest, sstable or wal", c.Name)
+	}
 	return server.Inspect(c.Dir, os.Stdout, c.What, c.Name)
 }
