@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 )
@@ -85,4 +86,46 @@ func TestCompactPassesDamage(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// Close waits for a compaction that a caller has asked for: it may not write or remove
+// files when the next life has begun.
+func TestCloseWaitsForCompact(t *testing.T) {
+	inWorld(t, 1, func(e *env.Env) {
+		slow, writing := false, false
+		fs := vfs.NewInject(vfs.NewDisk(1), func(op vfs.Op) error {
+			if slow && op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, tableSuffix) {
+				writing = true
+				e.Sleep(time.Second)
+				writing = false
+			}
+			return nil
+		})
+		db := mustOpenIn(t, e, fs, Options{})
+		for _, v := range []string{"1", "2"} { // tables that overlap are not just moved
+			if err := errors.Join(set(db, "a", v), db.Flush()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		slow = true
+		e.Go("compact", func() { _ = db.Compact(nil, nil) })
+		for !writing {
+			e.Sleep(time.Millisecond)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if writing {
+			t.Error("a compaction goes on behind Close")
+		}
+	})
+}
+
+func mustOpenIn(t *testing.T, e *env.Env, fs vfs.FS, o Options) *DB {
+	t.Helper()
+	db, err := Open(e, fs, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
 }

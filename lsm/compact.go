@@ -261,11 +261,11 @@ func behind(s manifest.Span) []byte {
 // compactFirst merges the first table of a level in [lower, upper), or all of level 0,
 // into the next level, unless damage prevents it. It returns the table's span.
 func (db *DB) compactFirst(level int, lower, upper []byte) (span manifest.Span, ok bool, err error) {
+	db.compacting.Lock()
+	defer db.compacting.Unlock()
 	if err := db.refused(); err != nil {
 		return span, false, err
 	}
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
 	v, err := db.holdVersion()
 	if err != nil {
 		return span, false, err
@@ -314,11 +314,11 @@ func (db *DB) purge(level int, lower, upper []byte) error {
 // rewrite replaces a table by what is still needed of it, unless another compaction
 // has taken it meanwhile.
 func (db *DB) rewrite(level int, meta *manifest.Table) error {
+	db.compacting.Lock()
+	defer db.compacting.Unlock()
 	if err := db.refused(); err != nil {
 		return err
 	}
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
 	v, err := db.holdVersion()
 	if err != nil {
 		return err

@@ -168,6 +168,8 @@ func (db *DB) Close() error {
 	if e := db.tasks.Wait(); err == nil {
 		err = e
 	}
+	db.compacting.Lock() // Compact may still be merging
+	defer db.compacting.Unlock()
 	if e := db.closeLogs(); err == nil {
 		err = e
 	}
