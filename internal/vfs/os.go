@@ -23,13 +23,31 @@ func NewOS(root string) (*OS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vfs: root: %w", err)
 	}
-	if err := os.MkdirAll(abs, 0o750); err != nil {
-		return nil, fmt.Errorf("vfs: root: %w", err)
-	}
-	if err := syncDir(filepath.Dir(abs)); err != nil && !errors.Is(err, fs.ErrPermission) {
+	if err := makeRoot(abs); err != nil {
 		return nil, fmt.Errorf("vfs: root: %w", err)
 	}
 	return &OS{root: abs}, nil
+}
+
+// makeRoot makes the directory and those above it. The names of all that are new
+// survive a power cut.
+func makeRoot(abs string) error {
+	above := []string{filepath.Dir(abs)}
+	for dir := above[0]; ; dir = above[len(above)-1] {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		above = append(above, filepath.Dir(dir))
+	}
+	if err := os.MkdirAll(abs, 0o750); err != nil {
+		return err
+	}
+	for _, dir := range above {
+		if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Root returns the absolute path of the tree, for messages.

@@ -109,3 +109,18 @@ func ExampleGuard() {
 	fmt.Println(errors.Is(err, ErrIO), last)
 	// Output: true 0
 }
+
+// All directories on the way to the root are made.
+func TestNewOSMakesParents(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "a", "b", "c")
+	for range 2 { // new, then there
+		fs, err := NewOS(root)
+		must(t, err)
+		if fs.Root() != root {
+			t.Errorf("root is %s, want %s", fs.Root(), root)
+		}
+		if _, err := os.Stat(root); err != nil {
+			t.Error(err)
+		}
+	}
+}
