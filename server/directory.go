@@ -36,37 +36,48 @@ var (
 // checkFormat makes sure that fs is a database that this version can open, and
 // makes an empty directory one.
 func checkFormat(fs vfs.FS) error {
-	f, err := fs.Open(formatFile)
-	if errors.Is(err, vfs.ErrNotExist) {
-		return initialise(fs)
+	empty, err := recognise(fs)
+	if err != nil || !empty {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("server: %s: %w", formatFile, err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64))
-	if err != nil {
-		return fmt.Errorf("server: %s: %w", formatFile, err)
-	}
-	number, ok := strings.CutPrefix(string(text), formatLine)
-	if !ok || number != format+"\n" {
-		return fmt.Errorf("%w: %s says %q, this version knows %q", ErrFormat, formatFile, text, formatLine+format+"\n")
+	if err := writeFormat(fs); err != nil {
+		return fmt.Errorf("server: make database: %w", err)
 	}
 	return nil
 }
 
-func initialise(fs vfs.FS) error {
+// recognise changes nothing: fs is a database that this version can open, or
+// empty, or it returns an error.
+func recognise(fs vfs.FS) (empty bool, err error) {
+	f, err := fs.Open(formatFile)
+	if errors.Is(err, vfs.ErrNotExist) {
+		return true, onlyOurs(fs)
+	}
+	if err != nil {
+		return false, fmt.Errorf("server: %s: %w", formatFile, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64))
+	if err != nil {
+		return false, fmt.Errorf("server: %s: %w", formatFile, err)
+	}
+	number, ok := strings.CutPrefix(string(text), formatLine)
+	if !ok || number != format+"\n" {
+		return false, fmt.Errorf("%w: %s says %q, this version knows %q", ErrFormat, formatFile, text, formatLine+format+"\n")
+	}
+	return false, nil
+}
+
+// onlyOurs refuses a directory that holds something else.
+func onlyOurs(fs vfs.FS) error {
 	names, err := fs.List("")
 	if err != nil {
 		return fmt.Errorf("server: list directory: %w", err)
 	}
 	for _, name := range names {
-		if !slices.Contains([]string{"LOCK", formatTemp}, name) {
+		if !slices.Contains([]string{"LOCK", formatTemp, "lost+found"}, name) { // the last: a file system of its own
 			return fmt.Errorf("%w: it has %s, but no file %s", ErrNotDatabase, name, formatFile)
 		}
-	}
-	if err := writeFormat(fs); err != nil {
-		return fmt.Errorf("server: make database: %w", err)
 	}
 	return nil
 }

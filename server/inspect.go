@@ -28,8 +28,12 @@ const (
 // it to one file of that kind. Damage does not end it: each damaged file is
 // named with the offset, and the first one is also the error.
 func Inspect(dir string, w io.Writer, what, name string) error {
-	if _, err := os.Stat(filepath.Join(dir, formatFile)); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotDatabase, err)
+	_, err := os.Stat(filepath.Join(dir, formatFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %s has no file %s", ErrNotDatabase, dir, formatFile)
+	}
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
 	}
 	fs, err := vfs.NewOS(dir)
 	if err != nil {

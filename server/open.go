@@ -90,6 +90,9 @@ func Open(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := recognise(fs); err != nil {
+		return nil, err // before anything is written there
+	}
 	lock, err := vfs.Lock(fs.Root())
 	if err != nil {
 		return nil, err

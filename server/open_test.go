@@ -90,6 +90,24 @@ func TestForeignDirectory(t *testing.T) {
 			t.Errorf("got %v, want %v", err, ErrNotDatabase)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, "LOCK")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a lock was left in a directory that is not ours: %v", err)
+	}
+}
+
+// The root of a fresh file system is as good as an empty directory.
+func TestMountPoint(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // After Close requests are told to come again, not that something broke.

@@ -140,7 +140,7 @@ func TestCreateRefusals(t *testing.T) {
 		{"view without stream", hashOnly(func(d *Definition) { d.Stream = &StreamSpec{ViewType: "KEYS_ONLY"} }),
 			invalidPrefix + "Table is being created with stream disabled, StreamViewType may not be specified"},
 		{"stream", hashOnly(func(d *Definition) { d.Stream = &StreamSpec{Enabled: true, ViewType: "KEYS_ONLY"} }),
-			"StreamSpecification is not supported yet"},
+			"StreamSpecification is not built yet"},
 		{"caps of provisioned", hashOnly(func(d *Definition) { d.OnDemand = &OnDemandThroughput{MaxRead: 5} }), capsRefused},
 		{"index caps of provisioned", sorted(func(d *Definition) { d.GlobalIndexes[0].OnDemand = &OnDemandThroughput{MaxRead: 5} }), capsRefused},
 		{"no cap", demand(func(d *Definition) { d.OnDemand = &OnDemandThroughput{} }),

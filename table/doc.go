@@ -8,7 +8,7 @@
 // partitions' rows. It knows neither JSON nor HTTP, nor which replica leads.
 //
 // Schemas and the partition map live in the catalog, a replicated state machine
-// of its own (group 0).
+// of its own (group 1).
 //
 // Reading order: schema.go and request.go (what goes in and out), errors.go,
 // service.go, then the operations, one file each: get.go, put.go, delete.go,

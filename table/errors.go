@@ -41,4 +41,4 @@ func (e *ConditionFailedError) Error() string { return "The conditional request 
 // A NotBuiltError refuses something valid that this version cannot do.
 type NotBuiltError struct{ What string }
 
-func (e *NotBuiltError) Error() string { return e.What + " is not supported yet" }
+func (e *NotBuiltError) Error() string { return e.What + " is not built yet" }

@@ -294,7 +294,7 @@ func TestUpdateTableRefusals(t *testing.T) {
 		{"nothing", UpdateTableRequest{Table: "tab"},
 			"At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"},
 		{"others", UpdateTableRequest{Table: "nope", Others: []string{"StreamSpecification", "ReplicaUpdates"}},
-			"UpdateTable with StreamSpecification, ReplicaUpdates is not supported yet"},
+			"UpdateTable with StreamSpecification, ReplicaUpdates is not built yet"},
 		{"missing table", UpdateTableRequest{Table: "nope", Throughput: five}, "Requested resource not found: Table: nope not found"},
 		{"bounds", UpdateTableRequest{Table: "tab", Throughput: &Throughput{1, 1_000_000_000_001}},
 			"Given value 1000000000001 for WriteCapacityUnits is out of bounds"},

@@ -9,7 +9,7 @@ import (
 
 // ErrLocked means that another process, or another part of this one, has the
 // directory open.
-var ErrLocked = errors.New("vfs: directory is in use")
+var ErrLocked = errors.New("in use by another process")
 
 // lockName is the file that carries the lock. It stays behind; only the lock
 // on it counts, which the operating system drops with its process.

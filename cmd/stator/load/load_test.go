@@ -70,6 +70,19 @@ func (f *fakeTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// change alters the table while handlers of given-up requests may still run.
+func (f *fakeTable) change(alter func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	alter()
+}
+
+// count returns how many items there are.
+func (f *fakeTable) count() (n int) {
+	f.change(func() { n = len(f.items) })
+	return n
+}
+
 func (f *fakeTable) batch(w http.ResponseWriter, body []byte) {
 	var in struct {
 		RequestItems map[string][]putRequest
@@ -183,18 +196,16 @@ func TestResume(t *testing.T) {
 	o := start(t, f, Options{Workers: 3})
 	path := write(t, "x.json", lines(1000))
 	first, err := File(t.Context(), path, o)
-	f.mu.Lock()
-	if err == nil || len(f.items) >= 1000 {
-		t.Fatalf("the first run should have stopped: %+v, %d items", first, len(f.items))
+	if err == nil || f.count() >= 1000 {
+		t.Fatalf("the first run should have stopped: %+v, %d items", first, f.count())
 	}
-	f.failAt = 0
-	f.mu.Unlock()
+	f.change(func() { f.failAt = 0 })
 	second, err := File(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(f.items) != 1000 || second.Resumed == 0 || second.Resumed+second.Stored != 1000 {
-		t.Errorf("after resuming: %d items, %+v", len(f.items), second)
+	if f.count() != 1000 || second.Resumed == 0 || second.Resumed+second.Stored != 1000 {
+		t.Errorf("after resuming: %d items, %+v", f.count(), second)
 	}
 	if left, _ := filepath.Glob(path + ".*"); left != nil {
 		t.Errorf("state left behind after success: %v", left)
@@ -254,8 +265,8 @@ func TestBadRecords(t *testing.T) {
 	if err != nil || res.Skipped != 3 || len(skipped) != 3 {
 		t.Errorf("File = %+v, %v, skipped %v; want 3 skipped", res, err, skipped)
 	}
-	if len(f.items) != 60 {
-		t.Errorf("%d items, want 60", len(f.items))
+	if f.count() != 60 {
+		t.Errorf("%d items, want 60", f.count())
 	}
 }
 
@@ -337,8 +348,8 @@ func TestStoresUpToTheBadRecord(t *testing.T) {
 		f := &fakeTable{keys: []string{"pk"}, refuse: "evil"}
 		path := write(t, "x.json", lines(30)+bad+"\n")
 		res, err := File(t.Context(), path, start(t, f, Options{}))
-		if err == nil || len(f.items) != 30 || !res.Resumable {
-			t.Errorf("before %q: %+v, %v, %d items; want 30", bad, res, err, len(f.items))
+		if err == nil || f.count() != 30 || !res.Resumable {
+			t.Errorf("before %q: %+v, %v, %d items; want 30", bad, res, err, f.count())
 		}
 	}
 }
@@ -400,7 +411,7 @@ func TestStateOfAnotherReading(t *testing.T) {
 	if first, err := File(t.Context(), path, o); err == nil || !first.Resumable {
 		t.Fatalf("the first run should have stopped half-way: %+v, %v", first, err)
 	}
-	f.failAt = 0
+	f.change(func() { f.failAt = 0 })
 	o.Format = FormatPlain
 	if res, err := File(t.Context(), path, o); err != nil || res.Resumed != 0 {
 		t.Errorf("with other options: %+v, %v; want a new beginning", res, err)
@@ -421,7 +432,7 @@ func TestCancelled(t *testing.T) {
 		t.Fatal("a cancelled load reported success")
 	}
 	o.Progress = nil
-	if _, err := File(t.Context(), path, o); err != nil || len(f.items) != 5000 {
-		t.Errorf("resumed: %v, %d items", err, len(f.items))
+	if _, err := File(t.Context(), path, o); err != nil || f.count() != 5000 {
+		t.Errorf("resumed: %v, %d items", err, f.count())
 	}
 }
