@@ -2,7 +2,9 @@ package lsm
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -108,4 +110,27 @@ func TestInspect(t *testing.T) {
 		}
 	}
 	var _ vfs.FS = fs
+}
+
+// A batch may hold as many range deletes as a large table has partitions: they are
+// not sorted anew for each of them, while all other writes wait.
+func TestManyRangeDeletes(t *testing.T) {
+	db := mustOpenDB(t, vfs.NewMem(), Options{DisableWAL: true})
+	defer db.Close()
+	const n = 20_000
+	b := db.NewBatch()
+	for i := range n {
+		b.Set(fmt.Appendf(nil, "%06d", i), []byte("x"))
+		b.DeleteRange(fmt.Appendf(nil, "%06d", i), fmt.Appendf(nil, "%06d~", i))
+	}
+	inTime(t, "Apply", func() {
+		if err := db.Apply(b); err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range n {
+		if _, err := db.Get(fmt.Appendf(nil, "%06d", i), nil); !errors.Is(err, ErrNotFound) {
+			t.Fatalf("Get(%06d) = %v, want %v", i, err, ErrNotFound)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/memtable"
+	"github.com/statordb/stator/lsm/tombstone"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -202,13 +203,17 @@ func (db *DB) insert(b *Batch) {
 // addAll adds operations with sequence numbers from first on and returns the last.
 func addAll(m *memtable.Table, r batchReader, first key.SeqNum) (last key.SeqNum) {
 	seq := first
+	var ranges []tombstone.Range
 	for op, ok := r.next(); ok; op, ok = r.next() {
 		if op.kind == key.RangeDelete {
-			m.DeleteRange(op.user, op.value, seq)
+			ranges = append(ranges, tombstone.Range{Start: op.user, End: op.value, Seq: seq})
 		} else {
 			m.Add(op.user, key.MakeTrailer(seq, op.kind), op.value)
 		}
 		seq++
+	}
+	if len(ranges) > 0 {
+		m.DeleteRanges(ranges...)
 	}
 	return seq - 1
 }

@@ -18,7 +18,7 @@ import (
 
 // A Table is a sorted set of versions in memory.
 //
-// Sharing: one writer at a time (Add, DeleteRange); any number of readers at the
+// Sharing: one writer at a time (Add, DeleteRanges); any number of readers at the
 // same time, which never wait. A reader is promised all entries that were added
 // before it learned of their sequence number; of later ones it may see some, and
 // ignores them because they are newer than its snapshot.
@@ -45,14 +45,17 @@ func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
 	t.bytes.Store(int64(t.list.arena.size))
 }
 
-// DeleteRange adds a tombstone over [start, end). The slices are copied.
+// DeleteRanges adds tombstones over ranges. The slices are copied.
 //
-// It rebuilds the list of range deletes: quick for hundreds, not for millions.
-func (t *Table) DeleteRange(start, end []byte, seq key.SeqNum) {
-	t.ranges = append(t.ranges, tombstone.Range{Start: bytes.Clone(start), End: bytes.Clone(end), Seq: seq})
+// It rebuilds the list of all range deletes, once however many are added: quick
+// for thousands, not for millions.
+func (t *Table) DeleteRanges(ranges ...tombstone.Range) {
+	for _, r := range ranges {
+		t.ranges = append(t.ranges, tombstone.Range{Start: bytes.Clone(r.Start), End: bytes.Clone(r.End), Seq: r.Seq})
+		t.list.arena.size += len(r.Start) + len(r.End) + rangeOverhead
+	}
 	t.tombstones.Store(tombstone.Build(t.ranges))
-	t.list.arena.size += len(start) + len(end) + rangeOverhead
-	t.count.Add(1)
+	t.count.Add(int64(len(ranges)))
 	t.bytes.Store(int64(t.list.arena.size))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
+	"github.com/statordb/stator/lsm/tombstone"
 )
 
 var _ iterator.Source = (*Iter)(nil)
@@ -120,9 +121,9 @@ func TestTombstones(t *testing.T) {
 	if !m.Tombstones().Empty() {
 		t.Error("an empty table has range deletes")
 	}
-	m.DeleteRange([]byte("a"), []byte("m"), 3)
+	m.DeleteRanges(tombstone.Range{Start: []byte("a"), End: []byte("m"), Seq: 3})
 	before := m.Tombstones()
-	m.DeleteRange([]byte("c"), []byte("z"), 5)
+	m.DeleteRanges(tombstone.Range{Start: []byte("c"), End: []byte("z"), Seq: 5})
 	if got := m.Tombstones().Cover([]byte("d"), 9); got != 5 {
 		t.Errorf("Cover = %d, want 5", got)
 	}
