@@ -35,6 +35,7 @@ const (
 
 	stallPoll = 2 * time.Millisecond
 	maxDelay  = 50 * time.Millisecond
+	maxDebt   = time.Second      // a burst is forgiven beyond this, or it would slow writers long after it
 	minDelay  = time.Millisecond // shorter ones are put off: sleeping is not that exact
 )
 
@@ -173,8 +174,9 @@ func (p *pacer) init(e *env.Env) {
 // charge puts n bytes on the account. One task at a time calls it.
 func (p *pacer) charge(n int) {
 	if rate := p.rate.Load(); rate > 0 {
-		from := max(p.until.Load(), int64(p.e.Now()))
-		p.until.Store(from + int64(n)*int64(time.Second)/rate)
+		now := int64(p.e.Now())
+		until := max(p.until.Load(), now) + int64(n)*int64(time.Second)/rate
+		p.until.Store(min(until, now+int64(maxDebt)))
 	}
 }
 
