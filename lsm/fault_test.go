@@ -2,7 +2,9 @@ package lsm
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -11,6 +13,8 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/key"
 )
+
+var everyCall = flag.Bool("lsm.everycall", false, "TestEveryCallFailsOnce leaves no call out")
 
 // inWorld runs f as a task of a simulated node.
 func inWorld(t *testing.T, seed uint64, f func(e *env.Env)) {
@@ -31,13 +35,17 @@ func faultOptions(noWAL bool) Options {
 	}
 }
 
-// Every I/O call of opening, writing, flushing, compacting and closing fails once.
+// Every I/O call of opening, writing, flushing, compacting and closing fails once; without
+// -lsm.everycall ever fewer of the later ones.
 // Whatever it was, reads are right or fail, and after reopening all that was
 // acknowledged is there and nothing that was refused.
 func TestEveryCallFailsOnce(t *testing.T) {
 	seed, stride := rand.Uint64()>>16, 20
 	if testing.Short() {
 		stride = 4
+	}
+	if *everyCall {
+		stride = math.MaxInt
 	}
 	for _, noWAL := range []bool{false, true} {
 		for _, cause := range []error{vfs.ErrIO, vfs.ErrNoSpace} {
