@@ -11,6 +11,7 @@ var storeys = map[string]int{
 	"internal/env":       0,
 	"internal/invariant": 0,
 	"internal/jsonscan":  0,
+	"internal/offheap":   0,
 	"internal/vfs":       0,
 
 	"item":     1,
