@@ -1,0 +1,216 @@
+package vlog
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/key"
+)
+
+// A Reader reads one value file in place.
+//
+// A value that it returns aliases the mapping unless it was compressed, and is valid
+// until Close; the caller sees to it that no read is under way and no value in use
+// then. As with tables, the caller puts a vfs.Guard around reads; Open and Verify
+// have their own.
+//
+// A Reader is safe for concurrent use.
+type Reader struct {
+	name string
+	m    vfs.Mapping
+	meta Meta
+
+	// checked has one bit for each granule of the file, which is no larger than
+	// the smallest record: so of the records that begin in a granule there is at
+	// most one. The bit says that its checksum has been found right. Two readers
+	// may both find a bit clear; then both check.
+	checked      []atomic.Uint64
+	granuleShift int
+}
+
+// Open opens the value file in m, which is called name in errors. The Reader takes
+// over m if Open succeeds. Only the footer is read. A number other than
+// that of the file is damage; 0 accepts any.
+func Open(m vfs.Mapping, name string, number uint64) (r *Reader, err error) {
+	err = vfs.Guard(func() error {
+		r = &Reader{name: name, m: m}
+		return r.open(number)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Reader) open(number uint64) error {
+	size := int64(len(r.m.Bytes()))
+	at := size - footerBytes
+	if at < 0 {
+		return corrupt.New(r.name, 0, "file of %d bytes is too short for a value file", size)
+	}
+	b, err := r.view(at, footerBytes)
+	if err != nil {
+		return err
+	}
+	m, sum, v, zero, word := parseFooter(b)
+	switch want := checksum(b[4:], m.Number, at); {
+	case word != magic:
+		return corrupt.New(r.name, at, "no value file: its last bytes are %q", word)
+	case sum != want:
+		return corrupt.New(r.name, at, "checksum of the footer is %08x, want %08x", sum, want)
+	case v != version:
+		return corrupt.New(r.name, at, "format version %d, this program reads %d", v, version)
+	case m.Size != uint64(size):
+		return corrupt.New(r.name, at, "file has %d bytes, says %d", size, m.Size)
+	case number != 0 && m.Number != number:
+		return corrupt.New(r.name, at, "this is value file %d, want %d", m.Number, number)
+	case zero != 0 || (m.Least < headerBytes) != (m.Records == 0) || m.Records > m.Size/headerBytes:
+		return corrupt.New(r.name, at, "footer makes no sense: %+v", m)
+	}
+	r.meta = m
+	r.granuleShift = max(0, bits.Len32(m.Least)-1)
+	if m.Records > 0 {
+		r.checked = make([]atomic.Uint64, m.RecordBytes()>>r.granuleShift/64+1)
+	}
+	return nil
+}
+
+func (r *Reader) view(offset int64, n int) ([]byte, error) {
+	b, err := r.m.View(offset, n)
+	if err != nil {
+		return nil, fmt.Errorf("vlog: read %s at %d: %w", r.name, offset, err)
+	}
+	return b, nil
+}
+
+// Meta is what the footer says.
+func (r *Reader) Meta() Meta { return r.meta }
+
+// Close releases the mapping.
+func (r *Reader) Close() error {
+	r.m.Release()
+	return nil
+}
+
+// AppendValue appends the value of user, which p points to, to dst.
+func (r *Reader) AppendValue(dst, user []byte, p Pointer) ([]byte, error) {
+	h, stored, err := r.record(user, p)
+	if err != nil {
+		return dst, err
+	}
+	dst, reason := h.codec.appendDecoded(dst, stored, int(h.raw))
+	if reason != "" {
+		return dst, corrupt.New(r.name, int64(p.Offset), "%s", reason)
+	}
+	return dst, nil
+}
+
+// Value returns the value of user, which p points to, in place or, if it must be
+// decoded, in scratch, which may be nil and is returned grown.
+func (r *Reader) Value(user []byte, p Pointer, scratch []byte) (value, grown []byte, err error) {
+	h, stored, err := r.record(user, p)
+	if err != nil {
+		return nil, scratch, err
+	}
+	if h.codec == None {
+		return stored, scratch, nil
+	}
+	scratch, reason := h.codec.appendDecoded(scratch[:0], stored, int(h.raw))
+	if reason != "" {
+		return nil, scratch, corrupt.New(r.name, int64(p.Offset), "%s", reason)
+	}
+	return scratch, scratch, nil
+}
+
+// record finds the record of user at p. Its checksum is verified the first time; that
+// it is the record of this key and size, each time.
+func (r *Reader) record(user []byte, p Pointer) (h header, stored []byte, err error) {
+	end := r.meta.RecordBytes()
+	if p.Size < headerBytes || p.Size > end || p.Offset > end-p.Size || p.File != r.meta.Number {
+		return h, nil, corrupt.New(r.name, int64(p.Offset), "pointer %v into file %06d with %d bytes of records", p, r.meta.Number, end)
+	}
+	b, err := r.view(int64(p.Offset), int(p.Size))
+	if err != nil {
+		return h, nil, err
+	}
+	granule := p.Offset >> r.granuleShift
+	if bit := uint64(1) << (granule & 63); r.checked[granule>>6].Load()&bit == 0 {
+		if err := r.check(b, int64(p.Offset)); err != nil {
+			return h, nil, err
+		}
+		r.checked[granule>>6].Or(bit)
+	}
+	h = parseHeader(b)
+	value := headerBytes + int(h.keyBytes)
+	if h.recordBytes() != p.Size || !bytes.Equal(b[headerBytes:value], user) {
+		return h, nil, corrupt.New(r.name, int64(p.Offset), "pointer %v of %s leads to another record", p, key.Format(user))
+	}
+	return h, b[value:len(b):len(b)], nil
+}
+
+// check tests all that can be tested of a record at offset without decoding it.
+func (r *Reader) check(b []byte, offset int64) error {
+	h := parseHeader(b)
+	switch want := checksum(b[4:], r.meta.Number, offset); {
+	case h.checksum != want:
+		return corrupt.New(r.name, offset, "checksum of record is %08x, want %08x", h.checksum, want)
+	case h.recordBytes() != uint64(len(b)):
+		return corrupt.New(r.name, offset, "record says %d bytes, has %d", h.recordBytes(), len(b))
+	case h.zero != 0 || h.raw > MaxValueBytes || h.codec == None && h.raw != h.stored:
+		return corrupt.New(r.name, offset, "record makes no sense: %+v", h)
+	}
+	return nil
+}
+
+// A Record is one record as Records finds it. Its slices alias the mapping.
+type Record struct {
+	Pointer
+	User     []byte
+	Codec    Codec
+	RawBytes int // of the value once decoded
+	stored   []byte
+}
+
+// String prints a record in one line.
+func (c Record) String() string {
+	return fmt.Sprintf("%d+%d %s %d bytes %v", c.Offset, c.Size, key.Format(c.User), c.RawBytes, c.Codec)
+}
+
+// Records calls f for every record in the order of the file. It checks each before,
+// whether or not that has been done; the caller guards it.
+func (r *Reader) Records(f func(Record) error) error {
+	end := int64(r.meta.RecordBytes())
+	for at := int64(0); at < end; {
+		if end-at < headerBytes {
+			return corrupt.New(r.name, at, "%d bytes are no record", end-at)
+		}
+		b, err := r.view(at, headerBytes)
+		if err != nil {
+			return err
+		}
+		h := parseHeader(b)
+		if h.recordBytes() > uint64(end-at) {
+			return corrupt.New(r.name, at, "record says %d bytes, %d are left", h.recordBytes(), end-at)
+		}
+		if b, err = r.view(at, int(h.recordBytes())); err != nil {
+			return err
+		}
+		if err := r.check(b, at); err != nil {
+			return err
+		}
+		value := headerBytes + int(h.keyBytes)
+		if err := f(Record{
+			Pointer: Pointer{File: r.meta.Number, Offset: uint64(at), Size: h.recordBytes()},
+			User:    slices.Clip(b[headerBytes:value]), Codec: h.codec, RawBytes: int(h.raw), stored: b[value:],
+		}); err != nil {
+			return err
+		}
+		at += int64(h.recordBytes())
+	}
+	return nil
+}
