@@ -9,6 +9,7 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/sstable"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -53,6 +54,8 @@ type DB struct {
 
 	// compacting is held by whoever merges tables.
 	compacting *env.Latch
+
+	pool sstable.Pool // what the tables share
 
 	current atomic.Pointer[state] // what readers see; replaced under mu
 

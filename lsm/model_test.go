@@ -115,8 +115,9 @@ func randomOptions(rng *rand.Rand) Options {
 		L0Tables: 2, BaseBytes: 4 << 10, LevelRatio: 2, LogSegmentBytes: 8 << 10,
 		DisableWAL: rng.IntN(3) == 0, NoPreallocate: rng.IntN(3) == 0,
 		Sync: SyncMode(rng.IntN(3)), SyncEvery: 5 * time.Millisecond,
-		Compression: sstable.Compression(rng.IntN(2)),
-		Dir:         []string{"", "db/x"}[rng.IntN(2)],
+		Compression:         sstable.Compression(rng.IntN(4)),
+		CompressionPerLevel: [][]Compression{nil, {NoCompression, S2, ZstdDict}}[rng.IntN(2)],
+		Dir:                 []string{"", "db/x"}[rng.IntN(2)],
 	}
 }
 

@@ -59,7 +59,7 @@ func (db *DB) openTable(meta *manifest.Table) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", t.name, err)
 	}
-	t.reader, err = sstable.Open(mapping, t.name, db.o.table(meta.Num, 0))
+	t.reader, err = sstable.Open(mapping, t.name, sstable.Options{Number: uint64(meta.Num), Pool: &db.pool})
 	if err != nil {
 		mapping.Release()
 		return nil, err

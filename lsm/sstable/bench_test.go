@@ -206,7 +206,7 @@ func (sink) Sync() error                            { return nil }
 
 // BenchmarkWrite builds tables and throws them away; one operation is one entry.
 func BenchmarkWrite(b *testing.B) {
-	for _, o := range []Options{{}, {Compression: S2}} {
+	for _, o := range []Options{{}, {Compression: S2}, {Compression: Zstd}, {Compression: ZstdDict}} {
 		b.Run(o.Compression.String(), func(b *testing.B) {
 			c := compact(benchContent(benchKeys[0].user))
 			var w *Writer

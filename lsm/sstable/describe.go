@@ -45,7 +45,7 @@ func (r *Reader) describeBlock(w io.Writer, j int) error {
 		return err
 	}
 	_, err = fmt.Fprintf(w, "block %d at %d, %d bytes (%d raw, %v), rows %d-%d, from %v\n",
-		j, offset, size, little.Uint32(b[8:]), codec(b),
+		j, offset, size, little.Uint32(b[8:]), codecOf(b),
 		r.index.row(j), int64(r.index.row(j+1))-1, r.index.separator(j))
 	return err
 }

@@ -63,6 +63,7 @@ func parseDirectory(payload []byte, end int64) (sections []directoryEntry, reaso
 
 // A footer is the decoded footer; see format.go.
 type footer struct {
+	version   uint32
 	number    uint64
 	directory directoryEntry
 }
@@ -73,7 +74,7 @@ func (f footer) append(dst []byte) []byte {
 	offset := f.directory.offset + f.directory.size
 	dst = append(dst, make([]byte, footerBytes)...)
 	b := dst[start:]
-	little.PutUint32(b[4:], version)
+	little.PutUint32(b[4:], f.version)
 	little.PutUint64(b[8:], f.number)
 	little.PutUint64(b[16:], uint64(offset+footerBytes))
 	little.PutUint64(b[24:], uint64(f.directory.offset))
@@ -92,12 +93,12 @@ func parseFooter(b []byte, name string, offset int64) (footer, error) {
 	if string(b[56:]) != magic {
 		return fail("no table: magic is %q", b[56:])
 	}
-	f := footer{number: little.Uint64(b[8:])}
+	f := footer{version: little.Uint32(b[4:]), number: little.Uint64(b[8:])}
 	if stored, want := little.Uint32(b), checksum(b[4:], f.number, offset); stored != want {
 		return fail("checksum of footer is %08x, want %08x", stored, want)
 	}
-	if v := little.Uint32(b[4:]); v != version {
-		return fail("format version %d, this program reads %d", v, version)
+	if f.version < 1 || f.version > maxVersion {
+		return fail("format version %d, this program reads 1 to %d", f.version, maxVersion)
 	}
 	if size := little.Uint64(b[16:]); size != uint64(offset)+footerBytes {
 		return fail("file has %d bytes, footer says %d", offset+footerBytes, size)

@@ -7,19 +7,22 @@ import (
 	"github.com/statordb/stator/lsm/corrupt"
 )
 
-// Format version 1. Integers are little-endian unless said otherwise.
+// Format version 2. Integers are little-endian unless said otherwise.
 //
 // A table is blocks without gaps, then a footer:
 //
-//	+------------+-----+--------+---------+-------+------------+-----------+--------+
-//	| data block | ... | filter | range   | index | properties | directory | footer |
-//	|            |     |        | deletes |       |            |           | 64 B   |
-//	+------------+-----+--------+---------+-------+------------+-----------+--------+
+//	+------------+-----+------------+--------+---------+-------+------------+-----------+--------+
+//	| data block | ... | dictionary | filter | range   | index | properties | directory | footer |
+//	|            |     |            |        | deletes |       |            |           | 64 B   |
+//	+------------+-----+------------+--------+---------+-------+------------+-----------+--------+
 //
-// The directory says where each section starts. Filter and range deletes are
-// absent when there is nothing to put into them; a table may have no data. A
-// reader skips sections of a kind it does not know; what it must understand
-// raises the version instead.
+// The directory says where each section starts. Dictionary, filter and range
+// deletes are absent when there is nothing to put into them; a table may have no
+// data. A reader skips sections of a kind it does not know; what it must
+// understand raises the version instead.
+//
+// Version 2 is version 1 with codecs from 2 on and the dictionary. A table without
+// them is written as version 1.
 //
 // Every block, of whatever kind, starts with the same envelope:
 //
@@ -27,7 +30,7 @@ import (
 //	 4 size      4B  of the whole block: envelope, payload, padding
 //	 8 raw size  4B  of the payload once decoded
 //	12 kind      1B
-//	13 codec     1B  how the payload is encoded: 0 not at all, 1 S2
+//	13 codec     1B  how the payload is encoded (codec.go); 0: not at all
 //	14 padding   2B  number of zero bytes behind the payload
 //	16 payload
 //
@@ -51,7 +54,7 @@ import (
 //	36 zero        20B
 //	56 magic        8B  "StatorST"
 const (
-	version     = 1
+	maxVersion  = 2
 	magic       = "StatorST"
 	footerBytes = 64
 
@@ -62,7 +65,7 @@ const (
 // A section is one part of the file, named by the kind of its blocks.
 type section uint8
 
-// The kinds of block. 7 is kept for compression dictionaries, 8 for bitmaps.
+// The kinds of block. 8 is kept for bitmaps.
 const (
 	sectionData         section = 1
 	sectionFilter       section = 2
@@ -70,10 +73,11 @@ const (
 	sectionIndex        section = 4
 	sectionProperties   section = 5
 	sectionDirectory    section = 6
+	sectionDictionary   section = 7
 )
 
 func (s section) String() string {
-	names := [...]string{"unknown", "data", "filter", "range deletes", "index", "properties", "directory"}
+	names := [...]string{"unknown", "data", "filter", "range deletes", "index", "properties", "directory", "dictionary"}
 	if int(s) < len(names) {
 		return names[s]
 	}
@@ -95,7 +99,7 @@ func checksum(b []byte, number uint64, offset int64) uint32 {
 type envelope struct {
 	rawBytes int
 	kind     section
-	codec    Compression
+	codec    codec
 	padding  int
 }
 
@@ -110,8 +114,8 @@ func seal(block []byte, e envelope, number uint64, offset int64) {
 	little.PutUint32(block, checksum(block[4:], number, offset))
 }
 
-// codec says how the payload of a block is encoded.
-func codec(block []byte) Compression { return Compression(block[13]) }
+// codecOf says how the payload of a block is encoded.
+func codecOf(block []byte) codec { return codec(block[13]) }
 
 // check tests everything that an envelope promises about block, which lies at
 // offset. It returns nil if the block is sound.
@@ -138,7 +142,7 @@ func (r *Reader) checkPadding(block []byte, kind section, offset int64) error {
 	if stored < 0 {
 		return corrupt.New(r.name, offset, "%v block of %d bytes has %d of padding", kind, len(block), padding)
 	}
-	if raw := little.Uint32(block[8:]); codec(block) == None && int64(raw) != int64(stored) {
+	if raw := little.Uint32(block[8:]); codecOf(block) == codecNone && int64(raw) != int64(stored) {
 		return corrupt.New(r.name, offset, "%v block says %d bytes of payload, has %d", kind, raw, stored)
 	}
 	for _, c := range block[len(block)-padding:] {

@@ -95,7 +95,7 @@ func FuzzIndex(f *testing.F) {
 // FuzzFooter decodes any bytes as a footer; one that passes is the one that
 // would be written.
 func FuzzFooter(f *testing.F) {
-	good := footer{number: 7, directory: directoryEntry{kind: sectionDirectory, offset: 100, size: 44}}
+	good := footer{version: 1, number: 7, directory: directoryEntry{kind: sectionDirectory, offset: 100, size: 44}}
 	f.Add(good.append(nil), uint16(144))
 	f.Add(make([]byte, footerBytes), uint16(0))
 	f.Add([]byte(strings.Repeat(magic, 8)), uint16(9))

@@ -17,8 +17,11 @@ var writeGolden = flag.Bool("write-golden", false, "write golden tables that are
 func TestGolden(t *testing.T) {
 	c := smallContent()
 	for name, o := range map[string]Options{
-		"v1-none.sst": {Number: 7, BlockBytes: 256},
-		"v1-s2.sst":   {Number: 7, BlockBytes: 256, Compression: S2, FilterBitsPerKey: -1},
+		"v1-none.sst":      {Number: 7, BlockBytes: 256},
+		"v1-s2.sst":        {Number: 7, BlockBytes: 256, Compression: S2, FilterBitsPerKey: -1},
+		"v2-s2.sst":        {Number: 7, BlockBytes: 256, Compression: S2},
+		"v2-zstd.sst":      {Number: 7, BlockBytes: 256, Compression: Zstd},
+		"v2-zstd-dict.sst": {Number: 7, BlockBytes: 256, Compression: ZstdDict, trainBytes: 600},
 	} {
 		path := filepath.Join("testdata", name)
 		b, err := os.ReadFile(path)
@@ -48,11 +51,11 @@ func TestGolden(t *testing.T) {
 func TestLaterVersion(t *testing.T) {
 	b, _ := mustWrite(t, smallContent(), Options{Number: 7})
 	at := len(b) - footerBytes
-	b[at+4] = 2
+	b[at+4] = 3
 	little.PutUint32(b[at:], checksum(b[at+4:], 7, int64(at)))
 	_, err := Open(memory(b), testName, Options{})
 	var damage *corrupt.Error
-	if !errors.As(err, &damage) || damage.Reason != "format version 2, this program reads 1" {
+	if !errors.As(err, &damage) || damage.Reason != "format version 3, this program reads 1 to 2" {
 		t.Errorf("Open = %v", err)
 	}
 }
@@ -71,7 +74,7 @@ func TestLaterSections(t *testing.T) {
 	at := int64(len(b))
 	b = appendBlock(b, sectionDirectory, appendDirectory(nil, sections))
 	directory := directoryEntry{kind: sectionDirectory, offset: at, size: int64(len(b)) - at}
-	b = footer{number: 7, directory: directory}.append(b)
+	b = footer{version: 1, number: 7, directory: directory}.append(b)
 
 	r := mustOpen(t, b)
 	if err := r.Verify(); err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/s2"
-
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/filter"
@@ -38,6 +36,9 @@ type Reader struct {
 	filterAt directoryEntry // size 0: there is none
 	filter   atomic.Pointer[filter.Filter]
 
+	pool       *Pool
+	dictionary atomic.Bool // the pool knows the table's dictionary
+
 	// checked has one bit for each data block whose checksum has been found
 	// right. Two readers may both find a bit clear; then both check.
 	checked []atomic.Uint64
@@ -50,11 +51,14 @@ type Reader struct {
 // or a number other than o.Number, is a *corrupt.Error.
 func Open(m vfs.Mapping, name string, o Options) (r *Reader, err error) {
 	err = vfs.Guard(func() error {
-		r = &Reader{name: name, m: m, size: int64(len(m.Bytes()))}
+		r = &Reader{name: name, m: m, size: int64(len(m.Bytes())), pool: o.Pool}
 		return r.open(o.Number)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if r.pool == nil {
+		r.pool = new(Pool)
 	}
 	return r, nil
 }
@@ -152,7 +156,7 @@ func (r *Reader) readSection(s directoryEntry) ([]byte, error) {
 	if err := r.check(b, s.kind, s.offset); err != nil {
 		return nil, err
 	}
-	if c := codec(b); c != None {
+	if c := codecOf(b); c != codecNone {
 		return nil, corrupt.New(r.name, s.offset, "%v block is encoded by %v", s.kind, c)
 	}
 	return payload(b), nil
@@ -186,6 +190,9 @@ func (r *Reader) RangeDeletes() []RangeDelete { return r.deletes }
 
 // Close releases the mapping.
 func (r *Reader) Close() error {
+	if r.dictionary.Load() {
+		r.pool.dropDictionary(dictionaryID(r.number))
+	}
 	r.m.Release()
 	return nil
 }
@@ -290,30 +297,10 @@ func (r *Reader) load(j int, scratch []byte) (data, grown []byte, err error) {
 		}
 		r.checked[j>>6].Or(bit)
 	}
-	if codec(b) == None {
+	if codecOf(b) == codecNone {
 		return payload(b), scratch, nil
 	}
 	return r.decode(b, offset, scratch)
-}
-
-// decode decompresses block b, which lies at offset.
-func (r *Reader) decode(b []byte, offset int64, scratch []byte) (data, grown []byte, err error) {
-	if c := codec(b); c != S2 {
-		return nil, scratch, corrupt.New(r.name, offset, "data block is encoded by %v", c)
-	}
-	raw := int(little.Uint32(b[8:]))
-	encoded := payload(b)
-	if n, err := s2.DecodedLen(encoded); err != nil || n != raw {
-		return nil, scratch, corrupt.New(r.name, offset, "data block decodes to %d bytes (%v), says %d", n, err, raw)
-	}
-	if cap(scratch) < raw {
-		scratch = make([]byte, raw)
-	}
-	data, err = s2.Decode(scratch[:raw], encoded)
-	if err != nil {
-		return nil, scratch, corrupt.New(r.name, offset, "data block does not decode: %v", err)
-	}
-	return data, scratch, nil
 }
 
 // malformed reports that data block j passed its checksum but makes no sense.

@@ -217,7 +217,7 @@ func sortEntries(entries []entry) {
 func allOptions() []Options {
 	var all []Options
 	for _, blockBytes := range []int{0, 1, 200, 1000} {
-		for _, compression := range []Compression{None, S2} {
+		for _, compression := range []Compression{None, S2, Zstd, ZstdDict} {
 			for _, bits := range []int{0, -1} {
 				all = append(all, Options{
 					Number: 7, BlockBytes: blockBytes, Compression: compression, FilterBitsPerKey: bits,

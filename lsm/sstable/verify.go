@@ -46,7 +46,7 @@ type verifier struct {
 // need.
 func (v *verifier) sections() error {
 	r := v.r
-	again := &Reader{name: r.name, m: r.m, size: r.size}
+	again := &Reader{name: r.name, m: r.m, size: r.size, pool: r.pool}
 	if err := again.open(r.number); err != nil {
 		return err
 	}

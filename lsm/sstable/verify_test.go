@@ -102,7 +102,7 @@ func TestWrongRawSize(t *testing.T) {
 	b[8]++
 	reseal(b, sound)
 	r := mustOpen(t, b)
-	if _, _, _, err := r.Get([]byte("user00"), 100); !isDamage(err) || !strings.Contains(err.Error(), "decodes to") {
+	if _, _, _, err := r.Get([]byte("user00"), 100); !isDamage(err) || !strings.Contains(err.Error(), "not decode") {
 		t.Errorf("Get = %v", err)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/klauspost/compress/s2"
-
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
@@ -40,7 +38,12 @@ type Writer struct {
 	start   int64  // offset of pending in the file
 
 	block    blockBuilder
-	payload  []byte // of a block to be compressed
+	payload  []byte // of a block to be encoded
+	encoder  *encoder
+	held     []heldBlock // for the dictionary to be trained
+	heldSize int         // bytes of their payloads
+	trained  bool
+	version  uint32
 	index    indexBuilder
 	hashes   []uint64      // of the distinct user keys
 	deletes  []RangeDelete // sorted by Finish
@@ -55,7 +58,10 @@ var errFinished = errors.New("sstable: the table is finished")
 
 // NewWriter writes a table into f, which must be empty.
 func NewWriter(f vfs.File, o Options) *Writer {
-	w := &Writer{f: f, options: o.withDefaults()}
+	w := &Writer{f: f, options: o.withDefaults(), version: 1}
+	if o.Compression != None {
+		w.encoder = &encoder{choice: o.Compression}
+	}
 	w.properties.Number = o.Number
 	return w
 }
@@ -133,7 +139,7 @@ func (w *Writer) AddRangeDelete(start, end []byte, seq key.SeqNum) error {
 
 // EstimatedSize is about how large the file would be if it were finished now.
 func (w *Writer) EstimatedSize() uint64 {
-	size := w.offset() + int64(w.index.bytes()) + int64(len(w.hashes)*w.options.FilterBitsPerKey/8)
+	size := w.offset() + int64(w.heldSize) + int64(w.index.bytes()) + int64(len(w.hashes)*w.options.FilterBitsPerKey/8)
 	if !w.block.empty() {
 		size += int64(envelopeBytes + w.block.payloadBytes(len(w.block.staged)))
 	}
@@ -163,13 +169,16 @@ func (w *Writer) finish() error {
 	if err := w.closeBlock(); err != nil {
 		return err
 	}
+	if err := w.releaseHeld(); err != nil {
+		return err
+	}
 	if w.offset() > 0 {
 		w.sections = append(w.sections, directoryEntry{kind: sectionData, size: w.offset()})
 	}
 	p := &w.properties
 	p.DataBlocks, p.DataBytes = uint64(len(w.index.offsets)), uint64(w.offset())
 	for _, write := range []func() error{
-		w.writeFilter, w.writeRangeDeletes, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
+		w.writeDictionary, w.writeFilter, w.writeRangeDeletes, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
 	} {
 		if err := write(); err != nil {
 			return err
@@ -190,52 +199,90 @@ func (w *Writer) closeBlock() error {
 	if b.empty() {
 		return nil
 	}
-	if w.offset() > offsetMask {
-		w.err = fmt.Errorf("sstable: table %d is larger than %d bytes", w.options.Number, int64(offsetMask))
-		return w.err
-	}
 	first := key.Internal{User: b.first(), Trailer: b.staged[0].trailer}
 	row := uint32(w.properties.Entries) - uint32(len(b.staged))
-	w.index.add(w.left, first, uint64(w.offset()), row)
-	w.left = append(w.left[:0], b.last()...)
-	if err := w.appendData(); err != nil {
+	if err := w.placeBlock(first, row); err != nil {
 		w.err = err
 		return err
 	}
+	w.left = append(w.left[:0], b.last()...)
 	b.reset()
 	return w.writeChunk()
 }
 
-// appendData appends the staged block to the pending bytes, compressed if that
-// is wanted and pays.
-func (w *Writer) appendData() error {
-	if w.options.Compression == None {
+// placeBlock puts the staged block, with this first key and row, where it belongs:
+// behind the pending bytes, or with those that wait for a dictionary.
+func (w *Writer) placeBlock(first key.Internal, row uint32) error {
+	if w.encoder == nil {
+		if err := w.addToIndex(w.left, first, row); err != nil {
+			return err
+		}
 		start := w.openBlock()
 		w.pending = w.block.appendTo(w.pending)
 		raw := len(w.pending) - start - envelopeBytes
 		return w.sealBlock(start, envelope{rawBytes: raw, kind: sectionData, padding: w.pad(start)})
 	}
 	w.payload = w.block.appendTo(w.payload[:0])
+	if w.options.Compression != ZstdDict || w.trained {
+		return w.encodeBlock(heldBlock{first: first, left: w.left, row: row, payload: w.payload})
+	}
+	w.held = append(w.held, heldBlock{first.Clone(), bytes.Clone(w.left), row, bytes.Clone(w.payload)})
+	if w.heldSize += len(w.payload); w.heldSize < w.options.trainBytes {
+		return nil
+	}
+	w.encoder.dictionary = train(dictionaryID(w.options.Number), w.held)
+	return w.releaseHeld()
+}
+
+// releaseHeld encodes the blocks that were held back.
+func (w *Writer) releaseHeld() error {
+	for _, b := range w.held {
+		if err := w.encodeBlock(b); err != nil {
+			return err
+		}
+		if err := w.writeChunk(); err != nil {
+			return err
+		}
+	}
+	w.held, w.heldSize, w.trained = nil, 0, true
+	return nil
+}
+
+func (w *Writer) encodeBlock(b heldBlock) (err error) {
+	if err := w.addToIndex(b.left, b.first, b.row); err != nil {
+		return err
+	}
 	start := w.openBlock()
-	codec := w.compress()
-	e := envelope{rawBytes: len(w.payload), kind: sectionData, codec: codec}
-	if codec == None {
+	e := envelope{rawBytes: len(b.payload), kind: sectionData}
+	if w.pending, e.codec, err = w.encoder.appendTo(w.pending, b.payload); err != nil {
+		return err
+	}
+	w.version = max(w.version, e.codec.version())
+	if e.codec == codecNone {
 		e.padding = w.pad(start)
 	}
 	return w.sealBlock(start, e)
 }
 
-// compress appends the payload to the pending bytes and returns the codec used.
-func (w *Writer) compress() Compression {
-	at := len(w.pending)
-	w.pending = slices.Grow(w.pending, s2.MaxEncodedLen(len(w.payload)))
-	encoded := s2.Encode(w.pending[at:cap(w.pending)], w.payload)
-	if len(encoded) <= len(w.payload)-len(w.payload)/8 {
-		w.pending = w.pending[:at+len(encoded)]
-		return S2
+// addToIndex notes the block that will start at the current offset.
+func (w *Writer) addToIndex(left []byte, first key.Internal, row uint32) error {
+	if w.offset() > offsetMask {
+		return fmt.Errorf("sstable: table %d is larger than %d bytes", w.options.Number, int64(offsetMask))
 	}
-	w.pending = append(w.pending, w.payload...)
-	return None
+	w.index.add(left, first, uint64(w.offset()), row)
+	return nil
+}
+
+// writeDictionary writes the dictionary if there is one. Its payload is as in RFC
+// 8878, section 5.
+func (w *Writer) writeDictionary() error {
+	if w.encoder == nil || w.encoder.dictionary == nil {
+		return nil
+	}
+	_, err := w.writeSection(sectionDictionary, func(dst []byte) []byte {
+		return append(dst, w.encoder.dictionary...)
+	})
+	return err
 }
 
 const (
@@ -369,6 +416,6 @@ func (w *Writer) writeDirectory() error {
 	s, err := w.writeSection(sectionDirectory, func(dst []byte) []byte {
 		return appendDirectory(dst, listed)
 	})
-	w.pending = footer{number: w.options.Number, directory: s}.append(w.pending)
+	w.pending = footer{version: w.version, number: w.options.Number, directory: s}.append(w.pending)
 	return err
 }

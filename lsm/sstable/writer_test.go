@@ -181,7 +181,7 @@ func TestBounds(t *testing.T) {
 // neighbours are found all the same.
 func TestLargeValues(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 18))
-	for _, compression := range []Compression{None, S2} {
+	for _, compression := range []Compression{None, S2, Zstd, ZstdDict} {
 		var c content
 		for i := range 60 {
 			size := rng.IntN(300)
@@ -276,8 +276,12 @@ func TestCompression(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		random int // per cent of the value
-		want   Compression
-	}{{"plain", 0, S2}, {"random", 100, None}} {
+		choice Compression
+		want   codec
+	}{
+		{"plain", 0, S2, codecS2}, {"plain", 0, Zstd, codecZstd}, {"plain", 0, ZstdDict, codecZstdDict},
+		{"random", 100, S2, codecNone}, {"random", 100, Zstd, codecNone}, {"random", 100, ZstdDict, codecNone},
+	} {
 		var in content
 		for i := range 500 {
 			value := make([]byte, 100)
@@ -286,11 +290,11 @@ func TestCompression(t *testing.T) {
 			}
 			in.entries = append(in.entries, entry{point(fmt.Sprintf("%08d", i), 1, key.Set, "").Internal, value})
 		}
-		b, _ := mustWrite(t, in, Options{Compression: S2})
+		b, _ := mustWrite(t, in, Options{Compression: c.choice, BlockBytes: 4096, trainBytes: 1 << 14})
 		r := mustOpen(t, b)
-		offset, _ := r.index.extent(1)
-		if got := Compression(b[offset+13]); got != c.want {
-			t.Errorf("%s values: block is encoded by %v, want %v", c.name, got, c.want)
+		offset, _ := r.index.extent(r.index.blocks - 1) // which no dictionary has seen
+		if got := codecOf(b[offset:]); got != c.want {
+			t.Errorf("%s values, %v: block is encoded by %v, want %v", c.name, c.choice, got, c.want)
 		}
 	}
 }
