@@ -42,10 +42,14 @@ type survivors struct {
 	user    []byte // of the last version looked at
 	stripe  int    // its stripe
 	started bool   // user and stripe are set
+	isNew   bool   // the last version looked at has another user key than the one before
 }
 
 // stripeOf returns the stripe of a sequence number.
 func (s *survivors) stripeOf(seq key.SeqNum) int {
+	if len(s.snapshots) == 0 {
+		return 0
+	}
 	return sort.Search(len(s.snapshots), func(i int) bool { return s.snapshots[i] >= seq })
 }
 
@@ -77,11 +81,11 @@ func (s *survivors) skip(stands bool) bool {
 
 func (s *survivors) needs(user []byte, t key.Trailer) bool {
 	stripe := s.stripeOf(t.SeqNum())
-	isSame := s.started && bytes.Equal(user, s.user)
-	if isSame && stripe == s.stripe {
+	s.isNew = !s.started || !bytes.Equal(user, s.user)
+	if !s.isNew && stripe == s.stripe {
 		return false
 	}
-	if !isSame {
+	if s.isNew {
 		s.user = append(s.user[:0], user...)
 	}
 	s.started, s.stripe = true, stripe

@@ -51,10 +51,9 @@ func (w *tableWriter) writeAll(s *survivors) error {
 
 func (w *tableWriter) write(s *survivors) error {
 	w.ranges = s.remaining()
-	var last []byte
 	for ok := s.first(); ok; ok = s.next() {
 		user, t := s.source.Key()
-		if w.open != nil && !bytes.Equal(user, last) && w.isFull(user) {
+		if w.open != nil && s.isNew && w.isFull(user) {
 			if err := w.finish(user); err != nil {
 				return err
 			}
@@ -67,7 +66,6 @@ func (w *tableWriter) write(s *survivors) error {
 		if err := w.open.w.Add(user, t, s.source.Value()); err != nil {
 			return err
 		}
-		last = append(last[:0], user...)
 	}
 	if err := s.source.Err(); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package sstable
 
 import (
-	"bytes"
 	"math/bits"
 
 	"github.com/statordb/stator/lsm/key"
@@ -13,11 +12,15 @@ import (
 type blockBuilder struct {
 	staged []stagedEntry
 	bytes  []byte // user key and value of each entry, one after the other
+	widths
+}
 
-	prefix             int // length of the common prefix of first and last key
-	longest            int // user key
-	least, most        key.Trailer
-	keyBytes, valBytes int
+// widths are what the size of a block depends on, besides its entries' number and
+// bytes.
+type widths struct {
+	prefix      int // length of the common prefix of first and last key
+	longest     int // user key
+	least, most key.Trailer
 }
 
 type stagedEntry struct {
@@ -35,53 +38,43 @@ func (b *blockBuilder) user(i int) []byte { return b.bytes[b.staged[i].start:b.s
 func (b *blockBuilder) first() []byte     { return b.user(0) }
 func (b *blockBuilder) last() []byte      { return b.user(len(b.staged) - 1) }
 
-// grown is b with one entry more, as far as its size depends on it.
-func (b *blockBuilder) grown(user []byte, t key.Trailer, valueBytes int) blockBuilder {
-	g := *b
+// with is b's widths with one entry more. shared is how many bytes its key has in
+// common with the last one: what that one shares with the first, and no more of it,
+// the new key shares with the first.
+func (b *blockBuilder) with(user []byte, t key.Trailer, shared int) widths {
 	if b.empty() {
-		g.prefix, g.least, g.most = len(user), t, t
-	} else if first := b.first(); !bytes.HasPrefix(user, first[:b.prefix]) {
-		g.prefix = commonPrefix(first, user)
+		return widths{prefix: len(user), longest: len(user), least: t, most: t}
 	}
-	g.longest = max(g.longest, len(user))
-	g.least, g.most = min(g.least, t), max(g.most, t)
-	g.keyBytes += len(user)
-	g.valBytes += valueBytes
-	return g
+	w := b.widths
+	return widths{min(w.prefix, shared), max(w.longest, len(user)), min(w.least, t), max(w.most, t)}
 }
 
-// payloadBytes is the size of the payload with count entries.
-func (b *blockBuilder) payloadBytes(count int) int {
-	perEntry := 4 + b.suffixWidth() + b.trailerWidth() - b.prefix
-	return blockHeaderBytes + b.prefix + count*perEntry + b.keyBytes + b.valBytes
+// payloadBytes is the size of the payload of count entries with so many bytes of keys
+// and values.
+func (w widths) payloadBytes(count, bytes int) int {
+	return blockHeaderBytes + w.prefix + count*(4+w.suffixWidth()+w.trailerWidth()-w.prefix) + bytes
 }
 
-// payloadBytesWith is the size of the payload if the entry were added.
-func (b *blockBuilder) payloadBytesWith(user []byte, t key.Trailer, valueBytes int) int {
-	g := b.grown(user, t, valueBytes)
-	return g.payloadBytes(len(b.staged) + 1)
-}
+// payloadBytes is the size of the payload as it is.
+func (b *blockBuilder) payloadBytes() int { return b.widths.payloadBytes(len(b.staged), len(b.bytes)) }
 
-func (b *blockBuilder) suffixWidth() int {
-	if b.longest-b.prefix > 0xff {
+func (w widths) suffixWidth() int {
+	if w.longest-w.prefix > 0xff {
 		return 2
 	}
 	return 1
 }
 
-func (b *blockBuilder) trailerWidth() int {
-	return (bits.Len64(uint64(b.most-b.least)) + 7) / 8
+func (w widths) trailerWidth() int {
+	return (bits.Len64(uint64(w.most-w.least)) + 7) / 8
 }
 
-// add stages an entry, which must follow those added before.
-func (b *blockBuilder) add(user []byte, t key.Trailer, value []byte) {
-	*b = b.grown(user, t, len(value))
-	e := stagedEntry{start: len(b.bytes), trailer: t}
-	b.bytes = append(b.bytes, user...)
-	e.value = len(b.bytes)
-	b.bytes = append(b.bytes, value...)
-	e.end = len(b.bytes)
-	b.staged = append(b.staged, e)
+// add stages an entry, which must follow those added before, and leads to widths.
+func (b *blockBuilder) add(user []byte, t key.Trailer, value []byte, w widths) {
+	b.widths = w
+	start := len(b.bytes)
+	b.bytes = append(append(b.bytes, user...), value...)
+	b.staged = append(b.staged, stagedEntry{start, start + len(user), len(b.bytes), t})
 }
 
 // appendTo appends the payload to dst.
@@ -99,10 +92,7 @@ func (b *blockBuilder) appendTo(dst []byte) []byte {
 	dst = append(dst, byte(b.suffixWidth()), byte(b.trailerWidth()), 0, 0)
 	dst = append(dst, b.first()[:b.prefix]...)
 	dst = b.appendSlots(dst, s)
-	for i := range b.staged {
-		dst = b.appendEntry(dst, i)
-	}
-	return dst
+	return b.appendEntries(dst)
 }
 
 func (b *blockBuilder) appendSlots(dst []byte, s spread) []byte {
@@ -116,17 +106,20 @@ func (b *blockBuilder) appendSlots(dst []byte, s spread) []byte {
 	return dst
 }
 
-func (b *blockBuilder) appendEntry(dst []byte, i int) []byte {
-	e := b.staged[i]
-	suffix := e.value - e.start - b.prefix
-	dst = append(dst, byte(suffix))
-	if b.suffixWidth() == 2 {
-		dst = append(dst, byte(suffix>>8))
+func (b *blockBuilder) appendEntries(dst []byte) []byte {
+	suffixWidth, trailerWidth := b.suffixWidth(), b.trailerWidth()
+	for _, e := range b.staged {
+		suffix := e.value - e.start - b.prefix
+		dst = append(dst, byte(suffix))
+		if suffixWidth == 2 {
+			dst = append(dst, byte(suffix>>8))
+		}
+		delta := uint64(e.trailer - b.least)
+		for range trailerWidth {
+			dst = append(dst, byte(delta))
+			delta >>= 8
+		}
+		dst = append(dst, b.bytes[e.start+b.prefix:e.end]...)
 	}
-	delta := uint64(e.trailer - b.least)
-	for range b.trailerWidth() {
-		dst = append(dst, byte(delta))
-		delta >>= 8
-	}
-	return append(dst, b.bytes[e.start+b.prefix:e.end]...)
+	return dst
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // chunkBytes is how much a Writer gathers before it writes.
-const chunkBytes = 256 << 10
+const chunkBytes = 1 << 20
 
 // A Writer writes one table.
 //
@@ -68,55 +68,58 @@ func NewWriter(f vfs.File, o Options) *Writer {
 
 // Add appends an entry, which must sort behind those added before. It copies
 // user and value.
+//
+// A merge spends most of its time here. So the key is compared with the one before
+// it once, and what they share answers everything: the order, whether the key is
+// new, and how long a prefix the block will have.
 func (w *Writer) Add(user []byte, t key.Trailer, value []byte) error {
-	if err := w.admit(user, t, value); err != nil {
+	shared := commonPrefix(w.last.User, user)
+	isNew := w.properties.Entries == 0 || shared < len(user) || shared < len(w.last.User)
+	if err := w.admit(user, t, value, shared, isNew); err != nil {
 		return err
 	}
-	if w.isFull(user, t, len(value)) {
+	grown := w.block.with(user, t, shared)
+	if !w.block.empty() && w.sizeWith(grown, len(user)+len(value)) > w.options.BlockBytes {
 		if err := w.closeBlock(); err != nil {
 			return err
 		}
+		grown = w.block.with(user, t, shared)
 	}
-	w.block.add(user, t, value)
-	w.note(user, t, len(value))
+	w.block.add(user, t, value, grown)
+	if isNew && w.options.FilterBitsPerKey > 0 {
+		w.hashes = append(w.hashes, filter.Hash(user))
+	}
+	w.properties.addEntry(user, t, len(value), isNew)
+	w.last.User = append(w.last.User[:shared], user[shared:]...)
+	w.last.Trailer = t
 	return nil
 }
 
-// admit refuses what a table cannot hold.
-func (w *Writer) admit(user []byte, t key.Trailer, value []byte) error {
-	switch p := &w.properties; {
+// admit refuses what a table cannot hold. shared and isNew compare user with the
+// last key.
+func (w *Writer) admit(user []byte, t key.Trailer, value []byte, shared int, isNew bool) error {
+	switch {
 	case w.err != nil:
 		return w.err
 	case len(user) > MaxKeyBytes:
 		return fmt.Errorf("sstable: user key of %d bytes, at most %d", len(user), MaxKeyBytes)
 	case len(value) > MaxValueBytes:
 		return fmt.Errorf("sstable: value of %d bytes, at most %d", len(value), MaxValueBytes)
-	case p.Entries == maxEntries:
+	case w.properties.Entries == maxEntries:
 		return fmt.Errorf("sstable: more than %d entries", uint32(maxEntries))
-	case p.Entries > 0 && key.Compare(user, t, w.last.User, w.last.Trailer) <= 0:
+	case w.properties.Entries == 0:
+		return nil
+	case !isNew && t >= w.last.Trailer,
+		isNew && shared < len(w.last.User) && (shared == len(user) || user[shared] < w.last.User[shared]):
 		return fmt.Errorf("sstable: %v added after %v", key.Internal{User: user, Trailer: t}, w.last)
 	}
 	return nil
 }
 
-// isFull reports whether the entry must go into a new block.
-func (w *Writer) isFull(user []byte, t key.Trailer, valueBytes int) bool {
-	if w.block.empty() {
-		return false
-	}
-	return envelopeBytes+w.block.payloadBytesWith(user, t, valueBytes) > w.options.BlockBytes
-}
-
-// note keeps account of the entry just added.
-func (w *Writer) note(user []byte, t key.Trailer, valueBytes int) {
-	p := &w.properties
-	isNew := p.Entries == 0 || !bytes.Equal(user, w.last.User)
-	if isNew && w.options.FilterBitsPerKey > 0 {
-		w.hashes = append(w.hashes, filter.Hash(user))
-	}
-	p.addEntry(user, t, valueBytes, isNew)
-	w.last.User = append(w.last.User[:0], user...)
-	w.last.Trailer = t
+// sizeWith is the size of the open block with one entry more, of so many bytes, that
+// leads to widths.
+func (w *Writer) sizeWith(grown widths, bytes int) int {
+	return envelopeBytes + grown.payloadBytes(len(w.block.staged)+1, len(w.block.bytes)+bytes)
 }
 
 // AddRangeDelete adds a range delete of [start, end) by seq, in any order and at
@@ -141,7 +144,7 @@ func (w *Writer) AddRangeDelete(start, end []byte, seq key.SeqNum) error {
 func (w *Writer) EstimatedSize() uint64 {
 	size := w.offset() + int64(w.heldSize) + int64(w.index.bytes()) + int64(len(w.hashes)*w.options.FilterBitsPerKey/8)
 	if !w.block.empty() {
-		size += int64(envelopeBytes + w.block.payloadBytes(len(w.block.staged)))
+		size += int64(envelopeBytes + w.block.payloadBytes())
 	}
 	for _, d := range w.deletes {
 		size += int64(rangeDeleteHeaderBytes + len(d.Start) + len(d.End))

@@ -16,7 +16,7 @@ import (
 // come out, and the writer must not go on as if nothing had happened.
 func TestFailingFile(t *testing.T) {
 	rng := rand.New(rand.NewPCG(15, 16))
-	c := randomContent(rng, shapes[0], 8000) // several chunks
+	c := randomContent(rng, shapes[0], 32_000) // several chunks
 	c.deletes = smallContent().deletes
 	boom := errors.New("boom")
 	calls := map[vfs.OpKind]int{}
