@@ -60,16 +60,17 @@ type DB struct {
 	current atomic.Pointer[state] // what readers see; replaced under mu
 
 	// mu guards the fields below it.
-	mu        env.Leaf
-	nextFile  manifest.FileNum
-	snapshots []key.SeqNum          // of open snapshots, ascending, with duplicates
-	obsolete  []*table              // to be closed and removed by the cleaner
-	flushed   *env.Future[struct{}] // set after the next attempt to flush
-	flushErr  error                 // of the last attempt, nil if it succeeded
-	mergeErr  error                 // the same for compaction
-	failure   error                 // why writes are refused for good; matches ErrFailed
-	closed    bool
-	noFlusher bool // the flusher has ended
+	mu         env.Leaf
+	nextFile   manifest.FileNum
+	snapshots  []key.SeqNum          // of open snapshots, ascending, with duplicates
+	obsolete   []*table              // to be closed and removed by the cleaner
+	flushedOut []*memory             // memtables to be freed by the cleaner
+	flushed    *env.Future[struct{}] // set after the next attempt to flush
+	flushErr   error                 // of the last attempt, nil if it succeeded
+	mergeErr   error                 // the same for compaction
+	failure    error                 // why writes are refused for good; matches ErrFailed
+	closed     bool
+	noFlusher  bool // the flusher has ended
 
 	pacer   pacer
 	metrics counters

@@ -24,16 +24,17 @@ func (db *DB) Get(user, dst []byte) ([]byte, error) {
 // to the oldest: the first version that is found is it. A range delete over the key
 // ends the search, too, because all that follows is older.
 func (s *state) get(user []byte, seq key.SeqNum, dst []byte) ([]byte, error) {
-	if v, t, found := s.active.get(user, seq); found {
+	hash := filter.Hash(user)
+	if v, t, found := s.active.get(user, hash, seq); found {
 		return appendLive(dst, v, t)
 	}
 	for _, m := range s.sealed {
-		if v, t, found := m.get(user, seq); found {
+		if v, t, found := m.get(user, hash, seq); found {
 			return appendLive(dst, v, t)
 		}
 	}
 	err := vfs.Guard(func() (err error) {
-		dst, err = s.version.get(user, seq, dst)
+		dst, err = s.version.get(user, hash, seq, dst)
 		return err
 	})
 	return dst, err
@@ -41,8 +42,8 @@ func (s *state) get(user []byte, seq key.SeqNum, dst []byte) ([]byte, error) {
 
 // get returns the newest version in the memtable, or a tombstone for a range delete
 // that is newer.
-func (m *memory) get(user []byte, seq key.SeqNum) (value []byte, t key.Trailer, found bool) {
-	value, t, found = m.Get(user, seq)
+func (m *memory) get(user []byte, hash uint64, seq key.SeqNum) (value []byte, t key.Trailer, found bool) {
+	value, t, found = m.Get(user, hash, seq)
 	if cover := m.Tombstones().Cover(user, seq); cover > 0 && (!found || cover > t.SeqNum()) {
 		return nil, key.MakeTrailer(cover, key.RangeDelete), true
 	}
@@ -58,8 +59,7 @@ func appendLive(dst, value []byte, t key.Trailer) ([]byte, error) {
 }
 
 // get looks through the tables. The caller guards it against page faults.
-func (v *version) get(user []byte, seq key.SeqNum, dst []byte) ([]byte, error) {
-	hash := filter.Hash(user)
+func (v *version) get(user []byte, hash uint64, seq key.SeqNum, dst []byte) ([]byte, error) {
 	for _, t := range v.levels[0] {
 		if !t.span.Contains(user) {
 			continue

@@ -6,7 +6,8 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 )
 
-// cleanTask closes and removes tables that no reader can reach any more.
+// cleanTask closes and removes tables that no reader can reach any more, and gives the
+// memory of memtables back.
 func (db *DB) cleanTask() error {
 	for {
 		if _, ok := db.cleanings.Recv(); !ok {
@@ -26,8 +27,13 @@ func (db *DB) clean() {
 	db.mu.Lock()
 	tables := db.obsolete
 	db.obsolete = nil
+	memories := db.flushedOut
+	db.flushedOut = nil
 	keep := db.failure != nil
 	db.mu.Unlock()
+	for _, m := range memories {
+		m.Free()
+	}
 	for _, t := range tables {
 		if t.reader != nil {
 			_ = t.reader.Close() // only gives back the mapping

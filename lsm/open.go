@@ -107,7 +107,7 @@ func (db *DB) openVersion(s manifest.State) {
 		tables[meta.Num] = t
 	}
 	db.replaceStateLocked(&state{
-		active:  &memory{Table: memtable.New(), lastSeq: s.FlushedSeq},
+		active:  &memory{Table: memtable.New(0), lastSeq: s.FlushedSeq},
 		version: newVersion(s, tables),
 	})
 }

@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"sync/atomic"
+
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/memtable"
 	"github.com/statordb/stator/lsm/wal"
@@ -9,6 +11,7 @@ import (
 // A memory is a memtable with what recovery needs to know of it.
 type memory struct {
 	*memtable.Table
+	refs    atomic.Int64  // states that hold it; its memory goes with the last
 	log     wal.SegmentID // its records begin in this segment of the log
 	lastSeq key.SeqNum    // of its newest operation; guarded by DB.inserting until it is sealed
 }
@@ -39,8 +42,9 @@ func (db *DB) switchMemtable(log wal.SegmentID) {
 		db.mu.Unlock()
 		return
 	}
+	old.active.Seal()
 	next := &state{
-		active:  &memory{Table: memtable.New(), log: log, lastSeq: old.active.lastSeq},
+		active:  &memory{Table: memtable.New(old.active.Keys()), log: log, lastSeq: old.active.lastSeq},
 		sealed:  append([]*memory{old.active}, old.sealed...),
 		version: old.version,
 	}

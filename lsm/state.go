@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"iter"
 	"sync/atomic"
 
 	"github.com/statordb/stator/lsm/key"
@@ -37,10 +38,33 @@ func (db *DB) acquireState() (*state, error) {
 	}
 }
 
-// releaseState gives a state back; the last to do so releases its version.
+// releaseState gives a state back; the last to do so releases its version and hands
+// the memtables that no other state holds to the cleaner.
 func (db *DB) releaseState(s *state) {
-	if s.refs.Add(-1) == 0 {
-		db.releaseVersion(s.version)
+	if s.refs.Add(-1) > 0 {
+		return
+	}
+	for m := range s.memories() {
+		if m.refs.Add(-1) == 0 {
+			db.mu.Lock()
+			db.flushedOut = append(db.flushedOut, m)
+			db.mu.Unlock()
+		}
+	}
+	db.releaseVersion(s.version)
+}
+
+// memories returns the memtables, newest first.
+func (s *state) memories() iter.Seq[*memory] {
+	return func(yield func(*memory) bool) {
+		if !yield(s.active) {
+			return
+		}
+		for _, m := range s.sealed {
+			if !yield(m) {
+				return
+			}
+		}
 	}
 }
 
@@ -49,6 +73,9 @@ func (db *DB) releaseState(s *state) {
 func (db *DB) replaceStateLocked(next *state) {
 	next.refs.Store(1)
 	next.version.refs.Add(1)
+	for m := range next.memories() {
+		m.refs.Add(1)
+	}
 	db.current.Store(next)
 }
 
@@ -109,6 +136,7 @@ func (v *version) find(level int, user []byte) *table {
 // other version holds to the cleaner. The current version is given back by Close.
 func (db *DB) releaseVersion(v *version) {
 	if v.refs.Add(-1) > 0 {
+		wake(db.cleanings) // for memtables
 		return
 	}
 	db.mu.Lock()

@@ -1,85 +1,169 @@
 package memtable
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"sync/atomic"
+	"unsafe"
+
+	"github.com/statordb/stator/internal/invariant"
+	"github.com/statordb/stator/internal/offheap"
+	"github.com/statordb/stator/lsm/key"
 )
 
-// An arena gives out pieces of large slabs that hold no pointers, so the garbage
-// collector neither scans them nor counts their entries.
+// An arena holds the records of a table, one behind the other in the order in which
+// they were added, outside the Go heap.
 //
-// Slabs double in size: a table that stays small costs little, one that grows
-// needs few slabs and wastes at most about half. Nothing moves and nothing is
-// freed before the whole arena is.
+// It is made of slabs that double in size: a table that stays small costs little,
+// one that grows needs few slabs. Nothing moves before the whole arena is freed.
 //
-// Sharing: one writer; readers may use every piece whose reference they got
-// through an atomic link, because the writer filled it before it set the link.
+// A ref names a record: its place in units of 8 bytes, counted through all slabs. Slab
+// k has first<<k bytes, so it begins at first × (2^k - 1). Ref 0 names nothing.
+//
+// A record, little-endian, at a multiple of 8:
+//
+//	+------------+----------+-----------------+---------------+-----+-------+
+//	| trailer 8B | older 4B | value length 4B | key length 2B | key | value |
+//	+------------+----------+-----------------+---------------+-----+-------+
+//
+// older is the ref of the version of the same key that was added before, 0 if there
+// is none.
+//
+// Sharing: one writer. A record is complete before its ref becomes known, through an
+// atomic word of the hash index or through end; it never changes afterwards.
 type arena struct {
-	words     [wordSlabs][]atomic.Uint32
-	nextWord  uint32 // reference of the next free word
-	bytes     [byteSlabs][]byte
-	byteSlab  int
-	bytesUsed int // in bytes[byteSlab]
-	size      int // total given out, in bytes
+	slabs [slabCount]atomic.Pointer[byte] // nil until needed
+	used  [slabCount]int                  // bytes of the slab that have records; final once a later slab is used
+	slab  int                             // the one that takes records
+	end   atomic.Uint64                   // where the next record begins, in bytes; everything before is complete
+	size  int                             // of all records, in bytes
 }
 
 const (
-	wordSlabBits = 9 // the first slab has 512 words
-	wordSlabs    = 32 - wordSlabBits
-	byteSlabBits = 12 // the first slab has 4 KiB
-	byteSlabs    = 48 - byteSlabBits
+	slabBits  = 16 // the first slab has 64 KiB
+	slabCount = 20 // the last one ends at 64 GiB, more than refs reach
+
+	recordTrailer  = 0
+	recordOlder    = 8
+	recordValueLen = 12
+	recordKeyLen   = 16
+	recordKey      = 18
+
+	recordAlign = 8
 )
 
-// locate splits a word reference. Slab k holds 512<<k words, so the references in
-// slab k begin at 512*(2^k - 1).
-func locate(ref uint32) (slab int, off uint32) {
-	slab = bits.Len32(ref>>wordSlabBits+1) - 1
-	return slab, ref - (1<<slab-1)<<wordSlabBits
+// A ref is the place of a record; see arena.
+type ref uint32
+
+func (a *arena) init() {
+	// The first 8 bytes stay unused, so that no record has ref 0.
+	a.grow(0)
+	a.used[0] = recordAlign
+	a.end.Store(recordAlign)
 }
 
-// word returns the word with this reference.
-func (a *arena) word(ref uint32) *atomic.Uint32 {
-	slab, off := locate(ref)
-	return &a.words[slab][off]
+// grow makes the memory of slab k.
+func (a *arena) grow(k int) { a.slabs[k].Store(&offheap.Alloc(1 << (k + slabBits))[0]) }
+
+// memory returns slab k.
+func (a *arena) memory(k int) []byte { return unsafe.Slice(a.slabs[k].Load(), 1<<(k+slabBits)) }
+
+// slabStart is where slab k begins, in bytes.
+func slabStart(k int) uint64 { return (1<<k - 1) << slabBits }
+
+// slabOf returns the slab of a place, in bytes.
+func slabOf(place uint64) int { return bits.Len64(place>>slabBits+1) - 1 }
+
+// record returns the memory from a record on.
+func (a *arena) record(r ref) record {
+	place := uint64(r) * recordAlign
+	k := slabOf(place)
+	return record(a.memory(k)[place-slabStart(k):])
 }
 
-// span returns n words from ref on, which lie in one slab.
-func (a *arena) span(ref uint32, n int) []atomic.Uint32 {
-	slab, off := locate(ref)
-	return a.words[slab][off:][:n]
+// recordSize is how much a record takes.
+func recordSize(keyLen, valueLen int) int {
+	return (recordKey + keyLen + valueLen + recordAlign - 1) &^ (recordAlign - 1)
 }
 
-// newSpan gives out n words in one slab.
-func (a *arena) newSpan(n int) (ref uint32, words []atomic.Uint32) {
-	slab, off := locate(a.nextWord)
-	if size := uint32(1) << (slab + wordSlabBits); off+uint32(n) > size {
-		a.nextWord += size - off
-		slab, off = slab+1, 0
+// add appends a record. Whoever calls it publishes the ref.
+func (a *arena) add(user []byte, t key.Trailer, value []byte, older ref) ref {
+	n := recordSize(len(user), len(value))
+	for a.used[a.slab]+n > 1<<(a.slab+slabBits) {
+		a.slab++
 	}
-	if a.words[slab] == nil {
-		a.words[slab] = make([]atomic.Uint32, 1<<(slab+wordSlabBits))
+	k := a.slab
+	invariant.Check(k < slabCount-1, "memtable: more than %d bytes", slabStart(slabCount-1))
+	if a.slabs[k].Load() == nil {
+		a.grow(k)
 	}
-	ref = a.nextWord
-	a.nextWord += uint32(n)
-	a.size += 4 * n
-	return ref, a.words[slab][off:][:n]
-}
-
-// store copies b, in one piece, and returns where it is.
-func (a *arena) store(b, c []byte) (slab, off int) {
-	n := len(b) + len(c)
-	for a.bytesUsed+n > 1<<(a.byteSlab+byteSlabBits) {
-		a.byteSlab++
-		a.bytesUsed = 0
-	}
-	s := &a.bytes[a.byteSlab]
-	if *s == nil {
-		*s = make([]byte, 1<<(a.byteSlab+byteSlabBits))
-	}
-	slab, off = a.byteSlab, a.bytesUsed
-	copy((*s)[off:], b)
-	copy((*s)[off+len(b):], c)
-	a.bytesUsed += n
+	at := a.used[k]
+	b := a.memory(k)[at : at+n]
+	binary.LittleEndian.PutUint64(b[recordTrailer:], uint64(t))
+	binary.LittleEndian.PutUint32(b[recordOlder:], uint32(older))
+	binary.LittleEndian.PutUint32(b[recordValueLen:], uint32(len(value)))
+	binary.LittleEndian.PutUint16(b[recordKeyLen:], uint16(len(user)))
+	copy(b[recordKey:], user)
+	copy(b[recordKey+len(user):], value)
+	a.used[k] = at + n
 	a.size += n
-	return slab, off
+	a.end.Store(slabStart(k) + uint64(at+n))
+	return ref((slabStart(k) + uint64(at)) / recordAlign)
+}
+
+// refs appends the refs of the records in [from, to) to dst, in order. Both places
+// are former values of end.
+func (a *arena) refs(dst []ref, from, to uint64) []ref {
+	for from < to {
+		k := slabOf(from)
+		limit := to
+		if slabOf(to-1) > k {
+			limit = slabStart(k) + uint64(a.used[k])
+		}
+		for from < limit {
+			r := ref(from / recordAlign)
+			dst = append(dst, r)
+			from += uint64(a.record(r).size())
+		}
+		if from < to { // slabs that a large record skipped have no records
+			from = slabStart(k + 1)
+		}
+	}
+	return dst
+}
+
+// free gives the memory back. Nobody may hold a slice of it.
+func (a *arena) free() {
+	for k := range a.slabs {
+		if a.slabs[k].Load() != nil {
+			offheap.Free(a.memory(k))
+			a.slabs[k].Store(nil)
+		}
+	}
+}
+
+// A record is the memory from the beginning of a record on.
+type record []byte
+
+func (r record) trailer() key.Trailer {
+	return key.Trailer(binary.LittleEndian.Uint64(r[recordTrailer:]))
+}
+
+func (r record) older() ref { return ref(binary.LittleEndian.Uint32(r[recordOlder:])) }
+
+func (r record) keyLen() int { return int(binary.LittleEndian.Uint16(r[recordKeyLen:])) }
+
+func (r record) valueLen() int { return int(binary.LittleEndian.Uint32(r[recordValueLen:])) }
+
+func (r record) size() int { return recordSize(r.keyLen(), r.valueLen()) }
+
+func (r record) user() []byte {
+	end := recordKey + r.keyLen()
+	return r[recordKey:end:end]
+}
+
+func (r record) value() []byte {
+	start := recordKey + r.keyLen()
+	end := start + r.valueLen()
+	return r[start:end:end]
 }

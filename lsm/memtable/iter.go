@@ -2,69 +2,144 @@ package memtable
 
 import "github.com/statordb/stator/lsm/key"
 
-// An Iter moves over the versions of a table in internal key order. It is an
-// iterator.Source that never fails. Range deletes are not among its entries.
+// An Iter moves over the versions that a table has when the iterator is made, in
+// internal key order. It is an iterator.Source that never fails. Range deletes
+// are not among its entries.
+//
+// It stands in a gap between entries: at[i] entries of run i lie before the gap, all
+// others behind it. The entry that it shows, if any, is the first one behind the gap,
+// the least of the runs' next entries. So a step in either direction moves one run,
+// and there is no direction to switch.
 type Iter struct {
-	list   *skiplist
-	node   uint32 // 0 when off the list
-	atEnd  bool   // node is 0 because the iterator moved past the last entry
-	loaded entry
+	v      view
+	at     []int
+	cur    int  // the run whose next entry is shown; -1 if none is
+	behind bool // cur is -1 because the iterator moved past the last entry
+
+	user    []byte
+	trailer key.Trailer
+	value   []byte
 }
 
-// NewIter returns an iterator that stands nowhere.
-func (t *Table) NewIter() *Iter { return &Iter{list: &t.list} }
+// NewIter returns an iterator that stands nowhere. The first one after many
+// additions sorts them: about 0.1 µs for each.
+func (t *Table) NewIter() *Iter {
+	i := new(Iter)
+	i.Init(t)
+	return i
+}
+
+// Init makes i an iterator as NewIter does, but reuses its memory.
+func (i *Iter) Init(t *Table) {
+	v := t.order.view(&t.arena, t.sealed.Load())
+	at := i.at[:0]
+	for range v.runs {
+		at = append(at, 0)
+	}
+	*i = Iter{v: v, at: at, cur: -1}
+}
 
 // First goes to the first entry.
-func (i *Iter) First() bool { return i.stand(i.list.next(0, 0), true) }
+func (i *Iter) First() bool {
+	clear(i.at)
+	return i.forward()
+}
 
 // Last goes to the last entry.
-func (i *Iter) Last() bool { return i.stand(i.list.prev(0), false) }
+func (i *Iter) Last() bool {
+	for j, r := range i.v.runs {
+		i.at[j] = len(r)
+	}
+	return i.backward()
+}
 
 // SeekGE goes to the first entry not before (user, key.SeekTrailer(seq)).
 func (i *Iter) SeekGE(user []byte, seq key.SeqNum) bool {
-	return i.stand(i.list.seekGE(user, key.SeekTrailer(seq)), true)
+	i.seek(user, key.SeekTrailer(seq))
+	return i.forward()
 }
 
 // SeekLT goes to the last entry whose user key is less than user.
 func (i *Iter) SeekLT(user []byte) bool {
-	return i.stand(i.list.seekLT(user, key.MaxTrailer), false)
+	i.seek(user, key.MaxTrailer)
+	return i.backward()
+}
+
+func (i *Iter) seek(user []byte, t key.Trailer) {
+	for j, r := range i.v.runs {
+		i.at[j] = i.v.lowerBound(r, user, t)
+	}
 }
 
 // Next goes to the following entry; from before the first one, to the first.
 func (i *Iter) Next() bool {
-	if i.node == 0 && i.atEnd {
-		return false
+	if i.cur < 0 {
+		return !i.behind && i.First()
 	}
-	return i.stand(i.list.next(i.node, 0), true)
+	i.at[i.cur]++
+	return i.forward()
 }
 
 // Prev goes to the preceding entry; from behind the last one, to the last.
 func (i *Iter) Prev() bool {
-	if i.node == 0 && !i.atEnd {
-		return false
+	if i.cur < 0 {
+		return i.behind && i.Last()
 	}
-	return i.stand(i.list.prev(i.node), false)
+	return i.backward()
 }
 
-// stand moves to a node that was found going forward or backward.
-func (i *Iter) stand(node uint32, forward bool) bool {
-	i.node = node
-	if node == 0 {
-		i.atEnd = forward
+// forward shows the first entry behind the gap.
+func (i *Iter) forward() bool {
+	i.cur = -1
+	for j, r := range i.v.runs {
+		if i.at[j] < len(r) && (i.cur < 0 || i.v.compare(r[i.at[j]], i.next(i.cur)) < 0) {
+			i.cur = j
+		}
+	}
+	if i.cur < 0 {
+		i.behind = true
 		return false
 	}
-	i.loaded = i.list.entry(node)
+	i.show()
 	return true
 }
 
+// backward moves the gap over the last entry before it, and shows that.
+func (i *Iter) backward() bool {
+	i.cur = -1
+	for j, r := range i.v.runs {
+		if i.at[j] > 0 && (i.cur < 0 || i.v.compare(r[i.at[j]-1], i.last(i.cur)) > 0) {
+			i.cur = j
+		}
+	}
+	if i.cur < 0 {
+		i.behind = false
+		return false
+	}
+	i.at[i.cur]--
+	i.show()
+	return true
+}
+
+func (i *Iter) next(j int) entry { return i.v.runs[j][i.at[j]] }
+func (i *Iter) last(j int) entry { return i.v.runs[j][i.at[j]-1] }
+
+func (i *Iter) show() {
+	rec := i.v.a.record(i.next(i.cur).ref)
+	i.user, i.trailer, i.value = rec.user(), rec.trailer(), rec.value()
+}
+
 // Key returns the current internal key, valid as long as the table.
-func (i *Iter) Key() (user []byte, t key.Trailer) { return i.loaded.user, i.loaded.trailer }
+func (i *Iter) Key() (user []byte, t key.Trailer) { return i.user, i.trailer }
 
 // Value returns the current value, valid as long as the table.
-func (i *Iter) Value() []byte { return i.loaded.value }
+func (i *Iter) Value() []byte { return i.value }
 
 // Err returns nil.
 func (i *Iter) Err() error { return nil }
 
-// Close does nothing.
-func (i *Iter) Close() error { return nil }
+// Close lets the table go.
+func (i *Iter) Close() error {
+	*i = Iter{at: i.at[:0], cur: -1}
+	return nil
+}

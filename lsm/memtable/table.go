@@ -1,48 +1,85 @@
-// Package memtable holds the newest writes in memory, sorted, until they are
-// flushed to a table on disk.
+// Package memtable holds the newest writes in memory until they are flushed to a
+// table on disk.
 //
-// The index is a skiplist. It stands behind Add, Get and Iter alone, so that
-// another one can take its place.
+// A write must be quick and a read of a key that is not here must be, too, because
+// every Get asks every memtable; walking in order is rare. So records are appended to
+// an arena outside the Go heap and found through a hash index, one cache miss each,
+// and are sorted when somebody wants to walk over them, at the latest when the table
+// is flushed.
 //
-// Reading order: table.go (Table), skiplist.go (search and links), arena.go
-// (where nodes and bytes live), iter.go.
+// Reading order: table.go (Table), arena.go (records), hash.go (finding a key),
+// order.go (sorting), iter.go.
 package memtable
 
 import (
 	"bytes"
 	"sync/atomic"
 
+	"github.com/statordb/stator/internal/invariant"
+	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/tombstone"
 )
 
-// A Table is a sorted set of versions in memory.
+// A Table is a set of versions in memory, sorted on demand.
 //
 // Sharing: one writer at a time (Add, DeleteRanges); any number of readers at the
-// same time, which never wait. A reader is promised all entries that were added
-// before it learned of their sequence number; of later ones it may see some, and
-// ignores them because they are newer than its snapshot.
+// same time, which do not wait for the writer. A reader is promised all entries that
+// were added before it learned of their sequence number; of later ones it may see
+// some, and ignores them because they are newer than its snapshot.
+//
+// Its memory is not the garbage collector's: the owner calls Free when neither a
+// reader nor a slice of the table is left.
 type Table struct {
-	list skiplist
+	arena arena
+	index atomic.Pointer[hashIndex]
+	order order
+
+	keys   int          // distinct; the writer's
+	old    []*hashIndex // outgrown; readers may still be in them
+	sealed atomic.Bool
 
 	count      atomic.Int64
 	bytes      atomic.Int64
+	rangeBytes int // memory of range deletes
 	tombstones atomic.Pointer[tombstone.List]
 	ranges     []tombstone.Range // what tombstones was built from; the writer's
 }
 
-// New returns an empty table.
-func New() *Table {
+// New returns an empty table. If it is told about how many keys will come, its index
+// need not grow.
+func New(keys int) *Table {
 	t := &Table{}
-	t.list.init()
+	t.arena.init()
+	t.index.Store(newHashIndex(keys))
 	return t
 }
 
-// Add inserts one version, which must not be there yet. The slices are copied.
+// Add inserts one version, which must be newer than all versions of its key that the
+// table has. The slices are copied.
 func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
-	t.list.insert(user, trailer, value)
+	index := t.index.Load()
+	if index.full(t.keys) {
+		t.old = append(t.old, index)
+		index = index.grown()
+		t.index.Store(index)
+	}
+	hash := filter.Hash(user)
+	slot, older, rec := index.find(&t.arena, user, hash)
+	if older == 0 {
+		t.keys++
+	} else {
+		invariant.Check(rec.trailer() < trailer, "memtable: version %v added behind %v", trailer, rec.trailer())
+	}
+	index.set(slot, hash, t.arena.add(user, trailer, value, older))
 	t.count.Add(1)
-	t.bytes.Store(int64(t.list.arena.size))
+	t.noteBytes()
+}
+
+// noteBytes publishes how much memory is used, as if the index had just the slots
+// that the keys need.
+func (t *Table) noteBytes() {
+	t.bytes.Store(int64(t.arena.size + t.keys*bytesPerSlot + t.rangeBytes))
 }
 
 // DeleteRanges adds tombstones over ranges. The slices are copied.
@@ -52,29 +89,36 @@ func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
 func (t *Table) DeleteRanges(ranges ...tombstone.Range) {
 	for _, r := range ranges {
 		t.ranges = append(t.ranges, tombstone.Range{Start: bytes.Clone(r.Start), End: bytes.Clone(r.End), Seq: r.Seq})
-		t.list.arena.size += len(r.Start) + len(r.End) + rangeOverhead
+		t.rangeBytes += len(r.Start) + len(r.End) + rangeOverhead
 	}
 	t.tombstones.Store(tombstone.Build(t.ranges))
 	t.count.Add(int64(len(ranges)))
-	t.bytes.Store(int64(t.list.arena.size))
+	t.noteBytes()
 }
 
 // rangeOverhead is about what a range delete costs besides its keys, in bytes.
 const rangeOverhead = 128
 
-// Get returns the newest version of user that a reader at snapshot sees. Range
-// deletes are not considered. The value is valid as long as the table.
-func (t *Table) Get(user []byte, snapshot key.SeqNum) (value []byte, trailer key.Trailer, found bool) {
-	n := t.list.seekGE(user, key.SeekTrailer(snapshot))
-	if n == 0 {
-		return nil, 0, false
+// Get returns the newest version of user, whose filter.Hash is given, that a reader
+// at snapshot sees. Range deletes are not considered. The value is valid as long as
+// the table.
+func (t *Table) Get(user []byte, hash uint64, snapshot key.SeqNum) (value []byte, trailer key.Trailer, found bool) {
+	_, _, rec := t.index.Load().find(&t.arena, user, hash)
+	for rec != nil {
+		if trailer = rec.trailer(); trailer.SeqNum() <= snapshot {
+			return rec.value(), trailer, true
+		}
+		older := rec.older()
+		if older == 0 {
+			break
+		}
+		rec = t.arena.record(older)
 	}
-	e := t.list.entry(n)
-	if !bytes.Equal(e.user, user) {
-		return nil, 0, false
-	}
-	return e.value, e.trailer, true
+	return nil, 0, false
 }
+
+// Seal says that nothing will be added any more.
+func (t *Table) Seal() { t.sealed.Store(true) }
 
 // Tombstones returns the range deletes.
 func (t *Table) Tombstones() *tombstone.List { return t.tombstones.Load() }
@@ -82,5 +126,17 @@ func (t *Table) Tombstones() *tombstone.List { return t.tombstones.Load() }
 // Len returns the number of entries, range deletes included.
 func (t *Table) Len() int { return int(t.count.Load()) }
 
+// Keys returns the number of distinct user keys. It is the writer's to ask.
+func (t *Table) Keys() int { return t.keys }
+
 // Bytes returns the memory used.
 func (t *Table) Bytes() int { return int(t.bytes.Load()) }
+
+// Free gives the memory back. The table and all slices of it are unusable afterwards.
+func (t *Table) Free() {
+	t.arena.free()
+	for _, h := range append(t.old, t.index.Load()) {
+		h.free()
+	}
+	t.old = nil
+}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/statordb/stator/internal/offheap"
+	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/tombstone"
@@ -17,24 +19,24 @@ import (
 var _ iterator.Source = (*Iter)(nil)
 
 func TestEmpty(t *testing.T) {
-	m := New()
+	m := New(0)
 	it := m.NewIter()
 	if it.First() || it.Next() || it.Prev() || it.Last() || it.SeekGE(nil, 9) || it.SeekLT([]byte("z")) {
 		t.Error("an iterator stands on an entry of an empty table")
 	}
-	if _, _, found := m.Get([]byte("a"), 9); found {
+	if _, _, found := get(m, "a", 9); found {
 		t.Error("an empty table has an entry")
 	}
 }
 
 func TestGetSeesSnapshot(t *testing.T) {
-	m := New()
+	m := New(0)
 	m.Add([]byte("k"), key.MakeTrailer(3, key.Set), []byte("old"))
 	m.Add([]byte("k"), key.MakeTrailer(5, key.Delete), nil)
 	m.Add([]byte("k"), key.MakeTrailer(8, key.Set), []byte("new"))
 	for snapshot, want := range map[key.SeqNum]string{2: "-", 3: "old 3,SET", 4: "old 3,SET", 5: " 5,DEL", 7: " 5,DEL", 8: "new 8,SET", key.MaxSeqNum: "new 8,SET"} {
 		got := "-"
-		if v, tr, found := m.Get([]byte("k"), snapshot); found {
+		if v, tr, found := get(m, "k", snapshot); found {
 			got = fmt.Sprintf("%s %s", v, tr)
 		}
 		if got != want {
@@ -53,7 +55,7 @@ func TestModel(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for round := range 30 {
-		m := New()
+		m := New(0)
 		var model []version
 		size := 0
 		for seq := range 1 + rng.IntN(600) {
@@ -117,7 +119,7 @@ func lowerBound(model []version, k key.Internal) int {
 }
 
 func TestTombstones(t *testing.T) {
-	m := New()
+	m := New(0)
 	if !m.Tombstones().Empty() {
 		t.Error("an empty table has range deletes")
 	}
@@ -139,7 +141,7 @@ func TestTombstones(t *testing.T) {
 // directions.
 func TestReadersBesideWriter(t *testing.T) {
 	const n = 20000
-	m := New()
+	m := New(0)
 	var visible atomic.Uint64
 	var wg sync.WaitGroup
 	for r := range 2 {
@@ -147,7 +149,7 @@ func TestReadersBesideWriter(t *testing.T) {
 			for visible.Load() < n {
 				seq := key.SeqNum(visible.Load())
 				if seq > 0 {
-					if _, tr, found := m.Get(scrambled(uint64(seq)), seq); !found || tr.SeqNum() != seq {
+					if _, tr, found := get(m, string(scrambled(uint64(seq))), seq); !found || tr.SeqNum() != seq {
 						t.Errorf("seq %d is not found", seq)
 						return
 					}
@@ -164,7 +166,7 @@ func TestReadersBesideWriter(t *testing.T) {
 	wg.Go(func() {
 		for visible.Load() < n {
 			seq := key.SeqNum(visible.Load())
-			if _, tr, found := m.Get([]byte("hot"), seq); seq > 0 && (!found || tr.SeqNum() != seq) {
+			if _, tr, found := get(m, "hot", seq); seq > 0 && (!found || tr.SeqNum() != seq) {
 				t.Errorf("hot key at %d: found %s", seq, tr)
 				return
 			}
@@ -199,11 +201,11 @@ const benchEntries = 500_000
 func BenchmarkAdd(b *testing.B) {
 	value := make([]byte, 100)
 	b.ReportAllocs()
-	m := New()
+	m := New(0)
 	i := uint64(0)
 	for b.Loop() {
 		if i++; i%benchEntries == 0 {
-			m = New()
+			m = New(benchEntries)
 		}
 		var k [16]byte
 		putKey(k[:], i)
@@ -212,7 +214,7 @@ func BenchmarkAdd(b *testing.B) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	m := New()
+	m := New(0)
 	value := make([]byte, 100)
 	var k [16]byte
 	for i := range uint64(benchEntries) {
@@ -224,7 +226,7 @@ func BenchmarkGet(b *testing.B) {
 	for b.Loop() {
 		i += 7919
 		putKey(k[:], i%benchEntries)
-		if _, _, found := m.Get(k[:], key.MaxSeqNum); !found {
+		if _, _, found := m.Get(k[:], filter.Hash(k[:]), key.MaxSeqNum); !found {
 			b.Fatal("not found")
 		}
 	}
@@ -234,5 +236,127 @@ func putKey(k []byte, i uint64) {
 	i *= 0x9e3779b97f4a7c15
 	for j := range k {
 		k[j] = "0123456789abcdef"[i>>(60-4*j)&15]
+	}
+}
+
+func get(m *Table, user string, snapshot key.SeqNum) ([]byte, key.Trailer, bool) {
+	return m.Get([]byte(user), filter.Hash([]byte(user)), snapshot)
+}
+
+// Views that are taken all the while, as scans between writes do, show the same as
+// one that is taken at the end.
+func TestViewsBetweenAdds(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	m := New(0)
+	defer m.Free()
+	var model []version
+	for seq := 1; seq <= 3000; seq++ {
+		v := version{value: fmt.Appendf(nil, "%d", seq)}
+		v.User = fmt.Appendf([]byte("shared/")[:7:7], "%08d", rng.IntN(1500))
+		if seq > 2000 { // the common prefix shrinks, in the end to nothing
+			v.User = v.User[rng.IntN(1+(seq-2000)/150):]
+		}
+		v.Trailer = key.MakeTrailer(key.SeqNum(seq), key.Set)
+		m.Add(v.User, v.Trailer, v.value)
+		at := lowerBound(model, v.Internal)
+		model = slices.Insert(model, at, v)
+		if rng.IntN(1+seq/50) > 2 {
+			continue
+		}
+		if seq%500 == 0 {
+			m.Seal() // whole views; that more is added afterwards does not matter to the order
+		}
+		it := m.NewIter()
+		if len(it.v.runs) > 6 {
+			t.Fatalf("seed %d: %d runs of %d entries", seed, len(it.v.runs), len(model))
+		}
+		i := 0
+		for ok := it.First(); ok; ok = it.Next() {
+			if u, tr := it.Key(); i == len(model) || model[i].Compare(key.Internal{User: u, Trailer: tr}) != 0 {
+				t.Fatalf("seed %d: entry %d of %d is %s#%v", seed, i, len(model), u, tr)
+			}
+			i++
+		}
+		if i != len(model) {
+			t.Fatalf("seed %d: %d entries, want %d", seed, i, len(model))
+		}
+	}
+}
+
+// The index grows while it is in use, and large records leave slabs out.
+func TestGrowth(t *testing.T) {
+	before := offheap.InUse()
+	m := New(0)
+	big := make([]byte, 300<<10)
+	const n = 100_000
+	for i := range uint64(n) {
+		value := []byte("v")
+		if i%20_000 == 1 {
+			value = big
+		}
+		m.Add(scrambled(i), key.MakeTrailer(key.SeqNum(i+1), key.Set), value)
+	}
+	for i := range uint64(n) {
+		if _, tr, found := get(m, string(scrambled(i)), key.MaxSeqNum); !found || tr.SeqNum() != key.SeqNum(i+1) {
+			t.Fatalf("key %d: found %v, %v", i, found, tr)
+		}
+		if _, _, found := get(m, string(scrambled(i+n)), key.MaxSeqNum); found {
+			t.Fatalf("key %d is found", i+n)
+		}
+	}
+	if got := countVisible(m, key.MaxSeqNum, true); got != n {
+		t.Errorf("%d entries in order, want %d", got, n)
+	}
+	if m.Keys() != n || m.Len() != n || m.Bytes() < n*30+5*len(big) || m.Bytes() > 16<<20 {
+		t.Errorf("%d keys, %d entries, %d bytes", m.Keys(), m.Len(), m.Bytes())
+	}
+	if offheap.InUse() == before {
+		t.Error("nothing is outside the Go heap")
+	}
+	m.Free()
+	if got := offheap.InUse(); got != before {
+		t.Errorf("%d bytes are not given back", got-before)
+	}
+}
+
+func BenchmarkSort(b *testing.B) {
+	m := New(benchEntries)
+	value := make([]byte, 100)
+	var k [16]byte
+	for i := range uint64(benchEntries) {
+		putKey(k[:], i)
+		m.Add(k[:], key.MakeTrailer(key.SeqNum(i), key.Set), value)
+	}
+	for b.Loop() {
+		m.order.upTo, m.order.runs = 0, nil
+		it := m.NewIter()
+		n := 0
+		for ok := it.First(); ok; ok = it.Next() {
+			n += len(it.Value())
+		}
+		if n != benchEntries*100 {
+			b.Fatal(n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchEntries, "ns/entry")
+}
+
+// BenchmarkAddAndScan asks for the order after each addition.
+func BenchmarkAddAndScan(b *testing.B) {
+	m := New(benchEntries)
+	value := make([]byte, 100)
+	var k [16]byte
+	var it Iter
+	i := uint64(0)
+	for b.Loop() {
+		if i++; i%benchEntries == 0 {
+			m.Free()
+			m = New(benchEntries)
+		}
+		putKey(k[:], i)
+		m.Add(k[:], key.MakeTrailer(key.SeqNum(i), key.Set), value)
+		it.Init(m)
+		it.SeekGE(k[:], key.MaxSeqNum)
 	}
 }
