@@ -21,6 +21,7 @@ type Edit struct {
 
 	Deleted []Deleted
 	Added   []Added
+	Values  []ValueFile // that are new; added tables point into them
 }
 
 // Deleted names a table that leaves a level.
@@ -56,7 +57,10 @@ func (e *Edit) String() string {
 		add("-L%d:%s", d.Level, d.Num)
 	}
 	for _, a := range e.Added {
-		add("+L%d:%s", a.Level, a.Table)
+		add("+L%d:%s%s", a.Level, a.Table, formatRefs(a.Table.Values))
+	}
+	for _, f := range e.Values {
+		add("+V:%s %d records %d bytes", f.Num, f.Records, f.Size)
 	}
 	return strings.Join(parts, " ")
 }
@@ -74,6 +78,9 @@ func (e *Edit) String() string {
 //	6 added       level, number, size, entries, deletes, range deletes, raw bytes,
 //	              smallest seq, largest seq,
 //	              smallest: key, trailer; largest: key, trailer
+//	7 value file  number, size, records
+//	8 values of   number of a table that the edit adds, count, and so many
+//	              times: number of a value file, bytes
 const (
 	editVersion = 1
 
@@ -83,6 +90,8 @@ const (
 	tagLog        = 4
 	tagDeleted    = 5
 	tagAdded      = 6
+	tagValueFile  = 7
+	tagValuesOf   = 8
 )
 
 // append encodes the edit.
@@ -107,6 +116,27 @@ func (e *Edit) append(dst []byte) []byte {
 	for _, a := range e.Added {
 		dst = append(dst, tagAdded, byte(a.Level))
 		dst = a.Table.append(dst)
+	}
+	for _, f := range e.Values {
+		dst = append(dst, tagValueFile)
+		for _, n := range []uint64{uint64(f.Num), f.Size, f.Records} {
+			dst = binary.AppendUvarint(dst, n)
+		}
+	}
+	for _, a := range e.Added {
+		if len(a.Table.Values) > 0 {
+			dst = a.Table.appendValues(append(dst, tagValuesOf))
+		}
+	}
+	return dst
+}
+
+func (t *Table) appendValues(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(t.Num))
+	dst = binary.AppendUvarint(dst, uint64(len(t.Values)))
+	for _, r := range t.Values {
+		dst = binary.AppendUvarint(dst, uint64(r.File))
+		dst = binary.AppendUvarint(dst, r.Bytes)
 	}
 	return dst
 }
@@ -165,6 +195,10 @@ func (d *decoder) field(tag byte, e *Edit) bool {
 		e.Deleted = append(e.Deleted, Deleted{d.level(), FileNum(d.nonzero())})
 	case tagAdded:
 		e.Added = append(e.Added, Added{d.level(), d.table()})
+	case tagValueFile:
+		e.Values = append(e.Values, ValueFile{Num: FileNum(d.nonzero()), Size: d.nonzero(), Records: d.nonzero()})
+	case tagValuesOf:
+		d.valuesOf(e.Added)
 	default:
 		return false
 	}
@@ -175,6 +209,8 @@ func (d *decoder) field(tag byte, e *Edit) bool {
 type decoder struct {
 	b   []byte
 	bad bool
+
+	withValues int // tables of the edit up to the last one whose values were decoded
 }
 
 func (d *decoder) take(n uint64) []byte {
@@ -242,4 +278,25 @@ func (d *decoder) table() *Table {
 	}
 	d.bad = d.bad || !t.boundsOrdered() || t.SmallestSeq > t.LargestSeq
 	return t
+}
+
+// valuesOf decodes what one of the tables points to. They come in the order in which
+// the tables were added.
+func (d *decoder) valuesOf(added []Added) {
+	num := FileNum(d.nonzero())
+	i := d.withValues
+	for i < len(added) && added[i].Table.Num != num {
+		i++
+	}
+	if d.withValues = i + 1; d.bad || i >= len(added) {
+		d.bad = true
+		return
+	}
+	last := FileNum(0)
+	for n := d.nonzero(); n > 0 && !d.bad; n-- {
+		r := ValueRef{FileNum(d.nonzero()), d.nonzero()}
+		d.bad = d.bad || r.File <= last
+		last = r.File
+		added[i].Table.Values = append(added[i].Table.Values, r)
+	}
 }

@@ -40,6 +40,11 @@ func (s State) apply(e *Edit) (State, error) {
 	s.NextFile = max(s.NextFile, e.NextFile)
 	s.FlushedSeq = max(s.FlushedSeq, e.FlushedSeq)
 	s.Log = max(s.Log, e.Log)
+	for _, f := range e.Values {
+		if f.Num >= s.NextFile {
+			return s, fmt.Errorf("%w: value file %s is not below the next file %s", errBadEdit, f.Num, s.NextFile)
+		}
+	}
 	for _, a := range e.Added {
 		if a.Table.Num >= s.NextFile {
 			return s, fmt.Errorf("%w: table %s is not below the next file %s", errBadEdit, a.Table.Num, s.NextFile)
@@ -53,7 +58,7 @@ func (s State) apply(e *Edit) (State, error) {
 
 // snapshot returns the edit that leads from nothing to s.
 func (s State) snapshot() *Edit {
-	e := &Edit{Snapshot: true, NextFile: s.NextFile, FlushedSeq: s.FlushedSeq, Log: s.Log}
+	e := &Edit{Snapshot: true, NextFile: s.NextFile, FlushedSeq: s.FlushedSeq, Log: s.Log, Values: s.Version.Values}
 	for level, tables := range s.Version.Levels {
 		for _, t := range tables {
 			e.Added = append(e.Added, Added{level, t})

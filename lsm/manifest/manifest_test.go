@@ -43,6 +43,7 @@ func describe(s State) string {
 			fmt.Fprintf(&b, "L%d %+v\n", level, *t)
 		}
 	}
+	fmt.Fprintf(&b, "%+v\n", s.Version.Values)
 	return b.String()
 }
 
@@ -148,7 +149,24 @@ func randomEdit(rng *rand.Rand, s State) *Edit {
 	}
 	start := fmt.Sprintf("%08d", num) // numbers rise, so levels stay in order
 	e.Added = append(e.Added, Added{level, table(num, start, start+"x", s.FlushedSeq+1, e.FlushedSeq)})
+	addValues(rng, s, e)
 	return e
+}
+
+// addValues makes the table that e adds point into value files: perhaps a new one, and
+// perhaps those of which something is still free.
+func addValues(rng *rand.Rand, s State, e *Edit) {
+	t := e.Added[0].Table
+	for _, f := range s.Version.Values {
+		if f.Garbage() > 0 && rng.IntN(3) == 0 {
+			t.Values = append(t.Values, ValueRef{f.Num, 1 + rng.Uint64N(f.Garbage())})
+		}
+	}
+	if rng.IntN(2) == 0 {
+		e.NextFile++
+		e.Values = append(e.Values, ValueFile{Num: t.Num + 1, Size: 1000, Records: 3})
+		t.Values = append(t.Values, ValueRef{t.Num + 1, 1 + rng.Uint64N(1000)})
+	}
 }
 
 // Every I/O call of a life with many switches of CURRENT fails once; then the
@@ -333,16 +351,22 @@ func sampleEdits() []*Edit {
 // The sample of each released version must stay readable, and what is written
 // today must be the newest sample.
 func TestGolden(t *testing.T) {
+	golden(t, "testdata/manifest-v1.log", sampleEdits()[1:])
+	golden(t, "testdata/manifest-v1-values.log", valueEdits())
+}
+
+func golden(t *testing.T, file string, edits []*Edit) {
 	fs := vfs.NewMem()
 	m, err := Create(fs, Options{}, State{})
 	must(t, err)
-	for _, e := range sampleEdits()[1:] {
+	for _, e := range edits {
 		_, err := m.Append(e)
 		must(t, err)
 	}
 	must(t, m.Close())
 	written := readFile(t, fs, "manifest-000001.log")
-	const file, textFile = "testdata/manifest-v1.log", "testdata/manifest-v1.txt"
+	base := strings.TrimSuffix(file, ".log")
+	textFile := base + ".txt"
 	if *update {
 		must(t, os.WriteFile(file, written, 0o644))
 	}
@@ -377,7 +401,7 @@ func mustCreate(t *testing.T) vfs.FS {
 
 // What decodes is exactly what was encoded.
 func FuzzEdit(f *testing.F) {
-	for _, e := range sampleEdits() {
+	for _, e := range append(sampleEdits(), valueEdits()...) {
 		f.Add(e.append(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -15,7 +15,7 @@ import (
 // tables may overlap; in every other one they do not.
 const Levels = 7
 
-// A FileNum names a table file. It is never used again.
+// A FileNum names a table file or a value file. It is never used again.
 type FileNum uint64
 
 func (n FileNum) String() string { return fmt.Sprintf("%06d", uint64(n)) }
@@ -31,7 +31,9 @@ type Table struct {
 	Entries      uint64 // versions, range deletes not included
 	Deletes      uint64 // tombstones among Entries
 	RangeDeletes uint64
-	RawBytes     uint64 // keys and values before compression
+	RawBytes     uint64 // keys and values before compression; of a separated value the pointer
+
+	Values []ValueRef // value files that entries point into, by number; not stored in the table file
 }
 
 // Span returns the user keys between the bounds.
@@ -50,11 +52,16 @@ func (t *Table) String() string {
 // larger than those of the tables behind it. Every other level is ordered by
 // key, and no two of its tables have a user key in common. Of one user key, each
 // level holds newer versions than the levels below.
+//
+// Of one record of a value file there is at most one entry in all tables that points
+// to it. So what the tables say of a value file adds up to what is in use of it,
+// exactly, and a file of which nothing is in use is not in the version.
 type Version struct {
 	Levels [Levels][]*Table
+	Values []ValueFile // ascending by number
 }
 
-// String prints one line per level that has tables.
+// String prints one line per level that has tables, and one per value file.
 func (v *Version) String() string {
 	var b strings.Builder
 	for level, tables := range v.Levels {
@@ -66,6 +73,9 @@ func (v *Version) String() string {
 			fmt.Fprintf(&b, " %s", t)
 		}
 		b.WriteByte('\n')
+	}
+	for _, f := range v.Values {
+		fmt.Fprintf(&b, "values %s\n", f)
 	}
 	return b.String()
 }
@@ -109,13 +119,15 @@ var errBadEdit = errors.New("edit does not fit the version before it")
 func (v *Version) apply(e *Edit) (*Version, error) {
 	next := &Version{}
 	if !e.Snapshot {
-		next.Levels = v.Levels
+		next.Levels, next.Values = v.Levels, v.Values
 	}
+	var deleted []*Table
 	for _, d := range e.Deleted {
 		i := slices.IndexFunc(next.Levels[d.Level], func(t *Table) bool { return t.Num == d.Num })
 		if i < 0 {
 			return nil, fmt.Errorf("%w: deleted table %s is not in level %d", errBadEdit, d.Num, d.Level)
 		}
+		deleted = append(deleted, next.Levels[d.Level][i])
 		next.Levels[d.Level] = slices.Delete(slices.Clone(next.Levels[d.Level]), i, i+1)
 	}
 	for level := range Levels {
@@ -134,6 +146,10 @@ func (v *Version) apply(e *Edit) (*Version, error) {
 		if err := checkLevel(level, tables); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if next.Values, err = applyValues(next.Values, e.Values, deleted, e.Added); err != nil {
+		return nil, err
 	}
 	return next, nil
 }
