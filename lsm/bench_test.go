@@ -125,6 +125,7 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+// BenchmarkScan steps through everything, forward and backward, and looks at each key.
 func BenchmarkScan(b *testing.B) {
 	for _, merged := range []bool{true, false} {
 		db := loaded(b, merged)
@@ -135,32 +136,46 @@ func BenchmarkScan(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer it.Close()
-				place, step := it.First, it.Next
-				if way == "reverse" {
-					place, step = it.Last, it.Prev
-				}
-				for b.Loop() {
-					if !step() {
-						place()
+				bytes := 0
+				b.ReportAllocs()
+				if way == "forward" {
+					for b.Loop() {
+						if !it.Next() {
+							it.First()
+						}
+						bytes += len(it.Key()) + len(it.Value())
 					}
+				} else {
+					for b.Loop() {
+						if !it.Prev() {
+							it.Last()
+						}
+						bytes += len(it.Key()) + len(it.Value())
+					}
+				}
+				if bytes != b.N*(benchKeyBytes+benchValueBytes) {
+					b.Errorf("%d bytes in %d steps", bytes, b.N)
 				}
 			})
 		}
-		b.Run(fmt.Sprintf("seek+10/merged=%v", merged), func(b *testing.B) {
-			var k []byte
-			for b.Loop() {
-				it, err := db.NewIter(IterOptions{})
-				if err != nil {
-					b.Fatal(err)
+		for _, n := range []int{10, 100} {
+			b.Run(fmt.Sprintf("seek+%d/merged=%v", n, merged), func(b *testing.B) {
+				var k []byte
+				b.ReportAllocs()
+				for b.Loop() {
+					it, err := db.NewIter(IterOptions{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					k = benchKey(k, rand.Uint64N(benchEntries))
+					ok := it.SeekGE(k)
+					for i := 0; ok && i < n; i++ {
+						ok = it.Next()
+					}
+					it.Close()
 				}
-				k = benchKey(k, rand.Uint64N(benchEntries))
-				ok := it.SeekGE(k)
-				for i := 0; ok && i < 10; i++ {
-					ok = it.Next()
-				}
-				it.Close()
-			}
-		})
+			})
+		}
 	}
 }
 

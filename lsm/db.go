@@ -72,6 +72,8 @@ type DB struct {
 	closed     bool
 	noFlusher  bool // the flusher has ended
 
+	cursors cursorPool
+
 	pacer   pacer
 	metrics counters
 	stuckL0 atomic.Bool // level 0 is too full, but damage prevents merging it

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sort"
 
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/sstable"
@@ -17,7 +18,8 @@ import (
 // once, though the damage may lie far ahead of where the merge is. So a levelIter with
 // marks does not fail: it stands on a mark, an entry with the trailer damageMark, at
 // the first place in its direction where an entry may be missing. Whoever meets the
-// mark in the merge fails there.
+// mark in the merge fails there. A page fault is damage, too; without marks the
+// caller has to guard against it.
 type levelIter struct {
 	tables       []*table // side by side, in order
 	lower, upper []byte   // nil: no bound
@@ -25,6 +27,7 @@ type levelIter struct {
 
 	at   int          // index of the open table; -1 or len(tables): outside
 	cur  sstable.Iter // of the open table, if that has a reader
+	in   *table       // that cur is of, while cur is sound
 	err  error        // why the last move failed, or would have without marks
 	mark mark
 }
@@ -39,11 +42,22 @@ type mark struct {
 // damageMark is a trailer that no entry has. It sorts before all versions.
 const damageMark = key.MaxTrailer
 
-var _ iterator.Source = (*levelIter)(nil)
+var _ iterator.Stretched = (*levelIter)(nil)
 
 func newLevelIter(tables []*table, lower, upper []byte) *levelIter {
-	return &levelIter{tables: tables, lower: lower, upper: upper, at: -1}
+	l := new(levelIter)
+	l.init(tables, lower, upper)
+	return l
 }
+
+// init makes l a new iterator without marks, reusing its memory.
+func (l *levelIter) init(tables []*table, lower, upper []byte) {
+	l.tables, l.lower, l.upper, l.marks = tables, lower, upper, false
+	l.at, l.in, l.err, l.mark.is = -1, nil, nil, false
+}
+
+// Stretch is that of the open table, or a mark alone.
+func (l *levelIter) Stretch() *iterator.Stretch { return l.cur.Stretch() }
 
 func (l *levelIter) First() bool { return l.forwardFrom(0) }
 
@@ -58,7 +72,7 @@ func (l *levelIter) SeekGE(user []byte, seq key.SeqNum) bool {
 	if start := l.tables[i].span.Start; bytes.Compare(from, start) < 0 {
 		from = start
 	}
-	return l.forward(l.readable() && l.cur.SeekGE(user, seq), from)
+	return l.forward(l.try(func() bool { return l.cur.SeekGE(user, seq) }), from)
 }
 
 func (l *levelIter) SeekLT(user []byte) bool {
@@ -72,7 +86,7 @@ func (l *levelIter) SeekLT(user []byte) bool {
 	if span := l.tables[i].span; span.Before(user) {
 		from = span.End
 	}
-	return l.backward(l.readable() && l.cur.SeekLT(user), from)
+	return l.backward(l.try(func() bool { return l.cur.SeekLT(user) }), from)
 }
 
 func (l *levelIter) Next() bool {
@@ -87,7 +101,7 @@ func (l *levelIter) Next() bool {
 	case l.at < 0:
 		return l.First()
 	}
-	return l.forward(l.cur.Next(), l.tables[l.at].span.Start)
+	return l.forward(l.try(l.cur.Next), l.tables[l.at].span.Start)
 }
 
 func (l *levelIter) Prev() bool {
@@ -102,7 +116,7 @@ func (l *levelIter) Prev() bool {
 	case l.at >= len(l.tables):
 		return l.Last()
 	}
-	return l.backward(l.cur.Prev(), l.tables[l.at].span.End)
+	return l.backward(l.try(l.cur.Prev), l.tables[l.at].span.End)
 }
 
 // open makes table i the open one and reports whether there is such a table.
@@ -111,23 +125,47 @@ func (l *levelIter) open(i int) bool {
 	if l.at = max(-1, min(i, len(l.tables))); l.at != i || i < 0 || i == len(l.tables) {
 		return false
 	}
-	if t := l.tables[i]; t.reader != nil {
-		l.cur.Init(t.reader, l.lower, l.upper)
-	} else {
+	t := l.tables[i]
+	switch {
+	case t.reader == nil:
 		l.err = t.unreadable()
+		return true
+	case t == l.in: // the block that is wanted may be decoded already
+		return true
 	}
+	l.in = t
+	lower, upper := l.lower, l.upper
+	if lower != nil && bytes.Compare(lower, t.span.Start) <= 0 {
+		lower = nil
+	}
+	if upper != nil && t.span.Before(upper) {
+		upper = nil
+	}
+	l.cur.Init(t.reader, lower, upper)
 	return true
 }
 
-func (l *levelIter) readable() bool { return l.err == nil }
+// try makes a move of cur, unless the table cannot be read.
+func (l *levelIter) try(move func() bool) (stands bool) {
+	if l.err != nil || !l.marks {
+		return l.err == nil && move()
+	}
+	if err := vfs.Guard(func() error {
+		stands = move()
+		return nil
+	}); err != nil {
+		l.err, stands = err, false
+	}
+	return stands
+}
 
 // forwardFrom goes to the first entry of table i and those behind it.
 func (l *levelIter) forwardFrom(i int) bool {
-	return l.open(i) && l.forward(l.readable() && l.cur.First(), l.tables[i].span.Start)
+	return l.open(i) && l.forward(l.try(l.cur.First), l.tables[i].span.Start)
 }
 
 func (l *levelIter) backwardFrom(i int) bool {
-	return l.open(i) && l.backward(l.readable() && l.cur.Last(), l.tables[i].span.End)
+	return l.open(i) && l.backward(l.try(l.cur.Last), l.tables[i].span.End)
 }
 
 // forward completes a move of cur: if it found nothing, the next table has the next
@@ -158,22 +196,23 @@ func (l *levelIter) fails() bool {
 	if l.err == nil {
 		l.err = l.cur.Err()
 	}
+	if l.err != nil {
+		l.in = nil
+	}
 	return l.err != nil
 }
 
 func (l *levelIter) marked(user []byte, forward bool) bool {
 	if l.marks {
 		l.mark = mark{append(l.mark.user[:0], user...), true, forward}
+		s := l.cur.Stretch() // cur is not used again before its next Init
+		s.Items = append(s.Items[:0], iterator.Item{User: l.mark.user, Trailer: damageMark})
+		s.At = 0
 	}
 	return l.marks
 }
 
-func (l *levelIter) Key() (user []byte, t key.Trailer) {
-	if l.mark.is {
-		return l.mark.user, damageMark
-	}
-	return l.cur.Key()
-}
+func (l *levelIter) Key() (user []byte, t key.Trailer) { return l.cur.Key() }
 
 func (l *levelIter) Value() []byte { return l.cur.Value() }
 
@@ -184,7 +223,11 @@ func (l *levelIter) Err() error {
 	return l.err
 }
 
-func (l *levelIter) Close() error { return l.cur.Close() }
+// Close ends the use of the iterator; it may be used again after init.
+func (l *levelIter) Close() error {
+	l.init(nil, nil, nil)
+	return l.cur.Close()
+}
 
 // covers reports whether the open table, on whose mark the iterator stands, may have
 // versions of user.

@@ -39,15 +39,6 @@ func (s *Snapshot) Get(user, dst []byte) ([]byte, error) {
 	return dst, err
 }
 
-// NewIter is DB.NewIter as of the snapshot. The iterator may outlive it.
-func (s *Snapshot) NewIter(o IterOptions) (*Iterator, error) {
-	st, err := s.db.acquireState()
-	if err != nil {
-		return nil, err
-	}
-	return s.db.newIter(st, s.seq, o), nil
-}
-
 // Close lets go of the snapshot, which must not be used afterwards.
 func (s *Snapshot) Close() {
 	s.db.mu.Lock()

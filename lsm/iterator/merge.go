@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/statordb/stator/lsm/key"
 )
@@ -20,7 +21,9 @@ import (
 //
 // Sources tend to win several times in a row (a level of the engine holds long
 // runs of neighbours). So once a source has won twice, the runner-up is
-// remembered, and while the new entry stays ahead of it, one comparison does.
+// remembered, and while the new entry stays ahead of it, one comparison does. And
+// of a source that shows a stretch of entries, all that lie ahead of the runner-up
+// are found at once: they are a run, within which a step needs none.
 //
 // Equal internal keys do not occur in one database. If they did, the earlier
 // source would come first going forward, and last in reverse; callers pass
@@ -35,11 +38,22 @@ type Merge struct {
 	reverse bool  // the tree is ordered for moving backward
 	placed  bool  // an absolute move has been made
 	err     error
+
+	// stretch is the winner's. Going forward, its items behind the current one and
+	// before end come next; going backward, those before the current one from
+	// first on. Their user keys are strictly ahead of all other sources.
+	stretch    *Stretch
+	first, end int
 }
 
 // A leaf is one source and its current entry.
+//
+// Invariant: the entry is the stretch's item at At, unless the leaf is the winner:
+// its At moves without the copies in user and trailer.
 type leaf struct {
 	source  Source
+	stretch *Stretch // the source's own, or plain
+	plain   Stretch  // of a source that shows none: the current entry alone
 	user    []byte
 	trailer key.Trailer
 	live    bool // the source stands on an entry
@@ -55,12 +69,25 @@ func New(sources ...Source) *Merge {
 // Init makes m a merge over sources, reusing m's memory. m must be zero or
 // closed.
 func (m *Merge) Init(sources ...Source) {
-	leaves, losers := m.leaves[:0], m.losers[:0]
-	for _, s := range sources {
-		leaves = append(leaves, leaf{source: s})
+	leaves, losers := slices.Grow(m.leaves[:0], len(sources)), m.losers[:0]
+	for i, s := range sources {
+		leaves = leaves[:i+1]
+		leaves[i].init(s)
 		losers = append(losers, 0)
 	}
 	*m = Merge{leaves: leaves, losers: losers, runner: -1}
+}
+
+// init makes l the leaf of a source, reusing l's memory. l must not be moved
+// afterwards.
+func (l *leaf) init(s Source) {
+	*l = leaf{source: s, plain: Stretch{Items: l.plain.Items[:0]}}
+	if t, ok := s.(Stretched); ok {
+		l.stretch = t.Stretch()
+		return
+	}
+	l.plain.Items = append(l.plain.Items, Item{})
+	l.stretch = &l.plain
 }
 
 // First goes to the first entry of all.
@@ -93,6 +120,14 @@ func (m *Merge) SeekLT(user []byte) bool {
 
 // Next goes to the following entry.
 func (m *Merge) Next() bool {
+	if m.end > 0 && !m.reverse && m.stretch.At+1 < m.end {
+		m.stretch.At++
+		return true
+	}
+	return m.next()
+}
+
+func (m *Merge) next() bool {
 	if !m.placed {
 		return m.First()
 	}
@@ -100,11 +135,27 @@ func (m *Merge) Next() bool {
 		return m.turn(false, Source.Next, Source.First)
 	}
 	w, ok := m.winner()
-	return ok && m.advance(w, m.leaves[w].source.Next())
+	if !ok {
+		return false
+	}
+	l := &m.leaves[w]
+	if l.stretch.At+1 < len(l.stretch.Items) {
+		l.stretch.At++
+		return m.advance(w, true)
+	}
+	return m.advance(w, l.source.Next())
 }
 
 // Prev goes to the preceding entry.
 func (m *Merge) Prev() bool {
+	if m.reverse && m.end > 0 && m.stretch.At > m.first {
+		m.stretch.At--
+		return true
+	}
+	return m.prev()
+}
+
+func (m *Merge) prev() bool {
 	if !m.placed {
 		return m.Last()
 	}
@@ -112,17 +163,37 @@ func (m *Merge) Prev() bool {
 		return m.turn(true, Source.Prev, Source.Last)
 	}
 	w, ok := m.winner()
-	return ok && m.advance(w, m.leaves[w].source.Prev())
+	if !ok {
+		return false
+	}
+	l := &m.leaves[w]
+	if l.stretch.At > 0 {
+		l.stretch.At--
+		return m.advance(w, true)
+	}
+	return m.advance(w, l.source.Prev())
 }
+
+// Run returns the stretch of the source that the current entry comes from, and which
+// of its items around the current one come out next: those in (At, end) going
+// forward, those in [first, At) going backward. No other source has entries of
+// their user keys, other than newer ones that it has got meanwhile. The caller may
+// move At within the run instead of calling Next or Prev, which go on from there.
+//
+// end is 0 if the run is not known.
+func (m *Merge) Run() (s *Stretch, first, end int) { return m.stretch, m.first, m.end }
 
 // Key is the current internal key.
 func (m *Merge) Key() (user []byte, t key.Trailer) {
-	l := &m.leaves[m.losers[0]]
-	return l.user, l.trailer
+	e := m.stretch.item()
+	return e.User, e.Trailer
 }
 
 // Value is the current value.
-func (m *Merge) Value() []byte { return m.leaves[m.losers[0]].source.Value() }
+func (m *Merge) Value() []byte { return m.stretch.item().Value }
+
+// Item is the current entry, valid like Key and Value. The caller must not change it.
+func (m *Merge) Item() *Item { return m.stretch.item() }
 
 // Index is the position, in the list given to New, of the source that the
 // current entry comes from.
@@ -138,9 +209,10 @@ func (m *Merge) Close() error {
 		if err := m.leaves[i].source.Close(); err != nil && first == nil {
 			first = err
 		}
-		m.leaves[i] = leaf{}
+		clear(m.leaves[i].plain.Items)
+		m.leaves[i] = leaf{plain: Stretch{Items: m.leaves[i].plain.Items[:0]}}
 	}
-	m.leaves, m.losers = m.leaves[:0], m.losers[:0]
+	*m = Merge{leaves: m.leaves[:0], losers: m.losers[:0], runner: -1}
 	return first
 }
 
@@ -158,6 +230,7 @@ func (m *Merge) start(reverse bool) {
 	m.err = nil
 	m.placed = true
 	m.reverse = reverse
+	m.first, m.end = 0, 0
 }
 
 // load takes over leaf i's entry after its source moved and reports whether the
@@ -167,7 +240,13 @@ func (m *Merge) load(i int, live bool) bool {
 	l := &m.leaves[i]
 	l.live = live
 	if live {
-		l.user, l.trailer = l.source.Key()
+		if l.stretch == &l.plain {
+			e := &l.plain.Items[0]
+			e.User, e.Trailer = l.source.Key()
+			e.Value = l.source.Value()
+		}
+		e := l.stretch.item()
+		l.user, l.trailer = e.User, e.Trailer
 		return true
 	}
 	l.user = nil
@@ -181,6 +260,7 @@ func (m *Merge) load(i int, live bool) bool {
 // fail stops the merge: no entry is current until the next absolute move.
 func (m *Merge) fail(err error) {
 	m.err = err
+	m.first, m.end = 0, 0
 	for i := range m.leaves {
 		m.leaves[i].live = false
 	}
@@ -196,7 +276,14 @@ func (m *Merge) build() bool {
 	for i := range n {
 		m.enter(i)
 	}
-	return n > 0 && m.leaves[m.losers[0]].live
+	if n == 0 {
+		return false
+	}
+	if n == 1 {
+		m.findRun()
+	}
+	m.stretch = m.leaves[m.losers[0]].stretch
+	return m.leaves[m.losers[0]].live
 }
 
 // enter plays leaf i upward until it meets a node that nobody has reached: it
@@ -226,13 +313,16 @@ func (m *Merge) winner() (w int, ok bool) {
 
 // advance finds the successor of winner w, whose source has just moved.
 func (m *Merge) advance(w int, live bool) bool {
+	m.first, m.end = 0, 0
 	if !m.load(w, live) {
 		return false
 	}
 	if live && m.runner >= 0 && m.before(w, m.runner) {
+		m.findRun()
 		return true
 	}
 	m.replay(w)
+	m.stretch = m.leaves[m.losers[0]].stretch
 	return m.leaves[m.losers[0]].live
 }
 
@@ -248,6 +338,25 @@ func (m *Merge) replay(w int) {
 	m.runner = -1
 	if winner == w {
 		m.runner = m.second(w)
+		m.findRun()
+	}
+}
+
+// findRun finds which items of the winner's stretch are ahead of the runner-up, which
+// is known, or -1 because there is no other source.
+func (m *Merge) findRun() {
+	w := &m.leaves[m.losers[0]]
+	if !w.live {
+		return
+	}
+	m.first, m.end = 0, len(w.stretch.Items)
+	if m.runner < 0 || !m.leaves[m.runner].live {
+		return
+	}
+	if limit := m.leaves[m.runner].user; m.reverse {
+		m.first = w.stretch.firstAbove(limit)
+	} else {
+		m.end = w.stretch.EndBelow(limit)
 	}
 }
 
@@ -274,7 +383,11 @@ func (m *Merge) turn(reverse bool, step, enter func(Source) bool) bool {
 		return false
 	}
 	m.reverse = reverse
+	m.first, m.end = 0, 0
 	w := m.losers[0]
+	if m.leaves[w].live {
+		m.load(w, true) // it may have moved within its run
+	}
 	current := m.leaves[w]
 	for i := range m.leaves {
 		l := &m.leaves[i]

@@ -7,14 +7,14 @@ import (
 	"github.com/statordb/stator/lsm/key"
 )
 
-var _ iterator.Source = (*Iter)(nil)
+var _ iterator.Stretched = (*Iter)(nil)
 
 // An Iter walks over the point entries of a table with lower <= user key <
 // upper; it is an iterator.Source. Moving allocates nothing, but for the first
-// compressed block and for keys longer than any before.
+// compressed block and for stretches with more bytes of keys than any before.
 //
-// Invariant: while place is onEntry, block j is decoded in b, and entry i of it,
-// lower <= i < upper, in user, trailer and value.
+// Invariant: while place is onEntry, block j is decoded in b, and the stretch is its
+// entries from entry from on, all within [first, end).
 type Iter struct {
 	r            *Reader
 	lower, upper []byte // bounds; nil: none
@@ -23,17 +23,28 @@ type Iter struct {
 	place place
 	j     int // block decoded in b, -1 if none
 	b     block
-	i     int
 	// The entries of block j that lie within the bounds. They are found once
 	// for each block, so that a step needs no comparison of keys.
 	first, end int
 
-	user    []byte // the prefix of the block stays in it from entry to entry
-	trailer key.Trailer
-	value   []byte
+	stretch iterator.Stretch
+	from    int    // entry of block j that is the stretch's first
+	grow    int    // how many entries the next stretch gets; see widen
+	keys    []byte // the user keys of the stretch
+	used    int    // how many of the stretch's items have been set since Init
 
 	scratch []byte // of a decoded block
 }
+
+// A seek decodes the one entry that it finds, as most sources of a merge are not
+// asked for more. A step from there decodes some, further steps many.
+const (
+	firstStretch = 16
+	maxStretch   = 64
+	// A stretch of long keys is shorter, to bound what an iterator holds: a block
+	// stores the prefix of its keys once, a stretch in every key.
+	maxPrefixBytes = 16 << 10
+)
 
 // A place is where a cursor stands.
 type place uint8
@@ -54,8 +65,19 @@ func (r *Reader) NewIter(lower, upper []byte) *Iter {
 
 // Init makes it an iterator as NewIter does, but reuses its memory.
 func (it *Iter) Init(r *Reader, lower, upper []byte) {
-	*it = Iter{r: r, lower: lower, upper: upper, j: -1, user: it.user[:0], scratch: it.scratch}
+	items := it.stretch.Items[:0]
+	clear(items[:it.used]) // of slices of a mapping that may go
+	*it = Iter{
+		r: r, lower: lower, upper: upper, j: -1, grow: 1,
+		stretch: iterator.Stretch{Items: items}, keys: it.keys[:0], scratch: it.scratch,
+	}
+	if r != nil {
+		it.stretch.Distinct = r.properties.UserKeys == r.properties.Entries
+	}
 }
+
+// Stretch is the entries around the current one.
+func (it *Iter) Stretch() *iterator.Stretch { return &it.stretch }
 
 // First goes to the first entry.
 func (it *Iter) First() bool {
@@ -98,8 +120,13 @@ func (it *Iter) Next() bool {
 	if it.place != onEntry {
 		return it.place == beforeFirst && it.err == nil && it.First()
 	}
-	if it.i+1 < it.end {
-		return it.show(it.i + 1)
+	if it.stretch.At+1 < len(it.stretch.Items) {
+		it.stretch.At++
+		return true
+	}
+	if i := it.from + len(it.stretch.Items); i < it.end {
+		it.widen()
+		return it.show(i, i, it.end)
 	}
 	return it.leaveForward()
 }
@@ -109,17 +136,25 @@ func (it *Iter) Prev() bool {
 	if it.place != onEntry {
 		return it.place == afterLast && it.err == nil && it.Last()
 	}
-	if it.i > it.first {
-		return it.show(it.i - 1)
+	if it.stretch.At > 0 {
+		it.stretch.At--
+		return true
+	}
+	if it.from > it.first {
+		it.widen()
+		return it.show(it.from-1, it.first, it.from)
 	}
 	return it.leaveBackward()
 }
 
 // Key is the current internal key, valid until the next move.
-func (it *Iter) Key() (user []byte, t key.Trailer) { return it.user, it.trailer }
+func (it *Iter) Key() (user []byte, t key.Trailer) {
+	e := &it.stretch.Items[it.stretch.At]
+	return e.User, e.Trailer
+}
 
 // Value is the current value, valid until the next move.
-func (it *Iter) Value() []byte { return it.value }
+func (it *Iter) Value() []byte { return it.stretch.Items[it.stretch.At].Value }
 
 // Err is the error that ended the last move, if any.
 func (it *Iter) Err() error { return it.err }
@@ -144,8 +179,8 @@ func (it *Iter) seekGE(user []byte, t key.Trailer) bool {
 	if !ok {
 		return it.malformed()
 	}
-	if i < it.end {
-		return it.show(i)
+	if it.grow = 1; i < it.end {
+		return it.show(i, i, it.end)
 	}
 	return it.leaveForward()
 }
@@ -164,8 +199,8 @@ func (it *Iter) seekLT(user []byte) bool {
 	if !ok {
 		return it.malformed()
 	}
-	if i > it.first {
-		return it.show(i - 1)
+	if it.grow = 1; i > it.first {
+		return it.show(i-1, it.first, i)
 	}
 	return it.leaveBackward()
 }
@@ -175,6 +210,7 @@ func (it *Iter) leaveForward() bool {
 	if it.end < it.b.count {
 		return it.stop(afterLast)
 	}
+	it.widen()
 	return it.enterForward(it.j + 1)
 }
 
@@ -183,6 +219,7 @@ func (it *Iter) leaveBackward() bool {
 	if it.first > 0 {
 		return it.stop(beforeFirst)
 	}
+	it.widen()
 	return it.enterBackward(it.j - 1)
 }
 
@@ -195,7 +232,7 @@ func (it *Iter) enterForward(j int) bool {
 		return false
 	}
 	if it.first < it.end {
-		return it.show(it.first)
+		return it.show(it.first, it.first, it.end)
 	}
 	return it.stop(afterLast)
 }
@@ -209,7 +246,7 @@ func (it *Iter) enterBackward(j int) bool {
 		return false
 	}
 	if it.first < it.end {
-		return it.show(it.end - 1)
+		return it.show(it.end-1, it.first, it.end)
 	}
 	return it.stop(beforeFirst)
 }
@@ -245,20 +282,56 @@ func (it *Iter) decode(j int) bool {
 	if !ok1 || !ok2 {
 		return it.malformed()
 	}
-	it.user = append(it.user[:0], it.b.commonPrefix()...)
 	return true
 }
 
-// show makes entry i of the current block the current entry.
-func (it *Iter) show(i int) bool {
-	suffix, trailer, value, ok := it.b.entry(i)
-	if !ok {
-		return it.malformed()
+// widen makes the next stretch longer.
+func (it *Iter) widen() { it.grow = min(max(2*it.grow, firstStretch), maxStretch) }
+
+// show makes entry i of the current block the current entry and decodes others beside
+// it, which lie in [lower, upper): i is the first of them or the last.
+//
+// One that is malformed ends the stretch before it; it fails the move that
+// comes to it.
+func (it *Iter) show(i, lower, upper int) bool {
+	n := min(it.grow, 1+maxPrefixBytes/(1+it.b.prefix))
+	if i == lower {
+		upper = min(upper, lower+n)
+	} else {
+		lower = max(lower, upper-n)
 	}
-	it.place, it.i = onEntry, i
-	it.user = append(it.user[:it.b.prefix], suffix...)
-	it.trailer, it.value = trailer, value
-	return true
+	for {
+		behind := it.decodeStretch(lower, upper)
+		switch {
+		case behind > i: // all of the stretch, or all that can be reached of it
+			it.place, it.from = onEntry, lower
+			it.stretch.At = i - lower
+			return true
+		case behind == i:
+			return it.malformed()
+		}
+		lower = behind + 1 // entry behind is malformed, so begin on the other side
+	}
+}
+
+// decodeStretch decodes entries [lower, upper) of the current block into the stretch
+// and returns the end of those that fitted.
+func (it *Iter) decodeStretch(lower, upper int) int {
+	items, keys := it.stretch.Items[:0], it.keys[:0]
+	prefix := it.b.commonPrefix()
+	i := lower
+	for ; i < upper; i++ {
+		suffix, t, value, ok := it.b.entry(i)
+		if !ok {
+			break
+		}
+		n := len(keys)
+		keys = append(append(keys, prefix...), suffix...)
+		items = append(items, iterator.Item{User: keys[n:len(keys):len(keys)], Trailer: t, Value: value})
+	}
+	it.stretch.Items, it.keys = items, keys
+	it.used = max(it.used, len(items))
+	return i
 }
 
 func (it *Iter) malformed() bool {

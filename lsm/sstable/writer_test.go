@@ -240,11 +240,11 @@ func TestManyVersions(t *testing.T) {
 		checkGet(t, r, c, []byte("hotter"), key.MaxSeqNum)
 		checkGet(t, r, c, []byte("hott"), key.MaxSeqNum)
 		it := r.NewIter(nil, nil)
-		if !it.SeekLT([]byte("hot")) || string(it.user) != "a" {
-			t.Errorf("%s: SeekLT(hot) is at %s", optionsName(o), it.user)
+		if !it.SeekLT([]byte("hot")) || string(it.stretch.Items[it.stretch.At].User) != "a" {
+			t.Errorf("%s: SeekLT(hot) is at %+v", optionsName(o), it.stretch)
 		}
-		if !it.SeekLT([]byte("hotter")) || it.trailer.SeqNum() != 2 {
-			t.Errorf("%s: SeekLT(hotter) is at %v", optionsName(o), it.trailer)
+		if !it.SeekLT([]byte("hotter")) || it.stretch.Items[it.stretch.At].Trailer.SeqNum() != 2 {
+			t.Errorf("%s: SeekLT(hotter) is at %+v", optionsName(o), it.stretch)
 		}
 	}
 }

@@ -136,6 +136,26 @@ func (l *List) Cover(user []byte, snapshot key.SeqNum) key.SeqNum {
 	return 0
 }
 
+// Around is Cover with the range [start, end) of keys around user for which the
+// answer is the same; nil stands for no bound.
+func (l *List) Around(user []byte, snapshot key.SeqNum) (newest key.SeqNum, start, end []byte) {
+	if l == nil {
+		return 0, nil, nil
+	}
+	i := l.search(user)
+	if i > 0 {
+		start = l.fragments[i-1].End
+	}
+	if i == len(l.fragments) {
+		return 0, start, nil
+	}
+	f := l.fragments[i]
+	if bytes.Compare(user, f.Start) < 0 {
+		return 0, start, f.Start
+	}
+	return f.Newest(snapshot), f.Start, f.End
+}
+
 // find returns the fragment over user.
 func (l *List) find(user []byte) (Fragment, bool) {
 	i := l.search(user)

@@ -107,6 +107,33 @@ func TestCoverModel(t *testing.T) {
 	}
 }
 
+// Around is Cover, and its range is where Cover is the same.
+func TestAroundModel(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range 500 {
+		rs := make([]Range, rng.IntN(6))
+		for i := range rs {
+			rs[i] = Range{[]byte{byte(rng.IntN(12))}, []byte{byte(rng.IntN(12))}, key.SeqNum(1 + rng.IntN(9))}
+		}
+		l := Build(rs)
+		for k := range byte(14) {
+			for snapshot := range key.SeqNum(11) {
+				got, start, end := l.Around([]byte{k}, snapshot)
+				if want := l.Cover([]byte{k}, snapshot); got != want {
+					t.Fatalf("seed %d: %v: Around(%d, %d) = %d, want %d", seed, l, k, snapshot, got, want)
+				}
+				for other := range byte(14) {
+					within := (start == nil || bytes.Compare(start, []byte{other}) <= 0) && (end == nil || bytes.Compare([]byte{other}, end) < 0)
+					if within && l.Cover([]byte{other}, snapshot) != got || other == k && !within {
+						t.Fatalf("seed %d: %v: Around(%d, %d) = %d in [%v, %v), which is wrong for %d", seed, l, k, snapshot, got, start, end, other)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestNilListIsEmpty(t *testing.T) {
 	var l *List
 	if !l.Empty() || l.Cover([]byte("a"), 9) != 0 || len(l.Ranges()) != 0 || Merge(l, l) != nil {
