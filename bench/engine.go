@@ -1,19 +1,74 @@
 package bench
 
-// An Engine is an ordered store under measurement. The loader calls it from
-// one goroutine at a time unless a workload says otherwise.
+// An Engine is an ordered store under measurement. It is safe for concurrent
+// use.
 type Engine interface {
-	Set(key, value []byte) error // survives a killed process, not a power cut
-	Get(key, dst []byte) (value []byte, found bool, err error)
-	// Scan visits up to n entries from key on and returns how many there were.
-	Scan(key []byte, n int, visit func(key, value []byte)) (int, error)
-	// Settle flushes and lets compactions finish.
+	NewSession() (Session, error)
+	// Settle brings everything to where it stays if no more is written: all
+	// flushed, all merged. There are no sessions.
 	Settle() error
 	Close() error
 }
 
-// An Opener makes a fresh engine in an empty directory.
+// A Session is one goroutine's access to an engine.
+type Session interface {
+	// Get appends the value of key to dst.
+	Get(key, dst []byte) (value []byte, found bool, err error)
+
+	// Scan visits up to n entries in order and returns how many there were: from
+	// the first key that is not below from on; in reverse, from the last key
+	// below from on. Without from it begins at the end that it comes from. What is
+	// visited is valid during the visit.
+	Scan(from []byte, reverse bool, n int, visit func(key, value []byte)) (int, error)
+
+	// Set adds to what the next Commit writes in one atomic batch. It copies.
+	Set(key, value []byte)
+
+	// Commit writes. With Settings.Durable it returns when that is synced.
+	Commit() error
+
+	Close() error
+}
+
+// Settings are the same for all engines of a run.
+type Settings struct {
+	// MemoryBytes is for caches of blocks, filters and indexes. Every engine
+	// that has write buffers has them of WriteBufferBytes on top.
+	MemoryBytes int64
+
+	Compression Compression
+
+	// Durable makes each commit survive a power cut.
+	Durable bool
+
+	// Writers is how many sessions commit at the same time.
+	Writers int
+}
+
+// WriteBufferBytes is the size of a memtable; up to WriteBuffers of them may
+// wait for being flushed.
+const (
+	WriteBufferBytes = 64 << 20
+	WriteBuffers     = 4
+)
+
+// Compression is a class of codecs.
+type Compression string
+
+// The classes. An engine that cannot compress does not.
+const (
+	Uncompressed Compression = "none"
+	Fast         Compression = "fast" // Snappy, or S2 where there is no Snappy
+)
+
+// An Opener opens one kind of engine.
 type Opener struct {
 	Name string
-	Open func(dir string, cacheBytes int64) (Engine, error)
+
+	// Survives says what becomes of a commit that was not synced when the
+	// process is killed.
+	Survives string
+
+	// Open opens the database in the directory, or makes one there.
+	Open func(dir string, s Settings) (Engine, error)
 }

@@ -8,59 +8,89 @@ import (
 	"github.com/statordb/stator/lsm"
 )
 
-// Stator is this project's engine with its own write-ahead log. Each write is
-// in the page cache when Set returns, so it survives a killed process.
+// Stator is this project's engine with its own write-ahead log. Tables are mapped
+// and read in place, so that the page cache stands for a block cache.
 func Stator() Opener {
-	return Opener{Name: "stator", Open: func(dir string, cacheBytes int64) (Engine, error) {
+	return Opener{Name: "stator", Survives: "yes", Open: func(dir string, s Settings) (Engine, error) {
 		fs, err := vfs.NewOS(dir)
 		if err != nil {
 			return nil, err
 		}
-		db, err := lsm.Open(env.New(), fs, lsm.Options{Sync: lsm.SyncNever, MemtableBytes: 64 << 20})
+		o := lsm.Options{Sync: lsm.SyncNever, MemtableBytes: WriteBufferBytes}
+		if s.Durable {
+			o.Sync = lsm.SyncAlways
+		}
+		if s.Compression == Fast {
+			o.Compression = lsm.S2
+		}
+		db, err := lsm.Open(env.New(), fs, o)
 		if err != nil {
 			return nil, err
 		}
-		return &statorEngine{db: db, batch: db.NewBatch()}, nil
+		return statorEngine{db}, nil
 	}}
 }
 
-type statorEngine struct {
-	db    *lsm.DB
-	batch *lsm.Batch
+type statorEngine struct{ db *lsm.DB }
+
+func (e statorEngine) NewSession() (Session, error) {
+	return &statorSession{e.db, e.db.NewBatch()}, nil
 }
 
-func (e *statorEngine) Set(k, v []byte) error {
-	e.batch.Reset()
-	e.batch.Set(k, v)
-	return e.db.Apply(e.batch)
-}
-
-func (e *statorEngine) Get(k, dst []byte) ([]byte, bool, error) {
-	v, err := e.db.Get(k, dst)
-	if errors.Is(err, lsm.ErrNotFound) {
-		return dst, false, nil
-	}
-	return v, err == nil, err
-}
-
-func (e *statorEngine) Scan(key []byte, n int, visit func(k, v []byte)) (int, error) {
-	it, err := e.db.NewIter(lsm.IterOptions{})
-	if err != nil {
-		return 0, err
-	}
-	i := 0
-	for ok := it.SeekGE(key); ok && i < n; ok = it.Next() {
-		visit(it.Key(), it.Value())
-		i++
-	}
-	return i, errors.Join(it.Err(), it.Close())
-}
-
-func (e *statorEngine) Settle() error {
+func (e statorEngine) Settle() error {
 	if err := e.db.Flush(); err != nil {
 		return err
 	}
 	return e.db.Compact(nil, nil)
 }
 
-func (e *statorEngine) Close() error { return e.db.Close() }
+func (e statorEngine) Close() error { return e.db.Close() }
+
+type statorSession struct {
+	db    *lsm.DB
+	batch *lsm.Batch
+}
+
+func (s *statorSession) Get(k, dst []byte) ([]byte, bool, error) {
+	v, err := s.db.Get(k, dst)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return dst, false, nil
+	}
+	return v, err == nil, err
+}
+
+func (s *statorSession) Scan(from []byte, reverse bool, n int, visit func(k, v []byte)) (int, error) {
+	it, err := s.db.NewIter(lsm.IterOptions{})
+	if err != nil {
+		return 0, err
+	}
+	ok, step := false, it.Next
+	switch {
+	case reverse && from == nil:
+		ok, step = it.Last(), it.Prev
+	case reverse:
+		ok, step = it.SeekLT(from), it.Prev
+	case from == nil:
+		ok = it.First()
+	default:
+		ok = it.SeekGE(from)
+	}
+	i := 0
+	for ; ok && i < n; i++ {
+		visit(it.Key(), it.Value())
+		if i+1 < n {
+			ok = step()
+		}
+	}
+	return i, errors.Join(it.Err(), it.Close())
+}
+
+func (s *statorSession) Set(k, v []byte) { s.batch.Set(k, v) }
+
+func (s *statorSession) Commit() error {
+	err := s.db.Apply(s.batch)
+	s.batch.Reset()
+	return err
+}
+
+func (s *statorSession) Close() error { return nil }

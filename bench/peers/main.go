@@ -1,34 +1,41 @@
 // Command peers runs Stator's engine and other ordered stores through the same
-// work in one process and prints ratios.
+// work and prints ratios. See package bench for how.
 //
-//	cd bench/peers && go run . [-entries 1000000] [-value 100] [-cache 64]
+//	cd bench/peers && go run . --entries 1000000 [--run REGEXP] [--engines stator,pebble]
 //
-// It is a module of its own, so that the peers stay out of the product's
-// go.mod.
+// It is a module of its own, so that the peers stay out of the product's go.mod.
 package main
 
 import (
-	"flag"
+	"context"
 	"fmt"
 	"os"
-	"runtime"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/statordb/stator/bench"
 )
 
+// openers are all engines that are built in.
+var openers = []bench.Opener{bench.Stator(), pebbleOpener(), badgerOpener(), goleveldbOpener(), bboltOpener()}
+
 func main() {
 	var c bench.Config
-	flag.IntVar(&c.Entries, "entries", 1_000_000, "entries of each engine")
-	flag.IntVar(&c.Reads, "reads", 0, "operations of each read workload (default: entries)")
-	flag.IntVar(&c.ValueSize, "value", 100, "bytes per value")
-	cache := flag.Int64("cache", 256, "memory budget for caches in MiB")
-	flag.StringVar(&c.Dir, "dir", "", "scratch directory")
-	flag.Parse()
-	c.CacheBytes = *cache << 20
-	fmt.Printf("%s, %d CPUs, %d entries of %d+%d bytes, one thread; writes reach the page cache, no fsync\n",
-		runtime.Version(), runtime.NumCPU(), c.Entries, bench.KeySize, c.ValueSize)
-	if _, err := bench.Compare(os.Stdout, []bench.Opener{bench.Stator(), pebbleOpener()}, c); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	kong.Parse(&c, kong.Name("peers"), kong.Description("Measure ordered stores side by side."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, c); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, c bench.Config) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return bench.Run(ctx, os.Stdout, os.Stderr, []string{self}, openers, c)
 }

@@ -1,5 +1,5 @@
 // Command stator serves the DynamoDB API from one process, imports files into
-// tables and looks into closed databases.
+// tables, looks into closed databases and measures its engine.
 package main
 
 import (
@@ -17,6 +17,7 @@ type commands struct {
 	Serve      serveCommand              `cmd:"" help:"Serve the DynamoDB API."`
 	Import     importCommand             `cmd:"" help:"Copy items from JSON or CSV files into a table."`
 	Inspect    inspectCommand            `cmd:"" help:"Summarise the files of a closed database."`
+	Bench      benchCommand              `cmd:"" help:"Measure the parts of this program."`
 	Version    versionCommand            `cmd:"" help:"Print the version."`
 	Completion kongcompletion.Completion `cmd:"" help:"Print how to switch on completion in your shell."`
 }

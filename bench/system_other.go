@@ -1,0 +1,18 @@
+//go:build !unix
+
+package bench
+
+import (
+	"io/fs"
+	"os/exec"
+	"time"
+)
+
+func cpuTime() time.Duration { return 0 }
+
+func syncDisk() {}
+
+func occupied(info fs.FileInfo) float64 { return float64(info.Size()) }
+
+func pause(*exec.Cmd) error  { return nil }
+func resume(*exec.Cmd) error { return nil }
