@@ -46,19 +46,22 @@ func TestIteratorRuns(t *testing.T) {
 		tr.run()
 		inRuns, moves = inRuns+tr.inRuns, moves+tr.moves
 	}
-	if 20*inRuns < moves {
+	if 100*inRuns < moves {
 		t.Errorf("%d of %d moves ended in a run: the test proves little", inRuns, moves)
 	}
 }
 
 func (t *iterTester) run() {
 	o := quietOptions()
-	o.BlockBytes = []int{64, 700, 4096}[t.rng.IntN(3)]
+	o.BlockBytes = []int{64, 700, 4096, 4096}[t.rng.IntN(4)]
 	o.TableBytes = []int{4 << 10, 1 << 20}[t.rng.IntN(2)]
 	o.Compression = []Compression{NoCompression, S2}[t.rng.IntN(2)]
 	t.db = mustOpenDB(t.t, vfs.NewMem(), o)
-	for range 30 {
+	for i := range 30 {
 		t.write()
+		if i%10 == 9 {
+			t.must(t.db.Compact(nil, nil))
+		}
 		switch t.rng.IntN(8) {
 		case 0, 1:
 			t.must(t.db.Flush())
