@@ -177,6 +177,6 @@ func decodeBatch(data []byte) (r batchReader, first, last key.SeqNum, err error)
 }
 
 func (op operation) valid() bool {
-	return op.kind.Valid() && checkSizes(op.kind, op.user, op.value) == nil &&
+	return op.kind <= key.RangeDelete && checkSizes(op.kind, op.user, op.value) == nil &&
 		(op.kind != key.RangeDelete || bytes.Compare(op.user, op.value) < 0)
 }

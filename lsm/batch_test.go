@@ -96,7 +96,7 @@ func TestInspect(t *testing.T) {
 		err := Inspect(fs, &out, tt.what, tt.name)
 		if tt.what == "sstable" {
 			for name := range img {
-				if isTableName(name) {
+				if isNumbered(name, tableSuffix) {
 					tt.name, tt.want = name, "bytes verified"
 				}
 			}

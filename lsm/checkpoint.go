@@ -9,7 +9,7 @@ import (
 )
 
 // Checkpoint makes a copy of the database, as it is now, in another directory of the
-// same file system, which must not exist or be empty. Tables are not copied but linked,
+// same file system, which must not exist or be empty. Files are not copied but linked,
 // so it is quick and at first takes no space. The copy can be opened like any database.
 func (db *DB) Checkpoint(dir string) error {
 	if err := db.checkpoint(dir); err != nil {
@@ -37,6 +37,12 @@ func (db *DB) checkpoint(dir string) error {
 	for _, t := range v.meta.All() {
 		state.NextFile = max(state.NextFile, t.Num+1)
 		if err := db.fs.Link(db.o.tableName(t.Num), path.Join(dir, t.Num.String()+tableSuffix)); err != nil {
+			return err
+		}
+	}
+	for _, f := range v.meta.Values {
+		state.NextFile = max(state.NextFile, f.Num+1)
+		if err := db.fs.Link(db.o.valueName(f.Num), path.Join(dir, f.Num.String()+valueSuffix)); err != nil {
 			return err
 		}
 	}

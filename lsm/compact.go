@@ -130,7 +130,8 @@ func (db *DB) compact(v *version, p *compaction.Pick) error {
 	}
 	event := CompactionEvent{
 		Pick: p, Tables: nums(w.done),
-		BytesRead: p.InputBytes(), BytesWritten: tableBytes(w.done), Duration: db.e.Now().Sub(began),
+		BytesRead: p.InputBytes(), BytesWritten: tableBytes(w.done), ValueBytes: newValueBytes(edit),
+		Duration: db.e.Now().Sub(began),
 	}
 	if p.Move {
 		event.BytesRead = 0

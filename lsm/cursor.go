@@ -36,9 +36,10 @@ type cursor struct {
 	reverse bool
 	beyond  bool          // reverse, and not in a run
 	stands  bool          // beyond: the merge stands on a version
-	own     iterator.Item // slices of skip and value
+	own     iterator.Item // slices of skip and value, or the current item with its value in place of a pointer
 	skip    []byte        // a copy of a user key whose versions are being stepped over
 	value   []byte        // a copy of a value
+	pointed []byte        // memory for values that cannot be read in place
 }
 
 // A place is where a cursor stands.
@@ -193,7 +194,7 @@ func (c *cursor) backward(stands bool) bool {
 			return c.fail(c.err)
 		}
 		if live {
-			c.own = iterator.Item{User: c.skip, Value: c.value}
+			c.own.User, c.own.Value = c.skip, c.value
 			c.place, c.item, c.stands = onKey, &c.own, stands
 			return true
 		}
@@ -223,6 +224,7 @@ func (c *cursor) collect() (live, stands bool) {
 			continue
 		}
 		if live = c.isLive(user, t); live {
+			c.own.Trailer = t
 			c.copyValue()
 		}
 	}
@@ -239,9 +241,25 @@ func (c *cursor) copyValue() {
 	}
 }
 
+// readPointed makes the current item, which has a pointer, one that has its value.
+func (c *cursor) readPointed() {
+	var value []byte
+	err := vfs.Guard(func() (err error) {
+		value, c.pointed, err = c.state.version.valuePointed(c.item.User, c.item.Value, c.pointed)
+		return err
+	})
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	t := key.MakeTrailer(c.item.Trailer.SeqNum(), key.Set)
+	c.own = iterator.Item{User: c.item.User, Trailer: t, Value: value}
+	c.item = &c.own
+}
+
 // isLive reports whether a version is a value that no range delete hides.
 func (c *cursor) isLive(user []byte, t key.Trailer) bool {
-	if t.Kind() != key.Set {
+	if !t.Kind().IsValue() {
 		return false
 	}
 	for _, l := range c.deletes {

@@ -64,6 +64,7 @@ type DB struct {
 	nextFile   manifest.FileNum
 	snapshots  []key.SeqNum          // of open snapshots, ascending, with duplicates
 	obsolete   []*table              // to be closed and removed by the cleaner
+	values     values                // open value files
 	flushedOut []*memory             // memtables to be freed by the cleaner
 	flushed    *env.Future[struct{}] // set after the next attempt to flush
 	flushErr   error                 // of the last attempt, nil if it succeeded
@@ -95,6 +96,7 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 	db := &DB{
 		e: e, fs: fs, o: o.withDefaults(),
 		writing: env.NewLatch(e), installing: env.NewLatch(e), compacting: env.NewLatch(e),
+		values:    values{open: map[manifest.FileNum]*valueFile{}},
 		flushed:   env.NewFuture[struct{}](e),
 		tasks:     env.NewGroup(e),
 		flushes:   env.NewQueue[struct{}](e, 1),

@@ -305,7 +305,7 @@ func countTables(fs vfs.FS) (n int) {
 	names, err := fs.List("")
 	must(err)
 	for _, name := range names {
-		if isTableName(name) {
+		if isNumbered(name, tableSuffix) {
 			n++
 		}
 	}
@@ -319,7 +319,7 @@ func TestStalls(t *testing.T) {
 		disk := vfs.NewDisk(1)
 		slow := true
 		disk.OnOp(func(op vfs.Op) error {
-			if slow && op.Kind == vfs.OpWrite && isTableName(op.Name) {
+			if slow && op.Kind == vfs.OpWrite && isNumbered(op.Name, tableSuffix) {
 				e.Sleep(20 * time.Millisecond)
 			}
 			return nil

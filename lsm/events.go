@@ -13,7 +13,7 @@ import (
 type Listener struct {
 	Flushed   func(FlushEvent)
 	Compacted func(CompactionEvent)
-	Removed   func(manifest.FileNum) // a table file that is not needed any more
+	Removed   func(manifest.FileNum) // a table or value file that is not needed any more
 	Stalled   func(StallEvent)
 	Damaged   func(DamageEvent)
 	Failed    func(error) // there are no more writes; see ErrFailed
@@ -22,9 +22,10 @@ type Listener struct {
 // A FlushEvent tells of a memtable that is now a table of level 0; or of none, if
 // nothing of it was needed.
 type FlushEvent struct {
-	Tables   []manifest.FileNum
-	Bytes    uint64
-	Duration time.Duration
+	Tables     []manifest.FileNum
+	Bytes      uint64 // of the tables
+	ValueBytes uint64 // of value files written with them
+	Duration   time.Duration
 }
 
 // A CompactionEvent tells of tables that were merged or moved.
@@ -33,6 +34,7 @@ type CompactionEvent struct {
 	Tables       []manifest.FileNum // written
 	BytesRead    uint64
 	BytesWritten uint64
+	ValueBytes   uint64 // of value files written, not part of BytesWritten
 	Duration     time.Duration
 }
 
@@ -44,10 +46,10 @@ type StallEvent struct {
 	Duration time.Duration
 }
 
-// A DamageEvent tells of a table that is damaged, when that is found out by Open or
-// by a compaction. Reads report damage by themselves.
+// A DamageEvent tells of a table or value file that is damaged, when that is found out
+// by Open or by a compaction. Reads report damage by themselves.
 type DamageEvent struct {
-	Table manifest.FileNum
+	Table manifest.FileNum // or value file; Name tells
 	Name  string
 	Err   error
 }

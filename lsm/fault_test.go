@@ -31,7 +31,7 @@ func inWorld(t *testing.T, seed uint64, f func(e *env.Env)) {
 func faultOptions(noWAL bool) Options {
 	return Options{
 		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 2 << 10, L0Tables: 2, BaseBytes: 4 << 10,
-		LevelRatio: 2, LogSegmentBytes: 8 << 10, DisableWAL: noWAL,
+		LevelRatio: 2, LogSegmentBytes: 8 << 10, DisableWAL: noWAL, ValueThreshold: 80, ValueFileBytes: 1 << 10,
 	}
 }
 

@@ -94,9 +94,9 @@ func (db *DB) flushMemtable(m *memory) error {
 	}
 	d := db.e.Now().Sub(began)
 	size := tableBytes(w.done)
-	db.metrics.flushed(size)
+	db.metrics.flushed(size, newValueBytes(edit))
 	db.pacer.drained(StallMemtables, uint64(m.Bytes()), d)
-	db.o.Events.flushed(FlushEvent{Tables: nums(w.done), Bytes: size, Duration: d})
+	db.o.Events.flushed(FlushEvent{Tables: nums(w.done), Bytes: size, ValueBytes: newValueBytes(edit), Duration: d})
 	return db.trimLog(edit.Log)
 }
 

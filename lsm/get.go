@@ -50,7 +50,7 @@ func (m *memory) get(user []byte, hash uint64, seq key.SeqNum) (value []byte, t 
 	return value, t, found
 }
 
-// appendLive appends a value unless it is a tombstone.
+// appendLive appends a value unless it is a tombstone. Memtables have no pointers.
 func appendLive(dst, value []byte, t key.Trailer) ([]byte, error) {
 	if t.Kind() != key.Set {
 		return dst, ErrNotFound
@@ -66,7 +66,7 @@ func (v *version) get(user []byte, hash uint64, seq key.SeqNum, dst []byte) ([]b
 		}
 		value, tr, found, err := t.get(user, hash, seq)
 		if found || err != nil {
-			return live(dst, value, tr, err)
+			return v.appendFound(dst, user, value, tr, err)
 		}
 	}
 	for level := 1; level < len(v.levels); level++ {
@@ -76,15 +76,19 @@ func (v *version) get(user []byte, hash uint64, seq key.SeqNum, dst []byte) ([]b
 		}
 		value, tr, found, err := t.get(user, hash, seq)
 		if found || err != nil {
-			return live(dst, value, tr, err)
+			return v.appendFound(dst, user, value, tr, err)
 		}
 	}
 	return dst, ErrNotFound
 }
 
-func live(dst, value []byte, t key.Trailer, err error) ([]byte, error) {
-	if err != nil {
+// appendFound appends what a table has: a value, or that to which it points.
+func (v *version) appendFound(dst, user, value []byte, t key.Trailer, err error) ([]byte, error) {
+	switch {
+	case err != nil:
 		return dst, err
+	case t.Kind() == key.ValuePointer:
+		return v.appendPointed(dst, user, value)
 	}
 	return appendLive(dst, value, t)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/sstable"
+	"github.com/statordb/stator/lsm/vlog"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -19,6 +20,8 @@ import (
 //	manifest    a manifest segment, or the directory of a database for all of them
 //	wal         a segment of the write-ahead log, or the directory
 //	sstable     a table file
+//	vlog        a value file
+//	records     the same with every record
 //
 // Damage is a *corrupt.Error; what lies before it has been printed.
 func Inspect(fs vfs.FS, w io.Writer, what, name string) error {
@@ -34,8 +37,10 @@ func Inspect(fs vfs.FS, w io.Writer, what, name string) error {
 		})
 	case "sstable":
 		err = inspectTable(fs, name, w)
+	case "vlog", "records":
+		err = inspectValues(fs, name, w, what == "records")
 	default:
-		err = fmt.Errorf("cannot inspect %q; use manifest, wal or sstable", what)
+		err = fmt.Errorf("cannot inspect %q; use manifest, wal, sstable, vlog or records", what)
 	}
 	if err != nil {
 		return fmt.Errorf("lsm: inspect: %w", err)
@@ -129,4 +134,47 @@ func inspectTable(fs vfs.FS, name string, w io.Writer) error {
 	}
 	_, err = fmt.Fprintf(w, "%d bytes verified\n", r.Size())
 	return err
+}
+
+// inspectValues prints what a value file has, perhaps every record, and then checks all
+// of it.
+func inspectValues(fs vfs.FS, name string, w io.Writer, records bool) error {
+	f, err := fs.Open(name)
+	if err != nil {
+		return err
+	}
+	m, err := f.Map()
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	r, err := vlog.Open(m, name, 0)
+	if err != nil {
+		m.Release()
+		return err
+	}
+	defer r.Close()
+	meta := r.Meta()
+	if _, err := fmt.Fprintf(w, "value file %d: %d records, %d bytes of keys, %d of values\n",
+		meta.Number, meta.Records, meta.KeyBytes, meta.ValueBytes); err != nil {
+		return err
+	}
+	if records {
+		if err := printRecords(r, w); err != nil {
+			return err
+		}
+	}
+	if err := r.Verify(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%d bytes verified\n", meta.Size)
+	return err
+}
+
+func printRecords(r *vlog.Reader, w io.Writer) error {
+	return vfs.Guard(func() error {
+		return r.Records(func(c vlog.Record) error {
+			_, err := fmt.Fprintf(w, "  %s\n", c)
+			return err
+		})
+	})
 }

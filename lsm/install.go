@@ -33,6 +33,8 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 			t.refs++
 		}
 	}
+	db.holdValuesLocked(next, added)
+	dropValuesLocked(old, next)
 	for _, d := range edit.Deleted {
 		if t := tableOf(old, d); !next.holds(t) {
 			t.dropped = true
@@ -115,9 +117,20 @@ func (v *version) hidesNothingBelow(level int) func(start, end []byte, open bool
 	}
 }
 
-// addTables appends tables to an edit.
+// addTables appends tables to an edit, and the value files that were written with them.
 func addTables(edit *manifest.Edit, level int, tables []*table) {
 	for _, t := range tables {
 		edit.Added = append(edit.Added, manifest.Added{Level: level, Table: t.meta})
+		for _, f := range t.wrote {
+			edit.Values = append(edit.Values, f.meta)
+		}
 	}
+}
+
+// newValueBytes returns the size of the value files that an edit adds.
+func newValueBytes(edit *manifest.Edit) (n uint64) {
+	for _, f := range edit.Values {
+		n += f.Size
+	}
+	return n
 }

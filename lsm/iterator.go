@@ -1,6 +1,9 @@
 package lsm
 
-import "github.com/statordb/stator/internal/vfs"
+import (
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/key"
+)
 
 // IterOptions limit an iterator to keys in [Lower, Upper); nil stands for no bound.
 // The slices must not change while the iterator is in use.
@@ -74,20 +77,34 @@ func (it *Iterator) Valid() bool { return it.c.place == onKey }
 func (it *Iterator) Key() []byte { return it.c.item.User }
 
 // Value returns the value, valid until the next move.
-func (it *Iterator) Value() []byte { return it.c.item.Value }
+//
+// A large value lies in a file of its own, which is read only now. If that fails, Value
+// returns nil, the reason is in Err, and the iterator stands nowhere, as after a move
+// that failed.
+func (it *Iterator) Value() []byte {
+	if it.c.item.Trailer.Kind() == key.ValuePointer {
+		it.c.readPointed()
+	}
+	return it.c.item.Value
+}
 
 // AppendValue appends the value to dst and returns the extended slice. A page of a
 // mapped file that cannot be read any more is its error; the iterator stays where it
 // is.
 func (it *Iterator) AppendValue(dst []byte) ([]byte, error) {
-	err := vfs.Guard(func() error {
-		dst = append(dst, it.c.item.Value...)
+	item := it.c.item
+	err := vfs.Guard(func() (err error) {
+		if item.Trailer.Kind() == key.ValuePointer {
+			dst, err = it.c.state.version.appendPointed(dst, item.User, item.Value)
+			return err
+		}
+		dst = append(dst, item.Value...)
 		return nil
 	})
 	return dst, err
 }
 
-// Err returns why the last move failed, or nil.
+// Err returns why the last move, or Value, failed, or nil.
 func (it *Iterator) Err() error { return it.c.err }
 
 // Close gives the tables back. It may be called more than once; whatever else is

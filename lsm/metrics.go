@@ -20,6 +20,7 @@ type Metrics struct {
 	UserBytes uint64 // keys and values of all operations applied
 
 	Levels [manifest.Levels]LevelMetrics
+	Values ValueMetrics
 
 	Flushes     uint64
 	Compactions uint64 // moves not included
@@ -41,6 +42,16 @@ type LevelMetrics struct {
 	Written    uint64 // by flushes or compactions into the level
 }
 
+// ValueMetrics describe the value files.
+type ValueMetrics struct {
+	Files     int
+	Bytes     uint64 // of the files
+	LiveBytes uint64 // of records to which tables point
+	Deepest   uint64 // of those to which the deepest level that is not empty points
+	Written   uint64 // to value files
+	Moved     uint64 // out of files with much garbage; part of Written
+}
+
 // StallMetrics describe how writers waited for one reason.
 type StallMetrics struct {
 	Delays uint64 // short ones, in proportion to the load
@@ -51,7 +62,7 @@ type StallMetrics struct {
 // WriteAmplification is how many bytes were written to files, the log included, for
 // each byte that came in; 0 before anything came in.
 func (m *Metrics) WriteAmplification() float64 {
-	written := m.LogBytes
+	written := m.LogBytes + m.Values.Written
 	for _, l := range m.Levels {
 		written += l.Written
 	}
@@ -68,17 +79,18 @@ func (m *Metrics) ReadAmplification() int {
 	return n
 }
 
-// SpaceAmplification is how many bytes all tables have for each byte of the deepest
-// level that is not empty: what a full compaction would leave, roughly.
+// SpaceAmplification is how many bytes all tables and value files have for each byte of
+// the deepest level that is not empty and the values it points to: what a full compaction
+// would leave, roughly.
 func (m *Metrics) SpaceAmplification() float64 {
-	var all, deepest uint64
+	all, deepest := m.Values.Bytes, uint64(0)
 	for _, l := range m.Levels {
 		all += l.Bytes
 		if l.Bytes > 0 {
 			deepest = l.Bytes
 		}
 	}
-	return ratio(all, deepest)
+	return ratio(all, deepest+m.Values.Deepest)
 }
 
 func ratio(a, b uint64) float64 {
@@ -97,6 +109,9 @@ func (m *Metrics) String() string {
 		if l.Tables > 0 || l.Written > 0 {
 			fmt.Fprintf(&b, "L%d: %d tables %d bytes, read %d, written %d\n", i, l.Tables, l.Bytes, l.Read, l.Written)
 		}
+	}
+	if v := m.Values; v.Files > 0 || v.Written > 0 {
+		fmt.Fprintf(&b, "values: %d files %d bytes, live %d, written %d, moved %d\n", v.Files, v.Bytes, v.LiveBytes, v.Written, v.Moved)
 	}
 	fmt.Fprintf(&b, "amplification: write %.2f, read %d, space %.2f\n",
 		m.WriteAmplification(), m.ReadAmplification(), m.SpaceAmplification())
@@ -123,6 +138,7 @@ func (db *DB) Metrics() Metrics {
 	for i := range m.Levels {
 		m.Levels[i] = db.levelMetrics(s.version, i)
 	}
+	m.Values = db.valueMetrics(s.version.meta)
 	db.mu.Lock()
 	m.Snapshots = len(db.snapshots)
 	db.mu.Unlock()
@@ -141,8 +157,27 @@ func (db *DB) levelMetrics(v *version, level int) LevelMetrics {
 	return l
 }
 
-// Levels prints the tables of each level, one line per level, for tests and
-// debugging.
+func (db *DB) valueMetrics(v *manifest.Version) ValueMetrics {
+	m := ValueMetrics{
+		Files:   len(v.Values),
+		Written: db.metrics.valuesWritten.Load(), Moved: db.metrics.valuesMoved.Load(),
+	}
+	m.Bytes, m.LiveBytes = v.ValueBytes()
+	for _, tables := range v.Levels {
+		if len(tables) > 0 {
+			m.Deepest = 0
+		}
+		for _, t := range tables {
+			for _, r := range t.Values {
+				m.Deepest += r.Bytes
+			}
+		}
+	}
+	return m
+}
+
+// Levels prints the tables of each level, one line per level, and the value files, for
+// tests and debugging.
 func (db *DB) Levels() string { return db.current.Load().version.meta.String() }
 
 // counters are what Metrics counts. Reads count nothing: that would cost them.
@@ -153,11 +188,13 @@ type counters struct {
 	delays, stalls, stallNanos  [stallReasons]atomic.Uint64
 	iterators                   atomic.Int64
 	damaged                     atomic.Uint64
+	valuesWritten, valuesMoved  atomic.Uint64
 }
 
-func (c *counters) flushed(bytes uint64) {
+func (c *counters) flushed(bytes, valueBytes uint64) {
 	c.flushes.Add(1)
 	c.written[0].Add(bytes)
+	c.valuesWritten.Add(valueBytes)
 }
 
 func (c *counters) compacted(e *CompactionEvent) {
@@ -168,4 +205,5 @@ func (c *counters) compacted(e *CompactionEvent) {
 	c.compactions.Add(1)
 	c.read[e.Pick.Level].Add(e.BytesRead)
 	c.written[e.Pick.Output].Add(e.BytesWritten)
+	c.valuesWritten.Add(e.ValueBytes)
 }

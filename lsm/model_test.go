@@ -113,6 +113,7 @@ func randomOptions(rng *rand.Rand) Options {
 	return Options{
 		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 1 << (10 + rng.IntN(3)),
 		L0Tables: 2, BaseBytes: 4 << 10, LevelRatio: 2, LogSegmentBytes: 8 << 10,
+		ValueThreshold: []int{-1, 1, 50, 1000}[rng.IntN(4)], ValueFileBytes: 1 << (8 + rng.IntN(6)),
 		DisableWAL: rng.IntN(3) == 0, NoPreallocate: rng.IntN(3) == 0,
 		Sync: SyncMode(rng.IntN(3)), SyncEvery: 5 * time.Millisecond,
 		Compression:         sstable.Compression(rng.IntN(4)),

@@ -4,9 +4,10 @@ import (
 	"errors"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/manifest"
 )
 
-// cleanTask closes and removes tables that no reader can reach any more, and gives the
+// cleanTask closes and removes files that no reader can reach any more, and gives the
 // memory of memtables back.
 func (db *DB) cleanTask() error {
 	for {
@@ -17,7 +18,7 @@ func (db *DB) cleanTask() error {
 	}
 }
 
-// clean closes what is obsolete. A table is in no version any more when it gets
+// clean closes what is obsolete. A table or value file is in no version any more when it gets
 // here; so nobody reads it, and nobody will. Its file goes only if the manifest does
 // not name it: at Close the tables of the last version are obsolete, too.
 //
@@ -25,8 +26,8 @@ func (db *DB) cleanTask() error {
 // next Open will want.
 func (db *DB) clean() {
 	db.mu.Lock()
-	tables := db.obsolete
-	db.obsolete = nil
+	tables, values := db.obsolete, db.values.obsolete
+	db.obsolete, db.values.obsolete = nil, nil
 	memories := db.flushedOut
 	db.flushedOut = nil
 	keep := db.failure != nil
@@ -38,12 +39,23 @@ func (db *DB) clean() {
 		if t.reader != nil {
 			_ = t.reader.Close() // only gives back the mapping
 		}
-		if !t.dropped || keep {
-			continue
+		if t.dropped && !keep {
+			db.removeFile(t.name, t.meta.Num)
 		}
-		if err := db.fs.Remove(t.name); err != nil && !errors.Is(err, vfs.ErrNotExist) {
-			continue // the next Open removes it
+	}
+	for _, f := range values {
+		if f.reader != nil {
+			_ = f.reader.Close()
 		}
-		db.o.Events.removed(t.meta.Num)
+		if f.dropped && !keep {
+			db.removeFile(f.name, f.meta.Num)
+		}
+	}
+}
+
+// removeFile removes a file that nobody needs. If that fails, the next Open does it.
+func (db *DB) removeFile(name string, num manifest.FileNum) {
+	if err := db.fs.Remove(name); err == nil || errors.Is(err, vfs.ErrNotExist) {
+		db.o.Events.removed(num)
 	}
 }

@@ -91,7 +91,7 @@ func (db *DB) checkNothingThere() error {
 		return err
 	}
 	for _, name := range names {
-		if strings.HasSuffix(name, tableSuffix) || strings.HasPrefix(name, logPrefix) {
+		if strings.HasSuffix(name, tableSuffix) || strings.HasSuffix(name, valueSuffix) || strings.HasPrefix(name, logPrefix) {
 			return corrupt.New(path.Join(db.o.Dir, "CURRENT"), 0, "file is missing, but there is %s", name)
 		}
 	}
@@ -106,24 +106,32 @@ func (db *DB) openVersion(s manifest.State) {
 		t.refs = 1
 		tables[meta.Num] = t
 	}
+	for _, meta := range s.Version.Values {
+		db.values.open[meta.Num] = db.quarantineValues(meta)
+	}
+	v := newVersion(s, tables)
+	db.holdValuesLocked(v, nil)
 	db.replaceStateLocked(&state{
 		active:  &memory{Table: memtable.New(0), lastSeq: s.FlushedSeq},
-		version: newVersion(s, tables),
+		version: v,
 	})
 }
 
-// removeOrphans removes table files that are not in the version.
+// removeOrphans removes table files and value files that are not in the version.
 func (db *DB) removeOrphans(v *manifest.Version) error {
 	known := map[string]bool{}
 	for _, t := range v.All() {
 		known[t.Num.String()+tableSuffix] = true
+	}
+	for _, f := range v.Values {
+		known[f.Num.String()+valueSuffix] = true
 	}
 	names, err := db.fs.List(db.o.Dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if isTableName(name) && !known[name] {
+		if (isNumbered(name, tableSuffix) || isNumbered(name, valueSuffix)) && !known[name] {
 			if err := db.fs.Remove(path.Join(db.o.Dir, name)); err != nil {
 				return err
 			}
@@ -132,8 +140,8 @@ func (db *DB) removeOrphans(v *manifest.Version) error {
 	return nil
 }
 
-func isTableName(name string) bool {
-	digits, ok := strings.CutSuffix(name, tableSuffix)
+func isNumbered(name, suffix string) bool {
+	digits, ok := strings.CutSuffix(name, suffix)
 	return ok && len(digits) >= 6 && strings.Trim(digits, "0123456789") == ""
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/sstable"
+	"github.com/statordb/stator/lsm/vlog"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -57,6 +58,15 @@ type Options struct {
 	// ZstdDict}. Default: Compression, and none for level 0.
 	CompressionPerLevel []Compression
 
+	// ValueThreshold is the size from which values are kept apart, in value files,
+	// where compaction need not copy them. Default 1 KiB; negative: never. It may be
+	// changed between one Open and the next; compaction then moves what it comes to.
+	ValueThreshold int
+
+	// ValueFileBytes is about the size at which a value file is ended. Default
+	// 64 MiB.
+	ValueFileBytes int
+
 	// L0Tables is how many tables of level 0 start a compaction. Default 4.
 	L0Tables int
 
@@ -100,6 +110,8 @@ func (m SyncMode) String() string {
 const (
 	defaultMemtableBytes = 64 << 20
 	defaultTableBytes    = 32 << 20
+	defaultThreshold     = 1 << 10
+	defaultFileBytes     = 64 << 20
 	defaultL0Tables      = 4
 	defaultLevelRatio    = 10
 	defaultSyncEvery     = 100 * time.Millisecond
@@ -109,6 +121,8 @@ func (o Options) withDefaults() Options {
 	o.MemtableBytes = cmp.Or(o.MemtableBytes, defaultMemtableBytes)
 	o.SyncEvery = cmp.Or(o.SyncEvery, defaultSyncEvery)
 	o.TableBytes = cmp.Or(o.TableBytes, defaultTableBytes)
+	o.ValueThreshold = cmp.Or(o.ValueThreshold, defaultThreshold)
+	o.ValueFileBytes = cmp.Or(o.ValueFileBytes, defaultFileBytes)
 	o.L0Tables = cmp.Or(o.L0Tables, defaultL0Tables)
 	o.BaseBytes = cmp.Or(o.BaseBytes, 4*o.MemtableBytes)
 	o.LevelRatio = max(2, cmp.Or(o.LevelRatio, defaultLevelRatio))
@@ -153,7 +167,23 @@ func (o Options) compression(level int) Compression {
 	return o.Compression
 }
 
-const tableSuffix = ".sst"
+// valueFile returns the writer's options for a value file.
+func (o Options) valueFile(num manifest.FileNum) vlog.Options {
+	v := vlog.Options{Number: uint64(num)}
+	if o.Compression != NoCompression {
+		v.Codec = vlog.S2
+	}
+	return v
+}
+
+const (
+	tableSuffix = ".sst"
+	valueSuffix = ".vlog"
+)
+
+func (o Options) valueName(num manifest.FileNum) string {
+	return path.Join(o.Dir, num.String()+valueSuffix)
+}
 
 func (o Options) tableName(num manifest.FileNum) string {
 	return path.Join(o.Dir, num.String()+tableSuffix)

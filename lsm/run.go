@@ -54,7 +54,7 @@ func (c *cursor) prevInRun() bool {
 // showInRun shows the item on which the stretch stands, if it is visible.
 func (c *cursor) showInRun() bool {
 	e := &c.stretch.Items[c.stretch.At]
-	if e.Trailer.SeqNum()-c.floor > c.depth || e.Trailer.Kind() != key.Set {
+	if e.Trailer.SeqNum()-c.floor > c.depth || !e.Trailer.Kind().IsValue() {
 		return false
 	}
 	c.item = e

@@ -17,14 +17,15 @@ import (
 // TestScripts runs testdata/scripts. Every script has a database of its own that does
 // nothing in the background but flush, so that each step's outcome is certain.
 //
-//	open [no-wal] [table-bytes=n]
+//	open [no-wal] [table-bytes=n] [threshold=n]
 //	write            one operation per line: set k v | del k | del-range a b
 //	get k            [snapshot=name]
 //	scan             [lower=a] [upper=b] [reverse] [snapshot=name]
 //	walk             one move per line: first last next prev seek-ge k seek-lt k
 //	snapshot name · release name
 //	flush · compact [lower=a] [upper=b] · sink level (into the next one)
-//	reopen [no-wal] · crash · levels
+//	reopen [no-wal] · crash · levels · verify
+//	inspect what file
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		s := &script{fs: vfs.NewDisk(1), snapshots: map[string]*Snapshot{}}
@@ -62,6 +63,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 		if d.HasArg("table-bytes") {
 			d.ScanArgs(t, "table-bytes", &o.TableBytes)
 		}
+		if d.HasArg("threshold") {
+			d.ScanArgs(t, "threshold", &o.ValueThreshold)
+		}
 		return s.open(o)
 	case "crash":
 		db := s.db
@@ -98,6 +102,12 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 		return s.db.Levels(), err
 	case "levels":
 		return s.db.Levels(), nil
+	case "verify":
+		return "", s.db.Verify()
+	case "inspect":
+		var out bytes.Buffer
+		err := Inspect(s.fs, &out, d.CmdArgs[0].Key, d.CmdArgs[1].Key)
+		return out.String(), err
 	}
 	d.Fatalf(t, "unknown command %s", d.Cmd)
 	return "", nil

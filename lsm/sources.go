@@ -76,7 +76,7 @@ func (c *cursor) close() error {
 	c.sources.clear()
 	c.db, c.state, c.lower, c.upper = nil, nil, nil, nil
 	c.place, c.err, c.item, c.own = atStart, ErrClosed, &noItem, iterator.Item{}
-	c.skip, c.value = trim(c.skip), trim(c.value)
+	c.skip, c.value, c.pointed = trim(c.skip), trim(c.value), trim(c.pointed)
 	c.leaveRun()
 	db.metrics.iterators.Add(-1)
 	db.cursors.give(c)

@@ -79,11 +79,12 @@ func (db *DB) replaceStateLocked(next *state) {
 	db.current.Store(next)
 }
 
-// A version is a manifest.Version with its tables open.
+// A version is a manifest.Version with its tables and value files open.
 type version struct {
 	meta       *manifest.Version
 	flushedSeq key.SeqNum
 	levels     [manifest.Levels][]*table
+	values     []*valueFile // those of meta.Values, in their order
 	refs       atomic.Int64 // states
 
 	deletes atomic.Pointer[tombstone.List] // see tombstones; nil until asked for
@@ -147,6 +148,7 @@ func (db *DB) releaseVersion(v *version) {
 			}
 		}
 	}
+	db.releaseValuesLocked(v)
 	isClosed := db.closed
 	db.mu.Unlock()
 	wake(db.cleanings)

@@ -12,13 +12,17 @@ import (
 	"github.com/statordb/stator/lsm/tombstone"
 )
 
-// A table is an open table file. All but refs, dropped and damage is immutable.
+// A table is an open table file. All but wrote, refs, dropped and damage is immutable.
 type table struct {
 	meta       *manifest.Table
 	name       string
 	span       manifest.Span
 	reader     *sstable.Reader // nil if the table cannot be read at all
 	tombstones *tombstone.List
+
+	// wrote are the value files that were written together with the table, or with
+	// it and those that follow it in the same edit; nil once the edit is installed.
+	wrote []*valueFile
 
 	// damage is why the table is not merged with others any more. Reads go on, as
 	// far as there is a reader, and find what is still sound.

@@ -27,6 +27,7 @@ type tableWriter struct {
 	lower   []byte            // where the open table begins; nil for the first
 	open    *openTable        // nil between tables
 	done    []*table          // finished, durable and open for reading
+	values  valueWriter
 }
 
 type openTable struct {
@@ -51,6 +52,7 @@ func (w *tableWriter) writeAll(s *survivors) error {
 
 func (w *tableWriter) write(s *survivors) error {
 	w.ranges = s.remaining()
+	w.values.db = w.db
 	for ok := s.first(); ok; ok = s.next() {
 		user, t := s.source.Key()
 		if w.open != nil && s.isNew && w.isFull(user) {
@@ -63,7 +65,11 @@ func (w *tableWriter) write(s *survivors) error {
 				return err
 			}
 		}
-		if err := w.open.w.Add(user, t, s.source.Value()); err != nil {
+		t, value, err := w.values.place(user, t, s.source.Value())
+		if err != nil {
+			return err
+		}
+		if err := w.open.w.Add(user, t, value); err != nil {
 			return err
 		}
 	}
@@ -76,6 +82,10 @@ func (w *tableWriter) write(s *survivors) error {
 	if len(w.done) == 0 {
 		return nil
 	}
+	if err := w.values.finishFile(); err != nil {
+		return err
+	}
+	w.done[0].wrote, w.values.done = w.values.done, nil
 	return w.db.fs.SyncDir(w.db.o.Dir)
 }
 
@@ -129,7 +139,9 @@ func (w *tableWriter) finish(upper []byte) error {
 	if err := w.open.file.Close(); err != nil {
 		return err
 	}
-	t, err := w.db.openTable(tableMeta(w.open.num, meta))
+	m := tableMeta(w.open.num, meta)
+	m.Values = w.values.takeRefs()
+	t, err := w.db.openTable(m)
 	if err != nil {
 		return err
 	}
@@ -148,8 +160,10 @@ func (w *tableWriter) abandon() {
 	for _, t := range w.done {
 		_ = t.reader.Close()
 		_ = w.db.fs.Remove(t.name)
+		w.db.discardValues(t.wrote)
 	}
 	w.open, w.done = nil, nil
+	w.values.abandon()
 }
 
 func (db *DB) newFileNum() manifest.FileNum {

@@ -1,12 +1,21 @@
 package lsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/key"
+	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/vlog"
 )
 
-// Verify reads every table and checks all of it while the database is in use. The
-// error joins what was found: a *corrupt.Error for each damaged table.
+// Verify reads every table and value file and checks all of it while the database is in
+// use: each by itself, and that every pointer leads to a value of its key. The error joins
+// what was found: a *corrupt.Error for each damaged file.
 func (db *DB) Verify() error {
 	v, err := db.holdVersion()
 	if err != nil {
@@ -14,22 +23,81 @@ func (db *DB) Verify() error {
 	}
 	defer db.releaseVersion(v)
 	var found []error
+	sound := map[manifest.FileNum]*vlog.Reader{}
+	for _, f := range v.values {
+		if err := f.verify(); err != nil {
+			found = append(found, fmt.Errorf("lsm: value file %s: %w", f.meta.Num, err))
+			continue
+		}
+		sound[f.meta.Num] = f.reader
+	}
 	for _, tables := range v.levels {
 		for _, t := range tables {
-			if err := t.verify(); err != nil {
-				found = append(found, err)
+			if err := t.verify(v, sound); err != nil {
+				found = append(found, fmt.Errorf("lsm: table %s: %w", t.meta.Num, err))
 			}
 		}
 	}
 	return errors.Join(found...)
 }
 
-func (t *table) verify() error {
+func (t *table) verify(v *version, values map[manifest.FileNum]*vlog.Reader) error {
 	if t.reader == nil {
 		return t.unreadable()
 	}
 	if err := t.reader.Verify(); err != nil {
-		return fmt.Errorf("lsm: table %s: %w", t.meta.Num, err)
+		return err
+	}
+	return vfs.Guard(func() error { return t.verifyPointers(v, values) })
+}
+
+// verifyPointers follows all pointers of a sound table, as far as they lead into sound
+// files, and compares what they add up to with what the manifest says.
+func (t *table) verifyPointers(v *version, values map[manifest.FileNum]*vlog.Reader) error {
+	counted := map[manifest.FileNum]uint64{}
+	it := t.reader.NewIter(nil, nil)
+	for ok := it.First(); ok; ok = it.Next() {
+		user, tr := it.Key()
+		if tr.Kind() != key.ValuePointer {
+			continue
+		}
+		p, ok := vlog.DecodePointer(it.Value())
+		if !ok {
+			return corrupt.New(t.name, 0, "pointer of %s to its value is malformed", key.Format(user))
+		}
+		counted[manifest.FileNum(p.File)] += p.Size
+		if _, known := v.meta.FindValues(manifest.FileNum(p.File)); !known {
+			return corrupt.New(t.name, 0, "pointer of %s leads to value file %06d, which is not there", key.Format(user), p.File)
+		}
+		if r := values[manifest.FileNum(p.File)]; r != nil {
+			if err := r.CheckPointer(user, p); err != nil {
+				return corrupt.New(t.name, 0, "%v", err)
+			}
+		}
+	}
+	if err := it.Err(); err != nil {
+		return err
+	}
+	if refs := sortedRefs(counted); !slices.Equal(refs, t.meta.Values) {
+		return corrupt.New(t.name, 0, "entries point to %v, the manifest says %v", refs, t.meta.Values)
 	}
 	return nil
+}
+
+// sortedRefs brings what a table points to into the order of the manifest.
+func sortedRefs(bytes map[manifest.FileNum]uint64) []manifest.ValueRef {
+	var refs []manifest.ValueRef
+	for num, n := range bytes {
+		refs = append(refs, manifest.ValueRef{File: num, Bytes: n})
+	}
+	slices.SortFunc(refs, func(a, b manifest.ValueRef) int { return cmp.Compare(a.File, b.File) })
+	return refs
+}
+
+func (f *valueFile) verify() error {
+	r, err := f.readable()
+	if err != nil {
+		return err
+	}
+	return r.Verify()
 }

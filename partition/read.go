@@ -55,7 +55,10 @@ func (r *Rows) Next() bool {
 	if r.err != nil || !r.move() {
 		return false
 	}
-	_, r.item, r.err = decodeRow(r.it.Value())
+	value := r.it.Value()
+	if r.err = r.it.Err(); r.err == nil {
+		_, r.item, r.err = decodeRow(value)
+	}
 	return r.err == nil
 }
 

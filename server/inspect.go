@@ -19,13 +19,14 @@ const (
 	InspectAll      = "all"
 	InspectManifest = "manifest"
 	InspectTables   = "sstable"
+	InspectValues   = "vlog"
 	InspectLog      = "wal"
 )
 
 // Inspect prints what the files of the closed database in dir hold, without
 // changing anything: the edits of the manifest, the properties of each sorted
-// table after checking every block, the segments of the log. name limits
-// it to one file of that kind. Damage does not end it: each damaged file is
+// table after checking every block, the same of value files, the segments of the
+// log. name limits it to one file of that kind, of which it then shows all. Damage does not end it: each damaged file is
 // named with the offset, and the first one is also the error.
 func Inspect(dir string, w io.Writer, what, name string) error {
 	_, err := os.Stat(filepath.Join(dir, formatFile))
@@ -49,11 +50,14 @@ func Inspect(dir string, w io.Writer, what, name string) error {
 	case InspectAll:
 		in.manifest("")
 		in.tables("")
+		in.values("")
 		in.log("")
 	case InspectManifest:
 		in.manifest(name)
 	case InspectTables:
 		in.tables(name)
+	case InspectValues:
+		in.values(name)
 	case InspectLog:
 		in.log(name)
 	default:
@@ -87,6 +91,16 @@ func (in *inspector) manifest(name string) {
 func (in *inspector) tables(name string) {
 	in.each(storeDir, name, ".sst", func(at string) error {
 		return lsm.Inspect(in.fs, in.w, "sstable", at)
+	})
+}
+
+func (in *inspector) values(name string) {
+	what := "vlog"
+	if name != "" {
+		what = "records"
+	}
+	in.each(storeDir, name, ".vlog", func(at string) error {
+		return lsm.Inspect(in.fs, in.w, what, at)
 	})
 }
 

@@ -121,13 +121,18 @@ func (c *catalog) loadTables() error {
 	defer it.Close()
 	v := &catalogView{byName: make(map[string]*record)}
 	for ok := it.First(); ok; ok = it.Next() {
+		name := it.Key()
 		var r *record
 		err := vfs.Guard(func() (err error) {
-			r, err = decodeRecord(it.Value())
+			value := it.Value()
+			if err := it.Err(); err != nil {
+				return err
+			}
+			r, err = decodeRecord(value)
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("catalog: table %x: %w", it.Key(), err)
+			return fmt.Errorf("catalog: table %x: %w", name, err)
 		}
 		v.byName[r.def.Name] = r
 		v.names = append(v.names, r.def.Name)

@@ -14,7 +14,7 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 )
 
-// A mapFS remembers what is mapped of table files.
+// A mapFS remembers what is mapped of table and value files.
 type mapFS struct {
 	vfs.FS
 	mu     sync.Mutex
@@ -23,7 +23,7 @@ type mapFS struct {
 
 func (m *mapFS) Open(name string) (vfs.File, error) {
 	f, err := m.FS.Open(name)
-	if err != nil || !strings.HasSuffix(name, ".sst") {
+	if err != nil || !strings.HasSuffix(name, ".sst") && !strings.HasSuffix(name, ".vlog") {
 		return f, err
 	}
 	return mapFile{f, m}, nil
@@ -89,7 +89,7 @@ func TestUnreadablePage(t *testing.T) {
 		}
 	}
 	if pages == 0 {
-		t.Fatal("the item is in no table file")
+		t.Fatal("the item is in no mapped file")
 	}
 	if err := scan(); !errors.Is(err, vfs.ErrIO) {
 		t.Errorf("Scan = %v, want %v", err, vfs.ErrIO)

@@ -35,22 +35,26 @@ const MaxSeqNum SeqNum = 1<<56 - 1
 // file format; one that has been released is never used for something else.
 type Kind uint8
 
-// The kinds. Further numbers are left free, for values kept in a value log.
+// The kinds.
 const (
-	Delete      Kind = 0 // a tombstone: the user key is absent from here on back
-	Set         Kind = 1 // the value follows
-	RangeDelete Kind = 2 // a tombstone for [user key, end); end is the value
+	Delete       Kind = 0 // a tombstone: the user key is absent from here on back
+	Set          Kind = 1 // the value follows
+	RangeDelete  Kind = 2 // a tombstone for [user key, end); end is the value
+	ValuePointer Kind = 3 // a pointer to the value follows (package vlog); in tables only
 )
 
 // maxKind is the largest number that has a meaning; maxKindByte is the largest
 // that fits, for search targets that must sort before every kind.
 const (
-	maxKind     = RangeDelete
+	maxKind     = ValuePointer
 	maxKindByte = 0xff
 )
 
 // Valid reports whether k is a kind this version knows.
 func (k Kind) Valid() bool { return k <= maxKind }
+
+// IsValue reports whether the user key has a value, wherever that is kept.
+func (k Kind) IsValue() bool { return k == Set || k == ValuePointer }
 
 func (k Kind) String() string {
 	switch k {
@@ -60,6 +64,8 @@ func (k Kind) String() string {
 		return "SET"
 	case RangeDelete:
 		return "RANGEDEL"
+	case ValuePointer:
+		return "PTR"
 	}
 	return fmt.Sprintf("KIND%d", uint8(k))
 }

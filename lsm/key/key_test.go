@@ -96,7 +96,7 @@ func TestCloneSharesNothing(t *testing.T) {
 }
 
 func TestValid(t *testing.T) {
-	for kind, want := range map[Kind]bool{Delete: true, Set: true, RangeDelete: true, 3: false, 255: false} {
+	for kind, want := range map[Kind]bool{Delete: true, Set: true, RangeDelete: true, ValuePointer: true, 4: false, 255: false} {
 		if got := kind.Valid(); got != want {
 			t.Errorf("Kind(%d).Valid() = %v, want %v", kind, got, want)
 		}

@@ -43,12 +43,15 @@ func formatRefs(refs []ValueRef) string {
 
 // ValueFile returns the value file with a number.
 func (v *Version) ValueFile(num FileNum) (f ValueFile, ok bool) {
-	i, ok := findValues(v.Values, num)
+	i, ok := v.FindValues(num)
 	if !ok {
 		return f, false
 	}
 	return v.Values[i], true
 }
+
+// FindValues returns the position of the value file with a number in Values.
+func (v *Version) FindValues(num FileNum) (i int, ok bool) { return findValues(v.Values, num) }
 
 func findValues(files []ValueFile, num FileNum) (i int, ok bool) {
 	return slices.BinarySearchFunc(files, num, func(f ValueFile, num FileNum) int { return cmp.Compare(f.Num, num) })

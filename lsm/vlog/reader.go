@@ -130,27 +130,50 @@ func (r *Reader) Value(user []byte, p Pointer, scratch []byte) (value, grown []b
 // record finds the record of user at p. Its checksum is verified the first time; that
 // it is the record of this key and size, each time.
 func (r *Reader) record(user []byte, p Pointer) (h header, stored []byte, err error) {
-	end := r.meta.RecordBytes()
-	if p.Size < headerBytes || p.Size > end || p.Offset > end-p.Size || p.File != r.meta.Number {
-		return h, nil, corrupt.New(r.name, int64(p.Offset), "pointer %v into file %06d with %d bytes of records", p, r.meta.Number, end)
+	if !r.holds(p) {
+		return h, nil, r.leadsAstray(user, p)
 	}
 	b, err := r.view(int64(p.Offset), int(p.Size))
 	if err != nil {
 		return h, nil, err
 	}
-	granule := p.Offset >> r.granuleShift
-	if bit := uint64(1) << (granule & 63); r.checked[granule>>6].Load()&bit == 0 {
-		if err := r.check(b, int64(p.Offset)); err != nil {
-			return h, nil, err
-		}
-		r.checked[granule>>6].Or(bit)
+	if err := r.checkOnce(b, p); err != nil {
+		return h, nil, err
 	}
 	h = parseHeader(b)
 	value := headerBytes + int(h.keyBytes)
 	if h.recordBytes() != p.Size || !bytes.Equal(b[headerBytes:value], user) {
-		return h, nil, corrupt.New(r.name, int64(p.Offset), "pointer %v of %s leads to another record", p, key.Format(user))
+		return h, nil, r.leadsAstray(user, p)
 	}
 	return h, b[value:len(b):len(b)], nil
+}
+
+// checkOnce checks a record unless that has been done.
+func (r *Reader) checkOnce(b []byte, p Pointer) error {
+	granule := p.Offset >> r.granuleShift
+	if bit := uint64(1) << (granule & 63); r.checked[granule>>6].Load()&bit == 0 {
+		if err := r.check(b, int64(p.Offset)); err != nil {
+			return err
+		}
+		r.checked[granule>>6].Or(bit)
+	}
+	return nil
+}
+
+func (r *Reader) leadsAstray(user []byte, p Pointer) error {
+	return corrupt.New(r.name, int64(p.Offset), "pointer %v of %s leads to another record", p, key.Format(user))
+}
+
+// CheckPointer reports, as an error, if p does not lead to a sound record of user.
+func (r *Reader) CheckPointer(user []byte, p Pointer) error {
+	_, _, err := r.record(user, p)
+	return err
+}
+
+// holds reports whether p lies within the records.
+func (r *Reader) holds(p Pointer) bool {
+	end := r.meta.RecordBytes()
+	return p.Size >= headerBytes && p.Size <= end && p.Offset <= end-p.Size && p.File == r.meta.Number
 }
 
 // check tests all that can be tested of a record at offset without decoding it.
