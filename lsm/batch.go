@@ -20,6 +20,8 @@ type Batch struct {
 	data  []byte // as drawn below; the header is filled in by Apply
 	count uint32
 	err   error // the first operation that cannot be done
+
+	request commitRequest // of the Apply under way
 }
 
 // A batch is also the payload of one record of the write-ahead log. Integers are
@@ -101,7 +103,7 @@ func (b *Batch) Len() int { return int(b.count) }
 func (b *Batch) Bytes() int { return len(b.data) }
 
 // Reset empties the batch and keeps its memory.
-func (b *Batch) Reset() { *b = Batch{data: b.data[:0]} }
+func (b *Batch) Reset() { b.data, b.count, b.err = b.data[:0], 0, nil }
 
 // seal fills in the header. The batch has at least one operation.
 func (b *Batch) seal(first key.SeqNum) {

@@ -2,6 +2,8 @@ package lsm
 
 import (
 	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/key"
@@ -39,22 +41,33 @@ func (db *DB) Apply(b *Batch) error {
 const maxBatchBytes = wal.MaxPayload
 
 // A commitQueue gathers the writers that wait while one of them, the leader, writes
-// and syncs the log. Then the next leader does so for all that have come.
+// the log. Then the next leader does so for all that have come.
 type commitQueue struct {
-	mu      env.Leaf // guards the fields below it
+	mu      env.Leaf // guards the fields below it, and commitRequest.parked
 	leading bool     // someone is the leader
 	waiting []*commitRequest
+
+	// Scratch of the leader.
+	group    []*commitRequest
+	payloads [][]byte
 }
 
-// A commitRequest is one call of Apply.
+// A commitRequest is one call of Apply. It lies in the batch, so that a commit
+// allocates nothing.
 type commitRequest struct {
 	batch *Batch
-	err   error // the outcome
+	err   error // the outcome, once fate is known
 
-	// turn is set when the outcome is known (false) or when it is the request's
-	// turn to lead (true). nil for who leads at once.
-	turn *env.Future[bool]
+	fate   atomic.Uint32
+	parked *env.Future[struct{}] // set when fate is, if somebody waits for it
 }
+
+// The fates of a request that has queued up.
+const (
+	fateUnknown = iota
+	fateDone    // err is the outcome
+	fateLeads   // it is the request's turn to lead
+)
 
 // maxGroupBytes bounds how much one leader writes: what is gained by sharing a sync
 // is small beyond it, and the first of the group would wait long.
@@ -63,65 +76,112 @@ const maxGroupBytes = 4 << 20
 // commit takes b through the log into the memtable, alone or with others:
 //
 //  1. Whoever finds no leader leads. Everyone else queues up and waits.
-//  2. The leader takes the queue, writes all of it with one write and one sync,
-//     inserts it and makes it visible.
+//  2. The leader takes the queue, writes all of it with one write and at most one
+//     sync, inserts it and makes it visible.
 //  3. It makes the first of those that queued up meanwhile the next leader, and
 //     only then tells its followers the outcome.
 func (db *DB) commit(b *Batch) error {
-	r := &commitRequest{batch: b}
+	r := &b.request
+	r.batch, r.err, r.parked = b, nil, nil
+	r.fate.Store(fateUnknown)
 	q := &db.commits
 	q.mu.Lock()
-	if q.leading {
-		r.turn = env.NewFuture[bool](db.e)
+	isFollower := q.leading
+	if isFollower {
+		q.waiting = append(q.waiting, r)
 	}
-	q.waiting = append(q.waiting, r)
 	q.leading = true
 	q.mu.Unlock()
-	if r.turn != nil {
-		if leads, _ := r.turn.Await(); !leads {
+	if isFollower {
+		if db.awaitFate(r) == fateDone {
 			return r.err
 		}
 	}
+	return db.lead(r)
+}
+
+// lead commits r, which is not in the queue, and those that wait.
+func (db *DB) lead(r *commitRequest) error {
+	q := &db.commits
 	db.writing.Lock()
-	group := q.take()
-	err := db.commitGroup(group)
+	q.take(r)
+	err := db.commitGroup(q.group)
+	followers := q.passOn()
 	db.writing.Unlock()
-	q.passOn()
-	for _, follower := range group {
-		follower.err = err
-		if follower != r {
-			follower.turn.Set(false, nil)
-		}
+	for _, f := range followers {
+		f.err = err
+		q.tell(f, fateDone)
 	}
 	return err
 }
 
-// take removes a group from the front of the queue. The leader is first.
-func (q *commitQueue) take() []*commitRequest {
+// spins is how often a follower looks for its fate before it parks, for a microsecond or
+// two: a leader that does not sync is done by then, and parking costs more.
+const spins = 1000
+
+func (db *DB) awaitFate(r *commitRequest) uint32 {
+	if db.o.Sync != SyncAlways && !db.e.Simulated() {
+		for range spins {
+			if fate := r.fate.Load(); fate != fateUnknown {
+				return fate
+			}
+		}
+	}
+	q := &db.commits
+	q.mu.Lock()
+	if r.fate.Load() == fateUnknown {
+		r.parked = env.NewFuture[struct{}](db.e)
+	}
+	q.mu.Unlock()
+	if r.parked != nil {
+		_, _ = r.parked.Await()
+	}
+	return r.fate.Load()
+}
+
+// tell lets a request know its fate. The request is its owner's again after that.
+func (q *commitQueue) tell(r *commitRequest, fate uint32) {
+	q.mu.Lock()
+	parked := r.parked
+	r.fate.Store(fate)
+	q.mu.Unlock()
+	if parked != nil {
+		parked.Set(struct{}{}, nil)
+	}
+}
+
+// take makes the group: the leader and what fits from the front of the queue.
+func (q *commitQueue) take(leader *commitRequest) {
+	q.group = append(q.group[:0], leader)
+	size := len(leader.batch.data)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, size := 0, 0
-	for n < len(q.waiting) && (n == 0 || size+len(q.waiting[n].batch.data) <= maxGroupBytes) {
+	n := 0
+	for n < len(q.waiting) && size+len(q.waiting[n].batch.data) <= maxGroupBytes {
 		size += len(q.waiting[n].batch.data)
 		n++
 	}
-	group := q.waiting[:n:n]
-	q.waiting = append([]*commitRequest(nil), q.waiting[n:]...)
-	return group
+	q.group = append(q.group, q.waiting[:n]...)
+	q.waiting = slices.Delete(q.waiting, 0, n)
 }
 
-// passOn makes the first who waits the leader.
-func (q *commitQueue) passOn() {
+// passOn makes the first who waits the leader, and returns the followers of this one:
+// a copy if there are any, because the next leader uses the scratch.
+func (q *commitQueue) passOn() (followers []*commitRequest) {
+	if len(q.group) > 1 {
+		followers = slices.Clone(q.group[1:])
+	}
 	q.mu.Lock()
-	q.leading = len(q.waiting) > 0
 	var next *commitRequest
-	if q.leading {
+	if q.leading = len(q.waiting) > 0; q.leading {
 		next = q.waiting[0]
+		q.waiting = slices.Delete(q.waiting, 0, 1)
 	}
 	q.mu.Unlock()
 	if next != nil {
-		next.turn.Set(true, nil)
+		q.tell(next, fateLeads)
 	}
+	return followers
 }
 
 // commitGroup logs and inserts batches. The caller holds writing.
@@ -130,12 +190,13 @@ func (db *DB) commitGroup(group []*commitRequest) error {
 		return err
 	}
 	first := db.lastSeq + 1
-	payloads := make([][]byte, len(group))
-	for i, r := range group {
+	payloads := db.commits.payloads[:0]
+	for _, r := range group {
 		r.batch.seal(first)
 		first += key.SeqNum(r.batch.count)
-		payloads[i] = r.batch.data
+		payloads = append(payloads, r.batch.data)
 	}
+	db.commits.payloads = payloads
 	if err := db.logPayloads(payloads); err != nil {
 		return err
 	}
@@ -162,9 +223,11 @@ func (db *DB) logPayloads(payloads [][]byte) error {
 	}
 	switch {
 	case err == nil:
+		n := 0
 		for _, p := range payloads {
-			db.metrics.logBytes.Add(uint64(len(p)) + wal.Overhead)
+			n += len(p) + wal.Overhead
 		}
+		db.metrics.logBytes.Add(uint64(n))
 		return nil
 	case db.log.Err() != nil:
 		return db.fail(err)
@@ -208,10 +271,11 @@ func addAll(m *memtable.Table, r batchReader, first key.SeqNum) (last key.SeqNum
 		if op.kind == key.RangeDelete {
 			ranges = append(ranges, tombstone.Range{Start: op.user, End: op.value, Seq: seq})
 		} else {
-			m.Add(op.user, key.MakeTrailer(seq, op.kind), op.value)
+			m.Insert(op.user, key.MakeTrailer(seq, op.kind), op.value)
 		}
 		seq++
 	}
+	m.Publish()
 	if len(ranges) > 0 {
 		m.DeleteRanges(ranges...)
 	}

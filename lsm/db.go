@@ -58,6 +58,7 @@ type DB struct {
 	pool sstable.Pool // what the tables share
 
 	current atomic.Pointer[state] // what readers see; replaced under mu
+	isDown  atomic.Bool           // closed, or failure is set: a quick look for every write
 
 	// mu guards the fields below it.
 	mu         env.Leaf
@@ -135,6 +136,7 @@ func (db *DB) fail(cause error) error {
 	db.mu.Lock()
 	isFirst := db.failure == nil
 	if isFirst {
+		db.isDown.Store(true)
 		db.failure = fmt.Errorf("%w: %w", ErrFailed, cause)
 	}
 	err := db.failure
@@ -147,6 +149,9 @@ func (db *DB) fail(cause error) error {
 
 // refused returns why there are no writes, or nil.
 func (db *DB) refused() error {
+	if !db.isDown.Load() {
+		return nil
+	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.closed {
@@ -199,6 +204,7 @@ func (db *DB) shut() bool {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	first := !db.closed
+	db.isDown.Store(true)
 	db.closed = true
 	return first
 }

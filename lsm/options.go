@@ -132,12 +132,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-const logPrefix = "wal-"
+const (
+	logPrefix = "wal-"
+
+	// recycledSegments is about as many as are filled while one flush gives up its own: to
+	// write to a file again costs a third of writing to a new one.
+	recycledSegments = 12
+)
 
 func (o Options) log() wal.Options {
 	return wal.Options{
-		Dir: o.Dir, Prefix: logPrefix, SegmentBytes: o.LogSegmentBytes, Recycle: 4,
-		Preallocate: !o.NoPreallocate,
+		Dir: o.Dir, Prefix: logPrefix, SegmentBytes: o.LogSegmentBytes, Recycle: recycledSegments,
+		Preallocate: !o.NoPreallocate, Lazy: o.Sync != SyncAlways,
 	}
 }
 

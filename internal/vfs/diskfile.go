@@ -225,6 +225,17 @@ func (f *diskFile) Map() (Mapping, error) {
 	return m, nil
 }
 
+func (f *diskFile) MapShared(n int64) (SharedMapping, error) {
+	if err := f.begin(Op{Kind: OpMap}); err != nil {
+		return nil, err
+	}
+	defer f.m.d.mu.Unlock()
+	if n > int64(len(f.inode.mem)) {
+		return nil, &fs.PathError{Op: "map", Path: f.name, Err: errors.New("vfs: not preallocated")}
+	}
+	return unmapped{f, n}, nil
+}
+
 // poison is what a released mapping reads as.
 const poison = 0xDB
 

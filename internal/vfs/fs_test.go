@@ -208,6 +208,36 @@ func TestMap(t *testing.T) {
 	})
 }
 
+func TestMapShared(t *testing.T) {
+	everyFS(t, func(t *testing.T, fs FS) {
+		f, err := fs.Create("f")
+		must(t, err)
+		defer f.Close()
+		const size = 1 << 20
+		must(t, f.Preallocate(size))
+		m, err := f.MapShared(size)
+		must(t, err)
+		want := make([]byte, size)
+		for _, off := range []int64{0, 5, 4090, 300_000, size - 7} {
+			n, err := m.WriteAt([]byte("written"), off)
+			if n != 7 || err != nil {
+				t.Fatalf("WriteAt(%d) = %d, %v", off, n, err)
+			}
+			copy(want[off:], "written")
+		}
+		for _, off := range []int64{-1, size - 6, size} {
+			if _, err := m.WriteAt([]byte("written"), off); !errors.Is(err, io.ErrShortWrite) {
+				t.Errorf("WriteAt(%d) = %v, want a short write", off, err)
+			}
+		}
+		if got := read(t, fs, "f"); got != string(want) { // before any sync
+			t.Error("the file is not what was written")
+		}
+		must(t, f.Sync())
+		m.Release()
+	})
+}
+
 // Tasks use one file system at the same time; run with -race.
 func TestConcurrentUse(t *testing.T) {
 	everyFS(t, func(t *testing.T, fs FS) {

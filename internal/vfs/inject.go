@@ -185,6 +185,14 @@ func (f *injectFile) Map() (Mapping, error) {
 	return &injectMapping{Mapping: m, name: f.name, hook: f.hook}, nil
 }
 
+// MapShared has every write through the mapping ask the hook like any other.
+func (f *injectFile) MapShared(n int64) (SharedMapping, error) {
+	if err := f.ask(OpMap); err != nil {
+		return nil, err
+	}
+	return unmapped{f, n}, nil
+}
+
 func (f *injectFile) Close() error {
 	asked := f.ask(OpClose)
 	if err := f.f.Close(); err != nil {

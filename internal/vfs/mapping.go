@@ -35,3 +35,26 @@ func checkView(off int64, n, size int) error {
 	}
 	return nil
 }
+
+// unmapped is a SharedMapping of a file that cannot be mapped, or need not: it writes
+// as WriteAt does.
+type unmapped struct {
+	f    File
+	size int64
+}
+
+func (m unmapped) WriteAt(p []byte, off int64) (int, error) {
+	if err := checkShared(off, len(p), m.size); err != nil {
+		return 0, err
+	}
+	return m.f.WriteAt(p, off)
+}
+
+func (m unmapped) Release() {}
+
+func checkShared(off int64, n int, size int64) error {
+	if off < 0 || int64(n) > size-off {
+		return fmt.Errorf("vfs: write of %d bytes at %d behind the %d that are mapped: %w", n, off, size, io.ErrShortWrite)
+	}
+	return nil
+}

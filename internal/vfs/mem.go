@@ -319,4 +319,6 @@ func (f *memFile) Map() (Mapping, error) {
 	return &plainMapping{bytes: n.content}, nil
 }
 
+func (f *memFile) MapShared(n int64) (SharedMapping, error) { return unmapped{f, n}, nil }
+
 func (f *memFile) Close() error { return nil }

@@ -231,6 +231,14 @@ func (f osFile) Map() (Mapping, error) {
 	return &plainMapping{bytes: b, release: release}, nil
 }
 
+func (f osFile) MapShared(n int64) (SharedMapping, error) {
+	m, err := mapShared(f.File, n)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return unmapped{f, n}, nil
+	}
+	return m, translate(err)
+}
+
 // translate makes every way of being out of space match ErrNoSpace.
 func translate(err error) error {
 	if err != nil && errors.Is(err, errQuota) {

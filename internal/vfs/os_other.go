@@ -34,3 +34,5 @@ func mapFile(f *os.File, size int64) (b []byte, release func([]byte), err error)
 	_, err = io.ReadFull(io.NewSectionReader(f, 0, size), b)
 	return b, nil, err
 }
+
+func mapShared(*os.File, int64) (SharedMapping, error) { return nil, errors.ErrUnsupported }

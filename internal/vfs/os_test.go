@@ -3,6 +3,7 @@ package vfs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -50,6 +51,67 @@ func TestOpenReadOnly(t *testing.T) {
 	must(t, err)
 	if got := read(t, fs, "f"); got != "x" {
 		t.Errorf("read %q", got)
+	}
+}
+
+// A page that is gone when it is written to is an error of that write, not the end
+// of the process.
+func TestMapSharedFault(t *testing.T) {
+	fs, err := NewOS(t.TempDir())
+	must(t, err)
+	f, err := fs.Create("f")
+	must(t, err)
+	defer f.Close()
+	must(t, f.Preallocate(1<<20))
+	m, err := f.MapShared(1 << 20)
+	must(t, err)
+	defer m.Release()
+	must(t, f.Truncate(4096))
+	if _, isMapped := m.(unmapped); isMapped {
+		t.Skip("this system writes without a mapping")
+	}
+	if _, err := m.WriteAt([]byte("x"), 512<<10); !errors.Is(err, ErrIO) {
+		t.Errorf("write behind the end of the file = %v, want ErrIO", err)
+	}
+	if _, err := m.WriteAt([]byte("x"), 100); err != nil {
+		t.Errorf("write before the end of the file = %v", err)
+	}
+}
+
+// What a write to the page cache costs, by system call and through a mapping.
+func BenchmarkAppend(b *testing.B) {
+	const size, n = 16 << 20, 128
+	for _, how := range []string{"write", "mapped"} {
+		b.Run(how, func(b *testing.B) {
+			fs, err := NewOS(b.TempDir())
+			mustB(b, err)
+			f, err := fs.Create("f")
+			mustB(b, err)
+			defer f.Close()
+			mustB(b, f.Preallocate(size))
+			var w io.WriterAt = f
+			if how == "mapped" {
+				m, err := f.MapShared(size)
+				mustB(b, err)
+				defer m.Release()
+				w = m
+			}
+			off, p := int64(0), make([]byte, n)
+			for b.Loop() {
+				if off += n; off > size-n {
+					off = 0
+				}
+				if _, err := w.WriteAt(p, off); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func mustB(b *testing.B, err error) {
+	if err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -66,7 +66,22 @@ type File interface {
 	Preallocate(n int64) error
 	// Map maps the whole file, which must be immutable and synced.
 	Map() (Mapping, error)
+	// MapShared maps the first n bytes, which must have been preallocated, for
+	// writing.
+	MapShared(n int64) (SharedMapping, error)
 	Close() error
+}
+
+// A SharedMapping is a way to write to a file without a system call for each write.
+// What was written is seen by ReadAt at once, survives the process, and is durable
+// after the file's Sync: all as with WriteAt.
+//
+// It must not be used after the file is closed. It is not safe for concurrent use.
+type SharedMapping interface {
+	// WriteAt copies p to off, within the bytes that were mapped. A device that
+	// cannot take it is an ErrIO.
+	WriteAt(p []byte, off int64) (int, error)
+	Release()
 }
 
 // A Mapping is a read-only view of a file. Slices from it are valid until

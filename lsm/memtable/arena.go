@@ -107,9 +107,11 @@ func (a *arena) add(user []byte, t key.Trailer, value []byte, older ref) ref {
 	copy(b[recordKey+len(user):], value)
 	a.used[k] = at + n
 	a.size += n
-	a.end.Store(slabStart(k) + uint64(at+n))
 	return ref((slabStart(k) + uint64(at)) / recordAlign)
 }
+
+// publish makes the records so far part of what views show.
+func (a *arena) publish() { a.end.Store(slabStart(a.slab) + uint64(a.used[a.slab])) }
 
 // refs appends the refs of the records in [from, to) to dst, in order. Both places
 // are former values of end.

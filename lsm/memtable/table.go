@@ -35,9 +35,10 @@ type Table struct {
 	index atomic.Pointer[hashIndex]
 	order order
 
-	keys   int          // distinct; the writer's
-	old    []*hashIndex // outgrown; readers may still be in them
-	sealed atomic.Bool
+	entries int          // the writer's, as the next two
+	keys    int          // distinct
+	old     []*hashIndex // outgrown; readers may still be in them
+	sealed  atomic.Bool
 
 	count      atomic.Int64
 	bytes      atomic.Int64
@@ -55,9 +56,10 @@ func New(keys int) *Table {
 	return t
 }
 
-// Add inserts one version, which must be newer than all versions of its key that the
-// table has. The slices are copied.
-func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
+// Insert adds one version, which must be newer than all versions of its key that the
+// table has. The slices are copied. Get finds it at once; iterators, Len and Bytes know
+// of it after Publish.
+func (t *Table) Insert(user []byte, trailer key.Trailer, value []byte) {
 	index := t.index.Load()
 	if index.full(t.keys) {
 		t.old = append(t.old, index)
@@ -72,14 +74,22 @@ func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
 		invariant.Check(rec.trailer() < trailer, "memtable: version %v added behind %v", trailer, rec.trailer())
 	}
 	index.set(slot, hash, t.arena.add(user, trailer, value, older))
-	t.count.Add(1)
-	t.noteBytes()
+	t.entries++
 }
 
-// noteBytes publishes how much memory is used, as if the index had just the slots
-// that the keys need.
-func (t *Table) noteBytes() {
+// Publish lets iterators, Len and Bytes know what was inserted: once for each batch,
+// because each of its atomic stores costs as much as copying a small value.
+func (t *Table) Publish() {
+	t.arena.publish()
+	t.count.Store(int64(t.entries))
+	// As if the index had just the slots that the keys need.
 	t.bytes.Store(int64(t.arena.size + t.keys*bytesPerSlot + t.rangeBytes))
+}
+
+// Add is Insert and Publish.
+func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
+	t.Insert(user, trailer, value)
+	t.Publish()
 }
 
 // DeleteRanges adds tombstones over ranges. The slices are copied.
@@ -92,8 +102,8 @@ func (t *Table) DeleteRanges(ranges ...tombstone.Range) {
 		t.rangeBytes += len(r.Start) + len(r.End) + rangeOverhead
 	}
 	t.tombstones.Store(tombstone.Build(t.ranges))
-	t.count.Add(int64(len(ranges)))
-	t.noteBytes()
+	t.entries += len(ranges)
+	t.Publish()
 }
 
 // rangeOverhead is about what a range delete costs besides its keys, in bytes.

@@ -46,7 +46,10 @@ type crasher struct {
 
 // live opens, checks, and works until the disk is dead.
 func (c *crasher) live(fs vfs.FS) {
-	o := Options{SegmentBytes: 8 << 10, Recycle: c.rng.IntN(3), Preallocate: c.rng.IntN(2) == 0}
+	o := Options{
+		SegmentBytes: 8 << 10, Recycle: c.rng.IntN(3),
+		Preallocate: c.rng.IntN(2) == 0, Lazy: c.rng.IntN(2) == 0,
+	}
 	l, err := Open(fs, o)
 	if err != nil {
 		c.fatalUnlessDead(fs, err)
@@ -71,7 +74,7 @@ func (c *crasher) live(fs vfs.FS) {
 			}
 		case n < 18:
 			_, err = l.Rotate()
-			if err == nil {
+			if err == nil && !o.Lazy {
 				c.synced = c.next
 			}
 		case n < 19:

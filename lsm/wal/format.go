@@ -10,9 +10,9 @@ import (
 
 // A segment is a header block followed by records. Integers are little-endian.
 //
-//	+----------+------------+--------+-----------+-------+-----------+
-//	| magic 8B | version 4B | 0  4B  | number 8B | 0 ... | crc32c 4B |
-//	+----------+------------+--------+-----------+-------+-----------+
+//	+----------+------------+----------+-----------+-------+-----------+
+//	| magic 8B | version 4B | flags 4B | number 8B | 0 ... | crc32c 4B |
+//	+----------+------------+----------+-----------+-------+-----------+
 //	                 header block: 4,096 bytes
 //
 //	+---------------+----------------+---------+-----------+---------+
@@ -31,7 +31,9 @@ import (
 // a torn tail from damage: see scanner.tail.
 //
 // A record with size = endSize and no payload ends a segment that is complete.
-// The segment with the highest number may lack it; any other must have it.
+// The segment with the highest number may lack it; any other must have it, unless all
+// segments behind it are loose: begun by a lazy log before everything in front
+// of them was durable. Then a power cut may have torn it.
 const (
 	magic       = "\x93SLOGv\r\n"
 	version     = 1
@@ -49,7 +51,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A SegmentID numbers a segment. Numbers start at 1 and are never used again.
+// A SegmentID numbers a segment. Numbers start at 1 and are given
+// out in order; only those of segments behind a torn one are given out again.
 type SegmentID uint64
 
 func (id SegmentID) String() string { return fmt.Sprintf("%06d", uint64(id)) }
@@ -98,28 +101,36 @@ func parseName(prefix, name string) (id SegmentID, spare, ok bool) {
 	return id, spare, true
 }
 
-func encodeHeader(id SegmentID) []byte {
+// headerLoose in the flags of a header says that the records of earlier segments were
+// perhaps not durable when this one was begun.
+const headerLoose = 1
+
+func encodeHeader(id SegmentID, isLoose bool) []byte {
 	b := make([]byte, headerBytes)
 	copy(b, magic)
 	binary.LittleEndian.PutUint32(b[8:], version)
+	if isLoose {
+		binary.LittleEndian.PutUint32(b[12:], headerLoose)
+	}
 	binary.LittleEndian.PutUint64(b[16:], uint64(id))
 	binary.LittleEndian.PutUint32(b[headerBytes-4:], crc32.Checksum(b[:headerBytes-4], castagnoli))
 	return b
 }
 
 // decodeHeader checks a header block. On failure reason says what is wrong.
-func decodeHeader(b []byte) (id SegmentID, reason string) {
+func decodeHeader(b []byte) (id SegmentID, isLoose bool, reason string) {
 	switch {
 	case len(b) < headerBytes:
-		return 0, "segment header is cut short"
+		return 0, false, "segment header is cut short"
 	case crc32.Checksum(b[:headerBytes-4], castagnoli) != binary.LittleEndian.Uint32(b[headerBytes-4:]):
-		return 0, "segment header does not match its checksum"
+		return 0, false, "segment header does not match its checksum"
 	case string(b[:8]) != magic:
-		return 0, "not a log segment"
+		return 0, false, "not a log segment"
 	case binary.LittleEndian.Uint32(b[8:]) != version:
-		return 0, fmt.Sprintf("unknown log version %d", binary.LittleEndian.Uint32(b[8:]))
+		return 0, false, fmt.Sprintf("unknown log version %d", binary.LittleEndian.Uint32(b[8:]))
 	}
-	return SegmentID(binary.LittleEndian.Uint64(b[16:])), ""
+	flags := binary.LittleEndian.Uint32(b[12:])
+	return SegmentID(binary.LittleEndian.Uint64(b[16:])), flags&headerLoose != 0, ""
 }
 
 // A recordHeader is the decoded fixed part of a record.

@@ -80,7 +80,7 @@ func FuzzSegment(f *testing.F) {
 	f.Add(make([]byte, headerBytes+10), false)
 	f.Fuzz(func(t *testing.T, b []byte, header bool) {
 		if header { // or nothing gets past its checksum
-			b = append(encodeHeader(1), b...)
+			b = append(encodeHeader(1, false), b...)
 		}
 		fs := vfs.NewMem()
 		must(t, fs.MkdirAll("log"))

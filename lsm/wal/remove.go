@@ -1,6 +1,9 @@
 package wal
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // RemoveBefore gives up all segments before id, which need not exist. Some of the
 // files are kept to be used again. The newest segment stays until there is a newer
@@ -45,10 +48,15 @@ func (l *Log) unlink(s *segment) (sp spare, reuse bool, err error) {
 	return sp, true, l.fs.Rename(s.name, l.path(spareName(l.o.Prefix, s.id)))
 }
 
-// drop forgets the first segment; the last reader closes its file.
+// drop forgets a segment; the last reader closes its file.
 func (l *Log) drop(s *segment) {
+	s.unmap()
+	without := func(all []*segment) []*segment {
+		return slices.DeleteFunc(slices.Clone(all), func(have *segment) bool { return have == s })
+	}
+	l.loose = without(l.loose)
 	l.mu.Lock()
-	l.segments = l.segments[1:]
+	l.segments = without(l.segments)
 	s.gone = true
 	f := s.file
 	if s.refs > 0 {

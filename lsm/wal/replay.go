@@ -16,7 +16,9 @@ import (
 //
 // With from = 0 it begins at the oldest segment. Otherwise segment from must
 // exist, or be the next one to be written.
-// A damaged record, or a missing segment, gives a *corrupt.Error.
+// A damaged record, or a missing segment, gives a *corrupt.Error. If a lazy log lost
+// records to a power cut, it ends before the first of them: later segments
+// are removed.
 func (l *Log) Replay(from SegmentID, f func(pos Position, payload []byte) error) error {
 	want := from
 	for _, s := range l.segments {
@@ -26,10 +28,17 @@ func (l *Log) Replay(from SegmentID, f func(pos Position, payload []byte) error)
 		if want != 0 && s.id != want {
 			return l.missing(want)
 		}
-		if err := l.replaySegment(s, f); err != nil {
+		torn, err := l.replaySegment(s, f)
+		if err != nil {
 			return err
 		}
 		want = s.id + 1
+		if torn {
+			if err := l.cutBehind(s); err != nil {
+				return fmt.Errorf("wal: cut behind %s: %w", s.name, err)
+			}
+			break
+		}
 	}
 	if want > l.next {
 		return l.missing(want)
@@ -41,35 +50,127 @@ func (l *Log) missing(id SegmentID) error {
 	return corrupt.New(l.path(segmentName(l.o.Prefix, id)), 0, "log segment is missing")
 }
 
-func (l *Log) replaySegment(s *segment, f func(Position, []byte) error) error {
+// replaySegment replays one segment. torn reports that it ends early because of a
+// power cut, which is possible only in front of loose segments.
+func (l *Log) replaySegment(s *segment, f func(Position, []byte) error) (torn bool, err error) {
 	if s == l.tail && s.empty() {
-		return nil
+		return false, nil
 	}
-	s, err := l.acquire(s.id)
-	if err != nil {
-		return err
+	if s, err = l.acquire(s.id); err != nil {
+		return false, err
 	}
 	defer l.release(s)
 	sc, err := newScanner(s.file, s.name, scanWindow)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := sc.header(s.id); err != nil {
-		return err
+		return false, err
 	}
 	for s.sealed || sc.off < s.end {
 		at := Position{s.id, sc.off}
 		payload, found, err := sc.next()
 		switch {
 		case err != nil:
-			return err
+			return false, err
 		case found == foundBad:
-			return sc.corrupt("%s", sc.reason)
+			s.end, s.allocated = at.Offset, sc.size
+			return true, l.checkTorn(s, sc)
 		case found == foundEnd:
 			s.end, s.allocated = at.Offset, sc.size
-			return nil
+			return false, nil
 		}
 		if err := f(at, payload); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// checkTorn returns an error unless the bad record at which sc stands, in a sealed
+// segment, can be the work of a power cut: no later segment was begun after
+// everything before it was durable, and no later record of the segment says that this
+// one was.
+func (l *Log) checkTorn(s *segment, sc *scanner) error {
+	isLast := true
+	for _, later := range l.segments {
+		if later.id <= s.id {
+			continue
+		}
+		isLast = false
+		isLoose, err := l.readLoose(later)
+		if err != nil {
+			return err
+		}
+		if !isLoose {
+			return sc.corrupt("%s", sc.reason)
+		}
+	}
+	if isLast {
+		return sc.corrupt("%s", sc.reason)
+	}
+	return sc.tail()
+}
+
+// readLoose reads from a segment's header whether it is loose.
+func (l *Log) readLoose(s *segment) (bool, error) {
+	s, err := l.acquire(s.id)
+	if err != nil {
+		return false, err
+	}
+	defer l.release(s)
+	sc, err := newScanner(s.file, s.name, headerBytes)
+	if err != nil {
+		return false, err
+	}
+	err = sc.header(s.id)
+	return sc.isLoose, err
+}
+
+// cutBehind makes a torn segment the newest one. The later ones go from the last to
+// the first: so a crash leaves a log that will be cut at the same place.
+func (l *Log) cutBehind(s *segment) error {
+	l.tail = nil
+	for {
+		last := l.segments[len(l.segments)-1]
+		if last == s {
+			break
+		}
+		l.drop(last)
+		if err := l.fs.Remove(last.name); err != nil {
+			return err
+		}
+		if err := l.fs.SyncDir(l.o.Dir); err != nil {
+			return err
+		}
+	}
+	l.next = s.id + 1
+	s, err := l.acquire(s.id)
+	if err != nil {
+		return err
+	}
+	defer l.release(s)
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	return l.writeEnd(s)
+}
+
+// settle makes the segments durable that a lazy log left loose and a killed process in
+// the page cache, so that what is appended from now on stands on firm ground.
+func (l *Log) settle() error {
+	for i := len(l.segments) - 1; i > 0; i-- {
+		isLoose, err := l.readLoose(l.segments[i])
+		if err != nil || !isLoose {
+			return err
+		}
+		s, err := l.acquire(l.segments[i-1].id)
+		if err != nil {
+			return err
+		}
+		err = s.file.Sync()
+		l.release(s)
+		if err != nil {
 			return err
 		}
 	}
@@ -131,6 +232,8 @@ type scanner struct {
 	id   SegmentID
 	off  int64 // of the next record
 
+	isLoose bool // the header says so
+
 	reason string // why next found no record
 
 	window      []byte // the bytes of the file from windowOff
@@ -157,14 +260,14 @@ func (s *scanner) header(want SegmentID) error {
 	if err != nil {
 		return err
 	}
-	id, reason := decodeHeader(b)
+	id, isLoose, reason := decodeHeader(b)
 	if reason != "" {
 		return s.corrupt("%s", reason)
 	}
 	if want != 0 && id != want {
 		return s.corrupt("header says segment %s", id)
 	}
-	s.id, s.off = id, headerBytes
+	s.id, s.off, s.isLoose = id, headerBytes, isLoose
 	return nil
 }
 

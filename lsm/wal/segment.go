@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/statordb/stator/internal/vfs"
 )
@@ -20,6 +22,8 @@ type segment struct {
 	synced    int64 // everything before is durable; known for the tail
 	allocated int64 // size of the file
 
+	shared vfs.SharedMapping // through which a lazy log's tail is written; else nil
+
 	// Guarded by Log.mu.
 	file vfs.File // nil until needed
 	refs int      // ReadAt calls under way
@@ -27,6 +31,21 @@ type segment struct {
 }
 
 func (s *segment) empty() bool { return s.end == headerBytes }
+
+// writer is the quickest way to write to the segment.
+func (s *segment) writer() io.WriterAt {
+	if s.shared != nil {
+		return s.shared
+	}
+	return s.file
+}
+
+func (s *segment) unmap() {
+	if s.shared != nil {
+		s.shared.Release()
+		s.shared = nil
+	}
+}
 
 // A spare is a file that is not part of the log.
 type spare struct {
@@ -86,6 +105,28 @@ func (l *Log) grow(s *segment, need int64) error {
 		return fmt.Errorf("wal: reserve %d bytes for %s: %w", need, s.name, err)
 	}
 	s.allocated = size
+	return l.remap(s)
+}
+
+// remap maps all of a lazy log's segment, if it was mapped before.
+func (l *Log) remap(s *segment) error {
+	if s.shared == nil {
+		return nil
+	}
+	s.unmap()
+	return l.mapTail(s)
+}
+
+// mapTail maps a segment that is to take a lazy log's appends. Without reserved space
+// there is nothing to map.
+func (l *Log) mapTail(s *segment) (err error) {
+	if !l.o.Lazy || !l.o.Preallocate {
+		return nil
+	}
+	if s.shared, err = s.file.MapShared(s.allocated); err != nil {
+		s.shared = nil
+		return fmt.Errorf("wal: map %s: %w", s.name, err)
+	}
 	return nil
 }
 
@@ -121,11 +162,11 @@ func (l *Log) begin(need int64) error {
 	}
 	last := l.tail
 	if err := l.seal(); err != nil {
-		_ = s.file.Close()
+		s.abandon()
 		return err
 	}
 	if err := l.fs.Rename(from, s.name); err != nil {
-		_ = s.file.Close()
+		s.abandon()
 		if errors.Is(err, vfs.ErrNoSpace) { // for the directory's entry
 			_ = l.fs.Remove(from)
 			l.unseal(last)
@@ -134,7 +175,7 @@ func (l *Log) begin(need int64) error {
 		return l.fail("new segment "+s.name, err)
 	}
 	if err := l.fs.SyncDir(l.o.Dir); err != nil {
-		_ = s.file.Close()
+		s.abandon()
 		return l.fail("new segment "+s.name, err)
 	}
 	l.next++
@@ -156,17 +197,32 @@ func (l *Log) prepare(s *segment, need int64) (name string, err error) {
 		err = l.grow(s, need)
 	}
 	if err == nil {
-		_, err = s.file.WriteAt(encodeHeader(s.id), 0)
+		_, err = s.file.WriteAt(encodeHeader(s.id, !l.allDurable()), 0)
 	}
 	if err == nil {
 		err = s.file.Sync()
 	}
+	if err == nil {
+		err = l.mapTail(s)
+	}
 	if err != nil {
-		_ = s.file.Close()
+		s.abandon()
 		_ = l.fs.Remove(name) // if this fails too, Open removes it
 		return "", err
 	}
 	return name, nil
+}
+
+// allDurable reports whether everything in front of the next segment will be durable
+// before it takes its first record.
+func (l *Log) allDurable() bool {
+	return len(l.loose) == 0 && (!l.o.Lazy || l.tail == nil)
+}
+
+// abandon closes a segment that does not become part of the log.
+func (s *segment) abandon() {
+	s.unmap()
+	_ = s.file.Close()
 }
 
 // openSpare opens a file to be reused, or a new one.
@@ -198,15 +254,25 @@ func (l *Log) Rotate() (SegmentID, error) {
 }
 
 // seal ends the tail. The records are synced before the end record is written,
-// because the end record says so.
+// because the end record says so; but a lazy log leaves that to Sync.
 func (l *Log) seal() error {
-	if l.tail == nil {
+	t := l.tail
+	if t == nil {
+		return nil
+	}
+	if l.o.Lazy {
+		if err := l.appendEnd(t); err != nil {
+			return l.fail("seal", err)
+		}
+		t.unmap()
+		l.loose = append(l.loose, t)
+		l.tail = nil
 		return nil
 	}
 	if err := l.Sync(); err != nil {
 		return err
 	}
-	if err := l.writeEnd(l.tail); err != nil {
+	if err := l.writeEnd(t); err != nil {
 		return l.fail("seal", err)
 	}
 	l.tail = nil
@@ -219,15 +285,24 @@ func (l *Log) unseal(s *segment) {
 	if s != nil {
 		s.sealed = false
 		l.tail = s
+		l.loose = slices.DeleteFunc(l.loose, func(have *segment) bool { return have == s })
 	}
 }
 
+// writeEnd writes the end record of a segment whose records are durable, and makes
+// it durable, too.
 func (l *Log) writeEnd(s *segment) error {
-	end := l.sum.appendEnd(nil, Position{s.id, s.end}, s.end)
-	if _, err := s.file.WriteAt(end, s.end); err != nil {
+	s.synced = s.end
+	if err := l.appendEnd(s); err != nil {
 		return err
 	}
-	if err := s.file.Sync(); err != nil {
+	return s.file.Sync()
+}
+
+// appendEnd writes the end record of a segment.
+func (l *Log) appendEnd(s *segment) error {
+	end := l.sum.appendEnd(nil, Position{s.id, s.end}, s.synced)
+	if _, err := s.writer().WriteAt(end, s.end); err != nil {
 		return err
 	}
 	s.sealed = true
@@ -243,6 +318,12 @@ func (l *Log) complete() error {
 		if err := l.seal(); err != nil {
 			return err
 		}
+	}
+	if err := l.Sync(); err != nil {
+		return err
+	}
+	if l.tail != nil {
+		l.tail.unmap()
 	}
 	if l.tail == nil && len(l.segments) > 0 {
 		// A full disk may prevent this. Then the end record is what stands last,

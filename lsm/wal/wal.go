@@ -36,6 +36,13 @@ type Options struct {
 	// Preallocate reserves a segment's space before it is written. Without it
 	// Reserve cannot tell that the disk is full; good for a file system in memory.
 	Preallocate bool
+
+	// Lazy is for a log whose records become durable now and then at best, by
+	// Sync. Appends go through a mapping of the segment, without a system call,
+	// and a segment is sealed without waiting for the device. A power cut may then cost
+	// whatever was not synced; records in the order in which they were
+	// appended, up to some point, are left. A killed process costs nothing.
+	Lazy bool
 }
 
 const (
@@ -51,7 +58,8 @@ type Log struct {
 	fs vfs.FS
 	o  Options
 
-	tail   *segment // takes appends; nil if the next append starts a segment
+	tail   *segment   // takes appends; nil if the next append starts a segment
+	loose  []*segment // sealed but perhaps not durable, oldest first; with Options.Lazy
 	next   SegmentID
 	needed SegmentID // segments before are to be removed
 	spares []spare   // files to be reused, their old names durably gone
@@ -115,7 +123,10 @@ func (l *Log) open() error {
 	if err := l.adoptSpares(); err != nil {
 		return err
 	}
-	return l.recoverNewest()
+	if err := l.recoverNewest(); err != nil {
+		return err
+	}
+	return l.settle()
 }
 
 func compareIDs(a, b SegmentID) int {
@@ -156,7 +167,7 @@ func (l *Log) Append(payloads ...[]byte) (Position, error) {
 	if l.buf = buf; cap(buf) > keepBufferBytes {
 		l.buf = nil
 	}
-	if _, err := t.file.WriteAt(buf, t.end); err != nil {
+	if _, err := t.writer().WriteAt(buf, t.end); err != nil {
 		return Position{}, l.fail("append", err)
 	}
 	t.end += total
@@ -168,6 +179,12 @@ func (l *Log) Append(payloads ...[]byte) (Position, error) {
 func (l *Log) Sync() error {
 	if l.failed != nil {
 		return l.failed
+	}
+	for len(l.loose) > 0 {
+		if err := l.loose[0].file.Sync(); err != nil {
+			return l.fail("sync", err)
+		}
+		l.loose = l.loose[1:]
 	}
 	t := l.tail
 	if t == nil || t.synced == t.end {
@@ -251,6 +268,7 @@ func (l *Log) closeFiles() (err error) {
 		if s.file == nil {
 			continue
 		}
+		s.unmap()
 		if e := s.file.Close(); err == nil {
 			err = e
 		}
