@@ -3,6 +3,11 @@
 //
 //	cd bench/peers && go run . --entries 1000000 [--run REGEXP] [--engines stator,pebble]
 //
+// RocksDB and LMDB need cgo and their libraries (Debian: librocksdb-dev,
+// liblmdb-dev), so they stand behind build tags:
+//
+//	go run -tags rocksdb,lmdb .
+//
 // It is a module of its own, so that the peers stay out of the product's go.mod.
 package main
 
@@ -18,7 +23,7 @@ import (
 	"github.com/statordb/stator/bench"
 )
 
-// openers are all engines that are built in.
+// openers are all engines that are built in. Files with build tags add theirs.
 var openers = []bench.Opener{bench.Stator(), pebbleOpener(), badgerOpener(), goleveldbOpener(), bboltOpener()}
 
 func main() {

@@ -21,6 +21,7 @@ type benchEngineCommand struct {
 
 	Peers  bool   `help:"Measure other engines, too. They are in a module of their own, so this needs Go and the source of stator."`
 	Source string `type:"existingdir" default:"." help:"Where the source is: its root or any directory below."`
+	Tags   string `help:"Build tags for --peers: rocksdb, lmdb or both with a comma. They need cgo and the libraries."`
 }
 
 func (c *benchEngineCommand) Run(ctx context.Context) error {
@@ -46,7 +47,7 @@ func (c *benchEngineCommand) runPeers(ctx context.Context) error {
 	}
 	defer os.RemoveAll(tmp)
 	program := filepath.Join(tmp, "peers")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", c.Tags, "-o", program, ".")
 	build.Dir, build.Stdout, build.Stderr = dir, os.Stderr, os.Stderr
 	if err := build.Run(); errors.Is(err, exec.ErrNotFound) {
 		return errors.New("--peers builds the other engines from source, but there is no go command: install Go, or run without --peers")
