@@ -54,6 +54,9 @@ func (db *DB) compactOnce() (did bool, err error) {
 	p := db.o.compaction().Next(v.meta, v.isSound)
 	db.stuckL0.Store(p == nil && len(v.levels[0]) >= db.o.L0Tables)
 	if p == nil {
+		p = db.emptying(v)
+	}
+	if p == nil {
 		return false, nil
 	}
 	return true, db.compact(v, p)
@@ -102,9 +105,7 @@ func (v *version) open(level int, metas []*manifest.Table) []*table {
 // only reported: the next pick goes around it.
 func (db *DB) compact(v *version, p *compaction.Pick) error {
 	began := db.e.Now()
-	w := &tableWriter{
-		db: db, level: p.Output, maxSize: uint64(db.o.TableBytes),
-	}
+	w := db.compactionWriter(v, p)
 	edit := &manifest.Edit{}
 	for _, t := range p.Inputs {
 		edit.Deleted = append(edit.Deleted, manifest.Deleted{Level: p.Level, Num: t.Num})
@@ -117,7 +118,12 @@ func (db *DB) compact(v *version, p *compaction.Pick) error {
 		db.e.Sometimes("lsm-table-moved")
 		addTables(edit, p.Output, inputs)
 	} else {
-		if err := db.merge(v, p, w, inputs, below); err != nil {
+		err := db.merge(v, p, w, inputs, below)
+		for db.blameValues(err, v) {
+			w = db.compactionWriter(v, p)
+			err = db.merge(v, p, w, inputs, below)
+		}
+		if err != nil {
 			return db.blame(err, append(inputs, below...))
 		}
 		addTables(edit, p.Output, w.done)
@@ -141,6 +147,12 @@ func (db *DB) compact(v *version, p *compaction.Pick) error {
 	db.metrics.compacted(&event)
 	db.o.Events.compacted(event)
 	return nil
+}
+
+func (db *DB) compactionWriter(v *version, p *compaction.Pick) *tableWriter {
+	w := &tableWriter{db: db, level: p.Output, maxSize: uint64(db.o.TableBytes)}
+	w.values.empties = db.emptied(v)
+	return w
 }
 
 // merge writes what is still needed of the tables into new ones.

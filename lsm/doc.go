@@ -20,8 +20,8 @@
 //
 // Reading order: options.go, db.go; the way of a write: batch.go, commit.go,
 // seal.go, flush.go, install.go, compact.go with merge.go (what may be dropped),
-// stall.go; large values: value_writer.go, value.go; the way of a read: state.go,
-// get.go, snapshot.go; iterator.go with sources.go (what it reads from), cursor.go
+// stall.go; large values: value_writer.go, value.go, value_gc.go; the way of a read:
+// state.go, get.go, snapshot.go; iterator.go with sources.go (what it reads from), cursor.go
 // (its moves), run.go (the steps that most moves are), level.go; then open.go
 // (recovery), obsolete.go, checkpoint.go, metrics.go, inspect.go. The parts below:
 // key, memtable, tombstone, sstable, iterator, wal, manifest, vlog, compaction.

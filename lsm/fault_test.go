@@ -32,6 +32,7 @@ func faultOptions(noWAL bool) Options {
 	return Options{
 		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 2 << 10, L0Tables: 2, BaseBytes: 4 << 10,
 		LevelRatio: 2, LogSegmentBytes: 8 << 10, DisableWAL: noWAL, ValueThreshold: 80, ValueFileBytes: 1 << 10,
+		SpaceAmplification: 1.2,
 	}
 }
 

@@ -50,7 +50,7 @@ type script struct {
 func quietOptions() Options {
 	return Options{
 		MemtableBytes: 1 << 20, TableBytes: 1 << 20, BlockBytes: 64,
-		L0Tables: 1000, BaseBytes: 1 << 30, NoPreallocate: true,
+		L0Tables: 1000, BaseBytes: 1 << 30, NoPreallocate: true, SpaceAmplification: -1,
 	}
 }
 

@@ -13,11 +13,13 @@ import (
 //	a#4,SET  large   → a record in a value file, and a#4,PTR in the table
 //	a#4,SET  small   → as it is
 //	a#4,PTR          → as it is: this is what compaction saves
+//	a#4,PTR  into a condemned file  → its value is read, and goes on as above
 //
 // Values are written in the order of their keys, so those that follow each other in
 // a scan lie together, as far as they were written together.
 type valueWriter struct {
 	db      *DB
+	empties                             // what compaction moves; the zero value moves nothing
 	refs    map[manifest.FileNum]uint64 // bytes that the open table points to
 	pointer []byte                      // a buffer
 
@@ -34,23 +36,27 @@ type openValues struct {
 
 // place returns what the table should have for a version.
 func (w *valueWriter) place(user []byte, t key.Trailer, value []byte) (key.Trailer, []byte, error) {
+	if t.Kind() == key.ValuePointer {
+		p, ok := vlog.DecodePointer(value)
+		switch {
+		case !ok:
+			return t, nil, w.db.current.Load().version.badPointer(user, "is malformed")
+		case !w.condemns(p):
+			w.count(p)
+			return t, value, nil
+		}
+		var err error
+		if value, err = w.empties.read(user, value); err != nil {
+			return t, nil, err
+		}
+		t = key.MakeTrailer(t.SeqNum(), key.Set)
+		w.db.metrics.valuesMoved.Add(p.Size)
+	}
 	switch threshold := w.db.o.ValueThreshold; {
-	case t.Kind() == key.ValuePointer:
-		return w.keep(user, t, value)
 	case t.Kind() != key.Set || threshold < 0 || len(value) < threshold:
 		return t, value, nil
 	}
 	return w.separate(user, t, value)
-}
-
-// keep counts a pointer.
-func (w *valueWriter) keep(user []byte, t key.Trailer, pointer []byte) (key.Trailer, []byte, error) {
-	p, ok := vlog.DecodePointer(pointer)
-	if !ok {
-		return t, nil, w.db.current.Load().version.badPointer(user, "is malformed")
-	}
-	w.count(p)
-	return t, pointer, nil
 }
 
 // separate writes a value into the open value file.

@@ -44,8 +44,11 @@ const (
 	version     = 1
 	magic       = "StatorVL"
 	headerBytes = 16
-	footerBytes = 64
+	footerBytes = FooterBytes
 )
+
+// FooterBytes is how much larger a file is than its records.
+const FooterBytes = 64
 
 // Limits of a record.
 const (
