@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/statordb/stator/internal/vfs"
 )
@@ -18,8 +20,14 @@ const (
 	benchEntries    = 1_000_000
 )
 
+// benchKey is i in 16 digits.
 func benchKey(dst []byte, i uint64) []byte {
-	return fmt.Appendf(dst[:0], "%016d", i)
+	dst = append(dst[:0], "0000000000000000"...)
+	for at := benchKeyBytes - 1; i > 0; at-- {
+		dst[at] = byte('0' + i%10)
+		i /= 10
+	}
+	return dst
 }
 
 func benchValue() []byte {
@@ -49,57 +57,78 @@ func openBench(b *testing.B, o Options) *DB {
 // BenchmarkFill writes with a log that is not synced: what is acknowledged survives the
 // process, not the machine.
 func BenchmarkFill(b *testing.B) {
-	for _, order := range []string{"sequential", "random"} {
-		for _, batch := range []int{1, 100} {
-			b.Run(fmt.Sprintf("%s/batch=%d", order, batch), func(b *testing.B) {
-				db := openBench(b, Options{Sync: SyncNever})
-				value, k := benchValue(), make([]byte, 0, benchKeyBytes)
-				w := db.NewBatch()
-				b.SetBytes(benchKeyBytes + benchValueBytes)
-				b.ReportAllocs()
-				i := uint64(0)
-				for b.Loop() {
-					n := i
-					if i++; order == "random" {
-						n = rand.Uint64N(10 * benchEntries)
+	for _, c := range []struct {
+		order          string
+		batch, writers int
+	}{
+		{"sequential", 1, 1}, {"sequential", 100, 1},
+		{"random", 1, 1}, {"random", 1, 2}, {"random", 100, 1}, {"random", 100, 2},
+	} {
+		b.Run(fmt.Sprintf("%s/batch=%d/writers=%d", c.order, c.batch, c.writers), func(b *testing.B) {
+			db := openBench(b, Options{Sync: SyncNever})
+			b.SetBytes(benchKeyBytes + benchValueBytes)
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for id := range c.writers {
+				wg.Go(func() {
+					if err := fillPart(db, c.order == "random", c.batch, id, c.writers, b.N); err != nil {
+						b.Error(err)
 					}
-					k = benchKey(k, n)
-					w.Set(k, value)
-					if w.Len() < batch {
-						continue
-					}
-					if err := db.Apply(w); err != nil {
-						b.Fatal(err)
-					}
-					w.Reset()
-				}
-				m := db.Metrics()
-				b.ReportMetric(m.WriteAmplification(), "write-amp")
-			})
-		}
+				})
+			}
+			wg.Wait()
+			m := db.Metrics()
+			b.ReportMetric(m.WriteAmplification(), "write-amp")
+		})
 	}
 }
 
-// loaded returns a database of benchEntries in random order, merged into one level or
-// as they come.
-func loaded(b *testing.B, merged bool) *DB {
-	db := openBench(b, Options{Sync: SyncNever, MemtableBytes: 16 << 20})
+// fillPart writes every writers-th of n entries, from number id on.
+func fillPart(db *DB, random bool, batch, id, writers, n int) error {
 	value, k := benchValue(), make([]byte, 0, benchKeyBytes)
 	w := db.NewBatch()
-	for _, i := range rand.Perm(benchEntries) {
-		k = benchKey(k, uint64(i))
-		if w.Set(k, value); w.Len() < 1000 {
+	for i := id; i < n; i += writers {
+		at := uint64(i)
+		if random {
+			at = rand.Uint64N(10 * benchEntries)
+		}
+		k = benchKey(k, at)
+		if w.Set(k, value); w.Len() < batch && i+writers < n {
 			continue
 		}
 		if err := db.Apply(w); err != nil {
-			b.Fatal(err)
+			return err
 		}
 		w.Reset()
 	}
-	if merged {
-		if err := db.Compact(nil, nil); err != nil {
-			b.Fatal(err)
+	return nil
+}
+
+// loaded returns a database of benchEntries, merged into one level, and then, without
+// merged, with half of them overwritten in random order and nothing settled.
+func loaded(b *testing.B, merged bool) *DB {
+	db := openBench(b, Options{Sync: SyncNever, MemtableBytes: 16 << 20})
+	write := func(entries []int) {
+		value, k := benchValue(), make([]byte, 0, benchKeyBytes)
+		w := db.NewBatch()
+		for n, i := range entries {
+			k = benchKey(k, uint64(i))
+			if w.Set(k, value); w.Len() < 1000 && n+1 < len(entries) {
+				continue
+			}
+			if err := db.Apply(w); err != nil {
+				b.Fatal(err)
+			}
+			w.Reset()
 		}
+	}
+	write(rand.Perm(benchEntries))
+	if err := db.Compact(nil, nil); err != nil {
+		b.Fatal(err)
+	}
+	if !merged {
+		write(rand.Perm(benchEntries)[:benchEntries/2])
 	}
 	return db
 }
@@ -107,22 +136,81 @@ func loaded(b *testing.B, merged bool) *DB {
 func BenchmarkGet(b *testing.B) {
 	for _, merged := range []bool{true, false} {
 		db := loaded(b, merged)
-		for _, what := range []string{"present", "absent"} {
-			b.Run(fmt.Sprintf("%s/merged=%v", what, merged), func(b *testing.B) {
-				var k, v []byte
-				b.ReportAllocs()
-				for b.Loop() {
-					if k = benchKey(k, rand.Uint64N(benchEntries)); what == "absent" {
-						k = append(k, 'x')
+		for _, what := range []string{"present", "zipfian", "absent"} {
+			for _, readers := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%s/readers=%d/merged=%v", what, readers, merged), func(b *testing.B) {
+					b.ReportAllocs()
+					b.ResetTimer()
+					var wg sync.WaitGroup
+					for id := range readers {
+						wg.Go(func() {
+							if err := getPart(db, what, id, readers, b.N); err != nil {
+								b.Error(err)
+							}
+						})
 					}
-					var err error
-					if v, err = db.Get(k, v[:0]); (err == nil) != (what == "present") {
-						b.Fatal(err)
-					}
-				}
-			})
+					wg.Wait()
+				})
+			}
 		}
 	}
+}
+
+// getPart reads every readers-th time of n.
+func getPart(db *DB, what string, id, readers, n int) error {
+	rng := rand.New(rand.NewPCG(uint64(id), 3))
+	zipf := rand.NewZipf(rng, 1.01, 1, benchEntries-1)
+	var k, v []byte
+	for i := id; i < n; i += readers {
+		entry := rng.Uint64N(benchEntries)
+		if what == "zipfian" {
+			entry = zipf.Uint64() * 7919 % benchEntries // popular ones all over the key space
+		}
+		if k = benchKey(k, entry); what == "absent" {
+			k = append(k, 'x')
+		}
+		var err error
+		if v, err = db.Get(k, v[:0]); (err == nil) != (what != "absent") {
+			return fmt.Errorf("get %s: %w", k, err)
+		}
+	}
+	return nil
+}
+
+// BenchmarkGetWhileWriting reads while another task overwrites as fast as it can. The
+// last of a hundred reads is reported, too.
+func BenchmarkGetWhileWriting(b *testing.B) {
+	db := loaded(b, true)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := fillPart(db, true, 1, 0, 1, 1000); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		}
+	})
+	var k, v []byte
+	var took []time.Duration
+	for b.Loop() {
+		k = benchKey(k, rand.Uint64N(benchEntries))
+		start := time.Now()
+		var err error
+		if v, err = db.Get(k, v[:0]); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(start))
+	}
+	close(stop)
+	wg.Wait()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns")
 }
 
 // BenchmarkScan steps through everything, forward and backward, and looks at each key.
