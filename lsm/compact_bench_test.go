@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"testing"
+
+	"github.com/statordb/stator/lsm/compaction"
 )
 
 // mergeBench returns a database with a level 1 of 800 k entries and four tables of
@@ -18,7 +20,7 @@ func mergeBench(b *testing.B, o Options) *DB {
 			b.Fatal(err)
 		}
 		if round == 3 {
-			if err := db.compactLevel(0, nil, nil); err != nil {
+			if err := db.compactLevel(0, 1, nil, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -67,25 +69,26 @@ func BenchmarkMerge(b *testing.B) {
 	for name, codec := range map[string]Compression{"none": NoCompression, "s2": S2} {
 		b.Run(name, func(b *testing.B) {
 			db := mergeBench(b, Options{Compression: codec})
-			v, err := db.holdVersion()
+			c, err := db.claim(func(_ *version, v *compaction.View) *compaction.Pick {
+				span, _ := spanWithin(v.Version, nil, nil)
+				return v.Within(0, 1, span)
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer db.releaseVersion(v)
-			span, _ := v.within(nil, nil)
-			p := db.o.compaction().Within(v.meta, 0, span, v.isSound)
+			defer db.release(c)
 			entries := 0
-			for _, t := range p.Tables() {
+			for _, t := range c.Tables() {
 				entries += int(t.Entries)
 			}
 			began := cpuTime(b)
-			b.SetBytes(int64(p.InputBytes()))
+			b.SetBytes(int64(c.Bytes()))
 			for b.Loop() {
-				w := &tableWriter{db: db, level: 1, maxSize: uint64(db.o.TableBytes)}
-				if err := db.merge(v, p, w, v.open(0, p.Inputs), v.open(1, p.Below)); err != nil {
+				written, err := db.merge(c)
+				if err != nil {
 					b.Fatal(err)
 				}
-				w.abandon()
+				db.discard(written)
 			}
 			reportCPU(b, began, entries)
 		})
@@ -102,7 +105,7 @@ func BenchmarkFlush(b *testing.B) {
 		w := &tableWriter{db: db}
 		err := w.writeAll(&survivors{
 			source:       m.NewIter(),
-			hidesNothing: db.current.Load().version.hidesNothingBelow(-1),
+			hidesNothing: db.current.Load().version.hidesNothingBelow(0, nil),
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -84,7 +84,7 @@ func sampleDatabase(t testing.TB) (img image, content map[string]string, o Optio
 		func() { _ = db.Flush() },
 		func() { put(0, 120, "deep") },
 		func() { _ = db.Compact(nil, nil) }, // two tables that overlap are not just moved
-		func() { _, _, _ = db.compactFirst(1, []byte("key000"), []byte("key040")) },
+		func() { _, _, _ = db.compactFirst(1, 2, []byte("key000"), []byte("key040")) },
 		func() { put(30, 60, "middle") },
 		func() {
 			b := db.NewBatch()
@@ -273,6 +273,11 @@ func TestMissingCurrent(t *testing.T) {
 // Compaction goes around a damaged table, and writes are not stopped by a level 0 that
 // cannot be merged.
 func TestCompactionGoesAroundDamage(t *testing.T) {
+	t.Run("leveled", func(t *testing.T) { goAroundDamage(t, Leveled{}) })
+	t.Run("stuck", func(t *testing.T) { goAroundDamage(t, idle{l0: 2}) })
+}
+
+func goAroundDamage(t *testing.T, policy Compaction) {
 	img, _, o := sampleDatabase(t)
 	var newest string
 	for name := range img {
@@ -280,7 +285,7 @@ func TestCompactionGoesAroundDamage(t *testing.T) {
 			newest = name
 		}
 	}
-	o.L0Tables, o.MemtableBytes = 2, 2<<10
+	o.Compaction, o.L0Tables, o.MemtableBytes = policy, 2, 2<<10
 	img[newest] = bytes.Repeat([]byte{1}, 100) // in level 0
 	db, err := Open(env.New(), img.fs(t), o)
 	if err != nil {
@@ -294,7 +299,7 @@ func TestCompactionGoesAroundDamage(t *testing.T) {
 	if err := db.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(db.current.Load().version.levels[0]); n < stopL0*o.L0Tables {
+	if n := len(db.current.Load().version.levels[0]); policy != (Leveled{}) && n < stopL0*o.L0Tables {
 		t.Errorf("only %d tables in level 0: the test proves nothing", n)
 	}
 	var damage *corrupt.Error

@@ -7,6 +7,7 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/sstable"
@@ -28,7 +29,7 @@ var (
 
 // A DB is an open database. It is safe for concurrent use.
 //
-// Lock order: committing, writing, installing, then the leaves, of which inserting
+// Lock order: committing, writing, picking, installing, then the leaves, of which inserting
 // comes before mu.
 type DB struct {
 	e  *env.Env
@@ -52,8 +53,8 @@ type DB struct {
 	installing *env.Latch
 	manifest   *manifest.Manifest
 
-	// compacting is held by whoever merges tables.
-	compacting *env.Latch
+	// picking is held while a compaction is chosen.
+	picking *env.Latch
 
 	pool sstable.Pool // what the tables share
 
@@ -64,6 +65,8 @@ type DB struct {
 	mu         env.Leaf
 	nextFile   manifest.FileNum
 	snapshots  []key.SeqNum          // of open snapshots, ascending, with duplicates
+	running    []*compaction.Pick    // being carried out
+	ended      *env.Future[struct{}] // set when the next of them ends
 	obsolete   []*table              // to be closed and removed by the cleaner
 	values     values                // open value files
 	flushedOut []*memory             // memtables to be freed by the cleaner
@@ -80,7 +83,7 @@ type DB struct {
 	metrics counters
 	stuckL0 atomic.Bool // level 0 is too full, but damage prevents merging it
 
-	// tasks are the flusher, the compactor, the cleaner and the syncer. Each has
+	// tasks are the flusher, the compactors, the cleaner and the syncer. Each has
 	// a queue of one place that wakes it; closing the queues ends the tasks.
 	tasks     *env.Group
 	flushes   *env.Queue[struct{}]
@@ -96,9 +99,10 @@ func wake(q *env.Queue[struct{}]) { q.TrySend(struct{}{}) }
 func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 	db := &DB{
 		e: e, fs: fs, o: o.withDefaults(),
-		writing: env.NewLatch(e), installing: env.NewLatch(e), compacting: env.NewLatch(e),
+		writing: env.NewLatch(e), installing: env.NewLatch(e), picking: env.NewLatch(e),
 		values:    values{open: map[manifest.FileNum]*valueFile{}},
 		flushed:   env.NewFuture[struct{}](e),
+		ended:     env.NewFuture[struct{}](e),
 		tasks:     env.NewGroup(e),
 		flushes:   env.NewQueue[struct{}](e, 1),
 		merges:    env.NewQueue[struct{}](e, 1),
@@ -115,7 +119,9 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 // start begins the background work.
 func (db *DB) start() {
 	db.tasks.Go("lsm-flush", db.flushTask)
-	db.tasks.Go("lsm-compact", db.compactTask)
+	for range db.o.CompactionConcurrency {
+		db.tasks.Go("lsm-compact", db.compactTask)
+	}
 	db.tasks.Go("lsm-clean", db.cleanTask)
 	if db.log != nil && db.o.Sync == SyncInterval {
 		db.tasks.Go("lsm-sync", db.syncTask)
@@ -181,8 +187,7 @@ func (db *DB) Close() error {
 	if e := db.tasks.Wait(); err == nil {
 		err = e
 	}
-	db.compacting.Lock() // Compact may still be merging
-	defer db.compacting.Unlock()
+	db.awaitIdle() // Compact may still be merging
 	if e := db.closeLogs(); err == nil {
 		err = e
 	}

@@ -11,17 +11,18 @@
 //	             │ flush                          │
 //	          L0: tables that overlap             │
 //	             │ compaction                     │
-//	          L1: tables side by side             │
-//	          L2: ten times as much  ...          ▼
+//	          L6: tables side by side; before it, │
+//	          if it is large, L5, L4, ...         ▼
 //
 // Every operation has a sequence number; a reader has one, too, and sees what is
 // not newer. Everything it reads from is immutable or only grows, so readers
 // never wait for writers.
 //
 // Reading order: options.go, db.go; the way of a write: batch.go, commit.go,
-// seal.go, flush.go, install.go, compact.go with merge.go (what may be dropped),
-// stall.go; large values: value_writer.go, value.go, value_gc.go; the way of a read:
-// state.go, get.go, snapshot.go; iterator.go with sources.go (what it reads from), cursor.go
+// seal.go, flush.go, install.go, compact.go with compact_merge.go, merge.go (what
+// may be dropped) and compact_range.go (what a caller asks for), stall.go; large
+// values: value_writer.go, value.go, value_gc.go; the way of a read: state.go,
+// get.go, snapshot.go; iterator.go with sources.go (what it reads from), cursor.go
 // (its moves), run.go (the steps that most moves are), level.go; then open.go
 // (recovery), obsolete.go, checkpoint.go, metrics.go, inspect.go. The parts below:
 // key, memtable, tombstone, sstable, iterator, wal, manifest, vlog, compaction.

@@ -74,12 +74,13 @@ func (db *DB) flushMemtable(m *memory) error {
 		return err
 	}
 	began := db.e.Now()
-	w := &tableWriter{db: db}
+	now := db.now()
+	w := &tableWriter{db: db, times: times{now, now}}
 	err := w.writeAll(&survivors{
 		source:       m.NewIter(),
 		ranges:       m.Tombstones(),
 		snapshots:    db.openSnapshots(),
-		hidesNothing: db.current.Load().version.hidesNothingBelow(-1),
+		hidesNothing: db.current.Load().version.hidesNothingBelow(0, nil),
 	})
 	if err != nil {
 		return fmt.Errorf("lsm: flush: %w", err)

@@ -1,7 +1,10 @@
 package lsm
 
 import (
-	"github.com/statordb/stator/internal/invariant"
+	"maps"
+	"slices"
+
+	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/manifest"
 )
 
@@ -26,7 +29,8 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 		return err
 	}
 	old := db.current.Load().version // only install changes it
-	next := newVersion(meta, byNum(old, added))
+	next := newVersion(meta, withAdded(old.byNum, added))
+	next.shape = db.shapeOf(meta.Version)
 	db.mu.Lock()
 	for _, tables := range next.levels {
 		for _, t := range tables {
@@ -36,8 +40,8 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 	db.holdValuesLocked(next, added)
 	dropValuesLocked(old, next)
 	for _, d := range edit.Deleted {
-		if t := tableOf(old, d); !next.holds(t) {
-			t.dropped = true
+		if next.byNum[d.Num] == nil {
+			old.byNum[d.Num].dropped = true
 		}
 	}
 	s := db.current.Load()
@@ -48,50 +52,34 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 	return nil
 }
 
-// byNum indexes open tables.
-func byNum(v *version, added []*table) map[manifest.FileNum]*table {
-	tables := map[manifest.FileNum]*table{}
-	for _, level := range v.levels {
-		for _, t := range level {
-			tables[t.meta.Num] = t
-		}
+// withAdded returns open tables by their number, with further ones.
+func withAdded(tables map[manifest.FileNum]*table, added []*table) map[manifest.FileNum]*table {
+	if len(added) == 0 {
+		return tables
 	}
+	all := maps.Clone(tables)
 	for _, t := range added {
-		tables[t.meta.Num] = t
+		all[t.meta.Num] = t
 	}
-	return tables
+	return all
+}
+
+// shapeOf returns what the policy makes of a version.
+func (db *DB) shapeOf(v *manifest.Version) compaction.Shape {
+	return db.o.Compaction.Shape(&compaction.View{Version: v, Options: db.o.compaction()})
 }
 
 // newVersion returns the version that the manifest describes, of open tables.
 func newVersion(s manifest.State, tables map[manifest.FileNum]*table) *version {
-	v := &version{meta: s.Version, flushedSeq: s.FlushedSeq}
+	v := &version{meta: s.Version, flushedSeq: s.FlushedSeq, byNum: map[manifest.FileNum]*table{}}
 	for level, metas := range s.Version.Levels {
 		for _, m := range metas {
-			v.levels[level] = append(v.levels[level], tables[m.Num])
+			t := tables[m.Num]
+			v.levels[level] = append(v.levels[level], t)
+			v.byNum[m.Num] = t
 		}
 	}
 	return v
-}
-
-func tableOf(v *version, d manifest.Deleted) *table {
-	for _, t := range v.levels[d.Level] {
-		if t.meta.Num == d.Num {
-			return t
-		}
-	}
-	invariant.Check(false, "lsm: table %s is not in L%d", d.Num, d.Level) // the manifest refuses such an edit
-	return nil
-}
-
-func (v *version) holds(t *table) bool {
-	for _, tables := range v.levels {
-		for _, have := range tables {
-			if have == t {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func without(all []*memory, m *memory) []*memory {
@@ -104,10 +92,18 @@ func without(all []*memory, m *memory) []*memory {
 	return rest
 }
 
-// hidesNothingBelow returns the survivors.hidesNothing of tables written to level.
-func (v *version) hidesNothingBelow(level int) func(start, end []byte, open bool) bool {
+// hidesNothingBelow returns the survivors.hidesNothing of what is merged into a level. What is
+// in level 0 and not merged with it counts as below, if that is where the tables go.
+func (v *version) hidesNothingBelow(level int, merged []compaction.Input) func(start, end []byte, open bool) bool {
 	return func(start, end []byte, open bool) bool {
 		span := manifest.Span{Start: start, End: end, EndOpen: open}
+		if level == 0 {
+			for _, t := range v.meta.Overlapping(0, span) {
+				if len(merged) == 0 || !slices.Contains(merged[0].Tables, t) {
+					return false
+				}
+			}
+		}
 		for l := level + 1; l < manifest.Levels; l++ {
 			if len(v.meta.Overlapping(l, span)) > 0 {
 				return false

@@ -68,7 +68,8 @@ func (t *iterTester) run() {
 		case 2:
 			t.must(t.db.Compact(nil, nil))
 		case 3:
-			_, _, err := t.db.compactFirst(t.rng.IntN(3), nil, nil)
+			level := t.rng.IntN(3)
+			_, _, err := t.db.compactFirst(level, level+1, nil, nil)
 			t.must(err)
 		case 4, 5:
 			t.views = append(t.views, modelSnapshot{t.db.NewSnapshot(), maps.Clone(t.model.now())})

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/manifest"
 )
 
@@ -25,6 +26,10 @@ type Metrics struct {
 	Flushes     uint64
 	Compactions uint64 // moves not included
 	Moves       uint64
+	Drops       uint64 // of tables that FIFO gave up
+
+	Running   int    // compactions under way
+	DebtBytes uint64 // about how much they will have to rewrite until all levels are in shape
 
 	Stalls [stallReasons]StallMetrics // by StallReason
 
@@ -38,7 +43,7 @@ type LevelMetrics struct {
 	Bytes      uint64 // of its files
 	RawBytes   uint64 // of keys and values before compression
 	FillPermil uint64 // of what it may hold; 0 for the last level
-	Read       uint64 // by compactions out of the level
+	Read       uint64 // by compactions, of the level's tables
 	Written    uint64 // by flushes or compactions into the level
 }
 
@@ -126,7 +131,8 @@ func (db *DB) Metrics() Metrics {
 		LastSeq: db.LastSeq(), FlushedSeq: uint64(s.version.flushedSeq),
 		Memtables: 1 + len(s.sealed), MemtableBytes: s.active.Bytes(),
 		LogBytes: c.logBytes.Load(), UserBytes: c.userBytes.Load(),
-		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Moves: c.moves.Load(),
+		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Moves: c.moves.Load(), Drops: c.drops.Load(),
+		DebtBytes: s.version.shape.Debt,
 		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
 	}
 	for _, sealed := range s.sealed {
@@ -140,7 +146,7 @@ func (db *DB) Metrics() Metrics {
 	}
 	m.Values = db.valueMetrics(s.version.meta)
 	db.mu.Lock()
-	m.Snapshots = len(db.snapshots)
+	m.Snapshots, m.Running = len(db.snapshots), len(db.running)
 	db.mu.Unlock()
 	return m
 }
@@ -148,7 +154,7 @@ func (db *DB) Metrics() Metrics {
 func (db *DB) levelMetrics(v *version, level int) LevelMetrics {
 	l := LevelMetrics{
 		Tables: len(v.levels[level]), Bytes: v.meta.Bytes(level),
-		FillPermil: db.o.compaction().FillPermil(v.meta, level),
+		FillPermil: v.shape.FillPermil(v.meta, level),
 		Read:       db.metrics.read[level].Load(), Written: db.metrics.written[level].Load(),
 	}
 	for _, t := range v.meta.Levels[level] {
@@ -182,13 +188,14 @@ func (db *DB) Levels() string { return db.current.Load().version.meta.String() }
 
 // counters are what Metrics counts. Reads count nothing: that would cost them.
 type counters struct {
-	logBytes, userBytes         atomic.Uint64
-	flushes, compactions, moves atomic.Uint64
-	read, written               [manifest.Levels]atomic.Uint64
-	delays, stalls, stallNanos  [stallReasons]atomic.Uint64
-	iterators                   atomic.Int64
-	damaged                     atomic.Uint64
-	valuesWritten, valuesMoved  atomic.Uint64
+	logBytes, userBytes        atomic.Uint64
+	flushes, compactions       atomic.Uint64
+	moves, drops               atomic.Uint64
+	read, written              [manifest.Levels]atomic.Uint64
+	delays, stalls, stallNanos [stallReasons]atomic.Uint64
+	iterators                  atomic.Int64
+	damaged                    atomic.Uint64
+	valuesWritten, valuesMoved atomic.Uint64
 }
 
 func (c *counters) flushed(bytes, valueBytes uint64) {
@@ -198,12 +205,20 @@ func (c *counters) flushed(bytes, valueBytes uint64) {
 }
 
 func (c *counters) compacted(e *CompactionEvent) {
-	if e.Pick.Move {
+	switch e.Pick.Way {
+	case compaction.Move:
 		c.moves.Add(1)
+		return
+	case compaction.Drop:
+		c.drops.Add(1)
 		return
 	}
 	c.compactions.Add(1)
-	c.read[e.Pick.Level].Add(e.BytesRead)
+	for _, in := range e.Pick.Inputs {
+		for _, t := range in.Tables {
+			c.read[in.Level].Add(t.Size)
+		}
+	}
 	c.written[e.Pick.Output].Add(e.BytesWritten)
 	c.valuesWritten.Add(e.ValueBytes)
 }

@@ -113,6 +113,8 @@ func randomOptions(rng *rand.Rand) Options {
 	return Options{
 		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 1 << (10 + rng.IntN(3)),
 		L0Tables: 2, BaseBytes: 4 << 10, LevelRatio: 2, LogSegmentBytes: 8 << 10,
+		Compaction:            []Compaction{Leveled{}, Leveled{}, Tiered{}, LazyLeveled{}, FIFO{}}[rng.IntN(5)],
+		CompactionConcurrency: 1 + rng.IntN(3), TombstoneAge: time.Duration(rng.IntN(2)) * 10 * time.Millisecond,
 		ValueThreshold: []int{-1, 1, 50, 1000}[rng.IntN(4)], ValueFileBytes: 1 << (8 + rng.IntN(6)),
 		SpaceAmplification: []float64{-1, 1, 1.1, 1.5}[rng.IntN(4)],
 		DisableWAL:         rng.IntN(3) == 0, NoPreallocate: rng.IntN(3) == 0,

@@ -73,18 +73,44 @@ type Options struct {
 	// written, with 1.1 it is 1.2. Below 1: a file goes only when all of it is garbage.
 	SpaceAmplification float64
 
-	// L0Tables is how many tables of level 0 start a compaction. Default 4.
+	// Compaction decides what is merged, and when: Leveled, Tiered, LazyLeveled or FIFO.
+	// It may be another one each time the database is opened. Default Leveled.
+	Compaction Compaction
+
+	// CompactionConcurrency is how many compactions, or parts of a large one, run at the
+	// same time. Default 2.
+	CompactionConcurrency int
+
+	// L0Tables is how many tables of level 0, or with other policies runs of one size,
+	// start a compaction. Default 4.
 	L0Tables int
 
-	// BaseBytes is the size of level 1. Default four memtables.
+	// BaseBytes is about how large the last level must be, divided by LevelRatio, to
+	// have another one above it, other than level 0. Default four memtables.
 	BaseBytes int
 
 	// LevelRatio is the size of each further level to the one above. Default 10.
 	LevelRatio int
 
+	// TombstoneAge is how long after its flush a tombstone may stay before it is merged
+	// down, so that what was deleted leaves the disk. Default 0: until there is
+	// reason to merge it.
+	TombstoneAge time.Duration
+
 	// Events is told what happens in the background. Default: nobody.
 	Events *Listener
 }
+
+// Compaction is a policy of compaction; see package compaction for how they compare.
+type Compaction = compaction.Policy
+
+// The policies.
+type (
+	Leveled     = compaction.Leveled
+	Tiered      = compaction.Tiered
+	LazyLeveled = compaction.LazyLeveled
+	FIFO        = compaction.FIFO
+)
 
 // Compression is how the blocks of a table are stored.
 type Compression = sstable.Compression
@@ -121,6 +147,7 @@ const (
 	defaultAmplification = 1.5
 	defaultL0Tables      = 4
 	defaultLevelRatio    = 10
+	defaultCompactions   = 2
 	defaultSyncEvery     = 100 * time.Millisecond
 )
 
@@ -134,6 +161,10 @@ func (o Options) withDefaults() Options {
 	o.L0Tables = cmp.Or(o.L0Tables, defaultL0Tables)
 	o.BaseBytes = cmp.Or(o.BaseBytes, 4*o.MemtableBytes)
 	o.LevelRatio = max(2, cmp.Or(o.LevelRatio, defaultLevelRatio))
+	o.CompactionConcurrency = max(1, cmp.Or(o.CompactionConcurrency, defaultCompactions))
+	if o.Compaction == nil {
+		o.Compaction = Leveled{}
+	}
 	if o.Events == nil {
 		o.Events = &Listener{}
 	}
@@ -163,6 +194,7 @@ func (o Options) compaction() compaction.Options {
 	return compaction.Options{
 		L0Tables: o.L0Tables, BaseBytes: uint64(o.BaseBytes),
 		Ratio: uint64(o.LevelRatio), TableBytes: uint64(o.TableBytes),
+		TombstoneAge: o.TombstoneAge,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/compaction"
 )
 
 // TestScripts runs testdata/scripts. Every script has a database of its own that does
@@ -50,9 +51,18 @@ type script struct {
 func quietOptions() Options {
 	return Options{
 		MemtableBytes: 1 << 20, TableBytes: 1 << 20, BlockBytes: 64,
-		L0Tables: 1000, BaseBytes: 1 << 30, NoPreallocate: true, SpaceAmplification: -1,
+		Compaction: idle{}, CompactionConcurrency: 1, NoPreallocate: true, SpaceAmplification: -1,
 	}
 }
+
+// idle is a policy that never wants anything.
+type idle struct {
+	l0 int // how many tables of level 0 it pretends to want
+}
+
+func (idle) Next(*compaction.View) *compaction.Pick { return nil }
+
+func (i idle) Shape(*compaction.View) compaction.Shape { return compaction.Shape{Base: 1, L0: i.l0} }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 	switch d.Cmd {
@@ -97,7 +107,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 	case "sink":
 		level, err := strconv.Atoi(d.CmdArgs[0].Key)
 		if err == nil {
-			err = s.db.compactLevel(level, nil, nil)
+			err = s.db.compactLevel(level, level+1, nil, nil)
 		}
 		return s.db.Levels(), err
 	case "levels":

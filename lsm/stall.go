@@ -16,11 +16,12 @@ type StallReason int
 const (
 	StallMemtables StallReason = iota // flushing is behind
 	StallL0                           // compaction of level 0 is behind
+	StallDebt                         // compaction of all levels is behind
 	stallReasons
 )
 
 func (r StallReason) String() string {
-	return [...]string{"memtables", "L0"}[r]
+	return [...]string{"memtables", "L0", "debt"}[r]
 }
 
 // Writers are slowed down as soon as background work falls behind, in proportion,
@@ -30,8 +31,14 @@ const (
 	fullLoad = 1000
 
 	maxMemtables = 4 // budget of memory, in memtables
-	slowL0       = 2 // level 0 slows writers down at so many times Options.L0Tables
+	slowL0       = 2 // level 0 slows writers down at so many times compaction.Shape.L0
 	stopL0       = 6 // and stops them at so many
+
+	// What compaction owes slows writers down from so many times Options.BaseBytes on. It
+	// never stops them: between the two, they get down to a sixteenth of what is
+	// compacted, so it cannot grow without end.
+	slowDebt = 16
+	mostDebt = 64
 
 	stallPoll = 2 * time.Millisecond
 	maxDelay  = 50 * time.Millisecond
@@ -87,10 +94,17 @@ func (db *DB) load() (load int, reason StallReason) {
 		// A second memtable may fill up while the first is being flushed.
 		load = share(bytes, 2*db.o.MemtableBytes, maxMemtables*db.o.MemtableBytes)
 	}
-	if n := len(s.version.levels[0]); n > slowL0*db.o.L0Tables && !db.stuckL0.Load() {
-		if l0 := share(n, slowL0*db.o.L0Tables, stopL0*db.o.L0Tables); l0 > load {
+	if db.stuckL0.Load() {
+		return load, reason
+	}
+	v := s.version
+	if n, normal := len(v.levels[0]), v.shape.L0; normal > 0 && n > slowL0*normal {
+		if l0 := share(n, slowL0*normal, stopL0*normal); l0 > load {
 			load, reason = l0, StallL0
 		}
+	}
+	if debt := share(int(v.shape.Debt), slowDebt*db.o.BaseBytes, mostDebt*db.o.BaseBytes); debt > load {
+		load, reason = min(debt, fullLoad-1), StallDebt
 	}
 	return load, reason
 }
@@ -104,7 +118,7 @@ func share(n, low, high int) int {
 func (db *DB) backgroundErr(reason StallReason) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if reason == StallL0 {
+	if reason != StallMemtables {
 		return db.mergeErr
 	}
 	return db.flushErr

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"sync/atomic"
 
+	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/tombstone"
@@ -84,7 +85,9 @@ type version struct {
 	meta       *manifest.Version
 	flushedSeq key.SeqNum
 	levels     [manifest.Levels][]*table
-	values     []*valueFile // those of meta.Values, in their order
+	values     []*valueFile                // those of meta.Values, in their order
+	byNum      map[manifest.FileNum]*table // those of levels
+	shape      compaction.Shape
 	refs       atomic.Int64 // states
 
 	deletes atomic.Pointer[tombstone.List] // see tombstones; nil until asked for

@@ -24,7 +24,9 @@ type tableWriter struct {
 	ranges  *tombstone.List   // to be written
 	below   []*manifest.Table // level+1, in order: a table should not overlap too many
 	overlap uint64            // bytes of below that the open table overlaps
-	lower   []byte            // where the open table begins; nil for the first
+	times   times             // of what is written
+	lower   []byte            // where the open table begins; nil: no bound
+	upper   []byte            // where the last table ends; nil: no bound
 	open    *openTable        // nil between tables
 	done    []*table          // finished, durable and open for reading
 	values  valueWriter
@@ -76,7 +78,7 @@ func (w *tableWriter) write(s *survivors) error {
 	if err := s.source.Err(); err != nil {
 		return err
 	}
-	if err := w.finish(nil); err != nil {
+	if err := w.finish(w.upper); err != nil {
 		return err
 	}
 	if len(w.done) == 0 {
@@ -141,6 +143,7 @@ func (w *tableWriter) finish(upper []byte) error {
 	}
 	m := tableMeta(w.open.num, meta)
 	m.Values = w.values.takeRefs()
+	m.OldestTime, m.NewestTime = w.times.oldest, w.times.newest
 	t, err := w.db.openTable(m)
 	if err != nil {
 		return err
@@ -157,13 +160,18 @@ func (w *tableWriter) abandon() {
 		_ = w.open.file.Close()
 		_ = w.db.fs.Remove(w.open.name)
 	}
-	for _, t := range w.done {
-		_ = t.reader.Close()
-		_ = w.db.fs.Remove(t.name)
-		w.db.discardValues(t.wrote)
-	}
+	w.db.discard(w.done)
 	w.open, w.done = nil, nil
 	w.values.abandon()
+}
+
+// discard closes and removes tables that no version has had.
+func (db *DB) discard(tables []*table) {
+	for _, t := range tables {
+		_ = t.reader.Close()
+		_ = db.fs.Remove(t.name)
+		db.discardValues(t.wrote)
+	}
 }
 
 func (db *DB) newFileNum() manifest.FileNum {

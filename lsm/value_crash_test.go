@@ -109,7 +109,7 @@ func (t *tester) liveWithValues() {
 func (t *tester) awaitCollection() {
 	for range 1000 {
 		v := t.db.current.Load().version
-		if t.db.emptying(v) == nil {
+		if t.db.emptying(v, v.isSound) == nil {
 			return
 		}
 		t.e.Sleep(time.Millisecond)

@@ -52,10 +52,11 @@ func (e *empties) read(user, pointer []byte) (value []byte, err error) {
 	return value, err
 }
 
-// emptying returns the pick that rewrites a table to empty value files, or nil.
-func (db *DB) emptying(v *version) *compaction.Pick {
+// emptying returns the pick that rewrites a table to empty value files, or nil. Tables that
+// are not usable stay.
+func (db *DB) emptying(v *version, usable compaction.Usable) *compaction.Pick {
 	policy := db.o.valuePolicy()
-	level, t := policy.Overdue(v.meta, policy.Condemned(v.meta, v.valuesSound), v.isSound)
+	level, t := policy.Overdue(v.meta, policy.Condemned(v.meta, v.valuesSound), usable)
 	if t == nil {
 		return nil
 	}

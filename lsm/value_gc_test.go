@@ -117,7 +117,7 @@ func TestCollectionGoesAroundDamage(t *testing.T) {
 	if err := errors.Join(db.Apply(b), db.Compact(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
-	for db.emptying(db.current.Load().version) != nil {
+	for v := db.current.Load().version; db.emptying(v, v.isSound) != nil; v = db.current.Load().version {
 		if _, err := db.compactOnce(); err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/wal"
 )
@@ -81,6 +83,8 @@ func (e *Edit) String() string {
 //	7 value file  number, size, records
 //	8 values of   number of a table that the edit adds, count, and so many
 //	              times: number of a value file, bytes
+//	9 times of    number of a table that the edit adds, oldest, newest time:
+//	              nanoseconds since 1970
 const (
 	editVersion = 1
 
@@ -92,6 +96,7 @@ const (
 	tagAdded      = 6
 	tagValueFile  = 7
 	tagValuesOf   = 8
+	tagTimesOf    = 9
 )
 
 // append encodes the edit.
@@ -126,6 +131,14 @@ func (e *Edit) append(dst []byte) []byte {
 	for _, a := range e.Added {
 		if len(a.Table.Values) > 0 {
 			dst = a.Table.appendValues(append(dst, tagValuesOf))
+		}
+	}
+	for _, a := range e.Added {
+		if t := a.Table; t.OldestTime > 0 {
+			dst = append(dst, tagTimesOf)
+			for _, n := range []uint64{uint64(t.Num), uint64(t.OldestTime), uint64(t.NewestTime)} {
+				dst = binary.AppendUvarint(dst, n)
+			}
 		}
 	}
 	return dst
@@ -199,6 +212,8 @@ func (d *decoder) field(tag byte, e *Edit) bool {
 		e.Values = append(e.Values, ValueFile{Num: FileNum(d.nonzero()), Size: d.nonzero(), Records: d.nonzero()})
 	case tagValuesOf:
 		d.valuesOf(e.Added)
+	case tagTimesOf:
+		d.timesOf(e.Added)
 	default:
 		return false
 	}
@@ -211,6 +226,7 @@ type decoder struct {
 	bad bool
 
 	withValues int // tables of the edit up to the last one whose values were decoded
+	withTimes  int // and whose times
 }
 
 func (d *decoder) take(n uint64) []byte {
@@ -283,13 +299,8 @@ func (d *decoder) table() *Table {
 // valuesOf decodes what one of the tables points to. They come in the order in which
 // the tables were added.
 func (d *decoder) valuesOf(added []Added) {
-	num := FileNum(d.nonzero())
-	i := d.withValues
-	for i < len(added) && added[i].Table.Num != num {
-		i++
-	}
-	if d.withValues = i + 1; d.bad || i >= len(added) {
-		d.bad = true
+	t := d.nextOf(added, &d.withValues)
+	if t == nil {
 		return
 	}
 	last := FileNum(0)
@@ -297,6 +308,35 @@ func (d *decoder) valuesOf(added []Added) {
 		r := ValueRef{FileNum(d.nonzero()), d.nonzero()}
 		d.bad = d.bad || r.File <= last
 		last = r.File
-		added[i].Table.Values = append(added[i].Table.Values, r)
+		t.Values = append(t.Values, r)
 	}
+}
+
+// timesOf decodes when the entries of one of the tables were flushed.
+func (d *decoder) timesOf(added []Added) {
+	if t := d.nextOf(added, &d.withTimes); t != nil {
+		t.OldestTime, t.NewestTime = d.time(), d.time()
+		d.bad = d.bad || t.OldestTime == 0 || t.OldestTime > t.NewestTime
+	}
+}
+
+// nextOf decodes the number of an added table, which must be behind those that such
+// a field was for already.
+func (d *decoder) nextOf(added []Added, done *int) *Table {
+	num := FileNum(d.nonzero())
+	i := *done
+	for i < len(added) && added[i].Table.Num != num {
+		i++
+	}
+	if *done = i + 1; d.bad || i >= len(added) {
+		d.bad = true
+		return nil
+	}
+	return added[i].Table
+}
+
+func (d *decoder) time() env.Time {
+	v := d.uvarint()
+	d.bad = d.bad || v > math.MaxInt64
+	return env.Time(v)
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/key"
@@ -150,6 +152,10 @@ func randomEdit(rng *rand.Rand, s State) *Edit {
 	start := fmt.Sprintf("%08d", num) // numbers rise, so levels stay in order
 	e.Added = append(e.Added, Added{level, table(num, start, start+"x", s.FlushedSeq+1, e.FlushedSeq)})
 	addValues(rng, s, e)
+	if t := e.Added[0].Table; rng.IntN(2) == 0 {
+		t.OldestTime = 1 + env.Time(rng.Int64N(1<<62))
+		t.NewestTime = t.OldestTime + env.Time(rng.Int64N(1<<62))
+	}
 	return e
 }
 
@@ -353,6 +359,19 @@ func sampleEdits() []*Edit {
 func TestGolden(t *testing.T) {
 	golden(t, "testdata/manifest-v1.log", sampleEdits()[1:])
 	golden(t, "testdata/manifest-v1-values.log", valueEdits())
+	golden(t, "testdata/manifest-v1-times.log", timedEdits())
+}
+
+// timedEdits add tables of which it is known when they were written, and one of which
+// it is not.
+func timedEdits() []*Edit {
+	young, old := table(3, "a", "f", 10, 19), table(2, "c", "k", 5, 9)
+	young.OldestTime, young.NewestTime = 1_800_000_000_000_000_000, 1_800_000_060_000_000_000
+	old.OldestTime, old.NewestTime = 1, 1
+	return []*Edit{
+		{NextFile: 10, FlushedSeq: 30, Added: []Added{{0, young}, {0, table(1, "a", "b", 1, 4)}, {0, old}}},
+		{Deleted: []Deleted{{0, 1}}},
+	}
 }
 
 func golden(t *testing.T, file string, edits []*Edit) {
@@ -401,7 +420,7 @@ func mustCreate(t *testing.T) vfs.FS {
 
 // What decodes is exactly what was encoded.
 func FuzzEdit(f *testing.F) {
-	for _, e := range append(sampleEdits(), valueEdits()...) {
+	for _, e := range slices.Concat(sampleEdits(), valueEdits(), timedEdits()) {
 		f.Add(e.append(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -34,6 +35,10 @@ type Table struct {
 	RawBytes     uint64 // keys and values before compression; of a separated value the pointer
 
 	Values []ValueRef // value files that entries point into, by number; not stored in the table file
+
+	// When the first and the last of its entries were flushed from memory, by the
+	// wall clock; 0: unknown.
+	OldestTime, NewestTime env.Time
 }
 
 // Span returns the user keys between the bounds.
