@@ -13,6 +13,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -46,7 +47,7 @@ func smallOptions() []Options {
 			})
 		}
 	}
-	return all
+	return append(all, Options{Number: 7, BlockBytes: 256, FilterBitsPerKey: -1, Facets: "facets"})
 }
 
 // TestEveryFlippedBit flips each bit of a small table in turn. Verify must find
@@ -96,6 +97,7 @@ func checkFlipped(t *testing.T, b []byte, c content, bit int) (opened bool) {
 		}
 	}
 	note(scanDamaged(t, r, c, bit))
+	note(selectDamaged(t, r, c, bit))
 	if err := r.Verify(); !isDamage(err) {
 		t.Fatalf("bit %d: Verify = %v; reads noticed: %v", bit, err, damaged)
 	}
@@ -256,6 +258,16 @@ func TestRotAfterUse(t *testing.T) {
 
 // useTable reads all it can and ignores what comes out.
 func useTable(r *Reader, c content) {
+	_, _ = selectRows(r, facet.Or(facet.Has([]byte("longer")), facet.Not(facet.Has([]byte("w")))))
+	var rows RowIter
+	rows.Init(r)
+	for row := range r.Rows() {
+		rows.Warm([]uint32{row, row + 1})
+		if rows.Row(row) == nil {
+			_, _ = rows.Seek(rows.AppendKey(nil), rows.Trailer())
+		}
+	}
+
 	for _, e := range c.entries {
 		_, _, _, _ = r.Get(e.User, key.MaxSeqNum)
 		_, _, _, _ = r.Get(append(e.User, 'x'), 30)

@@ -5,9 +5,10 @@ import (
 	"io"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/key"
 )
 
-// Describe prints the table for people: properties, sections, range deletes, and
+// Describe prints the table for people: properties, sections, range deletes, tags, and
 // one line for each data block with its place, codec, rows and the separator in
 // front of it. It reads the data blocks' envelopes only.
 //
@@ -29,6 +30,9 @@ func (r *Reader) Describe(w io.Writer) error {
 				return err
 			}
 		}
+		if err := r.describeBitmaps(w); err != nil {
+			return err
+		}
 		for j := range r.index.blocks {
 			if err := r.describeBlock(w, j); err != nil {
 				return err
@@ -48,4 +52,30 @@ func (r *Reader) describeBlock(w io.Writer, j int) error {
 		j, offset, size, little.Uint32(b[8:]), codecOf(b),
 		r.index.row(j), int64(r.index.row(j+1))-1, r.index.separator(j))
 	return err
+}
+
+// DescribeBitmaps prints the name of the facet function and each tag with the number
+// of its rows, if the table has bitmaps:
+//
+//	facets v1: 8120 bytes, 2 tags, 0 incomplete rows
+//	  tag color=red: 1204 rows
+func (r *Reader) DescribeBitmaps(w io.Writer) error {
+	return vfs.Guard(func() error { return r.describeBitmaps(w) })
+}
+
+func (r *Reader) describeBitmaps(w io.Writer) error {
+	s, err := r.loadBitmaps()
+	if s == nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "facets %s: %d bytes, %d tags, %d incomplete rows\n",
+		s.Name(), r.BitmapBytes(), s.Tags(), s.Incomplete()); err != nil {
+		return err
+	}
+	for tag, rows := range s.Counts() {
+		if _, err := fmt.Fprintf(w, "  tag %s: %d rows\n", key.Format(tag), rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }

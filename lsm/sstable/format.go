@@ -11,14 +11,14 @@ import (
 //
 // A table is blocks without gaps, then a footer:
 //
-//	+------------+-----+------------+--------+---------+-------+------------+-----------+--------+
-//	| data block | ... | dictionary | filter | range   | index | properties | directory | footer |
-//	|            |     |            |        | deletes |       |            |           | 64 B   |
-//	+------------+-----+------------+--------+---------+-------+------------+-----------+--------+
+//	+------------+-----+------------+--------+---------+---------+-------+------------+-----------+--------+
+//	| data block | ... | dictionary | filter | range   | bitmaps | index | properties | directory | footer |
+//	|            |     |            |        | deletes |         |       |            |           | 64 B   |
+//	+------------+-----+------------+--------+---------+---------+-------+------------+-----------+--------+
 //
-// The directory says where each section starts. Dictionary, filter and range
-// deletes are absent when there is nothing to put into them; a table may have no
-// data. A reader skips sections of a kind it does not know; what it must
+// The directory says where each section starts. Dictionary, filter, range
+// deletes and bitmaps are absent when there is nothing to put into them; a table may
+// have no data. A reader skips sections of a kind it does not know; what it must
 // understand raises the version instead.
 //
 // Version 2 is version 1 with codecs from 2 on and the dictionary. A table without
@@ -65,7 +65,7 @@ const (
 // A section is one part of the file, named by the kind of its blocks.
 type section uint8
 
-// The kinds of block. 8 is kept for bitmaps.
+// The kinds of block.
 const (
 	sectionData         section = 1
 	sectionFilter       section = 2
@@ -74,10 +74,11 @@ const (
 	sectionProperties   section = 5
 	sectionDirectory    section = 6
 	sectionDictionary   section = 7
+	sectionBitmaps      section = 8 // lsm/facet draws the payload
 )
 
 func (s section) String() string {
-	names := [...]string{"unknown", "data", "filter", "range deletes", "index", "properties", "directory", "dictionary"}
+	names := [...]string{"unknown", "data", "filter", "range deletes", "index", "properties", "directory", "dictionary", "bitmaps"}
 	if int(s) < len(names) {
 		return names[s]
 	}

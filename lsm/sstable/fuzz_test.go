@@ -182,6 +182,7 @@ func FuzzSealed(f *testing.F) {
 	f.Add(uint8(1), []byte{40, 0, 1})              // count of the first block
 	f.Add(uint8(2), []byte{16, 0, 0xff, 8, 1, 10}) // encoded bytes
 	f.Add(uint8(3), []byte{0xa0, 4, 77, 0x14, 5, 1})
+	f.Add(uint8(4), []byte{0x60, 5, 1, 0x68, 5, 2})
 	f.Fuzz(func(t *testing.T, which uint8, edits []byte) {
 		all := smallOptions()
 		b, _ := mustWrite(t, c, all[int(which)%len(all)])

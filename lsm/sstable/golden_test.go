@@ -22,6 +22,7 @@ func TestGolden(t *testing.T) {
 		"v2-s2.sst":        {Number: 7, BlockBytes: 256, Compression: S2},
 		"v2-zstd.sst":      {Number: 7, BlockBytes: 256, Compression: Zstd},
 		"v2-zstd-dict.sst": {Number: 7, BlockBytes: 256, Compression: ZstdDict, trainBytes: 600},
+		"v1-bitmaps.sst":   {Number: 7, BlockBytes: 256, Facets: "facets"},
 	} {
 		path := filepath.Join("testdata", name)
 		b, err := os.ReadFile(path)
@@ -35,6 +36,9 @@ func TestGolden(t *testing.T) {
 		r := mustOpen(t, b)
 		if err := r.Verify(); err != nil {
 			t.Errorf("%s: Verify: %v", name, err)
+		}
+		if err := r.VerifyFacets("facets", testFacets); err != nil || r.BitmapBytes() > 0 != (o.Facets != "") {
+			t.Errorf("%s: VerifyFacets: %v", name, err)
 		}
 		checkScan(t, r, c)
 		for _, e := range c.entries {

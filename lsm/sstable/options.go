@@ -22,6 +22,10 @@ type Options struct {
 	// a pool of its own.
 	Pool *Pool
 
+	// Facets, if not empty, is the name of the function that gives values their
+	// tags; whoever adds entries then calls Tag. Default empty: no bitmaps.
+	Facets string
+
 	// FilterBitsPerKey sizes the filter. Default 10: about 1 % of absent keys
 	// pass. Negative: no filter.
 	FilterBitsPerKey int

@@ -7,6 +7,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 )
@@ -35,6 +36,7 @@ type Reader struct {
 
 	filterAt directoryEntry // size 0: there is none
 	filter   atomic.Pointer[filter.Filter]
+	bitmaps  atomic.Pointer[facet.Set]
 
 	pool       *Pool
 	dictionary atomic.Bool // the pool knows the table's dictionary

@@ -10,6 +10,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -61,6 +62,11 @@ func addAll(w *Writer, c content) error {
 	for _, e := range c.entries {
 		if err := w.Add(e.User, e.Trailer, e.value); err != nil {
 			return err
+		}
+		if e.Trailer.Kind() == key.Set {
+			var tags facet.Tags
+			testFacets(e.User, e.value, &tags)
+			w.Tag(&tags)
 		}
 	}
 	for _, d := range c.deletes {
@@ -229,7 +235,7 @@ func allOptions() []Options {
 }
 
 func optionsName(o Options) string {
-	return fmt.Sprintf("block=%d/codec=%v/filter=%d", o.BlockBytes, o.Compression, o.FilterBitsPerKey)
+	return fmt.Sprintf("block=%d/codec=%v/filter=%d%s", o.BlockBytes, o.Compression, o.FilterBitsPerKey, o.Facets)
 }
 
 // TestRoundTrip writes tables of every shape and finds every version of every

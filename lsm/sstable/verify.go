@@ -5,6 +5,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 )
@@ -19,11 +20,16 @@ import (
 //     search for a block's first and last key ends in that block
 //  4. the filter: no key of the table is ruled out
 //  5. the properties: counted anew
+//  6. the bitmaps: that each is well-formed and within the table
 //
 // The error is a *corrupt.Error unless the file could not be read.
-func (r *Reader) Verify() error {
+func (r *Reader) Verify() error { return r.VerifyFacets("", nil) }
+
+// VerifyFacets is Verify for who has the facet function with the given name: bitmaps
+// that were made by it are compared with what it says of each value.
+func (r *Reader) VerifyFacets(name string, f facet.Func) error {
 	return vfs.Guard(func() error {
-		v := verifier{r: r}
+		v := verifier{r: r, facets: f, facetsName: name}
 		for _, check := range []func() error{v.sections, v.data, v.end} {
 			if err := check(); err != nil {
 				return err
@@ -40,6 +46,12 @@ type verifier struct {
 	counted Properties
 	last    key.Internal // the entry before; a buffer of its own
 	scratch []byte
+
+	facets     facet.Func // nil: the bitmaps' content is not checked
+	facetsName string
+	bitmaps    *facet.Set // nil if there are none
+	tags       facet.Tags
+	rows       facet.Builder // of bitmaps, anew
 }
 
 // sections reads again what Open has read, and the sections that Open does not
@@ -64,7 +76,34 @@ func (v *verifier) sections() error {
 	}
 	f, err := again.loadFilter()
 	v.filter = f
-	return err
+	if err != nil {
+		return err
+	}
+	return v.openBitmaps(again)
+}
+
+func (v *verifier) openBitmaps(r *Reader) error {
+	s, err := r.loadBitmaps()
+	if s == nil {
+		return err
+	}
+	if err := s.Check(); err != nil {
+		return r.badBitmaps(err)
+	}
+	if v.facets != nil && s.Name() == v.facetsName {
+		v.bitmaps = s
+	}
+	return nil
+}
+
+// facetsOf notes the tags of a value, the entry counted last.
+func (v *verifier) facetsOf(user []byte, t key.Trailer, value []byte) {
+	if v.bitmaps == nil || t.Kind() != key.Set {
+		return
+	}
+	v.tags.Reset()
+	v.facets(user, value, &v.tags)
+	v.rows.Add(uint32(v.counted.Entries-1), &v.tags)
 }
 
 func (v *verifier) data() error {
@@ -152,6 +191,7 @@ func (v *verifier) entries(j int, b *block) error {
 		}
 		isNew := v.counted.Entries == 0 || !bytes.Equal(user, v.last.User)
 		v.counted.addEntry(user, trailer, len(value), isNew)
+		v.facetsOf(user, trailer, value)
 		v.last.User = append(v.last.User[:0], user...)
 		v.last.Trailer = trailer
 	}
@@ -178,6 +218,11 @@ func (v *verifier) end() error {
 	v.counted.DataBytes = uint64(v.r.section(sectionData).size)
 	v.counted.FilterBytes = uint64(v.r.section(sectionFilter).size)
 	v.counted.IndexBytes = uint64(v.r.section(sectionIndex).size)
+	if v.bitmaps != nil {
+		if err := v.bitmaps.Equal(&v.rows); err != nil {
+			return v.r.badBitmaps(err)
+		}
+	}
 	stored := v.r.properties
 	if got, want := stored.append(nil), v.counted.append(nil); !bytes.Equal(got, want) {
 		return corrupt.New(v.r.name, v.r.section(sectionProperties).offset,

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 )
@@ -19,8 +20,9 @@ const chunkBytes = 1 << 20
 //	Add        stages the entry in the current block; a full block is closed:
 //	           built behind the pending bytes, and its index entry noted
 //	(chunk)    pending bytes go to the file when there are enough of them
-//	Finish     writes filter, range deletes, index, properties, directory and
-//	           footer, and syncs
+//	Tag        notes what the last entry's value says, for bitmaps
+//	Finish     writes filter, range deletes, bitmaps, index, properties, directory
+//	           and footer, and syncs
 //
 // Besides one chunk and the block being filled, it holds about 30 bytes for each
 // block and 8 for each distinct user key, in memory. It writes the file
@@ -47,6 +49,7 @@ type Writer struct {
 	index    indexBuilder
 	hashes   []uint64      // of the distinct user keys
 	deletes  []RangeDelete // sorted by Finish
+	facets   facet.Builder
 	sections []directoryEntry
 
 	properties Properties
@@ -181,7 +184,7 @@ func (w *Writer) finish() error {
 	p := &w.properties
 	p.DataBlocks, p.DataBytes = uint64(len(w.index.offsets)), uint64(w.offset())
 	for _, write := range []func() error{
-		w.writeDictionary, w.writeFilter, w.writeRangeDeletes, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
+		w.writeDictionary, w.writeFilter, w.writeRangeDeletes, w.writeBitmaps, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
 	} {
 		if err := write(); err != nil {
 			return err
