@@ -7,7 +7,6 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/key"
-	"github.com/statordb/stator/lsm/memtable"
 	"github.com/statordb/stator/lsm/tombstone"
 	"github.com/statordb/stator/lsm/wal"
 )
@@ -257,14 +256,14 @@ func (db *DB) insert(b *Batch) {
 	r := batchReader{rest: b.data[batchHeaderBytes:]}
 	m := db.current.Load().active
 	before := m.Bytes()
-	db.lastSeq = addAll(m.Table, r, db.lastSeq+1)
+	db.lastSeq = addAll(m, r, db.lastSeq+1)
 	m.lastSeq = db.lastSeq
 	db.metrics.userBytes.Add(uint64(len(b.data) - batchHeaderBytes))
 	db.pacer.charge(m.Bytes() - before)
 }
 
 // addAll adds operations with sequence numbers from first on and returns the last.
-func addAll(m *memtable.Table, r batchReader, first key.SeqNum) (last key.SeqNum) {
+func addAll(m *memory, r batchReader, first key.SeqNum) (last key.SeqNum) {
 	seq := first
 	var ranges []tombstone.Range
 	for op, ok := r.next(); ok; op, ok = r.next() {

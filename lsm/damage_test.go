@@ -62,6 +62,7 @@ func sampleDatabase(t testing.TB) (img image, content map[string]string, o Optio
 	t.Helper()
 	o = quietOptions()
 	o.TableBytes = 1 << 10
+	o.Facets = testFacets
 	fs := vfs.NewMem()
 	db, err := Open(env.New(), fs, o)
 	if err != nil {
@@ -177,6 +178,9 @@ func findDamage(t *testing.T, img image, content map[string]string, o Options, n
 	if err := scanAround(t, db, content, span); err != nil {
 		found = err
 	}
+	if err := filteredAround(t, db, content, span); err != nil {
+		found = err
+	}
 	if err := db.Verify(); err != nil {
 		found = err
 	}
@@ -186,12 +190,33 @@ func findDamage(t *testing.T, img image, content map[string]string, o Options, n
 // scanAround reads both ways up to the damage, and returns the error if there is any.
 func scanAround(t *testing.T, db *DB, content map[string]string, span manifest.Span) error {
 	t.Helper()
-	keys := slices.Sorted(maps.Keys(content))
 	it, err := db.NewIter(IterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return walkAround(t, it, content, span)
+}
+
+// filteredAround does the same with filtered iterators.
+func filteredAround(t *testing.T, db *DB, content map[string]string, span manifest.Span) error {
+	t.Helper()
+	var found []error
+	for _, f := range []Filter{HasTag([]byte("even")), Not(HasTag([]byte("seven")))} {
+		it, err := db.NewFilteredIter(IterOptions{}, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := maps.Clone(content)
+		maps.DeleteFunc(wanted, func(k, v string) bool { return !(&tester{o: db.o}).holds(f, k, v) })
+		found = append(found, walkAround(t, it, wanted, span))
+	}
+	return errors.Join(found...)
+}
+
+func walkAround(t *testing.T, it walker, content map[string]string, span manifest.Span) error {
+	t.Helper()
 	defer it.Close()
+	keys := slices.Sorted(maps.Keys(content))
 	i := 0
 	for ok := it.First(); ok; ok = it.Next() {
 		if string(it.Key()) != keys[i] || string(it.Value()) != content[keys[i]] {
@@ -199,7 +224,7 @@ func scanAround(t *testing.T, db *DB, content map[string]string, span manifest.S
 		}
 		i++
 	}
-	err = it.Err()
+	err := it.Err()
 	if err == nil && i < len(keys) {
 		t.Fatalf("scan ended at %d of %d without an error", i, len(keys))
 	}
@@ -321,7 +346,7 @@ func TestTruncatedMapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := Open(env.New(), fs, Options{})
+	db, err := Open(env.New(), fs, Options{Facets: testFacets})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,6 +376,11 @@ func TestTruncatedMapping(t *testing.T) {
 	}
 	if !errors.Is(it.Err(), vfs.ErrIO) || n == 0 {
 		t.Errorf("scan of a truncated file: %d entries, %v", n, it.Err())
+	}
+	filtered, _ := db.NewFilteredIter(IterOptions{}, HasTag([]byte("seven")))
+	defer filtered.Close()
+	if filtered.First(); !errors.Is(filtered.Err(), vfs.ErrIO) || filtered.Valid() || filtered.Next() {
+		t.Errorf("filtered scan of a truncated file: %v", filtered.Err())
 	}
 	if err := db.Compact(nil, nil); !errors.Is(err, vfs.ErrIO) {
 		t.Logf("Compact of a truncated file = %v", err) // a table alone is only moved

@@ -40,7 +40,7 @@ func TestConcurrency(t *testing.T) {
 			for w := range writers {
 				write.Go(func() { countUp(t, db, w, 400) })
 			}
-			for r := range 4 {
+			for r := range 5 {
 				read.Go(func() {
 					for last := make([]uint64, writers); !stop.Load(); {
 						observe(t, db, r, last)
@@ -127,7 +127,7 @@ func observe(t *testing.T, db *DB, way int, last []uint64) {
 				second, err = counter(s, w, 1)
 			}
 		default:
-			first, second, err = iterated(s, w, way == 2)
+			first, second, err = iterated(s, w, way)
 		}
 		if err != nil || first != second || first < last[w] {
 			t.Errorf("writer %d, way %d: saw %d and %d after %d, %v", w, way, first, second, last[w], err)
@@ -137,15 +137,21 @@ func observe(t *testing.T, db *DB, way int, last []uint64) {
 	}
 }
 
-// iterated reads both halves of a counter from one scan.
-func iterated(v view, writer int, forward bool) (first, second uint64, err error) {
-	it, err := v.NewIter(IterOptions{})
+// iterated reads both halves of a counter from one scan: forward (way 2), backward (3), or
+// filtered.
+func iterated(v view, writer, way int) (first, second uint64, err error) {
+	var it walker
+	if way < 4 {
+		it, err = v.NewIter(IterOptions{})
+	} else {
+		it, err = v.NewFilteredIter(IterOptions{}, Not(HasTag([]byte("size=9"))))
+	}
 	if err != nil {
 		return 0, 0, err
 	}
 	defer it.Close()
 	place, step := it.First, it.Next
-	if !forward {
+	if way == 3 {
 		place, step = it.Last, it.Prev
 	}
 	for ok := place(); ok; ok = step() {

@@ -32,7 +32,7 @@ func faultOptions(noWAL bool) Options {
 	return Options{
 		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 2 << 10, L0Tables: 2, BaseBytes: 4 << 10,
 		LevelRatio: 2, LogSegmentBytes: 8 << 10, DisableWAL: noWAL, ValueThreshold: 80, ValueFileBytes: 1 << 10,
-		SpaceAmplification: 1.2,
+		SpaceAmplification: 1.2, Facets: testFacets,
 	}
 }
 
@@ -157,6 +157,31 @@ func (l *faultyLife) read() {
 		l.check(err == nil && string(got) == want, "Get(%s) = %q, %v, want %q", k, got, err, want)
 	default:
 		l.check(errors.Is(err, ErrNotFound), "Get(%s) = %q, %v, want not found", k, got, err)
+	}
+	l.readFiltered(content)
+}
+
+// readFiltered goes through all that a filter holds for, as far as there is no error.
+func (l *faultyLife) readFiltered(content map[string]string) {
+	f := randomFilter(l.rng, 2)
+	it, err := l.db.NewFilteredIter(IterOptions{}, f)
+	l.must(err)
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		k, v := string(it.Key()), string(it.Value())
+		if it.Err() != nil {
+			break // the value lies in a file of its own
+		}
+		want, found := content[k]
+		l.check(found && v == want && l.holds(f, k, v), "filter %v: %s = %q, want %q", f, k, v, want)
+		delete(content, k)
+	}
+	if it.Err() != nil {
+		l.check(errors.Is(it.Err(), l.cause), "filter %v: %v", f, it.Err())
+		return
+	}
+	for k, v := range content {
+		l.check(!l.holds(f, k, v), "filter %v: %s = %q is missing", f, k, v)
 	}
 }
 

@@ -129,6 +129,9 @@ func inspectTable(fs vfs.FS, name string, w io.Writer) error {
 			return err
 		}
 	}
+	if err := r.DescribeBitmaps(w); err != nil {
+		return err
+	}
 	if err := r.Verify(); err != nil {
 		return err
 	}

@@ -33,18 +33,28 @@ type Metrics struct {
 
 	Stalls [stallReasons]StallMetrics // by StallReason
 
+	Filtered FilterMetrics // by filtered iterators that are closed
+
 	Snapshots, Iterators int // open
 	DamagedTables        int // found since Open
 }
 
 // LevelMetrics describe a level.
 type LevelMetrics struct {
-	Tables     int
-	Bytes      uint64 // of its files
-	RawBytes   uint64 // of keys and values before compression
-	FillPermil uint64 // of what it may hold; 0 for the last level
-	Read       uint64 // by compactions, of the level's tables
-	Written    uint64 // by flushes or compactions into the level
+	Tables      int
+	Bytes       uint64 // of its files
+	RawBytes    uint64 // of keys and values before compression
+	BitmapBytes uint64 // of the bitmaps in its files
+	FillPermil  uint64 // of what it may hold; 0 for the last level
+	Read        uint64 // by compactions, of the level's tables
+	Written     uint64 // by flushes or compactions into the level
+}
+
+// FilterMetrics count versions that filtered iterators have dealt with.
+type FilterMetrics struct {
+	Considered uint64 // visible, and not ruled out by a bitmap
+	Shadowed   uint64 // of them, hidden by a newer version or a range delete
+	Emitted    uint64
 }
 
 // ValueMetrics describe the value files.
@@ -138,6 +148,7 @@ func (db *DB) Metrics() Metrics {
 	for _, sealed := range s.sealed {
 		m.MemtableBytes += sealed.Bytes()
 	}
+	m.Filtered = FilterMetrics{c.considered.Load(), c.shadowed.Load(), c.emitted.Load()}
 	for i := range m.Stalls {
 		m.Stalls[i] = StallMetrics{c.delays[i].Load(), c.stalls[i].Load(), time.Duration(c.stallNanos[i].Load())}
 	}
@@ -157,8 +168,11 @@ func (db *DB) levelMetrics(v *version, level int) LevelMetrics {
 		FillPermil: v.shape.FillPermil(v.meta, level),
 		Read:       db.metrics.read[level].Load(), Written: db.metrics.written[level].Load(),
 	}
-	for _, t := range v.meta.Levels[level] {
-		l.RawBytes += t.RawBytes
+	for _, t := range v.levels[level] {
+		l.RawBytes += t.meta.RawBytes
+		if t.reader != nil {
+			l.BitmapBytes += t.reader.BitmapBytes()
+		}
 	}
 	return l
 }
@@ -196,6 +210,15 @@ type counters struct {
 	iterators                  atomic.Int64
 	damaged                    atomic.Uint64
 	valuesWritten, valuesMoved atomic.Uint64
+
+	considered, shadowed, emitted atomic.Uint64 // FilterMetrics
+}
+
+// filtered counts what a filtered iterator has done.
+func (c *counters) filtered(m *FilterMetrics) {
+	c.considered.Add(m.Considered)
+	c.shadowed.Add(m.Shadowed)
+	c.emitted.Add(m.Emitted)
 }
 
 func (c *counters) flushed(bytes, valueBytes uint64) {

@@ -110,7 +110,7 @@ func (t *tester) must(err error) {
 
 // randomOptions are tiny, so that everything happens often.
 func randomOptions(rng *rand.Rand) Options {
-	return Options{
+	o := Options{
 		MemtableBytes: 2 << 10, BlockBytes: 64, TableBytes: 1 << (10 + rng.IntN(3)),
 		L0Tables: 2, BaseBytes: 4 << 10, LevelRatio: 2, LogSegmentBytes: 8 << 10,
 		Compaction:            []Compaction{Leveled{}, Leveled{}, Tiered{}, LazyLeveled{}, FIFO{}}[rng.IntN(5)],
@@ -123,6 +123,14 @@ func randomOptions(rng *rand.Rand) Options {
 		CompressionPerLevel: [][]Compression{nil, {NoCompression, S2, ZstdDict}}[rng.IntN(2)],
 		Dir:                 []string{"", "db/x"}[rng.IntN(2)],
 	}
+	switch rng.IntN(4) {
+	case 0:
+	case 1:
+		o.Facets, o.FacetsName = otherFacets, "other"
+	default:
+		o.Facets = testFacets
+	}
+	return o
 }
 
 func (t *tester) open() {
@@ -233,6 +241,11 @@ func (t *tester) scan(v view, content map[string]string) {
 
 // walk makes random moves within random bounds. Other things may happen in between.
 func (t *tester) walk(v view, content map[string]string, between func()) {
+	t.walkOver(content, between, func(o IterOptions) (walker, error) { return v.NewIter(o) })
+}
+
+// walkOver makes random moves of an iterator that should see the content.
+func (t *tester) walkOver(content map[string]string, between func(), open func(IterOptions) (walker, error)) {
 	var o IterOptions
 	if t.rng.IntN(2) == 0 {
 		o.Lower = t.randomKey()
@@ -247,7 +260,7 @@ func (t *tester) walk(v view, content map[string]string, between func()) {
 		}
 	}
 	content = maps.Clone(content)
-	it, err := v.NewIter(o)
+	it, err := open(o)
 	t.must(err)
 	defer it.Close()
 	at := -1
@@ -321,6 +334,11 @@ func (t *tester) step() {
 		t.checkpoint()
 	case n < 96:
 		t.scan(t.db, t.model.now())
+	case n < 98:
+		t.filtered(t.db, t.model.now())
+	case n < 99 && len(t.snapshots) > 0:
+		s := t.snapshots[t.rng.IntN(len(t.snapshots))]
+		t.filtered(s, s.content)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/manifest"
-	"github.com/statordb/stator/lsm/memtable"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -111,10 +110,9 @@ func (db *DB) openVersion(s manifest.State) {
 	}
 	v := newVersion(s, tables)
 	db.holdValuesLocked(v, nil)
-	db.replaceStateLocked(&state{
-		active:  &memory{Table: memtable.New(0), lastSeq: s.FlushedSeq},
-		version: v,
-	})
+	active := db.newMemory(0)
+	active.lastSeq = s.FlushedSeq
+	db.replaceStateLocked(&state{active: active, version: v})
 }
 
 // removeOrphans removes table files and value files that are not in the version.
@@ -207,7 +205,7 @@ func (db *DB) replayBatch(segment wal.SegmentID, r batchReader) {
 	if m.log == 0 {
 		m.log = segment
 	}
-	db.lastSeq = addAll(m.Table, r, db.lastSeq+1)
+	db.lastSeq = addAll(m, r, db.lastSeq+1)
 	m.lastSeq = db.lastSeq
 }
 

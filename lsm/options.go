@@ -97,6 +97,20 @@ type Options struct {
 	// reason to merge it.
 	TombstoneAge time.Duration
 
+	// Facets derives tags from each key and value, for NewFilteredIter: tables and
+	// memtables keep a bitmap for each tag. It must be deterministic, quick and safe
+	// for concurrent use; it is called under locks, and must not call the database.
+	// It costs writes about 100 ns for each value, and tables about a bit or two
+	// bytes, whichever is less, for each tag of a value. Default none.
+	Facets FacetFunc
+
+	// FacetsName names the function and its version, in at most 255 bytes. A table
+	// that was written under another name, or without facets, keeps working: filtered
+	// iterators ask the function about each of its values until compaction writes
+	// it anew. So a function that gives other tags than before must get a new name.
+	// Default "facets".
+	FacetsName string
+
 	// Events is told what happens in the background. Default: nobody.
 	Events *Listener
 }
@@ -161,6 +175,9 @@ func (o Options) withDefaults() Options {
 	o.L0Tables = cmp.Or(o.L0Tables, defaultL0Tables)
 	o.BaseBytes = cmp.Or(o.BaseBytes, 4*o.MemtableBytes)
 	o.LevelRatio = max(2, cmp.Or(o.LevelRatio, defaultLevelRatio))
+	if o.Facets != nil {
+		o.FacetsName = cmp.Or(o.FacetsName, "facets")
+	}
 	o.CompactionConcurrency = max(1, cmp.Or(o.CompactionConcurrency, defaultCompactions))
 	if o.Compaction == nil {
 		o.Compaction = Leveled{}
@@ -200,7 +217,11 @@ func (o Options) compaction() compaction.Options {
 
 // table returns the writer's options for table num in a level.
 func (o Options) table(num manifest.FileNum, level int) sstable.Options {
-	return sstable.Options{Number: uint64(num), BlockBytes: o.BlockBytes, Compression: o.compression(level)}
+	t := sstable.Options{Number: uint64(num), BlockBytes: o.BlockBytes, Compression: o.compression(level)}
+	if o.Facets != nil {
+		t.Facets = o.FacetsName
+	}
+	return t
 }
 
 func (o Options) compression(level int) Compression {

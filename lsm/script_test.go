@@ -160,6 +160,7 @@ func (s *script) write(d *datadriven.TestData) (string, error) {
 type view interface {
 	Get(user, dst []byte) ([]byte, error)
 	NewIter(IterOptions) (*Iterator, error)
+	NewFilteredIter(IterOptions, Filter) (*FilteredIter, error)
 }
 
 func (s *script) view(t *testing.T, d *datadriven.TestData) view {
@@ -233,7 +234,22 @@ func (s *script) iterate(t *testing.T, d *datadriven.TestData) (string, error) {
 	return out.String(), nil
 }
 
-func move(it *Iterator, name string, k []byte) bool {
+// A walker is what Iterator and FilteredIter have in common.
+type walker interface {
+	First() bool
+	Last() bool
+	SeekGE(user []byte) bool
+	SeekLT(user []byte) bool
+	Next() bool
+	Prev() bool
+	Valid() bool
+	Key() []byte
+	Value() []byte
+	Err() error
+	Close() error
+}
+
+func move(it walker, name string, k []byte) bool {
 	switch name {
 	case "first":
 		return it.First()

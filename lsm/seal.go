@@ -12,6 +12,7 @@ import (
 type memory struct {
 	*memtable.Table
 	refs    atomic.Int64  // states that hold it; its memory goes with the last
+	index   *facetIndex   // nil without Options.Facets
 	log     wal.SegmentID // its records begin in this segment of the log
 	lastSeq key.SeqNum    // of its newest operation; guarded by DB.inserting until it is sealed
 }
@@ -43,8 +44,10 @@ func (db *DB) switchMemtable(log wal.SegmentID) {
 		return
 	}
 	old.active.Seal()
+	active := db.newMemory(old.active.Keys())
+	active.log, active.lastSeq = log, old.active.lastSeq
 	next := &state{
-		active:  &memory{Table: memtable.New(old.active.Keys()), log: log, lastSeq: old.active.lastSeq},
+		active:  active,
 		sealed:  append([]*memory{old.active}, old.sealed...),
 		version: old.version,
 	}

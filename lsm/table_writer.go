@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/sstable"
 	"github.com/statordb/stator/lsm/tombstone"
@@ -30,6 +31,7 @@ type tableWriter struct {
 	open    *openTable        // nil between tables
 	done    []*table          // finished, durable and open for reading
 	values  valueWriter
+	facets  faceter
 }
 
 type openTable struct {
@@ -55,6 +57,7 @@ func (w *tableWriter) writeAll(s *survivors) error {
 func (w *tableWriter) write(s *survivors) error {
 	w.ranges = s.remaining()
 	w.values.db = w.db
+	w.facets.facets = w.db.o.Facets
 	for ok := s.first(); ok; ok = s.next() {
 		user, t := s.source.Key()
 		if w.open != nil && s.isNew && w.isFull(user) {
@@ -67,11 +70,7 @@ func (w *tableWriter) write(s *survivors) error {
 				return err
 			}
 		}
-		t, value, err := w.values.place(user, t, s.source.Value())
-		if err != nil {
-			return err
-		}
-		if err := w.open.w.Add(user, t, value); err != nil {
+		if err := w.add(user, t, s.source.Value()); err != nil {
 			return err
 		}
 	}
@@ -89,6 +88,28 @@ func (w *tableWriter) write(s *survivors) error {
 	}
 	w.done[0].wrote, w.values.done = w.values.done, nil
 	return w.db.fs.SyncDir(w.db.o.Dir)
+}
+
+// add writes one version into the open table, its value where that belongs, and the
+// tags of its value.
+func (w *tableWriter) add(user []byte, t key.Trailer, value []byte) error {
+	placed, kept, err := w.values.place(user, t, value)
+	if err != nil {
+		return err
+	}
+	if err := w.open.w.Add(user, placed, kept); err != nil {
+		return err
+	}
+	if w.facets.facets == nil || !t.Kind().IsValue() {
+		return nil
+	}
+	tags, err := w.facets.ask(user, t, value)
+	if err != nil {
+		w.open.w.ForgetFacets() // whoever filters will ask again, and get the error
+		return nil
+	}
+	w.open.w.Tag(tags)
+	return nil
 }
 
 // isFull reports whether the open table should end before user.

@@ -33,7 +33,7 @@ func (db *DB) Verify() error {
 	}
 	for _, tables := range v.levels {
 		for _, t := range tables {
-			if err := t.verify(v, sound); err != nil {
+			if err := t.verify(db, v, sound); err != nil {
 				found = append(found, fmt.Errorf("lsm: table %s: %w", t.meta.Num, err))
 			}
 		}
@@ -41,14 +41,24 @@ func (db *DB) Verify() error {
 	return errors.Join(found...)
 }
 
-func (t *table) verify(v *version, values map[manifest.FileNum]*vlog.Reader) error {
+func (t *table) verify(db *DB, v *version, values map[manifest.FileNum]*vlog.Reader) error {
 	if t.reader == nil {
 		return t.unreadable()
 	}
-	if err := t.reader.Verify(); err != nil {
+	if err := t.verifyEntries(db, v); err != nil {
 		return err
 	}
 	return vfs.Guard(func() error { return t.verifyPointers(v, values) })
+}
+
+// verifyEntries checks the file, and the bitmaps if the function that they are made by is
+// known.
+func (t *table) verifyEntries(db *DB, v *version) error {
+	if db.o.Facets == nil {
+		return t.reader.Verify()
+	}
+	f := faceter{facets: db.o.Facets, from: v}
+	return t.reader.VerifyFacets(db.o.FacetsName, f.ask)
 }
 
 // verifyPointers follows all pointers of a sound table, as far as they lead into sound

@@ -59,7 +59,7 @@ func New(keys int) *Table {
 // Insert adds one version, which must be newer than all versions of its key that the
 // table has. The slices are copied. Get finds it at once; iterators, Len and Bytes know
 // of it after Publish.
-func (t *Table) Insert(user []byte, trailer key.Trailer, value []byte) {
+func (t *Table) Insert(user []byte, trailer key.Trailer, value []byte) Ref {
 	index := t.index.Load()
 	if index.full(t.keys) {
 		t.old = append(t.old, index)
@@ -73,8 +73,20 @@ func (t *Table) Insert(user []byte, trailer key.Trailer, value []byte) {
 	} else {
 		invariant.Check(rec.trailer() < trailer, "memtable: version %v added behind %v", trailer, rec.trailer())
 	}
-	index.set(slot, hash, t.arena.add(user, trailer, value, older))
+	added := t.arena.add(user, trailer, value, older)
+	index.set(slot, hash, added)
 	t.entries++
+	return Ref(added)
+}
+
+// A Ref leads to an entry of a table.
+type Ref uint32
+
+// At returns the entry that Insert returned r for. The slices are valid as long as the
+// table.
+func (t *Table) At(r Ref) (user []byte, trailer key.Trailer, value []byte) {
+	rec := t.arena.record(ref(r))
+	return rec.user(), rec.trailer(), rec.value()
 }
 
 // Publish lets iterators, Len and Bytes know what was inserted: once for each batch,

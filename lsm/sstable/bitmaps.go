@@ -16,6 +16,10 @@ func (w *Writer) Tag(tags *facet.Tags) {
 	}
 }
 
+// ForgetFacets leaves out the bitmaps of the table, because the tags of a value cannot
+// be found out.
+func (w *Writer) ForgetFacets() { w.options.Facets = "" }
+
 func (w *Writer) writeBitmaps() error {
 	if w.options.Facets == "" || w.properties.Entries == 0 {
 		return nil

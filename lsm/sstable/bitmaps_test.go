@@ -22,6 +22,12 @@ func testFacets(_, value []byte, tags *facet.Tags) {
 	}
 }
 
+func askTest(user []byte, _ key.Trailer, value []byte) (*facet.Tags, error) {
+	tags := &facet.Tags{}
+	testFacets(user, value, tags)
+	return tags, nil
+}
+
 func selectRows(r *Reader, x facet.Expr) ([]uint32, error) {
 	s, err := r.Select(x, "facets")
 	if err != nil {
@@ -67,10 +73,10 @@ func TestSelect(t *testing.T) {
 		if err != nil || s.IsExact() || s.May.GetCardinality() != uint64(len(c.entries)) || !s.Sure.IsEmpty() {
 			t.Errorf("selection for another function: %v", s)
 		}
-		if err := r.VerifyFacets("facets", testFacets); err != nil {
+		if err := r.VerifyFacets("facets", askTest); err != nil {
 			t.Errorf("VerifyFacets = %v", err)
 		}
-		if err := r.VerifyFacets("facets", func(_, _ []byte, _ *facet.Tags) {}); !isDamage(err) {
+		if err := r.VerifyFacets("facets", func([]byte, key.Trailer, []byte) (*facet.Tags, error) { return &facet.Tags{}, nil }); !isDamage(err) {
 			t.Errorf("VerifyFacets of another function = %v", err)
 		}
 	}

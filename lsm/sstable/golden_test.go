@@ -37,7 +37,7 @@ func TestGolden(t *testing.T) {
 		if err := r.Verify(); err != nil {
 			t.Errorf("%s: Verify: %v", name, err)
 		}
-		if err := r.VerifyFacets("facets", testFacets); err != nil || r.BitmapBytes() > 0 != (o.Facets != "") {
+		if err := r.VerifyFacets("facets", askTest); err != nil || r.BitmapBytes() > 0 != (o.Facets != "") {
 			t.Errorf("%s: VerifyFacets: %v", name, err)
 		}
 		checkScan(t, r, c)

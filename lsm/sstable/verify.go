@@ -26,10 +26,11 @@ import (
 func (r *Reader) Verify() error { return r.VerifyFacets("", nil) }
 
 // VerifyFacets is Verify for who has the facet function with the given name: bitmaps
-// that were made by it are compared with what it says of each value.
-func (r *Reader) VerifyFacets(name string, f facet.Func) error {
+// that were made by it are compared with what ask says of each value. If ask fails,
+// that is left out.
+func (r *Reader) VerifyFacets(name string, ask func(user []byte, t key.Trailer, value []byte) (*facet.Tags, error)) error {
 	return vfs.Guard(func() error {
-		v := verifier{r: r, facets: f, facetsName: name}
+		v := verifier{r: r, ask: ask, facetsName: name}
 		for _, check := range []func() error{v.sections, v.data, v.end} {
 			if err := check(); err != nil {
 				return err
@@ -47,10 +48,9 @@ type verifier struct {
 	last    key.Internal // the entry before; a buffer of its own
 	scratch []byte
 
-	facets     facet.Func // nil: the bitmaps' content is not checked
+	ask        func(user []byte, t key.Trailer, value []byte) (*facet.Tags, error) // nil: nobody knows
 	facetsName string
-	bitmaps    *facet.Set // nil if there are none
-	tags       facet.Tags
+	bitmaps    *facet.Set    // what is to be compared; nil: nothing
 	rows       facet.Builder // of bitmaps, anew
 }
 
@@ -90,7 +90,7 @@ func (v *verifier) openBitmaps(r *Reader) error {
 	if err := s.Check(); err != nil {
 		return r.badBitmaps(err)
 	}
-	if v.facets != nil && s.Name() == v.facetsName {
+	if v.ask != nil && s.Name() == v.facetsName {
 		v.bitmaps = s
 	}
 	return nil
@@ -98,12 +98,15 @@ func (v *verifier) openBitmaps(r *Reader) error {
 
 // facetsOf notes the tags of a value, the entry counted last.
 func (v *verifier) facetsOf(user []byte, t key.Trailer, value []byte) {
-	if v.bitmaps == nil || t.Kind() != key.Set {
+	if v.bitmaps == nil || !t.Kind().IsValue() {
 		return
 	}
-	v.tags.Reset()
-	v.facets(user, value, &v.tags)
-	v.rows.Add(uint32(v.counted.Entries-1), &v.tags)
+	tags, err := v.ask(user, t, value)
+	if err != nil {
+		v.bitmaps = nil
+		return
+	}
+	v.rows.Add(uint32(v.counted.Entries-1), tags)
 }
 
 func (v *verifier) data() error {
