@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sort"
@@ -215,9 +216,13 @@ func TestProcesses(t *testing.T) {
 	}
 	c := small
 	c.Dir, c.Run, c.JSON = t.TempDir(), "^(readrandom|open|open-memory|writeamp)$", t.TempDir()+"/report.json"
+	c.Profile = filepath.Join(t.TempDir(), "profiles")
 	var out bytes.Buffer
 	if err := Run(t.Context(), &out, io.Discard, []string{self}, []Opener{Stator()}, c); err != nil {
 		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(c.Profile, "readrandom-stator-1.pprof")); err != nil || info.Size() == 0 {
+		t.Errorf("no profile: %v", err)
 	}
 	data, err := os.ReadFile(c.JSON)
 	if err != nil {
@@ -311,7 +316,7 @@ func TestReportFields(t *testing.T) {
 
 func TestArgs(t *testing.T) {
 	want := Config{
-		Run: "read.*", Engines: []string{"stator", "pebble"}, Rounds: 2, Dir: "/tmp/a", JSON: "/tmp/b", Entries: 7, ValueBytes: 9,
+		Run: "read.*", Engines: []string{"stator", "pebble"}, Rounds: 2, Dir: "/tmp/a", JSON: "/tmp/b", Profile: "/tmp/c", Entries: 7, ValueBytes: 9,
 		Records: 11, RecordBytes: 13, Reads: 17, Commits: 19, Limit: 3 * time.Second, MemoryBytes: 23, Shape: Random,
 		Compression: Uncompressed, Worker: "w",
 	}

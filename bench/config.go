@@ -27,6 +27,8 @@ type Config struct {
 	Shape       Shape         `json:"shape" enum:"counter,hashed,decimal,random" default:"counter" help:"Keys: counter (8-byte prefix and big-endian number), hashed (the same with a hash), decimal (16 digits), random (16 bytes)."`
 	Compression Compression   `json:"compression" enum:"none,fast" default:"fast" help:"fast is Snappy or S2, where an engine can compress; or none."`
 
+	Profile string `json:"profile,omitempty" type:"path" placeholder:"DIR" help:"Write a CPU profile of each sample into this directory, for go tool pprof."`
+
 	Worker string `json:"-" hidden:"" help:"Be the process of this engine, for the run that started it."`
 }
 
@@ -70,7 +72,7 @@ func (c Config) Args() []string {
 		fmt.Sprint("--shape=", c.Shape), fmt.Sprint("--compression=", c.Compression),
 	}
 	for _, f := range []struct{ name, value string }{
-		{"run", c.Run}, {"engines", strings.Join(c.Engines, ",")}, {"dir", c.Dir}, {"json", c.JSON}, {"worker", c.Worker},
+		{"run", c.Run}, {"engines", strings.Join(c.Engines, ",")}, {"dir", c.Dir}, {"json", c.JSON}, {"profile", c.Profile}, {"worker", c.Worker},
 	} {
 		if f.value != "" {
 			args = append(args, "--"+f.name+"="+f.value)

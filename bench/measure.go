@@ -3,7 +3,10 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,12 +106,17 @@ func (r *runner) clockThen(w *Workload, tasks []*task, step stepFunc, then func(
 	runtime.GC()
 	var wg sync.WaitGroup
 	var stop atomic.Bool
+	endProfile, err := r.profile(w)
+	if err != nil {
+		return Sample{}, errorsAnd(err, tasks)
+	}
 	begin := now(r.config.Limit)
 	for i, t := range tasks {
 		wg.Go(func() { errs[i] = t.run(w, step, begin, &stop) })
 	}
 	wg.Wait()
 	s := begin.sample()
+	errs = append(errs, endProfile())
 	hist := tasks[0].hist
 	steps := 0
 	for i, t := range tasks {
@@ -129,6 +137,29 @@ func (r *runner) clockThen(w *Workload, tasks []*task, step stepFunc, then func(
 		s.Value = float64(s.P99)
 	}
 	return s, errorsAnd(errors.Join(errs...), tasks)
+}
+
+// profile begins a CPU profile of the sample, if there is to be one. The function that
+// it returns ends it.
+func (r *runner) profile(w *Workload) (end func() error, err error) {
+	if r.config.Profile == "" {
+		return func() error { return nil }, nil
+	}
+	if err := os.MkdirAll(r.config.Profile, 0o755); err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("%s-%s-%d.pprof", w.Name, r.opener.Name, r.round+1)
+	f, err := os.Create(filepath.Join(r.config.Profile, name))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 func quantile(h *hdrhistogram.Histogram, q float64) time.Duration {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -183,7 +184,7 @@ func (r *Report) Print(w io.Writer) error {
 	fmt.Fprintf(t, "workload\tengine\tvalue\tunit\tp50\tp99\tp99.9\tCPU/op\t÷ %s\t(min–max)\tCPU ÷\t\n", r.Engines[0].Name)
 	for _, f := range r.inOrder() {
 		if f.Failed != "" {
-			fmt.Fprintf(t, "%s\t%s\tno figure\t\t\t\t\t\t\t\t\t%.100s\n", f.Workload, f.Engine, f.Failed)
+			fmt.Fprintf(t, "%s\t%s\tno figure\t\t\t\t\t\t\t\t\t\t%.100s\n", f.Workload, f.Engine, strings.ReplaceAll(f.Failed, "\n", "; "))
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
