@@ -19,6 +19,7 @@ import (
 type cursor struct {
 	db           *DB
 	state        *state // nil: the cursor is closed
+	pin          uint64 // its number in DB.pins
 	seq          key.SeqNum
 	lower, upper []byte
 	sources

@@ -78,6 +78,7 @@ type DB struct {
 	noFlusher  bool // the flusher has ended
 
 	cursors cursorPool
+	pins    pins
 
 	pacer   pacer
 	metrics counters
@@ -112,6 +113,10 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 	db.mu.Bind(e)
 	db.inserting.Bind(e)
 	db.commits.mu.Bind(e)
+	db.pins.mu.Bind(e)
+	if db.o.TrackPins {
+		db.pins.open = map[uint64]pin{}
+	}
 	db.pacer.init(e)
 	return db
 }
@@ -171,7 +176,8 @@ func (db *DB) refused() error {
 // in the log.
 //
 // Iterators should be closed before; those that are not may be used on, and the
-// tables that they read stay open until they are closed. Everything else that reads
+// tables that they read stay open until they are closed. Listener.Pinned is told of
+// them. Everything else that reads
 // gets ErrClosed.
 func (db *DB) Close() error {
 	if !db.shut() {
@@ -191,6 +197,7 @@ func (db *DB) Close() error {
 	if e := db.closeLogs(); err == nil {
 		err = e
 	}
+	db.reportPins()
 	db.releaseState(db.current.Load())
 	db.clean()
 	if err != nil {

@@ -16,6 +16,7 @@ type Listener struct {
 	Removed   func(manifest.FileNum) // a table or value file that is not needed any more
 	Stalled   func(StallEvent)
 	Damaged   func(DamageEvent)
+	Pinned    func(PinEvent)
 	Failed    func(error) // there are no more writes; see ErrFailed
 }
 
@@ -54,6 +55,13 @@ type DamageEvent struct {
 	Err   error
 }
 
+// A PinEvent tells of iterators and snapshots that are still open when the database is
+// closed.
+type PinEvent struct {
+	Iterators, Snapshots int
+	Pins                 []Pin // with Options.TrackPins
+}
+
 func (l *Listener) flushed(e FlushEvent) {
 	if l.Flushed != nil {
 		l.Flushed(e)
@@ -81,6 +89,12 @@ func (l *Listener) stalled(e StallEvent) {
 func (l *Listener) damaged(e DamageEvent) {
 	if l.Damaged != nil {
 		l.Damaged(e)
+	}
+}
+
+func (l *Listener) pinned(e PinEvent) {
+	if l.Pinned != nil {
+		l.Pinned(e)
 	}
 }
 

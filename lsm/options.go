@@ -37,6 +37,11 @@ type Options struct {
 	// and memory where there is no disk.
 	NoPreallocate bool
 
+	// TrackPins remembers for each open iterator and snapshot who made it, for
+	// DB.Pins and Listener.Pinned. It costs about a microsecond for each, and is
+	// for finding those that are never closed. Default false.
+	TrackPins bool
+
 	// LogSegmentBytes is the size of a file of the write-ahead log. Default
 	// 16 MiB.
 	LogSegmentBytes int64

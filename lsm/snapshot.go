@@ -11,6 +11,7 @@ import (
 type Snapshot struct {
 	db  *DB
 	seq key.SeqNum
+	pin uint64 // its number in DB.pins
 }
 
 // NewSnapshot returns a view of all that is visible now. The caller must close it.
@@ -22,7 +23,7 @@ func (db *DB) NewSnapshot() *Snapshot {
 	seq := key.SeqNum(db.visible.Load())
 	i, _ := slices.BinarySearch(db.snapshots, seq)
 	db.snapshots = slices.Insert(db.snapshots, i, seq)
-	return &Snapshot{db, seq}
+	return &Snapshot{db, seq, db.pins.add(true, uint64(seq), 1)}
 }
 
 // Seq returns the sequence number of the last operation that the snapshot sees.
@@ -41,6 +42,7 @@ func (s *Snapshot) Get(user, dst []byte) ([]byte, error) {
 
 // Close lets go of the snapshot, which must not be used afterwards.
 func (s *Snapshot) Close() {
+	s.db.pins.remove(s.pin)
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	if i, found := slices.BinarySearch(s.db.snapshots, s.seq); found && s.db.snapshots != nil {

@@ -63,6 +63,7 @@ func (db *DB) openCursor(s *state, seq key.SeqNum, o IterOptions) *cursor {
 	c.addDeletes(s.version.tombstones())
 	c.merge.Init(c.list...)
 	db.metrics.iterators.Add(1)
+	c.pin = db.pins.add(false, uint64(seq), 3)
 	return c
 }
 
@@ -79,6 +80,7 @@ func (c *cursor) close() error {
 	c.skip, c.value, c.pointed = trim(c.skip), trim(c.value), trim(c.pointed)
 	c.leaveRun()
 	db.metrics.iterators.Add(-1)
+	db.pins.remove(c.pin)
 	db.cursors.give(c)
 	db.releaseState(s)
 	return err

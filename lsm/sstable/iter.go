@@ -34,6 +34,7 @@ type Iter struct {
 	used    int    // how many of the stretch's items have been set since Init
 
 	scratch []byte // of a decoded block
+	touched byte
 }
 
 // A seek decodes the one entry that it finds, as most sources of a merge are not
@@ -44,6 +45,8 @@ const (
 	// A stretch of long keys is shorter, to bound what an iterator holds: a block
 	// stores the prefix of its keys once, a stretch in every key.
 	maxPrefixBytes = 16 << 10
+	// A block of one large value is not kept for the next use.
+	maxKeptScratch = 1 << 20
 )
 
 // A place is where a cursor stands.
@@ -67,6 +70,9 @@ func (r *Reader) NewIter(lower, upper []byte) *Iter {
 func (it *Iter) Init(r *Reader, lower, upper []byte) {
 	items := it.stretch.Items[:0]
 	clear(items[:it.used]) // of slices of a mapping that may go
+	if cap(it.scratch) > maxKeptScratch {
+		it.scratch = nil
+	}
 	*it = Iter{
 		r: r, lower: lower, upper: upper, j: -1, grow: 1,
 		stretch: iterator.Stretch{Items: items}, keys: it.keys[:0], scratch: it.scratch,
@@ -271,6 +277,7 @@ func (it *Iter) decode(j int) bool {
 	if !it.b.parse(data) {
 		return it.malformed()
 	}
+	it.touched ^= touch(data)
 	it.first, it.end = 0, it.b.count
 	ok1, ok2 := true, true
 	if it.lower != nil {
@@ -287,6 +294,21 @@ func (it *Iter) decode(j int) bool {
 
 // widen makes the next stretch longer.
 func (it *Iter) widen() { it.grow = min(max(2*it.grow, firstStretch), maxStretch) }
+
+// touch reads from all pages of a block, unless it is a large value. Nobody wants the
+// byte: a mapped page that cannot be read fails here, where the caller is on its guard,
+// rather than when the value is used.
+func touch(data []byte) (b byte) {
+	if len(data) > maxTouchedBytes {
+		return 0
+	}
+	for off := pageBytes - 1; off < len(data); off += pageBytes {
+		b ^= data[off]
+	}
+	return b ^ data[len(data)-1]
+}
+
+const maxTouchedBytes = 64 << 10
 
 // show makes entry i of the current block the current entry and decodes others beside
 // it, which lie in [lower, upper): i is the first of them or the last.
