@@ -277,7 +277,7 @@ func (it *Iter) decode(j int) bool {
 	if !it.b.parse(data) {
 		return it.malformed()
 	}
-	it.touched ^= touch(data)
+	it.touched ^= it.touch(data)
 	it.first, it.end = 0, it.b.count
 	ok1, ok2 := true, true
 	if it.lower != nil {
@@ -295,17 +295,18 @@ func (it *Iter) decode(j int) bool {
 // widen makes the next stretch longer.
 func (it *Iter) widen() { it.grow = min(max(2*it.grow, firstStretch), maxStretch) }
 
-// touch reads from all pages of a block, unless it is a large value. Nobody wants the
-// byte: a mapped page that cannot be read fails here, where the caller is on its guard,
-// rather than when the value is used.
-func touch(data []byte) (b byte) {
+// touch reads from all pages of the current block but the first, unless it is a large
+// value. Nobody wants the byte: a mapped page that cannot be read fails here, where the
+// caller is on its guard, rather than when the value is used.
+func (it *Iter) touch(data []byte) (b byte) {
 	if len(data) > maxTouchedBytes {
 		return 0
 	}
-	for off := pageBytes - 1; off < len(data); off += pageBytes {
-		b ^= data[off]
+	offset, _ := it.r.index.extent(it.j)
+	for at := pageBytes - int(offset+envelopeBytes)%pageBytes; at < len(data); at += pageBytes {
+		b ^= data[at]
 	}
-	return b ^ data[len(data)-1]
+	return b
 }
 
 const maxTouchedBytes = 64 << 10
@@ -337,23 +338,60 @@ func (it *Iter) show(i, lower, upper int) bool {
 }
 
 // decodeStretch decodes entries [lower, upper) of the current block into the stretch
-// and returns the end of those that fitted.
+// and returns the end of those that fitted. It does what block.entry does, for many.
 func (it *Iter) decodeStretch(lower, upper int) int {
+	b := &it.b
+	data, slots := b.data, b.data[b.slots:b.entries]
+	prefix, fixed := b.commonPrefix(), b.suffixWidth+b.trailerWidth
 	items, keys := it.stretch.Items[:0], it.keys[:0]
-	prefix := it.b.commonPrefix()
+	start := b.entries + b.place(lower)
 	i := lower
 	for ; i < upper; i++ {
-		suffix, t, value, ok := it.b.entry(i)
-		if !ok {
+		end := len(data)
+		if i+1 < b.count {
+			end = b.entries + int(little.Uint16(slots[4*i+4:]))
+		}
+		key0 := start + fixed
+		if key0 > end || end > len(data) {
 			break
 		}
-		n := len(keys)
-		keys = append(append(keys, prefix...), suffix...)
-		items = append(items, iterator.Item{User: keys[n:len(keys):len(keys)], Trailer: t, Value: value})
+		n := int(data[start])
+		if b.suffixWidth == 2 {
+			n |= int(data[start+1]) << 8
+		}
+		key1 := key0 + n
+		if key1 > end {
+			break
+		}
+		at := len(keys)
+		keys = appendKey(keys, prefix, data[key0:key1])
+		items = append(items, iterator.Item{
+			User:    keys[at:len(keys):len(keys)],
+			Trailer: key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth)),
+			Value:   data[key1:end:end],
+		})
+		start = end
 	}
 	it.stretch.Items, it.keys = items, keys
 	it.used = max(it.used, len(items))
 	return i
+}
+
+// appendKey appends a user key. Copying eight bytes, some of them too many, is
+// quicker than a call that copies two.
+func appendKey(keys, prefix, suffix []byte) []byte {
+	at := len(keys)
+	p, s := len(prefix), len(suffix)
+	if p > 16 || s > 16 || cap(prefix) < 16 || cap(suffix) < 16 || cap(keys)-at < 32 {
+		return append(append(keys, prefix...), suffix...)
+	}
+	k := keys[at : at+32]
+	prefix, suffix = prefix[:16], suffix[:16]
+	little.PutUint64(k, little.Uint64(prefix))
+	little.PutUint64(k[8:], little.Uint64(prefix[8:]))
+	little.PutUint64(k[p:], little.Uint64(suffix))
+	little.PutUint64(k[p+8:], little.Uint64(suffix[8:]))
+	return keys[:at+p+s]
 }
 
 func (it *Iter) malformed() bool {
