@@ -29,6 +29,7 @@ type FilteredIter struct {
 	db           *DB
 	state        *state
 	seq          key.SeqNum
+	pin          uint64 // its number in DB.pins
 	lower, upper []byte
 	filter       Filter
 	deletes      []*tombstone.List // of all sources; without the empty ones
@@ -92,6 +93,7 @@ func (db *DB) newFilteredIter(s *state, seq key.SeqNum, o IterOptions, f Filter)
 	}
 	it.addDeletes(s.version.tombstones())
 	db.metrics.iterators.Add(1)
+	it.pin = db.pins.add(false, uint64(seq), 2)
 	return it, nil
 }
 
@@ -300,6 +302,7 @@ func (it *FilteredIter) Close() error {
 	it.fail(ErrClosed)
 	it.db.metrics.filtered(&it.counts)
 	it.db.metrics.iterators.Add(-1)
+	it.db.pins.remove(it.pin)
 	it.db.releaseState(it.state)
 	it.state, it.sources, it.newer = nil, nil, nil
 	return nil

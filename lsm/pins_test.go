@@ -65,6 +65,22 @@ func TestPins(t *testing.T) {
 	}
 }
 
+// A filtered iterator is an iterator.
+func TestFilteredPin(t *testing.T) {
+	db := mustOpenDB(t, vfs.NewMem(), Options{TrackPins: true, Facets: func(_, _ []byte, _ *Tags) {}})
+	defer db.Close()
+	it, err := db.NewFilteredIter(IterOptions{}, HasTag([]byte("t")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pins := db.Pins(); len(pins) != 1 || !strings.Contains(pins[0].String(), ".TestFilteredPin ") {
+		t.Errorf("open are %v", pins)
+	}
+	if err := it.Close(); err != nil || len(db.Pins()) != 0 {
+		t.Errorf("Close = %v, open are %v", err, db.Pins())
+	}
+}
+
 func forgetful(t *testing.T, s *Snapshot) *Iterator {
 	it, err := s.NewIter(IterOptions{})
 	if err != nil {
