@@ -36,14 +36,16 @@ type FilteredIter struct {
 	sources      []hits            // newest first
 	newer        []newerSource     // the same as places to look for newer versions
 	facets       faceter
+	touched      uint64 // keeps the compiler from leaving out loads
 	pointed      []byte // a value that lies in a value file
 	counts       FilterMetrics
 
 	place   place
 	err     error
 	reverse bool
-	at      int // the source that has the current key, or -1
-	second  int // the one that comes next after it, or -1
+	at      int  // the source that has the current key, or -1
+	second  int  // the one that comes next after it, or -1
+	isAhead bool // all of the group at hand comes before what second stands on
 	pivot   []byte
 
 	user, value []byte
@@ -187,7 +189,7 @@ func (it *FilteredIter) seek(user []byte, reverse bool) bool {
 func (it *FilteredIter) step() bool {
 	s := &it.sources[it.at]
 	if s.advance() {
-		if it.second < 0 || it.before(s, &it.sources[it.second]) {
+		if it.isAhead || it.before(s, &it.sources[it.second]) {
 			it.user, it.value, it.isPointer = s.user, s.value, s.isPointer
 			it.counts.Emitted++
 			return true
@@ -253,6 +255,7 @@ func (it *FilteredIter) choose() {
 		s := &it.sources[it.at]
 		it.err = s.err
 		it.place, it.user, it.value, it.isPointer = onKey, s.user, s.value, s.isPointer
+		it.isAhead = it.second < 0 || s.isAhead(&it.sources[it.second], it.reverse)
 		if it.err == nil {
 			it.counts.Emitted++
 		}
@@ -368,6 +371,12 @@ func (h *hits) refill() {
 	h.live = h.advance() || h.err != nil
 }
 
+// isAhead reports whether all of the group comes before what other stands on.
+func (h *hits) isAhead(other *hits, reverse bool) bool {
+	n := len(h.group.list)
+	return n > 0 && (bytes.Compare(h.group.list[n-1].user, other.user) < 0) != reverse
+}
+
 // A group is some versions in the order of movement. Keys, and values that would not
 // stay in their place, are copied into its buffer.
 type group struct {
@@ -408,33 +417,50 @@ func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
 		}
 	}
 	for r := range rank {
-		for i := range g.list[:end] {
-			v := &g.list[i]
-			if v.hidden {
-				continue
-			}
-			if v.hash == 0 {
-				v.hash = filter.Hash(v.user)
-			}
-			hides, e := it.newer[r].has(v.user, v.hash, it.seq)
-			if e != nil {
-				end, err = i, e
-				break
-			}
-			if hides {
-				v.hidden = true
-				it.counts.Shadowed++
+		if s := &it.newer[r]; end > 0 && !s.hasNothing(g.list[0].user, g.list[end-1].user, it.reverse) {
+			e := error(nil)
+			if end, e = it.shadow(g.list[:end], s); e != nil {
+				err = e
 			}
 		}
 	}
 	kept := g.list[:0]
-	for _, v := range g.list[:end] {
-		if !v.hidden {
-			kept = append(kept, v)
+	for i := range g.list[:end] {
+		if !g.list[i].hidden {
+			if i > len(kept) {
+				g.list[len(kept)] = g.list[i]
+			}
+			kept = g.list[:len(kept)+1]
 		}
 	}
 	g.list = kept
 	return end, err
+}
+
+// shadow hides the versions of which newer has a newer one. It returns the number of
+// those for which that could be found out.
+func (it *FilteredIter) shadow(list []candidate, newer *newerSource) (n int, err error) {
+	for i := range list {
+		if v := &list[i]; v.hash == 0 {
+			v.hash = filter.Hash(v.user)
+		}
+	}
+	it.touched = newer.touch(list)
+	for i := range list {
+		v := &list[i]
+		if v.hidden {
+			continue
+		}
+		hides, err := newer.has(v.user, v.hash, it.seq)
+		if err != nil {
+			return i, err
+		}
+		if hides {
+			v.hidden = true
+			it.counts.Shadowed++
+		}
+	}
+	return len(list), nil
 }
 
 // decide hides a version if a range delete does, or the filter does not hold for it.
@@ -461,6 +487,40 @@ type newerSource struct {
 	memory *memory
 	tables []*table
 	at     int // the table asked last
+}
+
+// touch asks for the cache lines that has will look at first, all at once.
+func (n *newerSource) touch(list []candidate) (touched uint64) {
+	if n.memory != nil {
+		for i := range list {
+			touched ^= n.memory.Touch(list[i].hash)
+		}
+		return touched
+	}
+	if r := n.tables[n.at].reader; r != nil { // mostly all are in one table
+		f := r.Filter()
+		for i := range list {
+			touched ^= uint64(f.Touch(list[i].hash))
+		}
+	}
+	return touched
+}
+
+// hasNothing reports whether it can be told without a closer look that there are no
+// versions of keys between first and last, or in reverse, between last and first.
+func (n *newerSource) hasNothing(first, last []byte, reverse bool) bool {
+	if n.memory != nil {
+		return false
+	}
+	if reverse {
+		first, last = last, first
+	}
+	i := firstNotBefore(n.tables, first)
+	if i == len(n.tables) || bytes.Compare(last, n.tables[i].span.Start) < 0 {
+		return true
+	}
+	n.at = i
+	return false
 }
 
 // has reports whether there is a version of user, value or tombstone, that a reader at

@@ -8,7 +8,8 @@ import (
 
 // A rowCursor hands out the rows of a bitmap within [first, end), ascending or, in
 // reverse, descending. It unpacks a window of the bitmap at a time, which is made as
-// wide as should give it wanted rows.
+// wide as should give it wanted rows; when that has grown, all the rest at once, which
+// takes a third of the time for each row.
 type rowCursor struct {
 	rows       *roaring.Bitmap
 	first, end uint32 // what has not been unpacked yet
@@ -19,6 +20,8 @@ type rowCursor struct {
 
 	window []uint32 // in the order of movement
 	i      int      // of the next one
+
+	part, all []uint32 // buffers for windows
 }
 
 // The number of rows wanted in a window grows from first to last.
@@ -28,7 +31,7 @@ const (
 )
 
 func (c *rowCursor) init(rows *roaring.Bitmap, first, end uint32, reverse bool) {
-	*c = rowCursor{rows: rows, first: first, end: end, reverse: reverse, window: c.window[:0], wanted: firstWindow}
+	*c = rowCursor{rows: rows, first: first, end: end, reverse: reverse, part: c.part, all: c.all, wanted: firstWindow}
 	if c.count = rows.GetCardinality(); c.count == 0 {
 		c.first = c.end
 		return
@@ -51,8 +54,12 @@ func (c *rowCursor) back(n int) { c.i -= n }
 
 // unpack fills the window with the rows of the next part.
 func (c *rowCursor) unpack() {
+	if c.wanted >= lastWindow {
+		c.unpackAll()
+		return
+	}
 	width := min(uint64(c.wanted)*max(c.top/c.count, 1), uint64(c.end-c.first))
-	c.wanted = min(2*c.wanted, lastWindow)
+	c.wanted *= 2
 	first, end := c.first, c.first+uint32(width)
 	if c.reverse {
 		first, end = c.end-uint32(width), c.end
@@ -60,15 +67,28 @@ func (c *rowCursor) unpack() {
 	} else {
 		c.first = end
 	}
-	c.window, c.i = c.window[:0], 0
+	c.part, c.i = c.part[:0], 0
 	it := c.rows.Iterator()
 	for it.AdvanceIfNeeded(first); it.HasNext(); {
 		row := it.Next()
 		if row >= end {
 			break
 		}
-		c.window = append(c.window, row)
+		c.part = append(c.part, row)
 	}
+	c.window = c.part
+	if c.reverse {
+		slices.Reverse(c.window)
+	}
+}
+
+// unpackAll fills the window with all rows that are left.
+func (c *rowCursor) unpackAll() {
+	c.all = slices.Grow(c.all[:0], int(c.count))[:c.count]
+	c.rows.ToExistingArray(&c.all)
+	lower, _ := slices.BinarySearch(c.all, c.first)
+	upper, _ := slices.BinarySearch(c.all, c.end)
+	c.window, c.i, c.first = c.all[lower:upper], 0, c.end
 	if c.reverse {
 		slices.Reverse(c.window)
 	}

@@ -38,7 +38,7 @@ type tableHits struct {
 
 // maxGroup is the number of rows worked on at a time: enough that cache misses overlap
 // as far as the processor can, few enough that a short scan does little in vain.
-const maxGroup = 32
+const maxGroup = 64
 
 func (h *tableHits) seek(user []byte, reverse bool) {
 	h.reverse, h.ahead, h.isOpen = reverse, 1, false

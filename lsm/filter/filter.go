@@ -97,6 +97,15 @@ func (f *Filter) MayContain(h uint64) bool {
 	return all != 0
 }
 
+// Touch reads from the line that MayContain(h) would look at, to have it in the cache
+// when it does. Nobody wants the byte.
+func (f *Filter) Touch(h uint64) byte {
+	if f.count == 0 {
+		return 0
+	}
+	return f.line(h)[0]
+}
+
 func (f *Filter) add(h uint64) {
 	line := f.line(h)
 	x := h * spread

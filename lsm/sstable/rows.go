@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -36,6 +37,17 @@ func (it *RowIter) Init(r *Reader) {
 		it.mapped = m
 	}
 }
+
+// Filter returns the table's filter if it is in use already, for Touch, else one that
+// knows nothing.
+func (r *Reader) Filter() *filter.Filter {
+	if f := r.filter.Load(); f != nil {
+		return f
+	}
+	return &noFilter
+}
+
+var noFilter filter.Filter
 
 // Rows is the number of entries of the table.
 func (r *Reader) Rows() uint32 { return uint32(r.properties.Entries) }
@@ -157,52 +169,59 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 
 // Warm brings entries into the cache. What is wanted next lies at as many places as
 // there are rows, and one after the other each would be waited for: its block's head,
-// then its slot, then the entry itself. Warm asks for all heads first, then for all
-// slots, then for all entries; the processor waits for many at a time. It finds
-// nothing out and checks nothing but bounds. Blocks not checked yet, and compressed
-// ones, it leaves out.
+// then its slot, then the entry itself. Warm asks for all heads and, where they are
+// likely to be, slots; then for all entries; the processor waits for many at a time.
+// The loops that ask are as short as can be, because it looks ahead over a few hundred
+// instructions only. Warm finds nothing out and checks nothing but bounds. Blocks not
+// checked yet, and compressed ones, it leaves out.
 func (it *RowIter) Warm(rows []uint32) {
 	if it.mapped == nil || len(rows) < 2 {
 		return
 	}
 	var blocks [warmRows][]byte
 	var places [warmRows]int // in the block, of the slot and then of the entry
-	j, last := it.j, -1
-	n := 0
-	for _, row := range rows[:min(len(rows), warmRows)] {
-		var ok bool
-		if j, ok = it.r.index.blockOf(row, j); !ok {
-			return
-		}
-		b := it.warmable(j)
-		if b == nil {
-			continue
-		}
-		if j != last {
-			it.warmed ^= b[envelopeBytes+24]
-		}
-		blocks[n], places[n], last = b, int(row-it.r.index.row(j)), j
-		n++
+	n := it.placesOf(rows[:min(len(rows), warmRows)], &blocks, &places)
+	warmed := byte(0)
+	for k, b := range blocks[:n] {
+		warmed ^= b[envelopeBytes+24] ^ b[places[k]]
 	}
 	for k, b := range blocks[:n] {
 		count, prefix := int(little.Uint16(b[envelopeBytes+24:])), int(little.Uint16(b[envelopeBytes+26:]))
 		slots := envelopeBytes + blockHeaderBytes + prefix
-		slot := slots + 4*places[k]
-		if slot+4 > len(b) || codecOf(b) != codecNone {
-			places[k] = -1
-			continue
+		slot := slots + places[k] - slotsGuess
+		at := 0
+		if slot+4 <= len(b) && codecOf(b) == codecNone {
+			at = slots + 4*count + int(little.Uint16(b[slot:]))
 		}
-		places[k] = slots + 4*count + int(little.Uint16(b[slot:]))
+		places[k] = min(at, len(b)-1)
 	}
 	for k, b := range blocks[:n] {
-		if at := places[k]; at >= 0 && at < len(b) {
-			it.warmed ^= b[at] ^ b[min(at+lineBytes, len(b)-1)]
-		}
+		at := places[k]
+		warmed ^= b[at] ^ b[min(at+lineBytes, len(b)-1)]
 	}
+	it.warmed = warmed
 }
 
-// warmRows is how many rows Warm takes at most.
-const warmRows = 32
+// placesOf finds the blocks of rows, and about where their slots are.
+func (it *RowIter) placesOf(rows []uint32, blocks *[warmRows][]byte, places *[warmRows]int) (n int) {
+	j := it.j
+	for _, row := range rows {
+		var ok bool
+		if j, ok = it.r.index.blockOf(row, j); !ok {
+			return n
+		}
+		if b := it.warmable(j); b != nil {
+			blocks[n], places[n] = b, min(slotsGuess+4*int(row-it.r.index.row(j)), len(b)-1)
+			n++
+		}
+	}
+	return n
+}
+
+const (
+	warmRows   = 64                                    // how many rows Warm takes at most
+	slotsGuess = envelopeBytes + blockHeaderBytes + 12 // where slots begin, with a common prefix of usual length
+)
 
 // warmable returns block j if it may be looked into without a check.
 func (it *RowIter) warmable(j int) []byte {
