@@ -73,7 +73,8 @@ func (db *DB) compactOnce() (did bool, err error) {
 // takes its tables, and what happens meanwhile is not in conflict with it.
 type claim struct {
 	*compaction.Pick
-	v *version // that it was chosen from
+	v     *version // that it was chosen from
+	asked bool     // a caller waits for it
 }
 
 // claim lets choose pick something from the current version, or returns nil if it does not.
@@ -97,7 +98,7 @@ func (db *DB) claim(choose func(*version, *compaction.View) *compaction.Pick) (*
 	db.mu.Lock()
 	db.running = append(db.running, p)
 	db.mu.Unlock()
-	return &claim{p, v}, nil
+	return &claim{Pick: p, v: v}, nil
 }
 
 // view returns what a policy sees, without the version.

@@ -29,10 +29,15 @@ func mergeBench(b *testing.B, o Options) *DB {
 }
 
 func fillMemtable(b *testing.B, db *DB, rng *rand.Rand, n int) {
+	fillRandom(b, db, rng, n, 10*benchEntries)
+}
+
+// fillRandom writes n entries with keys below limit.
+func fillRandom(b *testing.B, db *DB, rng *rand.Rand, n int, limit uint64) {
 	value, k := make([]byte, benchValueBytes), make([]byte, 0, benchKeyBytes)
 	w := db.NewBatch()
 	for range n {
-		k = benchKey(k, rng.Uint64N(10*benchEntries))
+		k = benchKey(k, rng.Uint64N(limit))
 		for i := range benchValueBytes / 2 {
 			value[i] = byte(rng.Uint32())
 		}

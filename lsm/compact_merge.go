@@ -80,6 +80,9 @@ func (m *merging) writer(lower, upper []byte) *tableWriter {
 	w := &tableWriter{db: m.db, level: m.c.Output, lower: lower, upper: upper, below: m.below, times: m.times}
 	w.values.empties = m.db.emptied(m.c.v)
 	w.facets.from = m.c.v
+	if !m.c.asked {
+		w.pace = pace{db: m.db, resumed: m.db.e.Now(), userBytes: m.db.metrics.userBytes.Load()}
+	}
 	if m.c.Output > 0 {
 		w.maxSize = uint64(m.db.o.TableBytes)
 	}

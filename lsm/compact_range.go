@@ -132,6 +132,7 @@ func (db *DB) compactAsked(choose func(*compaction.View) *compaction.Pick) error
 		case err != nil:
 			return err
 		case c != nil:
+			c.asked = true
 			return db.compact(c)
 		case !isBusy:
 			return nil

@@ -29,8 +29,7 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 		return err
 	}
 	old := db.current.Load().version // only install changes it
-	next := newVersion(meta, withAdded(old.byNum, added))
-	next.shape = db.shapeOf(meta.Version)
+	next := db.newVersion(meta, withAdded(old.byNum, added))
 	db.mu.Lock()
 	for _, tables := range next.levels {
 		for _, t := range tables {
@@ -64,14 +63,10 @@ func withAdded(tables map[manifest.FileNum]*table, added []*table) map[manifest.
 	return all
 }
 
-// shapeOf returns what the policy makes of a version.
-func (db *DB) shapeOf(v *manifest.Version) compaction.Shape {
-	return db.o.Compaction.Shape(&compaction.View{Version: v, Options: db.o.compaction()})
-}
-
 // newVersion returns the version that the manifest describes, of open tables.
-func newVersion(s manifest.State, tables map[manifest.FileNum]*table) *version {
+func (db *DB) newVersion(s manifest.State, tables map[manifest.FileNum]*table) *version {
 	v := &version{meta: s.Version, flushedSeq: s.FlushedSeq, byNum: map[manifest.FileNum]*table{}}
+	v.shape = db.o.Compaction.Shape(&compaction.View{Version: s.Version, Options: db.o.compaction()})
 	for level, metas := range s.Version.Levels {
 		for _, m := range metas {
 			t := tables[m.Num]

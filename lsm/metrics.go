@@ -31,6 +31,8 @@ type Metrics struct {
 	Running   int    // compactions under way
 	DebtBytes uint64 // about how much they will have to rewrite until all levels are in shape
 
+	Paused time.Duration // how long compactions made way for writers, in all
+
 	Stalls [stallReasons]StallMetrics // by StallReason
 
 	Filtered FilterMetrics // by filtered iterators that are closed
@@ -142,7 +144,7 @@ func (db *DB) Metrics() Metrics {
 		Memtables: 1 + len(s.sealed), MemtableBytes: s.active.Bytes(),
 		LogBytes: c.logBytes.Load(), UserBytes: c.userBytes.Load(),
 		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Moves: c.moves.Load(), Drops: c.drops.Load(),
-		DebtBytes: s.version.shape.Debt,
+		DebtBytes: s.version.shape.Debt, Paused: time.Duration(c.pauseNanos.Load()),
 		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
 	}
 	for _, sealed := range s.sealed {
@@ -207,6 +209,7 @@ type counters struct {
 	moves, drops               atomic.Uint64
 	read, written              [manifest.Levels]atomic.Uint64
 	delays, stalls, stallNanos [stallReasons]atomic.Uint64
+	pauseNanos                 atomic.Uint64
 	iterators                  atomic.Int64
 	damaged                    atomic.Uint64
 	valuesWritten, valuesMoved atomic.Uint64

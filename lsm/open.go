@@ -108,7 +108,7 @@ func (db *DB) openVersion(s manifest.State) {
 	for _, meta := range s.Version.Values {
 		db.values.open[meta.Num] = db.quarantineValues(meta)
 	}
-	v := newVersion(s, tables)
+	v := db.newVersion(s, tables)
 	db.holdValuesLocked(v, nil)
 	active := db.newMemory(0)
 	active.lastSeq = s.FlushedSeq

@@ -57,12 +57,15 @@ func quietOptions() Options {
 
 // idle is a policy that never wants anything.
 type idle struct {
-	l0 int // how many tables of level 0 it pretends to want
+	l0   int    // how many tables of level 0 it pretends to want
+	debt uint64 // what it pretends to owe
 }
 
 func (idle) Next(*compaction.View) *compaction.Pick { return nil }
 
-func (i idle) Shape(*compaction.View) compaction.Shape { return compaction.Shape{Base: 1, L0: i.l0} }
+func (i idle) Shape(*compaction.View) compaction.Shape {
+	return compaction.Shape{Base: 1, L0: i.l0, Debt: i.debt}
+}
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 	switch d.Cmd {

@@ -32,6 +32,8 @@ type tableWriter struct {
 	done    []*table          // finished, durable and open for reading
 	values  valueWriter
 	facets  faceter
+	writer  *sstable.Writer // used again from table to table; nil before the first
+	pace    pace            // of a merge in the background; the zero one never pauses
 }
 
 type openTable struct {
@@ -100,6 +102,7 @@ func (w *tableWriter) add(user []byte, t key.Trailer, value []byte) error {
 	if err := w.open.w.Add(user, placed, kept); err != nil {
 		return err
 	}
+	w.pace.step(len(user) + len(kept))
 	if w.facets.facets == nil || !t.Kind().IsValue() {
 		return nil
 	}
@@ -131,7 +134,11 @@ func (w *tableWriter) begin() error {
 	if err != nil {
 		return err
 	}
-	w.open = &openTable{num, name, f, sstable.NewWriter(f, w.db.o.table(num, w.level))}
+	if w.writer == nil {
+		w.writer = new(sstable.Writer)
+	}
+	w.writer.Reset(f, w.db.o.table(num, w.level))
+	w.open = &openTable{num, name, f, w.writer}
 	w.overlap = 0
 	return nil
 }

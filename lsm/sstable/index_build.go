@@ -10,6 +10,11 @@ type indexBuilder struct {
 	separators []byte
 }
 
+// emptied is an indexBuilder with nothing in it, in the same memory.
+func (x *indexBuilder) emptied() indexBuilder {
+	return indexBuilder{x.offsets[:0], x.rows[:0], x.starts[:0], x.separators[:0]}
+}
+
 // add takes up the next block: left is the last user key before it (nil for the
 // first block), first its first internal key, offset where it starts and row
 // the number of entries before it.

@@ -61,12 +61,24 @@ var errFinished = errors.New("sstable: the table is finished")
 
 // NewWriter writes a table into f, which must be empty.
 func NewWriter(f vfs.File, o Options) *Writer {
-	w := &Writer{f: f, options: o.withDefaults(), version: 1}
+	w := new(Writer)
+	w.Reset(f, o)
+	return w
+}
+
+// Reset makes w a writer of another table, whatever became of the one before. It reuses
+// the memory: some MiB, which cost more to get than many blocks to write.
+func (w *Writer) Reset(f vfs.File, o Options) {
+	w.block.reset()
+	*w = Writer{
+		f: f, options: o.withDefaults(), version: 1,
+		pending: w.pending[:0], block: w.block, payload: w.payload[:0], index: w.index.emptied(),
+		hashes: w.hashes[:0], last: key.Internal{User: w.last.User[:0]}, left: w.left[:0],
+	}
 	if o.Compression != None {
 		w.encoder = &encoder{choice: o.Compression}
 	}
 	w.properties.Number = o.Number
-	return w
 }
 
 // Add appends an entry, which must sort behind those added before. It copies

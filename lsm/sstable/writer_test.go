@@ -319,3 +319,43 @@ func TestEstimatedSize(t *testing.T) {
 		}
 	}
 }
+
+// TestReset: a writer that has written other tables, and failed in between, writes the same bytes
+// as a new one.
+func TestReset(t *testing.T) {
+	rng := rand.New(rand.NewPCG(17, 18))
+	used := new(Writer)
+	for i, o := range []Options{{Number: 1}, {Number: 2, Compression: S2}, {Number: 3, FilterBitsPerKey: -1}, {Number: 4}} {
+		c := randomContent(rng, shapes[i%len(shapes)], 500*(4-i))
+		c.deletes = smallContent().deletes
+		var tables [2][]byte
+		for j := range tables {
+			f, err := vfs.NewMem().Create(testName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := NewWriter(f, o)
+			if j == 1 {
+				w = used
+				w.Reset(f, o)
+			}
+			if err := addAll(w, c); err != nil {
+				t.Fatal(err)
+			}
+			meta, err := w.Finish()
+			if err != nil {
+				t.Fatal(err)
+			}
+			tables[j] = make([]byte, meta.Size)
+			if _, err := f.ReadAt(tables[j], 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(tables[0], tables[1]) {
+			t.Errorf("table %d: a used writer writes other bytes than a new one", o.Number)
+		}
+		if used.Add([]byte("z"), 1, nil) == nil {
+			t.Error("Add after Finish succeeds")
+		}
+	}
+}
