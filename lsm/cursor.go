@@ -41,6 +41,7 @@ type cursor struct {
 	skip    []byte        // a copy of a user key whose versions are being stepped over
 	value   []byte        // a copy of a value
 	pointed []byte        // memory for values that cannot be read in place
+	ahead   ahead         // large values that were asked for
 }
 
 // A place is where a cursor stands.
@@ -242,11 +243,17 @@ func (c *cursor) copyValue() {
 	}
 }
 
-// readPointed makes the current item, which has a pointer, one that has its value.
+// readPointed makes the current item, which has a pointer, one that has its value. It
+// touches every page of the value, so that one that cannot be read is an error here, not
+// later.
 func (c *cursor) readPointed() {
 	var value []byte
 	err := vfs.Guard(func() (err error) {
-		value, c.pointed, err = c.state.version.valuePointed(c.item.User, c.item.Value, c.pointed)
+		r, p, err := c.locate()
+		if err == nil {
+			value, c.pointed, err = r.Value(c.item.User, p, c.pointed)
+			touch(value)
+		}
 		return err
 	})
 	if err != nil {

@@ -77,6 +77,7 @@ func (c *cursor) close() error {
 	c.sources.clear()
 	c.db, c.state, c.lower, c.upper = nil, nil, nil, nil
 	c.place, c.err, c.item, c.own = atStart, ErrClosed, &noItem, iterator.Item{}
+	c.ahead = ahead{}
 	c.skip, c.value, c.pointed = trim(c.skip), trim(c.value), trim(c.pointed)
 	c.leaveRun()
 	db.metrics.iterators.Add(-1)
