@@ -23,10 +23,10 @@
 // may be dropped) and compact_range.go (what a caller asks for), stall.go; large
 // values: value_writer.go, value.go, value_gc.go; the way of a read: state.go,
 // get.go, snapshot.go; iterator.go with sources.go (what it reads from), cursor.go
-// (its moves), run.go (the steps that most moves are), level.go, pins.go; the way of a
-// filtered read: facets.go, filtered.go, filtered_table.go, filtered_rows.go,
-// filtered_memory.go; then open.go (recovery), obsolete.go, checkpoint.go, metrics.go,
-// inspect.go. The parts below: key, memtable, tombstone, facet, sstable, iterator,
-// wal, manifest, vlog, compaction.
+// (its moves), read_ahead.go, run.go (the steps that most moves are), level.go,
+// pins.go; the way of a filtered read: facets.go, filtered.go, filtered_table.go,
+// filtered_rows.go, filtered_memory.go; then open.go (recovery), obsolete.go,
+// checkpoint.go, metrics.go, inspect.go. The parts below: key, memtable, tombstone,
+// facet, sstable, iterator, wal, manifest, vlog, compaction.
 // docs/lsm.md tells the whole in a few pages.
 package lsm
