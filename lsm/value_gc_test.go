@@ -44,6 +44,33 @@ func TestGarbageOfValuesIsBounded(t *testing.T) {
 	}
 }
 
+// The same with a policy that keeps everything in level 0, where tables are rewritten in
+// their places.
+func TestGarbageInLevel0(t *testing.T) {
+	inWorld(t, 1, func(e *env.Env) {
+		o := faultOptions(false)
+		o.MemtableBytes, o.ValueThreshold, o.ValueFileBytes, o.SpaceAmplification = 32<<10, 50, 16<<10, 1.2
+		o.Compaction, o.L0Tables = FIFO{}, 4
+		tr := &tester{e: e, disk: vfs.NewDisk(1), rng: rand.New(rand.NewPCG(1, 1)), o: o, model: newModel()}
+		tr.open()
+		for round := range 12 {
+			for range 100 {
+				tr.put(fmt.Sprintf("%03d", tr.rng.IntN(60)), strings.Repeat(fmt.Sprint(round), 300+tr.rng.IntN(600)))
+			}
+			tr.flush()
+			tr.awaitCollection()
+			v := tr.db.Metrics().Values
+			if records := v.Bytes - 64*uint64(v.Files); float64(records) > 1.2*float64(v.LiveBytes) {
+				tr.check(false, "round %d: %+v", round, v)
+			}
+			tr.scan(tr.db, tr.model.now())
+		}
+		tr.check(tr.db.Metrics().Values.Moved > 0, "nothing was moved")
+		tr.must(tr.db.Verify())
+		tr.must(tr.db.Close())
+	})
+}
+
 // checkNoMore opens the database again, without collection, and checks its files.
 func (t *tester) checkNoMore() {
 	t.o.SpaceAmplification = -1

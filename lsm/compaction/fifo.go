@@ -18,7 +18,7 @@ import (
 //
 // What is dropped is gone for open snapshots, too.
 type FIFO struct {
-	MaxBytes uint64        // of all tables; 0: any size
+	MaxBytes uint64        // of all tables and value files; 0: any size
 	TTL      time.Duration // age of the newest entry of a table, by the time of its flush; 0: any age
 }
 
@@ -48,7 +48,8 @@ func (f FIFO) drop(v *View) *Pick {
 		return nil
 	}
 	p := &Pick{Inputs: []Input{{level, []*manifest.Table{t}}}, Output: level, Way: Drop}
-	all := bytesOf(v.All())
+	values, _ := v.ValueBytes()
+	all := bytesOf(v.All()) + values
 	switch {
 	case f.TTL > 0 && t.NewestTime > 0 && v.Now-t.NewestTime > env.Time(f.TTL):
 		p.Reason = "expired"

@@ -78,8 +78,8 @@ const worthwhile = 4
 // Overdue returns the table to be rewritten because compactions do not pass over the
 // condemned files often enough: the one that points to most of what is in them; or nil.
 //
-// What level 0 points to is left alone: it was flushed not long ago and will be merged
-// soon.
+// Tables of level 0 come last: they were flushed not long ago and, with most policies, are
+// merged soon.
 func (p ValuePolicy) Overdue(v *manifest.Version, condemned []manifest.FileNum, usable Usable) (level int, t *manifest.Table) {
 	if len(condemned) == 0 || p.excess(v, 1) <= 0 {
 		return 0, nil
@@ -89,7 +89,10 @@ func (p ValuePolicy) Overdue(v *manifest.Version, condemned []manifest.FileNum, 
 		f, _ := v.ValueFile(num)
 		freed += garbage(f)
 	}
-	for l := 1; l < manifest.Levels; l++ {
+	for l := lastLevel; l >= 0; l-- {
+		if l == 0 && t != nil {
+			break
+		}
 		for _, table := range v.Levels[l] {
 			n := pointsInto(table, condemned)
 			if n == 0 || !usable(table) {

@@ -91,7 +91,24 @@ func TestOverdueSparesTables(t *testing.T) {
 	}
 	v.Levels[0], v.Levels[1] = v.Levels[1][:1], nil
 	v.Levels[0][0].Size = 100
-	if _, table := p.Overdue(v, condemned, sound); table != nil {
-		t.Errorf("level 0 is rewritten: %v", table)
+	if level, table := p.Overdue(v, condemned, sound); table == nil || level != 0 {
+		t.Errorf("there is nothing but level 0, and it is not rewritten: %d, %v", level, table)
+	}
+	v.Levels[5] = []*manifest.Table{{Num: 200, Size: 100, Values: []manifest.ValueRef{{File: 2, Bytes: 1}}}}
+	if level, table := p.Overdue(v, condemned, sound); table == nil || level != 5 {
+		t.Errorf("level 0 is rewritten before level 5: %d, %v", level, table)
+	}
+}
+
+// What FIFO keeps includes the values.
+func TestFIFOCountsValues(t *testing.T) {
+	version := valueFiles(1000, 1000, 1000)
+	version.Levels[0], version.Levels[1] = version.Levels[1], nil
+	for maxBytes, drops := range map[uint64]bool{3*100 + 3*1064: false, 3*100 + 3*1064 - 1: true} {
+		v := &View{Version: version, Options: Options{L0Tables: 100}, Usable: sound}
+		p := FIFO{MaxBytes: maxBytes}.Next(v)
+		if (p != nil) != drops || drops && p.Tables()[0].Num != 103 {
+			t.Errorf("%d bytes: %v", maxBytes, p)
+		}
 	}
 }
