@@ -21,26 +21,19 @@ const (
 	InspectTables   = "sstable"
 	InspectValues   = "vlog"
 	InspectLog      = "wal"
+	InspectFind     = "find"   // one key in all files of the store
+	InspectSpace    = "space"  // where the bytes are
+	InspectVerify   = "verify" // every byte of every file
 )
 
 // Inspect prints what the files of the closed database in dir hold, without
 // changing anything: the edits of the manifest, the properties of each sorted
 // table after checking every block, the same of value files, the segments of the
-// log. name limits it to one file of that kind, of which it then shows all. Damage does not end it: each damaged file is
-// named with the offset, and the first one is also the error.
+// log. name limits it to one file of that kind, of which it then shows all; for InspectFind it is the key,
+// as other listings print it. Damage does not end it: each damaged file is named with the
+// offset, and the first one is also the error.
 func Inspect(dir string, w io.Writer, what, name string) error {
-	_, err := os.Stat(filepath.Join(dir, formatFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: %s has no file %s", ErrNotDatabase, dir, formatFile)
-	}
-	if err != nil {
-		return fmt.Errorf("server: %w", err)
-	}
-	fs, err := vfs.NewOS(dir)
-	if err != nil {
-		return err
-	}
-	lock, err := vfs.Lock(dir)
+	fs, lock, err := openClosed(dir)
 	if err != nil {
 		return err
 	}
@@ -60,10 +53,33 @@ func Inspect(dir string, w io.Writer, what, name string) error {
 		in.values(name)
 	case InspectLog:
 		in.log(name)
+	case InspectFind:
+		in.find(name)
+	case InspectSpace:
+		in.closed(func(c *lsm.Closed) error { return c.Space(w) })
+	case InspectVerify:
+		in.verify()
 	default:
 		return fmt.Errorf("server: cannot inspect %q", what)
 	}
 	return in.err
+}
+
+// openClosed locks the database in dir and opens its files.
+func openClosed(dir string) (*vfs.OS, *vfs.DirLock, error) {
+	_, err := os.Stat(filepath.Join(dir, formatFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w: %s has no file %s", ErrNotDatabase, dir, formatFile)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("server: %w", err)
+	}
+	fs, err := vfs.NewOS(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := vfs.Lock(dir)
+	return fs, lock, err
 }
 
 type inspector struct {
@@ -107,6 +123,32 @@ func (in *inspector) values(name string) {
 func (in *inspector) log(name string) {
 	in.each(raftDir, name, ".log", func(at string) error {
 		return replication.Inspect(in.fs, raftDir, path.Base(at), in.w)
+	})
+}
+
+// closed calls f for the store.
+func (in *inspector) closed(f func(*lsm.Closed) error) {
+	c, err := lsm.OpenClosed(in.fs, storeDir)
+	if err == nil {
+		err = f(c)
+	}
+	in.note(storeDir, err)
+}
+
+func (in *inspector) find(name string) {
+	user, err := lsm.ParseKey(name)
+	if err != nil {
+		in.note(name, err)
+		return
+	}
+	in.closed(func(c *lsm.Closed) error { return c.Find(in.w, user) })
+}
+
+// verify checks the store and the log.
+func (in *inspector) verify() {
+	in.closed(func(c *lsm.Closed) error { return c.Verify(in.w) })
+	in.each(raftDir, "", ".log", func(at string) error {
+		return replication.Inspect(in.fs, raftDir, path.Base(at), io.Discard)
 	})
 }
 

@@ -34,6 +34,7 @@ func TestInspect(t *testing.T) {
 	dir := closedDatabase(t)
 	for what, want := range map[string]string{
 		InspectAll: "manifest", InspectManifest: "manifest", InspectTables: ".sst", InspectLog: "raft/",
+		InspectSpace: "L0: ", InspectVerify: "are sound",
 	} {
 		var out strings.Builder
 		if err := Inspect(dir, &out, what, ""); err != nil {
@@ -85,5 +86,50 @@ func TestInspectDamaged(t *testing.T) {
 	}
 	if got := out.String(); !strings.Contains(got, filepath.Base(tables[0])) || !strings.Contains(got, "raft/") {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A checkpoint is a database of its own, and compacting one leaves the other as it is.
+func TestCheckpointAndCompact(t *testing.T) {
+	dir := closedDatabase(t)
+	target := filepath.Join(t.TempDir(), "copy")
+	if err := Checkpoint(dir, target); err != nil {
+		t.Fatal(err)
+	}
+	if err := Checkpoint(dir, target); err == nil {
+		t.Error("a checkpoint is written over another")
+	}
+	var out strings.Builder
+	if err := Compact(dir, &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "afterwards\nL") {
+		t.Errorf("nothing is left after Compact:\n%s", &out)
+	}
+	for _, d := range []string{dir, target} {
+		if err := Inspect(d, new(strings.Builder), InspectVerify, ""); err != nil {
+			t.Errorf("%s: %v", d, err)
+		}
+		s, err := Open(Options{Dir: d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := must(t, s, "Scan", `{"TableName":"abc","Select":"COUNT"}`); !strings.Contains(string(got), `"Count":10`) {
+			t.Errorf("%s: Scan = %s", d, got)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestInspectFind(t *testing.T) {
+	dir := closedDatabase(t)
+	var log strings.Builder
+	if err := Inspect(dir, &log, InspectFind, `not\there`); err == nil {
+		t.Error("a malformed key is taken")
+	}
+	if err := Inspect(dir, &log, InspectFind, "nowhere"); err != nil {
+		t.Error(err)
 	}
 }

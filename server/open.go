@@ -113,13 +113,7 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 	if err := checkFormat(fs); err != nil {
 		return nil, err
 	}
-	store, err := lsm.Open(e, fs, lsm.Options{
-		Dir:           storeDir,
-		DisableWAL:    true,     // the raft log is the log
-		MemtableBytes: 32 << 20, // bounds what a restart replays
-		NoPreallocate: o.Memory,
-		Events:        logged(o.Log),
-	})
+	store, err := lsm.Open(e, fs, o.store())
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +122,17 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// store returns the options of the engine.
+func (o Options) store() lsm.Options {
+	return lsm.Options{
+		Dir:           storeDir,
+		DisableWAL:    true,     // the raft log is the log
+		MemtableBytes: 32 << 20, // bounds what a restart replays
+		NoPreallocate: o.Memory,
+		Events:        logged(o.Log),
+	}
 }
 
 // open puts the rooms above the store.

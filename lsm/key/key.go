@@ -22,6 +22,7 @@ package key
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 )
 
 // A SeqNum numbers the operations of a database in the order in which they
@@ -155,4 +156,23 @@ func Format(user []byte) string {
 		out = append(out, '\\', 'x', hex[c>>4], hex[c&15])
 	}
 	return string(out)
+}
+
+// Parse reads what Format prints.
+func Parse(text string) (user []byte, ok bool) {
+	for len(text) > 0 {
+		if text[0] != '\\' {
+			user, text = append(user, text[0]), text[1:]
+			continue
+		}
+		if len(text) < 4 || text[1] != 'x' {
+			return nil, false
+		}
+		n, err := strconv.ParseUint(text[2:4], 16, 8)
+		if err != nil {
+			return nil, false
+		}
+		user, text = append(user, byte(n)), text[4:]
+	}
+	return user, true
 }

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -99,6 +100,20 @@ func TestValid(t *testing.T) {
 	for kind, want := range map[Kind]bool{Delete: true, Set: true, RangeDelete: true, ValuePointer: true, 4: false, 255: false} {
 		if got := kind.Valid(); got != want {
 			t.Errorf("Kind(%d).Valid() = %v, want %v", kind, got, want)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	for i := range 256 {
+		want := []byte{'a', byte(i), 'z'}
+		if got, ok := Parse(Format(want)); !ok || !bytes.Equal(got, want) {
+			t.Errorf("Parse(Format(%x)) = %x, %v", want, got, ok)
+		}
+	}
+	for _, bad := range []string{`\`, `\x`, `\x1`, `\y12`, `a\xg0`} {
+		if got, ok := Parse(bad); ok {
+			t.Errorf("Parse(%s) = %x, want none", bad, got)
 		}
 	}
 }

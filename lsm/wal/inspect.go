@@ -85,3 +85,10 @@ func Names(fs vfs.FS, dir, prefix string) ([]string, error) {
 	}
 	return names, nil
 }
+
+// ParseSegmentName returns the number in the name, with or without a directory, of a
+// segment file.
+func ParseSegmentName(prefix, name string) (id SegmentID, ok bool) {
+	id, isSpare, ok := parseName(prefix, path.Base(name))
+	return id, ok && !isSpare
+}
