@@ -103,7 +103,7 @@ func TestCheckpointAndCompact(t *testing.T) {
 	if err := Compact(dir, &out); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "afterwards\nL") {
+	if !strings.Contains(out.String(), "afterwards\nL6: 1 tables") {
 		t.Errorf("nothing is left after Compact:\n%s", &out)
 	}
 	for _, d := range []string{dir, target} {
