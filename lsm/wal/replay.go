@@ -43,6 +43,21 @@ func (l *Log) Replay(from SegmentID, f func(pos Position, payload []byte) error)
 	if want > l.next {
 		return l.missing(want)
 	}
+	return l.leaveTail(from)
+}
+
+// leaveTail lets no record go to a segment before from: nobody would ever look for
+// it there. Of a lazy log a power cut can leave nothing but the header of a segment that had
+// been sealed, and Open takes that for an empty tail.
+func (l *Log) leaveTail(from SegmentID) error {
+	t := l.tail
+	if t == nil || t.id >= from {
+		return nil
+	}
+	l.tail = nil
+	if err := l.writeEnd(t); err != nil {
+		return l.fail("seal", err)
+	}
 	return nil
 }
 
