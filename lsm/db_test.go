@@ -483,26 +483,3 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("Get = %q, %v", got, err)
 	}
 }
-
-// What a version should look like is known from the start, not only once something
-// has changed: else a database that was just opened would not be compacted.
-func TestCompactAfterOpen(t *testing.T) {
-	fs := vfs.NewMem()
-	db := mustOpenDB(t, fs, Options{})
-	b := db.NewBatch()
-	b.Set([]byte("k"), []byte("v"))
-	if err := errors.Join(db.Apply(b), db.Flush(), db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	db = mustOpenDB(t, fs, Options{})
-	defer db.Close()
-	if got := db.Metrics().Levels[0].Tables; got != 1 {
-		t.Fatalf("%d tables in level 0, want 1", got)
-	}
-	if err := db.Compact(nil, nil); err != nil {
-		t.Fatal(err)
-	}
-	if got := db.Metrics().Levels[0].Tables; got != 0 {
-		t.Errorf("%d tables are left in level 0:\n%s", got, db.Levels())
-	}
-}
