@@ -31,8 +31,9 @@ func train(id uint32, blocks []heldBlock) []byte {
 	var history []byte
 	for i, b := range blocks {
 		samples[i] = appendStripped(nil, b.payload)
-		// A share of each block: neighbours are alike.
-		n := min(len(samples[i]), dictionaryBytes/len(blocks))
+		// A share of each block: neighbours are alike. Not all of it, or nothing
+		// would be left to learn how the rest is made.
+		n := min(len(samples[i])/2, dictionaryBytes/len(blocks))
 		history = append(history, samples[i][len(samples[i])-n:]...)
 	}
 	d, err := buildDict(zstd.BuildDictOptions{

@@ -44,6 +44,9 @@ func TestGolden(t *testing.T) {
 		for _, e := range c.entries {
 			checkGet(t, r, c, e.User, e.Trailer.SeqNum())
 		}
+		if dict := r.section(sectionDictionary).size > 0; dict != (o.Compression == ZstdDict) {
+			t.Errorf("%s: dictionary %v", name, dict)
+		}
 		if got := r.Properties(); got.Entries != uint64(len(c.entries)) || len(r.RangeDeletes()) != len(c.deletes) {
 			t.Errorf("%s: %v", name, got)
 		}
