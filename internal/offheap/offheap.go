@@ -57,6 +57,15 @@ func Free(b []byte) {
 	free(b)
 }
 
+// Discard gives the whole pages in b, a part of what Alloc returned, back to the system
+// until they are used again. Whatever was in b is lost, but its owner may go on to read
+// and write it.
+func Discard(b []byte) {
+	if len(b) > 0 {
+		discard(b)
+	}
+}
+
 // Words views memory from Alloc as words that may be read while they are written.
 func Words(b []byte) []atomic.Uint64 {
 	if len(b) < 8 {

@@ -1,6 +1,11 @@
 package offheap
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // alloc falls back to the Go heap when the system refuses, which is where Go
 // itself would have ended the process.
@@ -17,3 +22,14 @@ func alloc(n int) []byte {
 
 // free ignores the error: memory that was not mapped is the collector's.
 func free(b []byte) { _ = unix.Munmap(b) }
+
+// discard leaves out pages that b shares with others.
+func discard(b []byte) {
+	page := uintptr(os.Getpagesize())
+	start := uintptr(unsafe.Pointer(&b[0]))
+	from := (start+page-1)&^(page-1) - start
+	end := (start+uintptr(len(b)))&^(page-1) - start
+	if int(from) < int(end) {
+		_ = unix.Madvise(b[from:end], unix.MADV_DONTNEED) // advice
+	}
+}

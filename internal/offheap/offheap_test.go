@@ -52,3 +52,21 @@ func TestWordsAreTheBytes(t *testing.T) {
 		t.Errorf("word 1 is at bytes %x", b[:24])
 	}
 }
+
+// Discarded memory can be used on; its neighbours keep what they hold.
+func TestDiscard(t *testing.T) {
+	b := Alloc(4 * SmallBytes)
+	defer Free(b)
+	for i := range b {
+		b[i] = 7
+	}
+	Discard(b[SmallBytes+1 : 3*SmallBytes-1])
+	Discard(b[5:9])
+	Discard(nil)
+	for i, c := range b {
+		if inside := i > SmallBytes && i < 3*SmallBytes-1; !inside && c != 7 {
+			t.Fatalf("byte %d is %d", i, c)
+		}
+	}
+	b[2*SmallBytes] = 3
+}
