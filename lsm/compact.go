@@ -162,6 +162,13 @@ func (v *version) open(metas []*manifest.Table) []*table {
 	return tables
 }
 
+// recompresses reports whether the output has another compression than where the tables
+// are: then moving them would leave them as they are for good.
+func (db *DB) recompresses(p *compaction.Pick) bool {
+	want := db.o.compression(p.Output)
+	return slices.ContainsFunc(p.Inputs, func(in compaction.Input) bool { return db.o.compression(in.Level) != want })
+}
+
 // compact carries out a claim and gives it back. Flushes may add to level 0 meanwhile, and
 // other compactions change what is not in conflict with it.
 //
@@ -170,6 +177,9 @@ func (v *version) open(metas []*manifest.Table) []*table {
 func (db *DB) compact(c *claim) error {
 	defer db.release(c)
 	began := db.e.Now()
+	if c.Way == compaction.Move && db.recompresses(c.Pick) {
+		c.Way = compaction.Merge
+	}
 	edit := &manifest.Edit{}
 	for _, in := range c.Inputs {
 		for _, t := range in.Tables {

@@ -239,7 +239,7 @@ func (c *cursor) copyValue() {
 		c.value = append(c.value[:0], c.merge.Value()...)
 		return nil
 	}); err != nil {
-		c.err = err
+		c.err = c.state.version.nameFault(err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/cache"
 	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
@@ -56,7 +57,8 @@ type DB struct {
 	// picking is held while a compaction is chosen.
 	picking *env.Latch
 
-	pool sstable.Pool // what the tables share
+	cache *cache.Cache // of decoded blocks
+	pool  *sstable.Pool
 
 	current atomic.Pointer[state] // what readers see; replaced under mu
 	isDown  atomic.Bool           // closed, or failure is set: a quick look for every write
@@ -110,6 +112,8 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 		cleanings: env.NewQueue[struct{}](e, 1),
 		syncs:     env.NewQueue[struct{}](e, 1),
 	}
+	db.cache = cache.New(db.o.MemoryBytes)
+	db.pool = sstable.NewPool(db.cache)
 	db.mu.Bind(e)
 	db.inserting.Bind(e)
 	db.commits.mu.Bind(e)
@@ -200,6 +204,7 @@ func (db *DB) Close() error {
 	db.reportPins()
 	db.releaseState(db.current.Load())
 	db.clean()
+	db.cache.Close()
 	if err != nil {
 		return fmt.Errorf("lsm: close: %w", err)
 	}

@@ -539,7 +539,7 @@ func (n *newerSource) has(user []byte, hash uint64, seq key.SeqNum) (bool, error
 	if t.reader == nil {
 		return false, t.unreadable()
 	}
-	_, _, found, err := t.reader.GetHashed(user, hash, seq)
+	_, _, found, err := t.reader.GetHashed(user, hash, seq, nil)
 	return found, err
 }
 

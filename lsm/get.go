@@ -1,6 +1,9 @@
 package lsm
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
@@ -37,7 +40,29 @@ func (s *state) get(user []byte, seq key.SeqNum, dst []byte) ([]byte, error) {
 		dst, err = s.version.get(user, hash, seq, dst)
 		return err
 	})
-	return dst, err
+	return dst, s.version.nameFault(err)
+}
+
+// nameFault says in which file a page could not be read, if that is what err is about.
+func (v *version) nameFault(err error) error {
+	if !errors.Is(err, vfs.ErrIO) {
+		return err
+	}
+	var fault *vfs.FaultError
+	if !errors.As(err, &fault) {
+		return err
+	}
+	for _, tables := range v.levels {
+		for _, t := range tables {
+			if t.reader == nil {
+				continue
+			}
+			if offset, ok := t.reader.Offset(fault.Addr); ok {
+				return fmt.Errorf("lsm: read %s at %d: %w", t.name, offset, err)
+			}
+		}
+	}
+	return err
 }
 
 // get returns the newest version in the memtable, or a tombstone for a range delete
@@ -64,7 +89,7 @@ func (v *version) get(user []byte, hash uint64, seq key.SeqNum, dst []byte) ([]b
 		if !t.span.Contains(user) {
 			continue
 		}
-		value, tr, found, err := t.get(user, hash, seq)
+		value, tr, found, err := t.get(user, hash, seq, dst)
 		if found || err != nil {
 			return v.appendFound(dst, user, value, tr, err)
 		}
@@ -74,7 +99,7 @@ func (v *version) get(user []byte, hash uint64, seq key.SeqNum, dst []byte) ([]b
 		if t == nil {
 			continue
 		}
-		value, tr, found, err := t.get(user, hash, seq)
+		value, tr, found, err := t.get(user, hash, seq, dst)
 		if found || err != nil {
 			return v.appendFound(dst, user, value, tr, err)
 		}
@@ -94,12 +119,12 @@ func (v *version) appendFound(dst, user, value []byte, t key.Trailer, err error)
 }
 
 // get returns the newest version in the table, or a tombstone for a range delete that
-// is newer.
-func (t *table) get(user []byte, hash uint64, seq key.SeqNum) (value []byte, tr key.Trailer, found bool, err error) {
+// is newer. The value may lie behind the end of dst, in its memory.
+func (t *table) get(user []byte, hash uint64, seq key.SeqNum, dst []byte) (value []byte, tr key.Trailer, found bool, err error) {
 	if t.reader == nil {
 		return nil, 0, false, t.unreadable()
 	}
-	value, tr, found, err = t.reader.GetHashed(user, hash, seq)
+	value, tr, found, err = t.reader.GetHashed(user, hash, seq, dst)
 	if cover := t.tombstones.Cover(user, seq); err == nil && cover > 0 && (!found || cover > tr.SeqNum()) {
 		return nil, key.MakeTrailer(cover, key.RangeDelete), true, nil
 	}

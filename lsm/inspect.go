@@ -1,7 +1,6 @@
 package lsm
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -107,17 +106,8 @@ func printBatch(w io.Writer, at wal.Position, r batchReader, first, last key.Seq
 
 // inspectTable prints a table's properties and then checks all of it.
 func inspectTable(fs vfs.FS, name string, w io.Writer) error {
-	f, err := fs.Open(name)
+	r, err := openReader(fs, name, false, sstable.Options{})
 	if err != nil {
-		return err
-	}
-	m, err := f.Map()
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	r, err := sstable.Open(m, name, sstable.Options{})
-	if err != nil {
-		m.Release()
 		return err
 	}
 	defer r.Close()
@@ -142,12 +132,8 @@ func inspectTable(fs vfs.FS, name string, w io.Writer) error {
 // inspectValues prints what a value file has, perhaps every record, and then checks all
 // of it.
 func inspectValues(fs vfs.FS, name string, w io.Writer, records bool) error {
-	f, err := fs.Open(name)
+	m, err := mapFile(fs, name, false)
 	if err != nil {
-		return err
-	}
-	m, err := f.Map()
-	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	r, err := vlog.Open(m, name, 0)

@@ -47,6 +47,7 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 	db.replaceStateLocked(&state{active: s.active, sealed: without(s.sealed, flushed), version: next})
 	db.mu.Unlock()
 	db.releaseState(s)
+	db.divideMemory()
 	wake(db.merges)
 	return nil
 }

@@ -101,6 +101,9 @@ func (it *Iterator) AppendValue(dst []byte) ([]byte, error) {
 		dst = append(dst, item.Value...)
 		return nil
 	})
+	if err != nil {
+		err = it.c.state.version.nameFault(err)
+	}
 	return dst, err
 }
 

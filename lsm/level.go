@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"fmt"
 	"sort"
 
 	"github.com/statordb/stator/internal/vfs"
@@ -154,7 +155,7 @@ func (l *levelIter) try(move func() bool) (stands bool) {
 		stands = move()
 		return nil
 	}); err != nil {
-		l.err, stands = err, false
+		l.err, stands = fmt.Errorf("lsm: read %s: %w", l.in.name, err), false
 	}
 	return stands
 }

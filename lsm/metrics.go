@@ -16,6 +16,8 @@ type Metrics struct {
 
 	Memtables     int // the active one included
 	MemtableBytes int
+	TableMemory   int64 // indexes and filters of all tables
+	Cache         CacheMetrics
 	LogBytes      uint64 // written to the write-ahead log
 
 	UserBytes uint64 // keys and values of all operations applied
@@ -130,6 +132,7 @@ func (m *Metrics) String() string {
 	if v := m.Values; v.Files > 0 || v.Written > 0 {
 		fmt.Fprintf(&b, "values: %d files %d bytes, live %d, written %d, moved %d\n", v.Files, v.Bytes, v.LiveBytes, v.Written, v.Moved)
 	}
+	fmt.Fprintf(&b, "indexes and filters: %d bytes; cache: %v\n", m.TableMemory, m.Cache)
 	fmt.Fprintf(&b, "amplification: write %.2f, read %d, space %.2f\n",
 		m.WriteAmplification(), m.ReadAmplification(), m.SpaceAmplification())
 	return b.String()
@@ -147,6 +150,7 @@ func (db *DB) Metrics() Metrics {
 		DebtBytes: s.version.shape.Debt, Paused: time.Duration(c.pauseNanos.Load()),
 		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
 	}
+	m.TableMemory, m.Cache = s.version.residentBytes(), CacheMetrics(db.cache.Stats())
 	for _, sealed := range s.sealed {
 		m.MemtableBytes += sealed.Bytes()
 	}

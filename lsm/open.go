@@ -113,6 +113,7 @@ func (db *DB) openVersion(s manifest.State) {
 	active := db.newMemory(0)
 	active.lastSeq = s.FlushedSeq
 	db.replaceStateLocked(&state{active: active, version: v})
+	db.divideMemory()
 }
 
 // removeOrphans removes table files and value files that are not in the version.
@@ -236,4 +237,5 @@ func (db *DB) abandon() {
 		db.releaseState(s)
 		db.clean()
 	}
+	db.cache.Close()
 }

@@ -54,6 +54,7 @@ func (db *DB) switchMemtable(log wal.SegmentID) {
 	db.replaceStateLocked(next)
 	db.mu.Unlock()
 	db.releaseState(old)
+	db.divideMemory()
 	wake(db.flushes)
 }
 

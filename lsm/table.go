@@ -51,21 +51,9 @@ func tableMeta(num manifest.FileNum, m sstable.Meta) *manifest.Table {
 // openTable opens a table file for reading.
 func (db *DB) openTable(meta *manifest.Table) (*table, error) {
 	t := &table{meta: meta, name: db.o.tableName(meta.Num), span: meta.Span()}
-	f, err := db.fs.Open(t.name)
+	var err error
+	t.reader, err = openReader(db.fs, t.name, db.o.NoMmap, sstable.Options{Number: uint64(meta.Num), Pool: db.pool})
 	if err != nil {
-		return nil, err
-	}
-	mapping, err := f.Map()
-	if e := f.Close(); err == nil && e != nil {
-		mapping.Release()
-		err = e
-	}
-	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", t.name, err)
-	}
-	t.reader, err = sstable.Open(mapping, t.name, sstable.Options{Number: uint64(meta.Num), Pool: &db.pool})
-	if err != nil {
-		mapping.Release()
 		return nil, err
 	}
 	if err := t.check(); err != nil {
@@ -78,6 +66,45 @@ func (db *DB) openTable(meta *manifest.Table) (*table, error) {
 	}
 	t.tombstones = tombstone.Build(ranges)
 	return t, nil
+}
+
+// openReader opens a table file, mapped where that is wanted and possible.
+func openReader(fs vfs.FS, name string, noMmap bool, o sstable.Options) (*sstable.Reader, error) {
+	m, err := mapFile(fs, name, noMmap)
+	if err != nil {
+		return nil, err
+	}
+	r, err := sstable.Open(m, name, o)
+	if err != nil {
+		m.Release()
+	}
+	return r, err
+}
+
+// mapFile maps a file, or reads it instead if that is wanted or it cannot be mapped.
+func mapFile(fs vfs.FS, name string, noMmap bool) (vfs.Mapping, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	var m vfs.Mapping
+	if !noMmap {
+		m, err = f.Map()
+	}
+	if noMmap || errors.Is(err, errors.ErrUnsupported) {
+		if m, err = vfs.ReadMapping(f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return m, nil
+	}
+	if e := f.Close(); err == nil && e != nil {
+		m.Release()
+		err = e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", name, err)
+	}
+	return m, nil
 }
 
 // check compares what a table says of itself with what the manifest says:

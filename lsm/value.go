@@ -38,7 +38,7 @@ type values struct {
 // will have it.
 func (db *DB) openValues(meta manifest.ValueFile) (*valueFile, error) {
 	f := &valueFile{meta: meta, name: db.o.valueName(meta.Num)}
-	m, err := db.mapFile(f.name)
+	m, err := mapFile(db.fs, f.name, db.o.NoMmap)
 	if err != nil {
 		return nil, err
 	}
@@ -50,22 +50,6 @@ func (db *DB) openValues(meta manifest.ValueFile) (*valueFile, error) {
 		return nil, errors.Join(corrupt.New(f.name, 0, "this is %+v, want %v", have, meta), f.reader.Close())
 	}
 	return f, nil
-}
-
-func (db *DB) mapFile(name string) (vfs.Mapping, error) {
-	f, err := db.fs.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	m, err := f.Map()
-	if e := f.Close(); err == nil && e != nil {
-		m.Release()
-		err = e
-	}
-	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", name, err)
-	}
-	return m, nil
 }
 
 // quarantineValues opens what can be opened of a value file that the manifest names. It

@@ -246,6 +246,7 @@ type diskMapping struct {
 }
 
 func (m *diskMapping) Bytes() []byte { return m.bytes }
+func (m *diskMapping) Size() int64   { return int64(len(m.bytes)) }
 
 func (m *diskMapping) View(off int64, n int) ([]byte, error) {
 	if err := checkView(off, n, len(m.bytes)); err != nil {

@@ -33,5 +33,17 @@ func faultError(r any) error {
 	if !ok {
 		panic(r)
 	}
-	return fmt.Errorf("vfs: page fault in a mapped file at %#x: %w", fault.Addr(), ErrIO)
+	return &FaultError{Addr: fault.Addr()}
 }
+
+// A FaultError is a page of a mapped file that could not be read. It matches ErrIO.
+type FaultError struct {
+	Addr uintptr // in the mapping
+}
+
+func (e *FaultError) Error() string {
+	return fmt.Sprintf("vfs: page fault in a mapped file at %#x: %v", e.Addr, ErrIO)
+}
+
+// Unwrap makes the error match ErrIO.
+func (e *FaultError) Unwrap() error { return ErrIO }

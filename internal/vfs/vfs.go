@@ -64,7 +64,8 @@ type File interface {
 	// Preallocate reserves space for the first n bytes and extends the file to
 	// that size with zeros. ErrNoSpace if the device cannot hold them.
 	Preallocate(n int64) error
-	// Map maps the whole file, which must be immutable and synced.
+	// Map maps the whole file, which must be immutable and synced. Where files
+	// cannot be mapped, the error matches errors.ErrUnsupported.
 	Map() (Mapping, error)
 	// MapShared maps the first n bytes, which must have been preallocated, for
 	// writing.
@@ -87,8 +88,11 @@ type SharedMapping interface {
 // A Mapping is a read-only view of a file. Slices from it are valid until
 // Release.
 type Mapping interface {
-	// Bytes is the whole file, for measured hot loops that run under Guard.
+	// Bytes is the whole file, for measured hot loops that run under Guard; nil
+	// if the file is read instead (ReadMapping).
 	Bytes() []byte
+	// Size is the length of the file.
+	Size() int64
 	// View returns n bytes at off; read faults enter here in the simulator.
 	View(off int64, n int) ([]byte, error)
 	Release()

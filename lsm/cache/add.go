@@ -54,8 +54,8 @@ func (c *Cache) admitLocked(s *Slots, j, size int, now uint64) bool {
 	if c.inUse < c.limit {
 		return true
 	}
-	room := uint64(c.limit<<c.shift) / uint64(size)
-	if seen := old >> ghostShift; old&isFrame == 0 && old != 0 && now-seen <= room {
+	recent := uint64(c.limit<<c.shift) / uint64(size) / 2
+	if seen := old >> ghostShift; old&isFrame == 0 && old != 0 && now-seen <= recent {
 		return true
 	}
 	slot.Store(now << ghostShift)
@@ -163,7 +163,7 @@ func (c *Cache) moveLocked(n uint32) {
 			continue // another copy of the block is the one in use
 		}
 		if word&isTouched == 0 || c.segments[c.filling].used+size > 3<<c.shift/4 {
-			slot.Store(c.misses.Load() << ghostShift)
+			slot.Store(0) // it had its time: not to be taken for missed
 			c.stats.Evicted++
 			continue
 		}

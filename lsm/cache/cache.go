@@ -20,10 +20,10 @@
 // in the slot, once, and takes no lock.
 //
 // What is read once should not push out what is read often. While there is room every
-// block is admitted; after that only one that was missed before, not longer ago
-// than the cache has room for blocks. The slot of a block that is not there
-// remembers when that was. See Johnson and Shasha, "2Q" (VLDB 1994): the slots are
-// its A1out.
+// block is admitted; after that only one that was missed before, at most half as
+// many misses ago as the cache has room for blocks. The slot of a block that is not
+// there remembers when that was. See Johnson and Shasha, "2Q" (VLDB 1994): the slots
+// are its A1out.
 package cache
 
 import (
@@ -81,7 +81,8 @@ type Cache struct {
 	misses      atomic.Uint64
 	hits        atomic.Uint64
 
-	// mu guards the fields below it, and what slots say of frames.
+	// mu guards the fields below it, and what slots say of frames. Nothing waits or
+	// yields under it, so it need not be bound to a world.
 	mu       env.Leaf
 	segments []segment
 	filling  uint32
@@ -149,9 +150,6 @@ func (c *Cache) SetLimit(limit int64) {
 		c.inUse--
 	}
 }
-
-// Bind ties the cache to e's world; see env.Leaf.
-func (c *Cache) Bind(e *env.Env) { c.mu.Bind(e) }
 
 // Slots are where the blocks of one file are. They are made by Own.
 type Slots struct {

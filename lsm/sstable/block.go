@@ -182,3 +182,30 @@ func (b *block) seek(user []byte, t key.Trailer) (i int, same, ok bool) {
 	}
 	return lower, same, true
 }
+
+// An answer is what a block knows of a key.
+type answer uint8
+
+const (
+	isThere  answer = iota // in found
+	notThere               // nor in any other block
+	allLess                // the next block may have it
+	garbled                // the block makes no sense
+)
+
+// lookUp decodes payload and looks for the newest version of user not before target.
+func (b *block) lookUp(payload, user []byte, target key.Trailer) answer {
+	if !b.parse(payload) {
+		return garbled
+	}
+	i, same, ok := b.seek(user, target)
+	switch {
+	case !ok:
+		return garbled
+	case same:
+		return isThere
+	case i < b.count:
+		return notThere
+	}
+	return allLess
+}

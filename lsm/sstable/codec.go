@@ -140,10 +140,8 @@ func (r *Reader) decode(b []byte, offset int64, scratch []byte) (data, grown []b
 	if raw < gap || raw > maxRatio*(len(stream)+1) {
 		return nil, scratch, corrupt.New(r.name, offset, "data block of %d encoded bytes says it had %d", len(stream), raw)
 	}
-	if cap(scratch) < raw {
-		scratch = make([]byte, raw)
-	}
-	data = scratch[:raw]
+	scratch = sized(scratch, raw)
+	data = scratch
 	if c == codecZstdDict {
 		if err := r.loadDictionary(); err != nil {
 			return nil, scratch, err

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/cache"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/key"
@@ -74,9 +75,33 @@ func TestEveryFlippedBit(t *testing.T) {
 	}
 }
 
+// TestEveryFlippedBitOfAFile is the same for files that are not mapped, of which blocks are
+// cached.
+func TestEveryFlippedBitOfAFile(t *testing.T) {
+	for _, o := range smallOptions() {
+		c := smallContent()
+		b, _ := mustWrite(t, c, o)
+		pool := NewPool(cache.New(1 << 20))
+		for bit := 0; bit < 8*len(b); bit += 7 { // comes to each bit of a byte in turn
+			b[bit/8] ^= 1 << (bit % 8)
+			r, err := Open(unmapped(t, b), testName, Options{Pool: pool})
+			if checkDamaged(t, r, err, c, bit) {
+				if err := r.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b[bit/8] ^= 1 << (bit % 8)
+		}
+	}
+}
+
 // checkFlipped reports whether the damaged table could be opened.
 func checkFlipped(t *testing.T, b []byte, c content, bit int) (opened bool) {
 	r, err := Open(memory(b), testName, Options{})
+	return checkDamaged(t, r, err, c, bit)
+}
+
+func checkDamaged(t *testing.T, r *Reader, err error, c content, bit int) (opened bool) {
 	if err != nil {
 		if !isDamage(err) {
 			t.Fatalf("bit %d: Open: %v", bit, err)

@@ -8,21 +8,62 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/lsm/cache"
 	"github.com/statordb/stator/lsm/corrupt"
 )
 
-// A Pool is what the readers of one database share: the decoder for zstd with the
-// dictionaries of the open tables.
+// A Pool is what the readers of one database share: the cache of decoded blocks, buffers
+// to decode into, and the decoder for zstd with the dictionaries of the open tables.
 //
 // Dictionaries are told apart by table number. So the tables that are open with one
 // Pool must have different ones.
 //
-// The zero Pool is ready for use. It is safe for concurrent use.
+// The zero Pool is ready for use and has no cache. It is safe for concurrent use.
 type Pool struct {
+	cache *cache.Cache // nil: none
+
 	// mu guards the making of the decoder and changes of its options; decoding goes
 	// on meanwhile.
 	mu   env.Leaf
 	zstd atomic.Pointer[zstd.Decoder] // nil before first use
+	idle []*scratch
+}
+
+// NewPool returns a pool with a cache. The caller closes the cache after the readers.
+func NewPool(c *cache.Cache) *Pool { return &Pool{cache: c} }
+
+// A scratch is memory to read a block into. It serves one read after the other.
+type scratch struct {
+	stored []byte // as in the file
+	data   []byte // decoded
+}
+
+// Bounds of the scratch memory that is kept.
+const (
+	idleScratches   = 16
+	maxScratchBytes = 1 << 20
+)
+
+func (p *Pool) takeScratch() *scratch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		s := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return s
+	}
+	return new(scratch)
+}
+
+func (p *Pool) giveScratch(s *scratch) {
+	if cap(s.stored)+cap(s.data) > maxScratchBytes {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) < idleScratches {
+		p.idle = append(p.idle, s)
+	}
 }
 
 // decoder returns the decoder for zstd. It has no goroutines, and what state it has

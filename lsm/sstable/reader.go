@@ -3,20 +3,24 @@ package sstable
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/cache"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 )
 
-// A Reader reads one table in place.
+// A Reader reads one table, in place where that is possible: where the file is mapped
+// and the block not encoded. Other blocks are decoded, and the decoded ones cached
+// (fetch.go).
 //
-// Slices that it returns alias the mapping where the block is not compressed,
-// and are valid until Close; the caller sees to it that no read is under way
-// and no slice in use then.
+// Slices that it returns may alias the mapping, and are valid until Close; the
+// caller sees to it that no read is under way and no slice in use then.
 //
 // A mapped page that cannot be read (the device failed, the file was truncated)
 // faults. Open and Verify turn that into an error themselves; around Get and
@@ -28,6 +32,7 @@ type Reader struct {
 	name       string
 	number     uint64
 	m          vfs.Mapping
+	file       io.ReaderAt // nil if the file is really mapped
 	size       int64
 	sections   []directoryEntry
 	index      *index
@@ -39,7 +44,8 @@ type Reader struct {
 	bitmaps  atomic.Pointer[facet.Set]
 
 	pool       *Pool
-	dictionary atomic.Bool // the pool knows the table's dictionary
+	slots      atomic.Pointer[cache.Slots] // of the blocks in the pool's cache; nil before first use
+	dictionary atomic.Bool                 // the pool knows the table's dictionary
 
 	// checked has one bit for each data block whose checksum has been found
 	// right. Two readers may both find a bit clear; then both check.
@@ -51,16 +57,17 @@ type Reader struct {
 //
 // It reads footer, directory, index, properties and range deletes. Damage there,
 // or a number other than o.Number, is a *corrupt.Error.
-func Open(m vfs.Mapping, name string, o Options) (r *Reader, err error) {
-	err = vfs.Guard(func() error {
-		r = &Reader{name: name, m: m, size: int64(len(m.Bytes())), pool: o.Pool}
-		return r.open(o.Number)
-	})
-	if err != nil {
-		return nil, err
-	}
+//
+// With a vfs.ReadMapping filter and index are kept in memory, and every block is read
+// when it is needed, unless it is in the pool's cache.
+func Open(m vfs.Mapping, name string, o Options) (*Reader, error) {
+	r := &Reader{name: name, m: m, size: m.Size(), pool: o.Pool}
+	r.file, _ = m.(io.ReaderAt)
 	if r.pool == nil {
 		r.pool = new(Pool)
+	}
+	if err := vfs.Guard(func() error { return r.open(o.Number) }); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -171,12 +178,40 @@ func payload(block []byte) []byte {
 	return block[envelopeBytes:max(end, envelopeBytes)]
 }
 
+// view returns n bytes of the file: of the mapping, or in memory of their own.
 func (r *Reader) view(offset int64, n int) ([]byte, error) {
-	b, err := r.m.View(offset, n)
-	if err != nil {
-		return nil, fmt.Errorf("sstable: read %s at %d: %w", r.name, offset, err)
+	b, _, err := r.read(offset, n, nil)
+	return b, err
+}
+
+// read returns n bytes of the file: of the mapping, or read into scratch, which may be
+// nil and is returned grown.
+func (r *Reader) read(offset int64, n int, scratch []byte) (b, grown []byte, err error) {
+	switch {
+	case r.file == nil:
+		b, err = r.m.View(offset, n)
+	case offset < 0 || n < 0 || int64(n) > r.size-offset:
+		err = io.ErrUnexpectedEOF // of a damaged file; and memory for it might be too much
+	default:
+		scratch = sized(scratch, n)
+		b = scratch
+		var got int
+		if got, err = r.file.ReadAt(b, offset); got == n {
+			err = nil
+		}
 	}
-	return b, nil
+	if err != nil {
+		return nil, scratch, fmt.Errorf("sstable: read %s at %d: %w", r.name, offset, err)
+	}
+	return b, scratch, nil
+}
+
+// sized returns b with n bytes, of the same memory if there is enough.
+func sized(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
 }
 
 // Properties describe the table.
@@ -184,6 +219,19 @@ func (r *Reader) Properties() Properties { return r.properties }
 
 // Size is the length of the file in bytes.
 func (r *Reader) Size() uint64 { return uint64(r.size) }
+
+// ResidentBytes is how much memory reads need besides the blocks: index and filter.
+func (r *Reader) ResidentBytes() uint64 { return r.properties.IndexBytes + r.properties.FilterBytes }
+
+// Offset returns where in the file the mapped address lies, for messages about a page
+// that could not be read. ok is false for an address elsewhere.
+func (r *Reader) Offset(addr uintptr) (offset int64, ok bool) {
+	if r.file != nil || r.size == 0 {
+		return 0, false
+	}
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(r.m.Bytes())))
+	return int64(addr - start), addr >= start && addr-start < uintptr(r.size)
+}
 
 // RangeDeletes are the table's range deletes as they were given, by start
 // ascending, then sequence number descending. Get and iterators do not apply
@@ -195,52 +243,49 @@ func (r *Reader) Close() error {
 	if r.dictionary.Load() {
 		r.pool.dropDictionary(dictionaryID(r.number))
 	}
+	if s := r.slots.Load(); s != nil {
+		r.pool.cache.Disown(s)
+	}
 	r.m.Release()
 	return nil
 }
 
 // Get finds the newest version of user that a reader at seq may see. A tombstone
-// is found like a value; t tells which it is. It allocates nothing, unless the
-// block is compressed.
+// is found like a value; t tells which it is.
 func (r *Reader) Get(user []byte, seq key.SeqNum) (value []byte, t key.Trailer, found bool, err error) {
-	return r.GetHashed(user, filter.Hash(user), seq)
+	return r.GetHashed(user, filter.Hash(user), seq, nil)
 }
 
 // GetHashed is Get for a caller who asks several tables about one key and has
 // computed filter.Hash(user) once.
-func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum) (value []byte, t key.Trailer, found bool, err error) {
+//
+// Where the value cannot be returned in place, it is appended to buf: then value lies
+// behind the end of buf, in its memory if that has room, and appending it to buf
+// once more costs next to nothing. It allocates nothing but for that.
+func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum, buf []byte) (value []byte, t key.Trailer, found bool, err error) {
 	if pass, err := r.mayContain(hash); !pass {
 		return nil, 0, false, err
 	}
 	target := key.SeekTrailer(seq)
 	j := r.index.find(user, target)
-	if j == r.index.blocks {
-		return nil, 0, false, nil
-	}
 	var b block
-	for {
-		if b.data, _, err = r.load(j, nil); err != nil {
-			return nil, 0, false, err
-		}
-		if !b.parse(b.data) {
-			return nil, 0, false, r.malformed(j)
-		}
-		i, same, ok := b.seek(user, target)
+	for j < r.index.blocks {
+		got, err := r.lookUp(&b, j, user, hash, target, buf)
 		switch {
-		case !ok:
-			return nil, 0, false, r.malformed(j)
-		case same:
+		case err != nil:
+			return nil, 0, false, err
+		case got == isThere:
 			return b.found.value, b.found.trailer, true, nil
-		case i < b.count:
+		case got == notThere:
 			return nil, 0, false, nil
 		}
 		// All of block j is less. What is sought may head the next one only if
 		// the versions of user cross the border.
-		j++
-		if j == r.index.blocks || !bytes.Equal(r.index.separator(j).User, user) {
-			return nil, 0, false, nil
+		if j++; j == r.index.blocks || !bytes.Equal(r.index.separator(j).User, user) {
+			break
 		}
 	}
+	return nil, 0, false, nil
 }
 
 // mayContain asks the filter about a user key with that filter.Hash. False is
@@ -283,26 +328,6 @@ func parseFilter(b []byte) (filter.Filter, error) {
 		return filter.Filter{}, fmt.Errorf("filter with %d probes and %d bytes skipped", probes, skip)
 	}
 	return filter.New(b[skip:], int(probes))
-}
-
-// load returns the payload of data block j, decoded if need be into scratch,
-// which may be nil and is returned grown.
-func (r *Reader) load(j int, scratch []byte) (data, grown []byte, err error) {
-	offset, size := r.index.extent(j)
-	b, err := r.view(offset, size)
-	if err != nil {
-		return nil, scratch, err
-	}
-	if bit := uint64(1) << (j & 63); r.checked[j>>6].Load()&bit == 0 {
-		if err := r.check(b, sectionData, offset); err != nil {
-			return nil, scratch, err
-		}
-		r.checked[j>>6].Or(bit)
-	}
-	if codecOf(b) == codecNone {
-		return payload(b), scratch, nil
-	}
-	return r.decode(b, offset, scratch)
 }
 
 // malformed reports that data block j passed its checksum but makes no sense.

@@ -114,6 +114,7 @@ func readFile(t testing.TB, fs vfs.FS) []byte {
 type memory []byte
 
 func (m memory) Bytes() []byte { return m }
+func (m memory) Size() int64   { return int64(len(m)) }
 func (m memory) Release()      {}
 
 func (m memory) View(off int64, n int) ([]byte, error) {
@@ -121,6 +122,28 @@ func (m memory) View(off int64, n int) ([]byte, error) {
 		return nil, fmt.Errorf("view of %d bytes at %d of %d", n, off, len(m))
 	}
 	return m[off : off+int64(n) : off+int64(n)], nil
+}
+
+// A plainFile is an open file over bytes at hand.
+type plainFile struct {
+	vfs.File
+	b []byte
+}
+
+func (f plainFile) Size() (int64, error) { return int64(len(f.b)), nil }
+func (f plainFile) Close() error         { return nil }
+
+func (f plainFile) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(f.b).ReadAt(p, off)
+}
+
+// unmapped is b as a file that is read.
+func unmapped(t testing.TB, b []byte) vfs.Mapping {
+	m, err := vfs.ReadMapping(plainFile{b: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func mustOpen(t testing.TB, b []byte) *Reader {

@@ -46,7 +46,8 @@ type verifier struct {
 	filter  *filter.Filter
 	counted Properties
 	last    key.Internal // the entry before; a buffer of its own
-	scratch []byte
+	stored  []byte       // a block as in the file, unless that is mapped
+	scratch []byte       // the block decoded
 
 	ask        func(user []byte, t key.Trailer, value []byte) (*facet.Tags, error) // nil: nobody knows
 	facetsName string
@@ -58,7 +59,7 @@ type verifier struct {
 // need.
 func (v *verifier) sections() error {
 	r := v.r
-	again := &Reader{name: r.name, m: r.m, size: r.size, pool: r.pool}
+	again := &Reader{name: r.name, m: r.m, file: r.file, size: r.size, pool: r.pool}
 	if err := again.open(r.number); err != nil {
 		return err
 	}
@@ -122,17 +123,19 @@ func (v *verifier) data() error {
 func (v *verifier) block(j int) error {
 	r := v.r
 	offset, size := r.index.extent(j)
-	raw, err := r.view(offset, size)
+	stored, grown, err := r.read(offset, size, v.stored)
+	v.stored = grown
 	if err != nil {
 		return err
 	}
-	if err := r.check(raw, sectionData, offset); err != nil {
+	if err := r.check(stored, sectionData, offset); err != nil {
 		return err
 	}
-	data, scratch, err := r.load(j, v.scratch)
-	v.scratch = scratch
-	if err != nil {
-		return err
+	data := payload(stored)
+	if codecOf(stored) != codecNone {
+		if data, v.scratch, err = r.decode(stored, offset, v.scratch); err != nil {
+			return err
+		}
 	}
 	var b block
 	if !b.parse(data) {

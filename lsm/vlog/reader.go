@@ -48,7 +48,7 @@ func Open(m vfs.Mapping, name string, number uint64) (r *Reader, err error) {
 }
 
 func (r *Reader) open(number uint64) error {
-	size := int64(len(r.m.Bytes()))
+	size := r.m.Size()
 	at := size - footerBytes
 	if at < 0 {
 		return corrupt.New(r.name, 0, "file of %d bytes is too short for a value file", size)
