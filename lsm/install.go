@@ -74,6 +74,9 @@ func (db *DB) newVersion(s manifest.State, tables map[manifest.FileNum]*table) *
 			v.levels[level] = append(v.levels[level], t)
 			v.byNum[m.Num] = t
 		}
+		if level > 0 {
+			v.fences[level] = newFences(v.levels[level])
+		}
 	}
 	return v
 }

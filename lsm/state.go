@@ -85,6 +85,7 @@ type version struct {
 	meta       *manifest.Version
 	flushedSeq key.SeqNum
 	levels     [manifest.Levels][]*table
+	fences     [manifest.Levels]fences     // of levels, but for 0
 	values     []*valueFile                // those of meta.Values, in their order
 	byNum      map[manifest.FileNum]*table // those of levels
 	shape      compaction.Shape
@@ -118,7 +119,7 @@ func (v *version) tombstones() *tombstone.List {
 // find returns the table of a level other than 0 whose span holds user, or nil.
 func (v *version) find(level int, user []byte) *table {
 	tables := v.levels[level]
-	lower, upper := 0, len(tables)
+	lower, upper := v.fences[level].find(user)
 	for lower < upper {
 		mid := int(uint(lower+upper) / 2)
 		if bytes.Compare(tables[mid].meta.Largest.User, user) < 0 {

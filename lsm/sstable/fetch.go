@@ -101,8 +101,9 @@ func (r *Reader) keep(j int, data []byte) {
 
 // load returns the payload of data block j, in scratch unless it is in place. Scratch may
 // be nil and is returned grown. It is for iterators: a block comes from the cache
-// if it is there, but is not added, lest a scan push out what is read often.
-func (r *Reader) load(j int, buf []byte) (data, grown []byte, err error) {
+// if it is there, but is added only if it was sought, lest a scan push out what is read
+// often.
+func (r *Reader) load(j int, buf []byte, sought bool) (data, grown []byte, err error) {
 	if s := r.slots.Load(); s != nil {
 		if b, place, ok := r.pool.cache.Find(s, j); ok {
 			buf = append(buf[:0], b...)
@@ -126,6 +127,9 @@ func (r *Reader) load(j int, buf []byte) (data, grown []byte, err error) {
 	data, err = r.decoded(j, s)
 	s.data, buf = buf, s.data
 	r.pool.giveScratch(s)
+	if sought && err == nil {
+		r.keep(j, data)
+	}
 	return data, buf, err
 }
 

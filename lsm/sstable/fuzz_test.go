@@ -16,7 +16,7 @@ func seedBlocks(t testing.TB) [][]byte {
 		b, _ := mustWrite(t, smallContent(), o)
 		r := mustOpen(t, b)
 		for j := range r.index.blocks {
-			data, _, err := r.load(j, nil)
+			data, _, err := r.load(j, nil, false)
 			if err != nil {
 				t.Fatal(err)
 			}

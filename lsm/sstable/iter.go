@@ -178,7 +178,7 @@ func (it *Iter) seekGE(user []byte, t key.Trailer) bool {
 	if j == it.r.index.blocks {
 		return it.stop(afterLast)
 	}
-	if !it.decode(j) {
+	if !it.decode(j, true) {
 		return false
 	}
 	i, _, ok := it.b.seek(user, t)
@@ -198,7 +198,7 @@ func (it *Iter) seekLT(user []byte) bool {
 	if j < 0 {
 		return it.stop(beforeFirst)
 	}
-	if !it.decode(j) {
+	if !it.decode(j, true) {
 		return false
 	}
 	i, _, ok := it.b.seek(user, key.MaxTrailer)
@@ -234,7 +234,7 @@ func (it *Iter) enterForward(j int) bool {
 	if j >= it.r.index.blocks {
 		return it.stop(afterLast)
 	}
-	if !it.decode(j) {
+	if !it.decode(j, false) {
 		return false
 	}
 	if it.first < it.end {
@@ -248,7 +248,7 @@ func (it *Iter) enterBackward(j int) bool {
 	if j < 0 {
 		return it.stop(beforeFirst)
 	}
-	if !it.decode(j) {
+	if !it.decode(j, false) {
 		return false
 	}
 	if it.first < it.end {
@@ -262,13 +262,14 @@ func (it *Iter) stop(p place) bool {
 	return false
 }
 
-// decode makes j the current block and finds the bounds in it.
-func (it *Iter) decode(j int) bool {
+// decode makes j the current block and finds the bounds in it. A block that was sought
+// may come into the cache, one that was stepped to does not.
+func (it *Iter) decode(j int, sought bool) bool {
 	if it.j == j {
 		return true
 	}
 	it.j = -1
-	data, scratch, err := it.r.load(j, it.scratch)
+	data, scratch, err := it.r.load(j, it.scratch, sought)
 	it.scratch = scratch
 	if err != nil {
 		return it.fail(err)

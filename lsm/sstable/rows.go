@@ -95,7 +95,7 @@ func (it *RowIter) enter(row uint32) error {
 		return it.r.malformedRows(row)
 	}
 	it.j = -1
-	data, scratch, err := it.r.load(j, it.scratch)
+	data, scratch, err := it.r.load(j, it.scratch, false)
 	it.scratch = scratch
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestStrip(t *testing.T) {
 			b, _ := mustWrite(t, randomContent(rng, s, 300), Options{BlockBytes: bytesPerBlock})
 			r := mustOpen(t, b)
 			for j := range r.index.blocks {
-				payload, _, err := r.load(j, nil)
+				payload, _, err := r.load(j, nil, false)
 				if err != nil {
 					t.Fatal(err)
 				}
