@@ -23,7 +23,7 @@ func (db *DB) compactTask() error {
 		db.mu.Unlock()
 		switch {
 		case err != nil:
-			db.merges.RecvFor(retry)
+			db.pauseMerges(retry)
 			retry = min(2*retry, lastRetry)
 		case did:
 			retry = firstRetry
@@ -33,6 +33,18 @@ func (db *DB) compactTask() error {
 		if db.merges.Closed() {
 			return nil
 		}
+	}
+}
+
+// pauseMerges waits after an error, whatever there is to do meanwhile: a merge that failed
+// gives its claim back, and that alone would have it tried again at once.
+func (db *DB) pauseMerges(d time.Duration) {
+	for until := db.e.Now().Add(d); !db.merges.Closed(); {
+		left := until.Sub(db.e.Now())
+		if left <= 0 {
+			return
+		}
+		db.merges.RecvFor(left)
 	}
 }
 
