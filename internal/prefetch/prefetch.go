@@ -13,3 +13,8 @@ import "unsafe"
 //
 //go:noescape
 func Line(p unsafe.Pointer)
+
+// Lines asks for the cache lines of the n bytes at p. Without bytes it may ask for one.
+//
+//go:noescape
+func Lines(p unsafe.Pointer, n int)

@@ -8,3 +8,6 @@ import "unsafe"
 
 // Line does nothing here.
 func Line(unsafe.Pointer) {}
+
+// Lines does nothing here.
+func Lines(unsafe.Pointer, int) {}

@@ -12,6 +12,11 @@ func TestAnyAddress(t *testing.T) {
 	Line(unsafe.Pointer(&b[0]))
 	Line(nil)
 	Line(unsafe.Add(unsafe.Pointer(&b[0]), 1<<46))
+	for n := range 200 {
+		Lines(unsafe.Pointer(&b[n%64]), n)
+		Lines(nil, n)
+	}
+	Lines(unsafe.Add(unsafe.Pointer(&b[0]), 1<<46), 1<<12)
 }
 
 // Random reads of 256 MiB, each address known eight reads ahead.
