@@ -64,7 +64,7 @@ func (c *Closed) openTable(t *manifest.Table) (*sstable.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := sstable.Open(m, name, sstable.Options{Number: uint64(t.Num)})
+	r, err := sstable.Open(m, name, originOf(t))
 	if err != nil {
 		m.Release()
 		return nil, err

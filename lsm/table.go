@@ -52,7 +52,9 @@ func tableMeta(num manifest.FileNum, m sstable.Meta) *manifest.Table {
 func (db *DB) openTable(meta *manifest.Table) (*table, error) {
 	t := &table{meta: meta, name: db.o.tableName(meta.Num), span: meta.Span()}
 	var err error
-	t.reader, err = openReader(db.fs, t.name, db.o.NoMmap, sstable.Options{Number: uint64(meta.Num), Pool: db.pool})
+	o := originOf(meta)
+	o.Pool = db.pool
+	t.reader, err = openReader(db.fs, t.name, db.o.NoMmap, o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +68,12 @@ func (db *DB) openTable(meta *manifest.Table) (*table, error) {
 	}
 	t.tombstones = tombstone.Build(ranges)
 	return t, nil
+}
+
+// originOf returns what sstable.Open must know of a table.
+func originOf(meta *manifest.Table) sstable.Options {
+	number, seq := meta.Origin()
+	return sstable.Options{Number: number, Seq: seq}
 }
 
 // openReader opens a table file, mapped where that is wanted and possible.
@@ -112,7 +120,7 @@ func mapFile(fs vfs.FS, name string, noMmap bool) (vfs.Mapping, error) {
 func (t *table) check() error {
 	p := t.reader.Properties()
 	same := tableMeta(t.meta.Num, sstable.Meta{Size: t.reader.Size(), Properties: p})
-	if p.Number != uint64(t.meta.Num) || same.String() != t.meta.String() || same.Size != t.meta.Size ||
+	if number, _ := t.meta.Origin(); p.Number != number || same.String() != t.meta.String() || same.Size != t.meta.Size ||
 		same.Entries != t.meta.Entries || same.RangeDeletes != t.meta.RangeDeletes || same.LargestSeq != t.meta.LargestSeq {
 		return corrupt.New(t.name, 0, "this is %v, want %v", p, t.meta)
 	}

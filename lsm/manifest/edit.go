@@ -59,7 +59,7 @@ func (e *Edit) String() string {
 		add("-L%d:%s", d.Level, d.Num)
 	}
 	for _, a := range e.Added {
-		add("+L%d:%s%s", a.Level, a.Table, formatRefs(a.Table.Values))
+		add("+L%d:%s%s%s", a.Level, a.Table, formatRefs(a.Table.Values), formatForeign(a.Table.Foreign))
 	}
 	for _, f := range e.Values {
 		add("+V:%s %d records %d bytes", f.Num, f.Records, f.Size)
@@ -85,6 +85,8 @@ func (e *Edit) String() string {
 //	              times: number of a value file, bytes
 //	9 times of    number of a table that the edit adds, oldest, newest time:
 //	              nanoseconds since 1970
+//	10 foreign    number of a table that the edit adds, number under which its file
+//	              was written
 const (
 	editVersion = 1
 
@@ -97,6 +99,7 @@ const (
 	tagValueFile  = 7
 	tagValuesOf   = 8
 	tagTimesOf    = 9
+	tagForeign    = 10
 )
 
 // append encodes the edit.
@@ -141,7 +144,21 @@ func (e *Edit) append(dst []byte) []byte {
 			}
 		}
 	}
+	for _, a := range e.Added {
+		if t := a.Table; t.Foreign != 0 {
+			dst = binary.AppendUvarint(append(dst, tagForeign), uint64(t.Num))
+			dst = binary.AppendUvarint(dst, t.Foreign)
+		}
+	}
 	return dst
+}
+
+// formatForeign prints " of 17", or nothing.
+func formatForeign(number uint64) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of %d", number)
 }
 
 func (t *Table) appendValues(dst []byte) []byte {
@@ -214,6 +231,8 @@ func (d *decoder) field(tag byte, e *Edit) bool {
 		d.valuesOf(e.Added)
 	case tagTimesOf:
 		d.timesOf(e.Added)
+	case tagForeign:
+		d.foreign(e.Added)
 	default:
 		return false
 	}
@@ -227,6 +246,7 @@ type decoder struct {
 
 	withValues int // tables of the edit up to the last one whose values were decoded
 	withTimes  int // and whose times
+	foreigners int // and of which it is known that they are foreign
 }
 
 func (d *decoder) take(n uint64) []byte {
@@ -317,6 +337,14 @@ func (d *decoder) timesOf(added []Added) {
 	if t := d.nextOf(added, &d.withTimes); t != nil {
 		t.OldestTime, t.NewestTime = d.time(), d.time()
 		d.bad = d.bad || t.OldestTime == 0 || t.OldestTime > t.NewestTime
+	}
+}
+
+// foreign decodes that one of the tables was built outside.
+func (d *decoder) foreign(added []Added) {
+	if t := d.nextOf(added, &d.foreigners); t != nil {
+		t.Foreign = d.nonzero()
+		d.bad = d.bad || t.SmallestSeq == 0 || t.SmallestSeq != t.LargestSeq
 	}
 }
 

@@ -156,6 +156,10 @@ func randomEdit(rng *rand.Rand, s State) *Edit {
 		t.OldestTime = 1 + env.Time(rng.Int64N(1<<62))
 		t.NewestTime = t.OldestTime + env.Time(rng.Int64N(1<<62))
 	}
+	if t := e.Added[0].Table; rng.IntN(3) == 0 {
+		t.SmallestSeq = t.LargestSeq
+		t.Foreign = 1 + rng.Uint64N(1<<63)
+	}
 	return e
 }
 
@@ -360,6 +364,30 @@ func TestGolden(t *testing.T) {
 	golden(t, "testdata/manifest-v1.log", sampleEdits()[1:])
 	golden(t, "testdata/manifest-v1-values.log", valueEdits())
 	golden(t, "testdata/manifest-v1-times.log", timedEdits())
+	golden(t, "testdata/manifest-v1-foreign.log", foreignEdits())
+}
+
+// foreignEdits add tables that were built outside, and one that was not; one of them moves.
+func foreignEdits() []*Edit {
+	a, b := table(2, "a", "f", 12, 12), table(3, "g", "k", 13, 13)
+	a.Foreign, b.Foreign = 1<<64-1, 7
+	b.OldestTime, b.NewestTime = 1, 2
+	return []*Edit{
+		{NextFile: 10, FlushedSeq: 13, Added: []Added{{0, a}, {0, table(1, "a", "b", 1, 4)}, {6, b}}},
+		{Deleted: []Deleted{{0, 2}}, Added: []Added{{1, a}}},
+	}
+}
+
+// A foreign table has one sequence number, which is not 0.
+func TestForeignTablesHaveOneSeq(t *testing.T) {
+	for _, seqs := range [][2]key.SeqNum{{0, 0}, {3, 4}} {
+		foreign := table(1, "a", "b", seqs[0], seqs[1])
+		foreign.Foreign = 9
+		e := &Edit{NextFile: 2, FlushedSeq: 9, Added: []Added{{0, foreign}}}
+		if _, err := decodeEdit(e.append(nil)); !errors.Is(err, errMalformed) {
+			t.Errorf("a foreign table with sequence numbers %d: %v", seqs, err)
+		}
+	}
 }
 
 // timedEdits add tables of which it is known when they were written, and one of which
@@ -420,7 +448,7 @@ func mustCreate(t *testing.T) vfs.FS {
 
 // What decodes is exactly what was encoded.
 func FuzzEdit(f *testing.F) {
-	for _, e := range slices.Concat(sampleEdits(), valueEdits(), timedEdits()) {
+	for _, e := range slices.Concat(sampleEdits(), valueEdits(), timedEdits(), foreignEdits()) {
 		f.Add(e.append(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

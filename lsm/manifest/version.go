@@ -36,9 +36,23 @@ type Table struct {
 
 	Values []ValueRef // value files that entries point into, by number; not stored in the table file
 
+	// Foreign is the number under which the file was written, if it was built outside
+	// the database; else 0, and it is Num. A foreign file has sequence number 0
+	// throughout, and stands for SmallestSeq, which is LargestSeq and not 0.
+	Foreign uint64
+
 	// When the first and the last of its entries were flushed from memory, by the
 	// wall clock; 0: unknown.
 	OldestTime, NewestTime env.Time
+}
+
+// Origin returns what must be known to read the file: the number under which it was
+// written, and the sequence number to show instead of the 0 in it; 0: the file's own.
+func (t *Table) Origin() (number uint64, seq key.SeqNum) {
+	if t.Foreign != 0 {
+		return t.Foreign, t.SmallestSeq
+	}
+	return uint64(t.Num), 0
 }
 
 // Span returns the user keys between the bounds.

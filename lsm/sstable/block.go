@@ -58,12 +58,12 @@ type block struct {
 		trailer key.Trailer
 		value   []byte
 	}
-	keyOnly bool // nobody wants found.value, which then may not be valid
-	warmed  byte
+	warmed byte
 }
 
-// parse decodes the head of payload and reports whether it makes sense.
-func (b *block) parse(payload []byte) bool {
+// parse decodes the head of payload and reports whether it makes sense. lift is added to
+// all trailers (lift.go).
+func (b *block) parse(payload []byte, lift uint64) bool {
 	if len(payload) < blockHeaderBytes {
 		return false
 	}
@@ -71,7 +71,7 @@ func (b *block) parse(payload []byte) bool {
 	b.warm()
 	b.spread.base = little.Uint64(payload)
 	b.spread.scale = little.Uint64(payload[8:])
-	b.least = little.Uint64(payload[16:])
+	b.least = little.Uint64(payload[16:]) + lift
 	b.count = int(little.Uint16(payload[24:]))
 	b.prefix = int(little.Uint16(payload[26:]))
 	b.suffixWidth = int(payload[28])
@@ -195,8 +195,8 @@ const (
 )
 
 // lookUp decodes payload and looks for the newest version of user not before target.
-func (b *block) lookUp(payload, user []byte, target key.Trailer) answer {
-	if !b.parse(payload) {
+func (b *block) lookUp(payload []byte, lift uint64, user []byte, target key.Trailer) answer {
+	if !b.parse(payload, lift) {
 		return garbled
 	}
 	i, same, ok := b.seek(user, target)

@@ -39,7 +39,7 @@ func (r *Reader) lookUp(b *block, j int, user []byte, hash uint64, target key.Tr
 	if codecOf(stored) != codecNone {
 		return r.lookUpDecoded(b, j, user, target, buf)
 	}
-	a := b.lookUp(payload(stored), user, target)
+	a := b.lookUp(payload(stored), r.lift, user, target)
 	return a, r.garbledError(a, j)
 }
 
@@ -57,7 +57,7 @@ func (r *Reader) lookUpCached(s *cache.Slots, b *block, j int, user []byte, targ
 	if !ok {
 		return 0, false
 	}
-	if a = b.lookUp(data, user, target); a == isThere && !b.keyOnly {
+	if a = b.lookUp(data, r.lift, user, target); a == isThere {
 		b.found.value = append(buf, b.found.value...)[len(buf):]
 	}
 	return a, r.pool.cache.Holds(place)
@@ -71,8 +71,8 @@ func (r *Reader) lookUpDecoded(b *block, j int, user []byte, target key.Trailer,
 	if err != nil {
 		return 0, err // and a scratch is lost, which is no harm
 	}
-	a := b.lookUp(data, user, target)
-	if a == isThere && !b.keyOnly {
+	a := b.lookUp(data, r.lift, user, target)
+	if a == isThere {
 		b.found.value = append(buf, b.found.value...)[len(buf):]
 	}
 	if a != garbled {

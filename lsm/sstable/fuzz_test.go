@@ -37,7 +37,7 @@ func FuzzBlock(f *testing.F) {
 	f.Add(make([]byte, blockHeaderBytes), []byte{}, uint64(0))
 	f.Fuzz(func(t *testing.T, payload, user []byte, trailer uint64) {
 		var b block
-		if !b.parse(payload) {
+		if !b.parse(payload, 0) {
 			return
 		}
 		for i := range b.count {

@@ -1,6 +1,8 @@
 package sstable
 
-// Options are the choices of a table's writer; Open looks only at Number and Pool.
+import "github.com/statordb/stator/lsm/key"
+
+// Options are the choices of a table's writer; Open looks only at Number, Pool and Seq.
 // The zero value is good.
 type Options struct {
 	// Number names the table. It is mixed into every checksum, so that a block
@@ -21,6 +23,10 @@ type Options struct {
 	// Pool is what the readers of a database share. To Open only; nil stands for
 	// a pool of its own.
 	Pool *Pool
+
+	// Seq, to Open only, is the sequence number that everything in the table has, instead
+	// of the 0 with which it was written; see lift.go. Default 0: what the file says.
+	Seq key.SeqNum
 
 	// Facets, if not empty, is the name of the function that gives values their
 	// tags; whoever adds entries then calls Tag. Default empty: no bitmaps.

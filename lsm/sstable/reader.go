@@ -38,6 +38,7 @@ type Reader struct {
 	index      *index
 	properties Properties
 	deletes    []RangeDelete
+	lift       uint64 // added to all trailers (lift.go)
 
 	filterAt directoryEntry // size 0: there is none
 	filter   atomic.Pointer[filter.Filter]
@@ -66,13 +67,13 @@ func Open(m vfs.Mapping, name string, o Options) (*Reader, error) {
 	if r.pool == nil {
 		r.pool = new(Pool)
 	}
-	if err := vfs.Guard(func() error { return r.open(o.Number) }); err != nil {
+	if err := vfs.Guard(func() error { return r.open(o.Number, o.Seq) }); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Reader) open(number uint64) error {
+func (r *Reader) open(number uint64, seq key.SeqNum) error {
 	at := r.size - footerBytes
 	if at < 0 {
 		return corrupt.New(r.name, 0, "file of %d bytes is too short for a table", r.size)
@@ -98,7 +99,10 @@ func (r *Reader) open(number uint64) error {
 		return corrupt.New(r.name, f.directory.offset, "%s", reason)
 	}
 	r.sections = append(sections, f.directory)
-	return r.openSections()
+	if err := r.openSections(); err != nil {
+		return err
+	}
+	return r.liftTo(seq)
 }
 
 // openSections reads all that is kept in memory.
@@ -266,29 +270,18 @@ func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum, buf []byte)
 	if pass, err := r.mayContain(hash); !pass {
 		return nil, 0, false, err
 	}
-	var b block
-	if found, err = r.search(&b, user, hash, seq, buf); !found {
-		return nil, 0, false, err
-	}
-	return b.found.value, b.found.trailer, true, nil
-}
-
-// Has reports what GetHashed finds out of a key that may be there by the Filter. It
-// allocates nothing, as it copies no value.
-func (r *Reader) Has(user []byte, hash uint64, seq key.SeqNum) (bool, error) {
-	b := block{keyOnly: true}
-	return r.search(&b, user, hash, seq, nil)
-}
-
-// search looks for the newest version of user that a reader at seq may see; it is then
-// in b.found.
-func (r *Reader) search(b *block, user []byte, hash uint64, seq key.SeqNum, buf []byte) (found bool, err error) {
 	target := key.SeekTrailer(seq)
 	j := r.index.find(user, target)
+	var b block
 	for j < r.index.blocks {
-		got, err := r.lookUp(b, j, user, hash, target, buf)
-		if err != nil || got == isThere || got == notThere {
-			return got == isThere && err == nil, err
+		got, err := r.lookUp(&b, j, user, hash, target, buf)
+		switch {
+		case err != nil:
+			return nil, 0, false, err
+		case got == isThere:
+			return b.found.value, b.found.trailer, true, nil
+		case got == notThere:
+			return nil, 0, false, nil
 		}
 		// All of block j is less. What is sought may head the next one only if
 		// the versions of user cross the border.
@@ -296,15 +289,7 @@ func (r *Reader) search(b *block, user []byte, hash uint64, seq key.SeqNum, buf 
 			break
 		}
 	}
-	return false, nil
-}
-
-// Filter returns the table's filter, to ask about many keys.
-func (r *Reader) Filter() (*filter.Filter, error) {
-	if f := r.filter.Load(); f != nil {
-		return f, nil
-	}
-	return r.loadFilter()
+	return nil, 0, false, nil
 }
 
 // mayContain asks the filter about a user key with that filter.Hash. False is

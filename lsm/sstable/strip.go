@@ -20,7 +20,7 @@ func strippedGap(count int) int { return 2*count + 2 }
 // appendStripped appends the stripped form of payload, which must be sound.
 func appendStripped(dst, payload []byte) []byte {
 	var b block
-	b.parse(payload)
+	b.parse(payload, 0)
 	dst = append(dst, payload[:b.slots]...)
 	for i := range b.count - 1 {
 		dst = little.AppendUint16(dst, uint16(b.place(i+1)-b.place(i)))

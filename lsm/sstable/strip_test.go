@@ -49,7 +49,7 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		var b block
-		if !b.parse(buf) {
+		if !b.parse(buf, 0) {
 			return
 		}
 		if again := appendStripped(nil, buf); !bytes.Equal(again, stripped) {

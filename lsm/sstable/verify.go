@@ -60,7 +60,7 @@ type verifier struct {
 func (v *verifier) sections() error {
 	r := v.r
 	again := &Reader{name: r.name, m: r.m, file: r.file, size: r.size, pool: r.pool}
-	if err := again.open(r.number); err != nil {
+	if err := again.open(r.number, 0); err != nil {
 		return err
 	}
 	for _, s := range again.sections {
@@ -138,7 +138,7 @@ func (v *verifier) block(j int) error {
 		}
 	}
 	var b block
-	if !b.parse(data) {
+	if !b.parse(data, r.lift) {
 		return r.malformed(j)
 	}
 	if got, want := r.index.row(j), v.counted.Entries; uint64(got) != want {

@@ -45,18 +45,18 @@ func TestFaultyWriter(t *testing.T) {
 		}, "data block 0 is malformed"},
 		{"versions out of order", func(b []byte, r *Reader) {
 			var first block
-			first.parse(payload(b[:r.index.slots[1]&offsetMask]))
+			first.parse(payload(b[:r.index.slots[1]&offsetMask]), 0)
 			at := envelopeBytes + first.entries + first.suffixWidth // trailer of user00#100
 			clear(b[at : at+first.trailerWidth])                    // now as small as user00#50
 		}, "data block 0 is malformed"},
 		{"wrong head in a block", func(b []byte, r *Reader) {
 			var first block
-			first.parse(payload(b[:r.index.slots[1]&offsetMask]))
+			first.parse(payload(b[:r.index.slots[1]&offsetMask]), 0)
 			b[envelopeBytes+first.slots+4+2]++
 		}, "data block 0 is malformed"},
 		{"value cut off", func(b []byte, r *Reader) {
 			var first block
-			first.parse(payload(b[:r.index.slots[1]&offsetMask]))
+			first.parse(payload(b[:r.index.slots[1]&offsetMask]), 0)
 			b[envelopeBytes+first.slots+4+1] = 0xff // place of entry 1
 		}, "data block 0 is malformed"},
 		{"unknown codec", func(b []byte, r *Reader) { b[13] = 9 }, "encoded by codec 9"},
