@@ -112,6 +112,9 @@ func (b *Batch) seal(first key.SeqNum) {
 	binary.LittleEndian.PutUint32(b.data[9:], b.count)
 }
 
+// firstSeq returns the sequence number of the first operation, once the batch was applied.
+func (b *Batch) firstSeq() key.SeqNum { return key.SeqNum(binary.LittleEndian.Uint64(b.data[1:])) }
+
 // An operation is one part of a batch.
 type operation struct {
 	kind  key.Kind

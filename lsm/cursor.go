@@ -100,7 +100,6 @@ func (c *cursor) start() bool {
 	}
 	c.err = nil
 	c.leaveRun()
-	c.ahead.depth = 0
 	return true
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
-	"github.com/statordb/stator/lsm/memtable"
 	"github.com/statordb/stator/lsm/sstable"
 	"github.com/statordb/stator/lsm/wal"
 )
@@ -31,12 +30,16 @@ var (
 
 // A DB is an open database. It is safe for concurrent use.
 //
-// Lock order: committing, writing, picking, installing, then the leaves, of which inserting
+// Lock order: altering, committing, writing, picking, installing, then the leaves, of which inserting
 // comes before mu.
 type DB struct {
 	e  *env.Env
 	fs vfs.FS
 	o  Options
+
+	// altering is held by Ingest. Close waits for it.
+	altering *env.Latch
+	held     *env.Future[struct{}] // set when writers may go on (hold.go); nil: they may
 
 	// writing is held by whoever uses log: over the log and the insertion of
 	// what was logged, and over switching memtables.
@@ -58,8 +61,7 @@ type DB struct {
 	// picking is held while a compaction is chosen.
 	picking *env.Latch
 
-	cache *cache.Cache   // of decoded blocks
-	slabs *memtable.Pool // memory for memtables
+	cache *cache.Cache // of decoded blocks
 	pool  *sstable.Pool
 
 	current atomic.Pointer[state] // what readers see; replaced under mu
@@ -104,7 +106,7 @@ func wake(q *env.Queue[struct{}]) { q.TrySend(struct{}{}) }
 func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 	db := &DB{
 		e: e, fs: fs, o: o.withDefaults(),
-		writing: env.NewLatch(e), installing: env.NewLatch(e), picking: env.NewLatch(e),
+		altering: env.NewLatch(e), writing: env.NewLatch(e), installing: env.NewLatch(e), picking: env.NewLatch(e),
 		values:    values{open: map[manifest.FileNum]*valueFile{}},
 		flushed:   env.NewFuture[struct{}](e),
 		ended:     env.NewFuture[struct{}](e),
@@ -115,7 +117,6 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 		syncs:     env.NewQueue[struct{}](e, 1),
 	}
 	db.cache = cache.New(db.o.MemoryBytes)
-	db.slabs = memtable.NewPool(db.o.MemtableBytes + db.o.MemtableBytes/4)
 	db.pool = sstable.NewPool(db.cache)
 	db.mu.Bind(e)
 	db.inserting.Bind(e)
@@ -190,6 +191,8 @@ func (db *DB) Close() error {
 	if !db.shut() {
 		return ErrClosed
 	}
+	db.altering.Lock() // whoever comes later finds the database closed
+	defer db.altering.Unlock()
 	var err error
 	if db.log == nil {
 		err = db.flushAll()
@@ -208,7 +211,6 @@ func (db *DB) Close() error {
 	db.releaseState(db.current.Load())
 	db.clean()
 	db.cache.Close()
-	db.slabs.Close()
 	if err != nil {
 		return fmt.Errorf("lsm: close: %w", err)
 	}

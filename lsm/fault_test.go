@@ -112,6 +112,10 @@ func (l *faultyLife) run(fs vfs.FS) {
 				l.check(errors.Is(err, l.cause), "Compact: %v", err)
 			}
 		}
+		if i%30 == 20 {
+			l.ingest(fs)
+			l.excise()
+		}
 		l.acked = max(l.acked, db.FlushedSeq())
 	}
 	if err := db.Close(); err == nil && db.failed() == nil {
@@ -139,6 +143,42 @@ func (l *faultyLife) apply() {
 		l.model.latestSeq, l.model.latest = 0, map[string]string{}
 	default:
 		l.check(errors.Is(err, l.cause), "Apply: %v", err)
+	}
+}
+
+func (l *faultyLife) ingest(fs vfs.FS) {
+	names, ops, err := randomFiles(l.e, fs, &l.tester)
+	if err != nil {
+		l.check(errors.Is(err, l.cause), "table file: %v", err)
+		return
+	}
+	l.alter(ops, l.db.Ingest(names...))
+}
+
+func (l *faultyLife) excise() {
+	op := operation{kind: key.RangeDelete, user: []byte("00020"), value: []byte("0004")}
+	l.alter([]operation{op}, l.db.Excise(op.user, op.value))
+}
+
+// alter notes the outcome of Ingest or Excise: the operations are there or not, or that is
+// unknown.
+func (l *faultyLife) alter(ops []operation, err error) {
+	isThere := l.db.LastSeq() > l.model.lastSeq()
+	if err != nil {
+		l.check(errors.Is(err, l.cause), "Ingest or Excise: %v", err)
+	}
+	switch {
+	case err == nil || isThere:
+		l.model.apply(ops)
+		l.begun = l.model.lastSeq()
+		l.check(l.db.LastSeq() == l.begun, "last seq is %d, want %d", l.db.LastSeq(), l.begun)
+		if err == nil || !l.o.DisableWAL {
+			l.acked = l.begun
+		}
+	case errors.Is(err, ErrFailed) && l.begun == l.model.lastSeq():
+		l.begun += uint64(len(ops))
+		l.model.apply(ops)
+		l.model.latestSeq, l.model.latest = 0, map[string]string{}
 	}
 }
 

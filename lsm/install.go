@@ -16,6 +16,14 @@ import (
 // edit may nevertheless be durable, so no file may be removed: not the tables that
 // were to be added, and not those they were to replace.
 func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) error {
+	return db.installAs(edit, added, flushed, nil)
+}
+
+// installAs is install. If active is not nil, it becomes the active memtable in the same
+// step, in the place of one that is empty, and readers see everything up to
+// edit.FlushedSeq. Whoever reads from the old state never meets what comes into the new
+// memtable: it would see that without what was installed before.
+func (db *DB) installAs(edit *manifest.Edit, added []*table, flushed, active *memory) error {
 	db.installing.Lock()
 	defer db.installing.Unlock()
 	db.mu.Lock()
@@ -44,7 +52,15 @@ func (db *DB) install(edit *manifest.Edit, added []*table, flushed *memory) erro
 		}
 	}
 	s := db.current.Load()
-	db.replaceStateLocked(&state{active: s.active, sealed: without(s.sealed, flushed), version: next})
+	after := &state{active: s.active, sealed: without(s.sealed, flushed), version: next}
+	if active != nil {
+		active.log = s.active.log
+		after.active = active
+	}
+	db.replaceStateLocked(after)
+	if active != nil {
+		db.visible.Store(uint64(edit.FlushedSeq)) // under mu: a snapshot has all of it or nothing
+	}
 	db.mu.Unlock()
 	db.releaseState(s)
 	db.divideMemory()

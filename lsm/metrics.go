@@ -28,7 +28,8 @@ type Metrics struct {
 	Flushes     uint64
 	Compactions uint64 // moves not included
 	Moves       uint64
-	Drops       uint64 // of tables that FIFO gave up
+	Drops       uint64 // of tables that FIFO gave up, or Excise
+	Ingested    uint64 // tables
 
 	Running   int    // compactions under way
 	DebtBytes uint64 // about how much they will have to rewrite until all levels are in shape
@@ -146,7 +147,7 @@ func (db *DB) Metrics() Metrics {
 		LastSeq: db.LastSeq(), FlushedSeq: uint64(s.version.flushedSeq),
 		Memtables: 1 + len(s.sealed), MemtableBytes: s.active.Bytes(),
 		LogBytes: c.logBytes.Load(), UserBytes: c.userBytes.Load(),
-		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Moves: c.moves.Load(), Drops: c.drops.Load(),
+		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Moves: c.moves.Load(), Drops: c.drops.Load(), Ingested: c.ingested.Load(),
 		DebtBytes: s.version.shape.Debt, Paused: time.Duration(c.pauseNanos.Load()),
 		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
 	}
@@ -210,7 +211,7 @@ func (db *DB) Levels() string { return db.current.Load().version.meta.String() }
 type counters struct {
 	logBytes, userBytes        atomic.Uint64
 	flushes, compactions       atomic.Uint64
-	moves, drops               atomic.Uint64
+	moves, drops, ingested     atomic.Uint64
 	read, written              [manifest.Levels]atomic.Uint64
 	delays, stalls, stallNanos [stallReasons]atomic.Uint64
 	pauseNanos                 atomic.Uint64

@@ -72,8 +72,17 @@ func applyTo(content map[string]string, op operation) {
 				delete(content, k)
 			}
 		}
+	case ingested:
+		for r := (batchReader{rest: op.value}); len(r.rest) > 0; {
+			part, _ := r.next()
+			applyTo(content, part)
+		}
 	}
 }
+
+// ingested is the kind of an operation that stands for a whole file. Its value is the
+// operations in it, as in a batch, range deletes first.
+const ingested = key.Kind(99)
 
 // A tester drives a database and compares it with the model. It stops at the first
 // difference with a panic, which the simulated world turns into an error with the
@@ -333,6 +342,10 @@ func (t *tester) step() {
 		t.acked = t.model.lastSeq()
 	case n < 95:
 		t.checkpoint()
+	case n < 97 && t.rng.IntN(3) > 0:
+		t.ingest()
+	case n < 98 && t.rng.IntN(3) > 0:
+		t.excise()
 	case n < 96:
 		t.scan(t.db, t.model.now())
 	case n < 98:
@@ -341,6 +354,101 @@ func (t *tester) step() {
 		s := t.snapshots[t.rng.IntN(len(t.snapshots))]
 		t.filtered(s, s.content)
 	}
+}
+
+// randomFiles writes files to be ingested, and returns the operations that they stand for.
+func randomFiles(e *env.Env, fs vfs.FS, t *tester) (names []string, ops []operation, err error) {
+	var keys []string
+	for range 1 + t.rng.IntN(1+t.rng.IntN(30)) {
+		keys = append(keys, string(t.randomKey()))
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	per := 1 + t.rng.IntN(len(keys))
+	for part := range slices.Chunk(keys, per) {
+		name := fmt.Sprintf("load-%d", len(names))
+		names = append(names, name)
+		f, err := NewTableFile(e, fs, name, t.o)
+		if err != nil {
+			return nil, nil, err
+		}
+		b := &Batch{}
+		if t.rng.IntN(3) == 0 {
+			b.DeleteRange([]byte(part[0]), []byte(part[len(part)-1]))
+			err = f.DeleteRange([]byte(part[0]), []byte(part[len(part)-1]))
+		}
+		for i, k := range part {
+			if i > 0 && i < len(part)-1 && t.rng.IntN(4) == 0 {
+				continue // what a range delete hides and the file does not set
+			}
+			if t.rng.IntN(6) == 0 {
+				b.Delete([]byte(k))
+				err = errors.Join(err, f.Delete([]byte(k)))
+				continue
+			}
+			v := fmt.Appendf(nil, "%d%*s", len(t.model.ops), t.rng.IntN(150), "")
+			b.Set([]byte(k), v)
+			err = errors.Join(err, f.Set([]byte(k), v))
+		}
+		ops = append(ops, operation{kind: ingested, value: b.data[batchHeaderBytes:]})
+		if err = errors.Join(err, f.Finish()); err != nil {
+			return nil, nil, err
+		}
+	}
+	return names, ops, nil
+}
+
+func (t *tester) ingest() {
+	fs := t.disk.Mount()
+	names, ops, err := randomFiles(t.e, fs, t)
+	t.must(err)
+	before, err := t.db.NewIter(IterOptions{})
+	t.must(err)
+	content := maps.Clone(t.model.now())
+	t.model.apply(ops)
+	t.must(t.db.Ingest(names...))
+	t.altered()
+	for _, name := range names {
+		t.must(fs.Remove(name))
+	}
+	n := 0
+	for ok := before.First(); ok; ok = before.Next() {
+		t.check(content[string(before.Key())] == string(before.Value()), "an iterator from before sees %s=%q", before.Key(), before.Value())
+		n++
+	}
+	t.check(n == len(content) && before.Err() == nil, "an iterator from before sees %d keys, want %d: %v", n, len(content), before.Err())
+	t.must(before.Close())
+	t.scan(t.db, t.model.now())
+}
+
+// altered notes that all of the model is durable.
+func (t *tester) altered() {
+	t.acked, t.said = t.model.lastSeq(), t.model.lastSeq()
+	t.check(t.db.LastSeq() == t.said && t.db.FlushedSeq() == t.said, "last seq %d, flushed %d, want %d", t.db.LastSeq(), t.db.FlushedSeq(), t.said)
+}
+
+// excise removes a range. Of tables that lie within it, only those are left that an open
+// snapshot needs.
+func (t *tester) excise() {
+	lower, upper := t.randomKey(), t.randomKey()
+	if bytes.Compare(lower, upper) >= 0 {
+		lower, upper = []byte("0"), []byte("6")
+	}
+	old := t.db.current.Load().version.byNum
+	t.model.apply([]operation{{kind: key.RangeDelete, user: lower, value: upper}})
+	hidden := key.SeqNum(t.model.lastSeq())
+	t.must(t.db.Excise(lower, upper))
+	t.altered()
+	v, err := t.db.holdVersion()
+	t.must(err)
+	defer t.db.releaseVersion(v)
+	for _, tab := range v.meta.All() {
+		if len(t.snapshots) == 0 && tab.LargestSeq < hidden && old[tab.Num] != nil { // else a merge wrote it meanwhile
+			t.check(string(tab.Smallest.User) < string(lower) || string(tab.Largest.User) >= string(upper),
+				"%s is left in [%s, %s)", tab, lower, upper)
+		}
+	}
+	t.scan(t.db, t.model.now())
 }
 
 // checkpoint makes a copy and opens it.

@@ -238,5 +238,4 @@ func (db *DB) abandon() {
 		db.clean()
 	}
 	db.cache.Close()
-	db.slabs.Close()
 }

@@ -40,7 +40,8 @@ type Options struct {
 
 	// DisableWAL leaves out the write-ahead log, for a caller that keeps one of
 	// its own. After a crash the database holds exactly the operations up to
-	// FlushedSeq. Apply never blocks; the caller asks Admit before it logs.
+	// FlushedSeq. Apply does not block, but for the last phase of Ingest; the caller
+	// asks Admit before it logs.
 	DisableWAL bool
 
 	// NoPreallocate leaves out reserving disk space for logs, which costs time
@@ -211,9 +212,9 @@ func (o Options) withDefaults() Options {
 const (
 	logPrefix = "wal-"
 
-	// recycledSegments is about as many as one memtable fills: to write to a file again
-	// costs a third of writing to a new one.
-	recycledSegments = 6
+	// recycledSegments is about as many as are filled while one flush gives up its own: to
+	// write to a file again costs a third of writing to a new one.
+	recycledSegments = 12
 )
 
 func (o Options) log() wal.Options {

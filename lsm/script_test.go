@@ -25,6 +25,8 @@ import (
 //	walk             one move per line: first last next prev seek-ge k seek-lt k
 //	snapshot name · release name
 //	flush · compact [lower=a] [upper=b] · sink level (into the next one)
+//	table file       as write; makes a file to be ingested
+//	ingest file ... · excise lower upper · remove file
 //	reopen [no-wal] · crash · levels · verify
 //	inspect what file
 func TestScripts(t *testing.T) {
@@ -113,6 +115,20 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) (string, error) {
 			err = s.db.compactLevel(level, level+1, nil, nil)
 		}
 		return s.db.Levels(), err
+	case "table":
+		return s.table(d)
+	case "ingest":
+		var names []string
+		for _, arg := range d.CmdArgs {
+			names = append(names, arg.Key)
+		}
+		err := s.db.Ingest(names...)
+		return fmt.Sprintf("seq=%d flushed=%d\n%s", s.db.LastSeq(), s.db.FlushedSeq(), s.db.Levels()), err
+	case "excise":
+		err := s.db.Excise([]byte(d.CmdArgs[0].Key), []byte(d.CmdArgs[1].Key))
+		return fmt.Sprintf("seq=%d\n%s", s.db.LastSeq(), s.db.Levels()), err
+	case "remove":
+		return "", s.fs.Mount().Remove(d.CmdArgs[0].Key)
 	case "levels":
 		return s.db.Levels(), nil
 	case "verify":
@@ -157,6 +173,29 @@ func (s *script) write(d *datadriven.TestData) (string, error) {
 	}
 	err := s.db.Apply(b)
 	return fmt.Sprintf("seq=%d\n", s.db.LastSeq()), err
+}
+
+func (s *script) table(d *datadriven.TestData) (string, error) {
+	f, err := NewTableFile(env.New(), s.fs.Mount(), d.CmdArgs[0].Key, Options{BlockBytes: 64})
+	if err != nil {
+		return "", err
+	}
+	defer f.Abandon()
+	for line := range strings.Lines(d.Input) {
+		w := append(strings.Fields(line), "", "")
+		switch w[0] {
+		case "set":
+			err = f.Set([]byte(w[1]), []byte(w[2]))
+		case "del":
+			err = f.Delete([]byte(w[1]))
+		case "del-range":
+			err = f.DeleteRange([]byte(w[1]), []byte(w[2]))
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", f.Finish()
 }
 
 // A view is what reads go to: the database or a snapshot.

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/statordb/stator/internal/invariant"
+	"github.com/statordb/stator/internal/offheap"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -31,7 +32,6 @@ import (
 // Sharing: one writer. A record is complete before its ref becomes known, through an
 // atomic word of the hash index or through end; it never changes afterwards.
 type arena struct {
-	pool  *Pool
 	slabs [slabCount]atomic.Pointer[byte] // nil until needed
 	used  [slabCount]int                  // bytes of the slab that have records; final once a later slab is used
 	slab  int                             // the one that takes records
@@ -55,8 +55,7 @@ const (
 // A ref is the place of a record; see arena.
 type ref uint32
 
-func (a *arena) init(pool *Pool) {
-	a.pool = pool
+func (a *arena) init() {
 	// The first 8 bytes stay unused, so that no record has ref 0.
 	a.grow(0)
 	a.used[0] = recordAlign
@@ -64,7 +63,7 @@ func (a *arena) init(pool *Pool) {
 }
 
 // grow makes the memory of slab k.
-func (a *arena) grow(k int) { a.slabs[k].Store(&a.pool.take(1<<(k+slabBits), false)[0]) }
+func (a *arena) grow(k int) { a.slabs[k].Store(&offheap.Alloc(1 << (k + slabBits))[0]) }
 
 // memory returns slab k.
 func (a *arena) memory(k int) []byte { return unsafe.Slice(a.slabs[k].Load(), 1<<(k+slabBits)) }
@@ -139,7 +138,7 @@ func (a *arena) refs(dst []ref, from, to uint64) []ref {
 func (a *arena) free() {
 	for k := range a.slabs {
 		if a.slabs[k].Load() != nil {
-			a.pool.give(a.memory(k), false)
+			offheap.Free(a.memory(k))
 			a.slabs[k].Store(nil)
 		}
 	}
