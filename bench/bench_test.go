@@ -132,7 +132,7 @@ func TestAllWorkloads(t *testing.T) {
 		c := small
 		c.Dir, c.Shape, c.Run = t.TempDir(), shape, "^(fillseq|readmissing|readrandom|seek|ycsb-e)$"
 		if shape == Counter {
-			c.Run, c.Rounds = "^(fillseq|fillrandom-batch100-2writers|durable-16writers|read|seek|scan|overwrite|ycsb)", 2
+			c.Run, c.Rounds = "^(fillseq|fillrandom-batch100-2writers|durable-16writers|read|seek|scan|overwrite|predicate|filtered|ycsb)", 2
 		}
 		report, err := compare(t.Context(), io.Discard, inThisProcess, []Opener{Stator(), model("model", nil)}, c)
 		if err != nil {
@@ -190,6 +190,42 @@ func TestLiarsGetNoFigure(t *testing.T) {
 }
 
 // Lost updates are noticed while others write, too.
+// forgetful finds all but the last entry.
+type forgetful struct{ Engine }
+
+type forgetfulSession struct{ Session }
+
+func (e forgetful) NewSession() (Session, error) {
+	s, err := e.Engine.NewSession()
+	return forgetfulSession{s}, err
+}
+
+func (s forgetfulSession) Find(percent int, visit func(k, v []byte)) (int, error) {
+	var last [2][]byte
+	n, err := scanShare(s, percent, func(k, v []byte) {
+		if last[0] != nil {
+			visit(last[0], last[1])
+		}
+		last = [2][]byte{bytes.Clone(k), bytes.Clone(v)}
+	})
+	return n, err
+}
+
+func TestForgetfulFindersGetNoFigure(t *testing.T) {
+	honest := model("model", nil)
+	o := honest
+	o.Open = func(dir string, s Settings) (Engine, error) {
+		e, err := honest.Open(dir, s)
+		return forgetful{e}, err
+	}
+	c := small
+	c.Dir, c.Run = t.TempDir(), "^(predicate|filtered)-10%$"
+	report, err := compare(t.Context(), io.Discard, inThisProcess, []Opener{o}, c)
+	if err == nil || report.failed("predicate-10%", "model") || !report.failed("filtered-10%", "model") {
+		t.Errorf("%v; %+v", err, report.Figures)
+	}
+}
+
 func TestLostUpdatesGetNoFigure(t *testing.T) {
 	c := small
 	loads := c.Records

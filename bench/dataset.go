@@ -13,9 +13,10 @@ type dataset struct {
 	entries   int // when loaded
 	valueSize int
 
-	// passes counts the times that half of the entries were overwritten: in pass p
-	// those for which inPass says so.
+	// passes counts the times that one of every so many entries was overwritten: in
+	// pass p those for which inPass says so.
 	passes uint32
+	every  uint64
 
 	ledger *ledger // of the writes that go on while others read; nil before the first
 	growth growth
@@ -27,14 +28,16 @@ func absentNear(entry uint64) uint64 { return 2*entry + 1 }
 // rawBytes is what keys and values of the loaded entries have.
 func (d *dataset) rawBytes() float64 { return float64(d.entries) * float64(KeySize+d.valueSize) }
 
-// inPass reports whether pass p, from 1 on, overwrites the entry: half of all.
-func inPass(entry uint64, p uint32) bool { return spread(entry+uint64(p)<<40)&1 == 1 }
+// inPass reports whether pass p, from 1 on, overwrites the entry.
+func (d *dataset) inPass(entry uint64, p uint32) bool {
+	return spread(entry+uint64(p)<<40)%d.every == 1
+}
 
 // base is the generation of an entry but for what the ledger knows: the last pass
 // that it was in.
 func (d *dataset) base(entry uint64) uint32 {
 	for p := d.passes; p > 0; p-- {
-		if inPass(entry, p) {
+		if d.inPass(entry, p) {
 			return p
 		}
 	}

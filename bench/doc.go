@@ -14,7 +14,7 @@
 // for its order, too. An engine that loses or invents a value gets no figure.
 //
 // Reading order: engine.go (what is measured), workload.go and the families of
-// workloads (fill.go, read.go, scan.go, commit.go, mixed.go, ycsb.go, space.go),
+// workloads (fill.go, read.go, scan.go, filter.go, commit.go, mixed.go, ycsb.go, space.go),
 // key.go, value.go, choose.go and dataset.go (keys, values and who is asked for),
 // runner.go and measure.go (one workload on one engine), worker.go (the
 // process), compare.go and report.go (rounds and ratios).

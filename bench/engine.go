@@ -41,6 +41,9 @@ type Settings struct {
 	// Durable makes each commit survive a power cut.
 	Durable bool
 
+	// Faceted lets an engine keep what it needs to find entries by InShare, if it can.
+	Faceted bool
+
 	// Writers is how many sessions commit at the same time.
 	Writers int
 }

@@ -155,11 +155,13 @@ func (r *runner) overwrite(w *Workload) (Sample, error) {
 	if pass > maxPasses || d.ledger != nil {
 		return Sample{}, fmt.Errorf("the data was overwritten %d times already", d.passes)
 	}
-	r.beginOverwriting()
+	if r.at == Entries {
+		r.beginOverwriting()
+	}
 	order, next := newPermutation(d.entries, uint64(pass)+10), uint64(0)
 	var todo []uint64
 	for ; next < uint64(d.entries); next++ {
-		if entry := order.at(next); inPass(entry, pass) {
+		if entry := order.at(next); d.inPass(entry, pass) {
 			todo = append(todo, entry)
 		}
 	}
@@ -181,7 +183,9 @@ func (r *runner) overwrite(w *Workload) (Sample, error) {
 	}
 	s, err := r.clockThen(w, tasks, step, rest)
 	d.passes = pass
-	r.overwritten += len(todo)
+	if r.at == Entries {
+		r.overwritten += len(todo)
+	}
 	return s, err
 }
 

@@ -45,14 +45,18 @@ func newRunner(c Config, o Opener, dir string) *runner {
 }
 
 func newDataset(shape Shape, entries, valueSize int) *dataset {
-	d := &dataset{shape: shape, entries: entries, valueSize: valueSize}
+	d := &dataset{shape: shape, entries: entries, valueSize: valueSize, every: 2}
 	d.growth.idle()
 	return d
 }
 
 func (r *runner) newDataset(at Data) *dataset {
-	if at == Entries {
-		return newDataset(r.config.Shape, r.config.Entries, r.config.ValueBytes)
+	if at == Entries || at == Faceted {
+		d := newDataset(r.config.Shape, r.config.Entries, r.config.ValueBytes)
+		if at == Faceted {
+			d.every = 20
+		}
+		return d
 	}
 	shape := r.config.Shape
 	if shape.inOrder() {
@@ -109,7 +113,7 @@ func (r *runner) doEmpty(w *Workload) (s Sample, err error) {
 func (r *runner) settings(w *Workload) Settings {
 	return Settings{
 		MemoryBytes: r.config.MemoryBytes, Compression: r.config.Compression,
-		Durable: w.Durable, Writers: w.threads(),
+		Durable: w.Durable, Faceted: w.Data == Faceted, Writers: w.threads(),
 	}
 }
 
@@ -152,7 +156,7 @@ func (r *runner) prepare(at Data) error {
 		return err
 	}
 	isNew := r.sets[at] == nil
-	if err := r.open(r.dirOf(at), r.settings(&Workload{Threads: ledgerWriters})); err != nil {
+	if err := r.open(r.dirOf(at), r.settings(&Workload{Data: at, Threads: ledgerWriters})); err != nil {
 		return err
 	}
 	r.attach(at)

@@ -93,6 +93,11 @@ func checksum(k, v []byte) uint64 {
 // readAll reads all there is in order, checks each entry and returns how many there
 // are and the sum of their checksums.
 func (r *runner) readAll(d *dataset) (n int, sum uint64, err error) {
+	return r.readAllThen(d, func(k, v []byte) {})
+}
+
+// readAllThen is readAll that visits each entry that was checked.
+func (r *runner) readAllThen(d *dataset, visit func(k, v []byte)) (n int, sum uint64, err error) {
 	s, err := r.engine.NewSession()
 	if err != nil {
 		return 0, 0, err
@@ -112,6 +117,7 @@ func (r *runner) readAll(d *dataset) (n int, sum uint64, err error) {
 		}
 		last = append(last[:0], k...)
 		sum += checksum(k, v)
+		visit(k, v)
 	})
 	if err == nil {
 		err = failed

@@ -23,6 +23,9 @@ func Stator() Opener {
 		if s.Compression == Fast {
 			o.Compression = lsm.S2
 		}
+		if s.Faceted {
+			o.Facets, o.FacetsName = shareFacets, "shares"
+		}
 		db, err := lsm.Open(env.New(), fs, o)
 		if err != nil {
 			return nil, err
@@ -83,6 +86,28 @@ func (s *statorSession) Scan(from []byte, reverse bool, n int, visit func(k, v [
 		}
 	}
 	return i, errors.Join(it.Err(), it.Close())
+}
+
+// shareFacets has a tag for each share that Find is asked for.
+func shareFacets(_, value []byte, tags *lsm.Tags) {
+	for _, percent := range []byte{1, 10} {
+		if InShare(value, int(percent)) {
+			tags.Add([]byte{percent})
+		}
+	}
+}
+
+func (s *statorSession) Find(percent int, visit func(k, v []byte)) (int, error) {
+	it, err := s.db.NewFilteredIter(lsm.IterOptions{}, lsm.HasTag([]byte{byte(percent)}))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for ok := it.First(); ok; ok = it.Next() {
+		visit(it.Key(), it.Value())
+		n++
+	}
+	return n, errors.Join(it.Err(), it.Close())
 }
 
 func (s *statorSession) Set(k, v []byte) { s.batch.Set(k, v) }

@@ -20,6 +20,7 @@ type Workload struct {
 	Chooser Chooser // of the entries asked for; default Uniform
 	Mix     Mix     // what operations there are, if the workload is made of operations
 	Durable bool    // each commit is synced
+	Percent int     // of the entries, to find
 
 	// Order is in which a fill writes its entries.
 	Order Order
@@ -48,6 +49,7 @@ const (
 	Empty   Data = "empty"   // nothing, on each run
 	Entries Data = "entries" // Config.Entries of Config.ValueBytes
 	Records Data = "records" // Config.Records of Config.RecordBytes
+	Faceted Data = "faceted" // as Entries, to be found by value
 )
 
 // A Unit says what a figure counts. Less is better in all of them.
@@ -64,7 +66,7 @@ const (
 
 // workloads are all of them. Those on the same data stand together, and those
 // that change data behind those that want it as loaded.
-var workloads = slices.Concat(fills, commits, loads, reads, scans, starts, overwrites, readsWhileWriting, endings, ycsb)
+var workloads = slices.Concat(fills, commits, loads, reads, scans, starts, overwrites, readsWhileWriting, endings, filters, ycsb)
 
 // match returns the workloads that the expression selects, with all of their groups.
 func match(expr string) ([]*Workload, error) {
