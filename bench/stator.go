@@ -16,7 +16,7 @@ func Stator() Opener {
 		if err != nil {
 			return nil, err
 		}
-		o := lsm.Options{Sync: lsm.SyncNever, MemtableBytes: WriteBufferBytes}
+		o := lsm.Options{Sync: lsm.SyncNever, MemtableBytes: WriteBufferBytes, MemoryBytes: s.MemoryBytes + WriteBufferBytes}
 		if s.Durable {
 			o.Sync = lsm.SyncAlways
 		}

@@ -196,6 +196,11 @@ func (db *DB) commitGroup(group []*commitRequest) error {
 		payloads = append(payloads, r.batch.data)
 	}
 	db.commits.payloads = payloads
+	// What insertion will touch may come while the log is being written.
+	active := db.current.Load().active
+	for _, r := range group {
+		active.prefetch(batchReader{rest: r.batch.data[batchHeaderBytes:]})
+	}
 	if err := db.logPayloads(payloads); err != nil {
 		return err
 	}
@@ -262,11 +267,33 @@ func (db *DB) insert(b *Batch) {
 	db.pacer.charge(m.Bytes() - before)
 }
 
+// insertAhead is how many operations ahead of its insertion a key's line of the hash index
+// is asked for.
+const insertAhead = 8
+
+// prefetch asks for what the insertion of the first operations of a batch will touch.
+func (m *memory) prefetch(r batchReader) {
+	for range insertAhead {
+		op, ok := r.next()
+		if !ok {
+			return
+		}
+		m.Prefetch(op.user)
+	}
+}
+
 // addAll adds operations with sequence numbers from first on and returns the last.
 func addAll(m *memory, r batchReader, first key.SeqNum) (last key.SeqNum) {
 	seq := first
 	var ranges []tombstone.Range
+	ahead := r // of what prefetch has asked for
+	for range insertAhead {
+		ahead.next()
+	}
 	for op, ok := r.next(); ok; op, ok = r.next() {
+		if later, ok := ahead.next(); ok {
+			m.Prefetch(later.user)
+		}
 		if op.kind == key.RangeDelete {
 			ranges = append(ranges, tombstone.Range{Start: op.user, End: op.value, Seq: seq})
 		} else {

@@ -9,13 +9,19 @@ import (
 
 // Compact flushes and then merges everything in [lower, upper) down to the deepest
 // level that holds something of it; nil stands for no bound. Deleted versions that no
-// snapshot needs are gone afterwards.
+// snapshot needs are gone afterwards, and without bounds also the log files that were kept
+// for reuse.
 //
 // If a table is damaged, what must be merged with it stays as it is, and the error
 // says so.
 func (db *DB) Compact(lower, upper []byte) error {
 	if err := db.Flush(); err != nil {
 		return err
+	}
+	if lower == nil && upper == nil {
+		if err := db.trimSpares(); err != nil {
+			return err
+		}
 	}
 	deepest := db.deepest(lower, upper)
 	for level := range deepest {
@@ -27,6 +33,20 @@ func (db *DB) Compact(lower, upper []byte) error {
 		return err
 	}
 	return db.damageWithin(lower, upper)
+}
+
+// trimSpares gives the space of unused log files back. That it cannot is no reason
+// not to compact.
+func (db *DB) trimSpares() error {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	if err := db.refused(); err != nil || db.log == nil {
+		return err
+	}
+	if err := db.log.Trim(); err != nil && db.log.Err() != nil {
+		return db.fail(err)
+	}
+	return nil
 }
 
 // spanWithin returns the span [lower, upper) as far as the version has tables.

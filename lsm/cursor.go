@@ -100,6 +100,7 @@ func (c *cursor) start() bool {
 	}
 	c.err = nil
 	c.leaveRun()
+	c.ahead.depth = 0
 	return true
 }
 

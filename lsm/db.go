@@ -11,6 +11,7 @@ import (
 	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/memtable"
 	"github.com/statordb/stator/lsm/sstable"
 	"github.com/statordb/stator/lsm/wal"
 )
@@ -61,7 +62,8 @@ type DB struct {
 	// picking is held while a compaction is chosen.
 	picking *env.Latch
 
-	cache *cache.Cache // of decoded blocks
+	cache *cache.Cache   // of decoded blocks
+	slabs *memtable.Pool // memory for memtables
 	pool  *sstable.Pool
 
 	current atomic.Pointer[state] // what readers see; replaced under mu
@@ -117,6 +119,7 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 		syncs:     env.NewQueue[struct{}](e, 1),
 	}
 	db.cache = cache.New(db.o.MemoryBytes)
+	db.slabs = memtable.NewPool(db.o.MemtableBytes + db.o.MemtableBytes/4)
 	db.pool = sstable.NewPool(db.cache)
 	db.mu.Bind(e)
 	db.inserting.Bind(e)
@@ -211,6 +214,7 @@ func (db *DB) Close() error {
 	db.releaseState(db.current.Load())
 	db.clean()
 	db.cache.Close()
+	db.slabs.Close()
 	if err != nil {
 		return fmt.Errorf("lsm: close: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/offheap"
 	"github.com/statordb/stator/internal/vfs"
 )
 
@@ -481,5 +482,46 @@ func TestCheckpoint(t *testing.T) {
 	}
 	if got, err := db.Get([]byte("a"), nil); err != nil || string(got) != "2" {
 		t.Errorf("Get = %q, %v", got, err)
+	}
+}
+
+// All memory outside the Go heap is given back when a database is closed, whatever was
+// open at that time.
+func TestCloseFreesMemory(t *testing.T) {
+	before := offheap.InUse()
+	db := mustOpenDB(t, vfs.NewMem(), Options{MemtableBytes: 256 << 10, Compression: S2})
+	b := db.NewBatch()
+	for i := range 20_000 {
+		b.Set(fmt.Appendf(nil, "%06d", i), make([]byte, 100))
+		if b.Len() == 100 {
+			if err := db.Apply(b); err != nil {
+				t.Fatal(err)
+			}
+			b.Reset()
+		}
+	}
+	it, err := db.NewIter(IterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !it.SeekGE([]byte("000500")) {
+		t.Fatal(it.Err())
+	}
+	if offheap.InUse() == before {
+		t.Error("nothing is outside the Go heap")
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 { // the iterator goes on with what it holds
+		if !it.Next() {
+			t.Fatalf("iterator of a closed database: %v", it.Err())
+		}
+	}
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := offheap.InUse(); got != before {
+		t.Errorf("%d bytes are not given back", got-before)
 	}
 }

@@ -53,7 +53,7 @@ type facetIndex struct {
 
 // newMemory returns an empty memtable for about so many keys.
 func (db *DB) newMemory(keys int) *memory {
-	m := &memory{Table: memtable.New(keys)}
+	m := &memory{Table: memtable.New(db.slabs, keys)}
 	if db.o.Facets != nil {
 		m.index = &facetIndex{facets: db.o.Facets}
 		m.index.mu.Bind(db.e)

@@ -3,9 +3,9 @@ package lsm
 import (
 	"bytes"
 	"cmp"
+	"sort"
 
 	"github.com/statordb/stator/internal/vfs"
-	"github.com/statordb/stator/lsm/filter"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/tombstone"
 )
@@ -43,9 +43,8 @@ type FilteredIter struct {
 	place   place
 	err     error
 	reverse bool
-	at      int  // the source that has the current key, or -1
-	second  int  // the one that comes next after it, or -1
-	isAhead bool // all of the group at hand comes before what second stands on
+	at      int // the source that has the current key, or -1
+	second  int // the one that comes next after it, or -1
 	pivot   []byte
 
 	user, value []byte
@@ -185,15 +184,16 @@ func (it *FilteredIter) seek(user []byte, reverse bool) bool {
 }
 
 // step goes on in the same direction. Mostly the group at hand has the next key, and
-// it comes from the same source as the current one.
+// no other source has one before it.
 func (it *FilteredIter) step() bool {
 	s := &it.sources[it.at]
+	if s.i+1 < s.ahead {
+		s.advance()
+		it.user, it.value, it.isPointer = s.user, s.value, s.isPointer
+		it.counts.Emitted++
+		return true
+	}
 	if s.advance() {
-		if it.isAhead || it.before(s, &it.sources[it.second]) {
-			it.user, it.value, it.isPointer = s.user, s.value, s.isPointer
-			it.counts.Emitted++
-			return true
-		}
 		it.show()
 		return it.place == onKey
 	}
@@ -255,7 +255,10 @@ func (it *FilteredIter) choose() {
 		s := &it.sources[it.at]
 		it.err = s.err
 		it.place, it.user, it.value, it.isPointer = onKey, s.user, s.value, s.isPointer
-		it.isAhead = it.second < 0 || s.isAhead(&it.sources[it.second], it.reverse)
+		s.ahead = len(s.group.list)
+		if it.second >= 0 {
+			s.ahead = s.endBefore(it.sources[it.second].user, it.reverse)
+		}
 		if it.err == nil {
 			it.counts.Emitted++
 		}
@@ -345,6 +348,7 @@ type hits struct {
 	source hitSource
 	group  group
 	i      int // of the current version in the group
+	ahead  int // while it has the current key: up to there the group comes before all others
 
 	live        bool // it stands on a version, or on an error
 	user, value []byte
@@ -371,14 +375,30 @@ func (h *hits) refill() {
 	h.live = h.advance() || h.err != nil
 }
 
-// isAhead reports whether all of the group comes before what other stands on.
-func (h *hits) isAhead(other *hits, reverse bool) bool {
-	n := len(h.group.list)
-	return n > 0 && (bytes.Compare(h.group.list[n-1].user, other.user) < 0) != reverse
+// endBefore returns the end of the versions behind the current one that come before user.
+// It gallops.
+func (h *hits) endBefore(user []byte, reverse bool) int {
+	isBefore := func(i int) bool {
+		c := bytes.Compare(h.group.list[i].user, user)
+		return c != 0 && (c < 0) != reverse
+	}
+	lower, upper := h.i+1, len(h.group.list)
+	if lower < upper && isBefore(upper-1) {
+		return upper
+	}
+	for step := 1; lower < upper; step *= 2 {
+		probe := min(lower+step, upper) - 1
+		if !isBefore(probe) {
+			upper = probe
+			break
+		}
+		lower = probe + 1
+	}
+	return lower + sort.Search(upper-lower, func(i int) bool { return !isBefore(lower + i) })
 }
 
 // A group is some versions in the order of movement. Keys, and values that would not
-// stay in their place, are copied into its buffer.
+// stay in their place, are in its buffer.
 type group struct {
 	list   []candidate
 	buffer []byte
@@ -396,13 +416,6 @@ type candidate struct {
 
 func (g *group) reset() { g.list, g.buffer = g.list[:0], g.buffer[:0] }
 
-// copy copies b into the buffer. What was copied before stays where it is.
-func (g *group) copy(b []byte) []byte {
-	start := len(g.buffer)
-	g.buffer = append(g.buffer, b...)
-	return g.buffer[start:len(g.buffer):len(g.buffer)]
-}
-
 // sift removes what does not come out of the iterator: what the filter does not hold
 // for, and what a newer source hides; rank is that of the source. It stops at the first
 // version of which it cannot be known; those behind it are removed, and n says
@@ -419,7 +432,7 @@ func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
 	for r := range rank {
 		if s := &it.newer[r]; end > 0 && !s.hasNothing(g.list[0].user, g.list[end-1].user, it.reverse) {
 			e := error(nil)
-			if end, e = it.shadow(g.list[:end], s); e != nil {
+			if end, e = it.shadow(s, g.list[:end]); e != nil {
 				err = e
 			}
 		}
@@ -435,32 +448,6 @@ func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
 	}
 	g.list = kept
 	return end, err
-}
-
-// shadow hides the versions of which newer has a newer one. It returns the number of
-// those for which that could be found out.
-func (it *FilteredIter) shadow(list []candidate, newer *newerSource) (n int, err error) {
-	for i := range list {
-		if v := &list[i]; v.hash == 0 {
-			v.hash = filter.Hash(v.user)
-		}
-	}
-	it.touched = newer.touch(list)
-	for i := range list {
-		v := &list[i]
-		if v.hidden {
-			continue
-		}
-		hides, err := newer.has(v.user, v.hash, it.seq)
-		if err != nil {
-			return i, err
-		}
-		if hides {
-			v.hidden = true
-			it.counts.Shadowed++
-		}
-	}
-	return len(list), nil
 }
 
 // decide hides a version if a range delete does, or the filter does not hold for it.
@@ -479,76 +466,4 @@ func (it *FilteredIter) decide(v *candidate) error {
 	holds, err := it.matches(v)
 	v.hidden = !holds
 	return err
-}
-
-// A newerSource is a memtable, or tables side by side, as a place where newer versions
-// of a key may be.
-type newerSource struct {
-	memory *memory
-	tables []*table
-	at     int // the table asked last
-}
-
-// touch asks for the cache lines that has will look at first, all at once.
-func (n *newerSource) touch(list []candidate) (touched uint64) {
-	if n.memory != nil {
-		for i := range list {
-			touched ^= n.memory.Touch(list[i].hash)
-		}
-		return touched
-	}
-	if r := n.tables[n.at].reader; r != nil { // mostly all are in one table
-		f := r.Filter()
-		for i := range list {
-			touched ^= uint64(f.Touch(list[i].hash))
-		}
-	}
-	return touched
-}
-
-// hasNothing reports whether it can be told without a closer look that there are no
-// versions of keys between first and last, or in reverse, between last and first.
-func (n *newerSource) hasNothing(first, last []byte, reverse bool) bool {
-	if n.memory != nil {
-		return false
-	}
-	if reverse {
-		first, last = last, first
-	}
-	i := firstNotBefore(n.tables, first)
-	if i == len(n.tables) || bytes.Compare(last, n.tables[i].span.Start) < 0 {
-		return true
-	}
-	n.at = i
-	return false
-}
-
-// has reports whether there is a version of user, value or tombstone, that a reader at
-// seq sees.
-func (n *newerSource) has(user []byte, hash uint64, seq key.SeqNum) (bool, error) {
-	if n.memory != nil {
-		_, _, found := n.memory.Get(user, hash, seq)
-		return found, nil
-	}
-	t := n.tables[n.at]
-	if !t.span.Contains(user) {
-		if t = n.find(user); t == nil {
-			return false, nil
-		}
-	}
-	if t.reader == nil {
-		return false, t.unreadable()
-	}
-	_, _, found, err := t.reader.GetHashed(user, hash, seq, nil)
-	return found, err
-}
-
-// find returns the table whose span holds user, or nil.
-func (n *newerSource) find(user []byte) *table {
-	i := firstNotBefore(n.tables, user)
-	if i == len(n.tables) || !n.tables[i].span.Contains(user) {
-		return nil
-	}
-	n.at = i
-	return n.tables[i]
 }

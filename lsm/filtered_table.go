@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/statordb/stator/lsm/facet"
+	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/sstable"
 )
@@ -15,8 +16,8 @@ import (
 //
 //	bitmaps → rows that may match, some hundreds at a time      rowCursor
 //	        → a group of up to maxGroup of them                 fill
-//	             Warm       their blocks, all at once
-//	             look       version by version: visible? newest in the table?
+//	             Read       their entries, all at once
+//	             pick       those that are visible, and the newest of their keys
 //	             sift       what newer sources have, and the facet function, if need be
 type tableHits struct {
 	it     *FilteredIter
@@ -29,6 +30,7 @@ type tableHits struct {
 	isOpen  bool   // cursor, rows and above belong to the table
 	cursor  rowCursor
 	rows    sstable.RowIter
+	items   []iterator.Item // the entries of the group
 	above   sstable.RowIter // looks at the row before a candidate
 	ahead   int             // size of the next group
 
@@ -36,9 +38,8 @@ type tableHits struct {
 	hasVersions bool            // some key of the table has more than one
 }
 
-// maxGroup is the number of rows worked on at a time: enough that cache misses overlap
-// as far as the processor can, few enough that a short scan does little in vain.
-const maxGroup = 64
+// maxGroup is the number of rows worked on at a time.
+const maxGroup = sstable.MaxRead
 
 func (h *tableHits) seek(user []byte, reverse bool) {
 	h.reverse, h.ahead, h.isOpen = reverse, 1, false
@@ -71,7 +72,6 @@ func (h *tableHits) fill(g *group) (from []byte, err error) {
 			continue
 		}
 		h.ahead = min(2*h.ahead, maxGroup)
-		h.rows.Warm(rows)
 		if from, err := h.consider(rows, g); err != nil {
 			return from, err
 		}
@@ -151,12 +151,17 @@ func (h *tableHits) limits(t *table) (first, end uint32, err error) {
 // at the first one that cannot be read or decided; from there on the rows are taken
 // again. If none came out before, that is an error.
 func (h *tableHits) consider(rows []uint32, g *group) (from []byte, err error) {
-	for i, row := range rows {
-		if err = h.look(row, g); err != nil {
-			h.cursor.back(len(rows) - i)
-			from, rows = h.border(), rows[:i]
+	h.items, g.buffer, err = h.rows.Read(rows, h.items[:0], g.buffer)
+	read := len(h.items)
+	for i := range h.items {
+		if e := h.pick(rows[i], &h.items[i], g); e != nil {
+			read, err = i, e
 			break
 		}
+	}
+	if err != nil {
+		h.cursor.back(len(rows) - read)
+		from, rows = h.border(), rows[:read]
 	}
 	looked := g.list
 	if done, e := h.it.sift(g, h.rank); e != nil {
@@ -170,35 +175,24 @@ func (h *tableHits) consider(rows []uint32, g *group) (from []byte, err error) {
 	return from, err
 }
 
-// look adds the version at row to the group, unless it is no value, not visible, or
+// pick adds the version at row to the group, unless it is no value, not visible, or
 // not the newest that is.
-func (h *tableHits) look(row uint32, g *group) error {
-	if err := h.rows.Row(row); err != nil {
-		return err
-	}
-	t := h.rows.Trailer()
-	if !t.Kind().IsValue() || t.SeqNum() > h.it.seq {
+func (h *tableHits) pick(row uint32, e *iterator.Item, g *group) error {
+	if !e.Trailer.Kind().IsValue() || e.Trailer.SeqNum() > h.it.seq {
 		return nil
 	}
-	start := len(g.buffer)
-	g.buffer = h.rows.AppendKey(g.buffer)
-	user := g.buffer[start:len(g.buffer):len(g.buffer)]
 	if h.hasVersions && row > 0 {
 		if err := h.above.Row(row - 1); err != nil {
 			return err
 		}
-		if h.above.HasKey(user) && h.above.Trailer().SeqNum() <= h.it.seq {
+		if h.above.HasKey(e.User) && h.above.Trailer().SeqNum() <= h.it.seq {
 			h.it.counts.Considered++
 			h.it.counts.Shadowed++
 			return nil
 		}
 	}
-	value := h.rows.Value()
-	if !h.rows.HoldsStill() {
-		value = g.copy(value)
-	}
 	isSure := h.selected.IsExact() || h.selected.Sure.Contains(row)
-	g.list = append(g.list, candidate{user: user, trailer: t, value: value, row: row, isSure: isSure})
+	g.list = append(g.list, candidate{user: e.User, trailer: e.Trailer, value: e.Value, row: row, isSure: isSure})
 	return nil
 }
 

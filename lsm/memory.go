@@ -8,7 +8,8 @@ import (
 
 // One budget, Options.MemoryBytes, covers what the database keeps in memory:
 //
-//	memtables           the active one at its full size, and those that are sealed
+//	memtables           the active one at its full size, and those that are sealed;
+//	                    the memory of one that was flushed, until writes pause
 //	indexes, filters    of all tables; with mmap they are pages of the files
 //	decoded blocks      what is left, but no less than an eighth
 //
@@ -29,7 +30,7 @@ func (db *DB) divideMemory() {
 		return
 	}
 	memtables := int64(len(s.sealed)+1) * int64(db.o.MemtableBytes)
-	left := db.o.MemoryBytes - memtables - s.version.residentBytes()
+	left := db.o.MemoryBytes - memtables - int64(db.slabs.Bytes()) - s.version.residentBytes()
 	db.releaseState(s)
 	db.cache.SetLimit(max(left, db.o.MemoryBytes/leastCacheShare))
 }

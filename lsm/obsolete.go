@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"errors"
+	"time"
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/manifest"
@@ -11,11 +12,31 @@ import (
 // memory of memtables back.
 func (db *DB) cleanTask() error {
 	for {
-		if _, ok := db.cleanings.Recv(); !ok {
+		if !db.awaitCleaning() {
 			return nil
 		}
 		db.clean()
 	}
+}
+
+// slabsIdle is how long the memory of flushed memtables waits for the next one.
+const slabsIdle = 5 * time.Second
+
+// awaitCleaning waits until there is something to clean up; false means that there will
+// be nothing more. When writes pause, the memory that was kept for memtables goes.
+func (db *DB) awaitCleaning() bool {
+	for db.slabs.Bytes() > 0 {
+		if _, ok := db.cleanings.RecvFor(slabsIdle); ok {
+			return true
+		}
+		if db.cleanings.Closed() {
+			return false
+		}
+		db.slabs.Trim()
+		db.divideMemory()
+	}
+	_, ok := db.cleanings.Recv()
+	return ok
 }
 
 // clean closes what is obsolete. A table or value file is in no version any more when it gets
@@ -34,6 +55,9 @@ func (db *DB) clean() {
 	db.mu.Unlock()
 	for _, m := range memories {
 		m.Free()
+	}
+	if len(memories) > 0 {
+		db.divideMemory()
 	}
 	for _, t := range tables {
 		if t.reader != nil {

@@ -238,4 +238,5 @@ func (db *DB) abandon() {
 		db.clean()
 	}
 	db.cache.Close()
+	db.slabs.Close()
 }

@@ -212,9 +212,9 @@ func (o Options) withDefaults() Options {
 const (
 	logPrefix = "wal-"
 
-	// recycledSegments is about as many as are filled while one flush gives up its own: to
-	// write to a file again costs a third of writing to a new one.
-	recycledSegments = 12
+	// recycledSegments is about as many as one memtable fills: to write to a file again
+	// costs a third of writing to a new one.
+	recycledSegments = 6
 )
 
 func (o Options) log() wal.Options {

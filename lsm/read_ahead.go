@@ -1,31 +1,41 @@
 package lsm
 
 import (
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/vlog"
 )
 
-// aheadValues is how many large values a cursor asks for at a time.
-const aheadValues = 16
+const (
+	// mostAhead is how many large values a cursor asks for beyond the one that is read.
+	// The first read behind a seek asks for none, as it may be the only one; each
+	// further one for aheadStep more.
+	mostAhead = 12
+	aheadStep = 4
 
-// An ahead remembers which large values of a stretch a cursor has asked for.
+	foundSlots  = 16 // a power of two above mostAhead
+	recentSlots = 8  // a power of two
+)
+
+// An ahead remembers which large values of a run a cursor has asked for.
 //
 // Values of neighbouring keys that were not written together lie anywhere. To read one is
-// to wait for memory, some 300 ns, and one wait follows the other. But loads that do not
-// depend on each other wait together: so a cursor whose values are read one after the
-// other touches the next few at once.
+// to wait for memory, some 300 ns, and one wait follows the other. So a cursor whose values
+// are read one after the other has the next ones on their way while the caller is busy
+// with this one:
 //
-// The stretch may have other items by the time that a value is read; so what was found
-// counts only for the pointer for which it was found.
+//	       At                 At+depth
+//	... v   v   v   v   v   v   v   v   v ...
+//	        |   '-- asked for --'   '-- asked for as At moves here
+//	        '-- read
+//
+// Positions are those of the run's stretch; they mean nothing in another run.
 type ahead struct {
-	last    int // position in the stretch of the last value read
-	from    int // position to which found[0] belongs
-	n       int // how many of found there are
-	found   [aheadValues]located
-	touched byte // keeps the loads from being left out
+	from, end int // found and asked for in this run; only the foundSlots in front are kept
+	depth     int
+	found     [foundSlots]located       // by position
+	recent    [recentSlots]*vlog.Reader // by number; binary search takes longer
 }
 
 // A located is where a value lies. Without a reader that is not known, or not to be read.
@@ -34,56 +44,69 @@ type located struct {
 	p vlog.Pointer
 }
 
-// locate finds the value of the current item, and touches those that are likely to be
-// read next. The caller guards it.
+// locate finds the value of the current item, and asks for those that are likely to be
+// read next.
 func (c *cursor) locate() (*vlog.Reader, vlog.Pointer, error) {
-	s, a := c.stretch, &c.ahead
-	at, last := s.At, a.last
-	a.last = at
-	switch {
-	case c.item != &s.Items[at] || at != last+1 && at != last-1:
-		a.n = 0
-	case at >= a.from && at < a.from+a.n:
-	case at == last+1:
-		a.fetch(c.state.version, s, at, min(at+aheadValues, len(s.Items)))
-	default:
-		a.fetch(c.state.version, s, max(at+1-aheadValues, 0), at+1)
+	s, a, v := c.stretch, &c.ahead, c.state.version
+	at := s.At
+	if c.item != &s.Items[at] {
+		return v.pointed(c.item.User, c.item.Value)
 	}
-	if i := at - a.from; i >= 0 && i < a.n && a.found[i].r != nil {
-		if p, _ := vlog.DecodePointer(c.item.Value); p == a.found[i].p {
-			return a.found[i].r, p, nil
-		}
+	if forward := c.end > 0; forward {
+		a.askForward(v, s, at, c.end)
+	} else {
+		a.askBackward(v, s, at, c.first)
 	}
-	return c.state.version.pointed(c.item.User, c.item.Value)
+	a.depth = min(a.depth+aheadStep, mostAhead)
+	if f := &a.found[at%foundSlots]; f.r != nil {
+		return f.r, f.p, nil
+	}
+	return v.pointed(c.item.User, c.item.Value)
 }
 
-// fetch locates and touches the values of the items in [from, end). A page that cannot be
-// read is no error yet: nobody has asked for what is on it.
-func (a *ahead) fetch(v *version, s *iterator.Stretch, from, end int) {
-	a.from, a.n = from, end-from
-	for i := range a.n {
-		a.found[i] = v.located(&s.Items[from+i])
+// askForward finds the values of the item at position at and, before end, of those
+// behind it.
+func (a *ahead) askForward(v *version, s *iterator.Stretch, at, end int) {
+	if at < a.from || at >= a.end {
+		a.from, a.end = at, at
 	}
-	_ = vfs.Guard(func() error {
-		for i := range a.n {
-			if f := &a.found[i]; f.r != nil {
-				a.touched += f.r.Touch(f.p)
-			}
-		}
-		return nil
-	})
+	for end = max(at+1, min(end, at+1+a.depth)); a.end < end; a.end++ {
+		a.ask(v, s, a.end)
+	}
+	a.from = max(a.from, a.end-foundSlots)
 }
 
-func (v *version) located(item *iterator.Item) (f located) {
+// askBackward is the mirror image of askForward: first is the first item to be found.
+func (a *ahead) askBackward(v *version, s *iterator.Stretch, at, first int) {
+	if at < a.from || at >= a.end {
+		a.from, a.end = at+1, at+1
+	}
+	for first = min(at, max(first, at-a.depth)); a.from > first; a.from-- {
+		a.ask(v, s, a.from-1)
+	}
+	a.end = min(a.end, a.from+foundSlots)
+}
+
+// ask finds the value of item i and asks for it.
+func (a *ahead) ask(v *version, s *iterator.Stretch, i int) {
+	f := &a.found[i%foundSlots]
+	*f = located{}
+	item := &s.Items[i]
 	if item.Trailer.Kind() != key.ValuePointer {
-		return f
+		return
 	}
 	var ok bool
 	if f.p, ok = vlog.DecodePointer(item.Value); !ok {
-		return f
+		return
 	}
-	if i, ok := v.meta.FindValues(manifest.FileNum(f.p.File)); ok {
-		f.r = v.values[i].reader
+	recent := &a.recent[f.p.File%recentSlots]
+	if *recent == nil || (*recent).Number() != f.p.File {
+		i, ok := v.meta.FindValues(manifest.FileNum(f.p.File))
+		if !ok || v.values[i].reader == nil {
+			return
+		}
+		*recent = v.values[i].reader
 	}
-	return f
+	f.r = *recent
+	f.r.Ask(f.p)
 }

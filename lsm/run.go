@@ -27,7 +27,10 @@ type run struct {
 // noStretch is that of cursors outside of a run. Nobody writes to it.
 var noStretch = iterator.Stretch{Items: make([]iterator.Item, 1)}
 
-func (r *run) leaveRun() { r.stretch, r.first, r.end = &noStretch, math.MaxInt, 0 }
+func (c *cursor) leaveRun() {
+	c.run.stretch, c.run.first, c.run.end = &noStretch, math.MaxInt, 0
+	c.ahead.from, c.ahead.end = 0, 0
+}
 
 // nextInRun goes to the next visible item of the run, or to the end of the run.
 func (c *cursor) nextInRun() bool {

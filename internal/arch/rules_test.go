@@ -12,6 +12,7 @@ var storeys = map[string]int{
 	"internal/invariant": 0,
 	"internal/jsonscan":  0,
 	"internal/offheap":   0,
+	"internal/prefetch":  0,
 	"internal/vfs":       0,
 
 	"item":     1,

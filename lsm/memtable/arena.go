@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"github.com/statordb/stator/internal/invariant"
-	"github.com/statordb/stator/internal/offheap"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -32,6 +31,7 @@ import (
 // Sharing: one writer. A record is complete before its ref becomes known, through an
 // atomic word of the hash index or through end; it never changes afterwards.
 type arena struct {
+	pool  *Pool
 	slabs [slabCount]atomic.Pointer[byte] // nil until needed
 	used  [slabCount]int                  // bytes of the slab that have records; final once a later slab is used
 	slab  int                             // the one that takes records
@@ -55,7 +55,8 @@ const (
 // A ref is the place of a record; see arena.
 type ref uint32
 
-func (a *arena) init() {
+func (a *arena) init(pool *Pool) {
+	a.pool = pool
 	// The first 8 bytes stay unused, so that no record has ref 0.
 	a.grow(0)
 	a.used[0] = recordAlign
@@ -63,7 +64,7 @@ func (a *arena) init() {
 }
 
 // grow makes the memory of slab k.
-func (a *arena) grow(k int) { a.slabs[k].Store(&offheap.Alloc(1 << (k + slabBits))[0]) }
+func (a *arena) grow(k int) { a.slabs[k].Store(&a.pool.take(1<<(k+slabBits), false)[0]) }
 
 // memory returns slab k.
 func (a *arena) memory(k int) []byte { return unsafe.Slice(a.slabs[k].Load(), 1<<(k+slabBits)) }
@@ -138,7 +139,7 @@ func (a *arena) refs(dst []ref, from, to uint64) []ref {
 func (a *arena) free() {
 	for k := range a.slabs {
 		if a.slabs[k].Load() != nil {
-			offheap.Free(a.memory(k))
+			a.pool.give(a.memory(k), false)
 			a.slabs[k].Store(nil)
 		}
 	}

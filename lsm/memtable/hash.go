@@ -2,8 +2,10 @@ package memtable
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/statordb/stator/internal/offheap"
+	"github.com/statordb/stator/internal/prefetch"
 )
 
 // A hashIndex leads from a user key to its newest record, usually at the price of
@@ -24,6 +26,7 @@ import (
 // a table of twice the size and publishes it as a whole; readers of the old one find
 // what was there before, which is all that they know of.
 type hashIndex struct {
+	pool   *Pool
 	memory []byte
 	slots  []atomic.Uint64
 	shift  uint // a tag's line is tag >> shift
@@ -40,13 +43,13 @@ const (
 )
 
 // newHashIndex returns an index with room for a number of keys.
-func newHashIndex(keys int) *hashIndex {
+func newHashIndex(pool *Pool, keys int) *hashIndex {
 	lineBits := uint(minLineBits)
 	for lineBits < maxLineBits && keys*1000 > fullPer1000*lineSlots<<lineBits {
 		lineBits++
 	}
-	h := &hashIndex{shift: 32 - lineBits, mask: 1<<lineBits - 1}
-	h.memory = offheap.Alloc(slotBytes * lineSlots << lineBits)
+	h := &hashIndex{pool: pool, shift: 32 - lineBits, mask: 1<<lineBits - 1}
+	h.memory = pool.take(slotBytes*lineSlots<<lineBits, true)
 	h.slots = offheap.Words(h.memory)
 	return h
 }
@@ -59,13 +62,18 @@ func (h *hashIndex) full(keys int) bool {
 // grown returns an index of twice the size with the same content. A line's keys go to
 // two neighbouring lines, so both indexes are walked through in order.
 func (h *hashIndex) grown() *hashIndex {
-	g := newHashIndex(2 * len(h.slots) * fullPer1000 / 1000)
+	g := newHashIndex(h.pool, 2*len(h.slots)*fullPer1000/1000)
 	for i := range h.slots {
 		if s := h.slots[i].Load(); s != 0 {
 			g.slots[g.place(uint32(s>>32))].Store(s)
 		}
 	}
 	return g
+}
+
+// prefetch asks for the line where find will begin.
+func (h *hashIndex) prefetch(hash uint64) {
+	prefetch.Line(unsafe.Pointer(&h.slots[int(uint32(hash>>32)>>h.shift)*lineSlots]))
 }
 
 // place returns a free slot for a tag.
@@ -105,6 +113,6 @@ func (h *hashIndex) set(slot int, hash uint64, r ref) {
 }
 
 func (h *hashIndex) free() {
-	offheap.Free(h.memory)
+	h.pool.give(h.memory, true)
 	h.memory, h.slots = nil, nil
 }

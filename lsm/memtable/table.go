@@ -47,14 +47,18 @@ type Table struct {
 	ranges     []tombstone.Range // what tombstones was built from; the writer's
 }
 
-// New returns an empty table. If it is told about how many keys will come, its index
-// need not grow.
-func New(keys int) *Table {
+// New returns an empty table, whose memory comes from the pool and goes back to it. If it
+// is told about how many keys will come, its index need not grow.
+func New(pool *Pool, keys int) *Table {
 	t := &Table{}
-	t.arena.init()
-	t.index.Store(newHashIndex(keys))
+	t.arena.init(pool)
+	t.index.Store(newHashIndex(pool, keys))
 	return t
 }
+
+// Prefetch asks for the memory that Insert of a key will need, some time before.
+// It is the writer's to call.
+func (t *Table) Prefetch(user []byte) { t.index.Load().prefetch(filter.Hash(user)) }
 
 // Insert adds one version, which must be newer than all versions of its key that the
 // table has. The slices are copied. Get finds it at once; iterators, Len and Bytes know

@@ -19,7 +19,7 @@ import (
 var _ iterator.Source = (*Iter)(nil)
 
 func TestEmpty(t *testing.T) {
-	m := New(0)
+	m := New(nil, 0)
 	it := m.NewIter()
 	if it.First() || it.Next() || it.Prev() || it.Last() || it.SeekGE(nil, 9) || it.SeekLT([]byte("z")) {
 		t.Error("an iterator stands on an entry of an empty table")
@@ -30,7 +30,7 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestGetSeesSnapshot(t *testing.T) {
-	m := New(0)
+	m := New(nil, 0)
 	m.Add([]byte("k"), key.MakeTrailer(3, key.Set), []byte("old"))
 	m.Add([]byte("k"), key.MakeTrailer(5, key.Delete), nil)
 	m.Add([]byte("k"), key.MakeTrailer(8, key.Set), []byte("new"))
@@ -55,7 +55,7 @@ func TestModel(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for round := range 30 {
-		m := New(0)
+		m := New(nil, 0)
 		var model []version
 		size := 0
 		for seq := range 1 + rng.IntN(600) {
@@ -119,7 +119,7 @@ func lowerBound(model []version, k key.Internal) int {
 }
 
 func TestTombstones(t *testing.T) {
-	m := New(0)
+	m := New(nil, 0)
 	if !m.Tombstones().Empty() {
 		t.Error("an empty table has range deletes")
 	}
@@ -141,7 +141,7 @@ func TestTombstones(t *testing.T) {
 // directions.
 func TestReadersBesideWriter(t *testing.T) {
 	const n = 20000
-	m := New(0)
+	m := New(nil, 0)
 	var visible atomic.Uint64
 	var wg sync.WaitGroup
 	for r := range 2 {
@@ -201,11 +201,11 @@ const benchEntries = 500_000
 func BenchmarkAdd(b *testing.B) {
 	value := make([]byte, 100)
 	b.ReportAllocs()
-	m := New(0)
+	m := New(nil, 0)
 	i := uint64(0)
 	for b.Loop() {
 		if i++; i%benchEntries == 0 {
-			m = New(benchEntries)
+			m = New(nil, benchEntries)
 		}
 		var k [16]byte
 		putKey(k[:], i)
@@ -214,7 +214,7 @@ func BenchmarkAdd(b *testing.B) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	m := New(0)
+	m := New(nil, 0)
 	value := make([]byte, 100)
 	var k [16]byte
 	for i := range uint64(benchEntries) {
@@ -248,7 +248,7 @@ func get(m *Table, user string, snapshot key.SeqNum) ([]byte, key.Trailer, bool)
 func TestViewsBetweenAdds(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 1))
-	m := New(0)
+	m := New(nil, 0)
 	defer m.Free()
 	var model []version
 	for seq := 1; seq <= 3000; seq++ {
@@ -287,7 +287,7 @@ func TestViewsBetweenAdds(t *testing.T) {
 // The index grows while it is in use, and large records leave slabs out.
 func TestGrowth(t *testing.T) {
 	before := offheap.InUse()
-	m := New(0)
+	m := New(nil, 0)
 	big := make([]byte, 300<<10)
 	const n = 100_000
 	for i := range uint64(n) {
@@ -321,7 +321,7 @@ func TestGrowth(t *testing.T) {
 }
 
 func BenchmarkSort(b *testing.B) {
-	m := New(benchEntries)
+	m := New(nil, benchEntries)
 	value := make([]byte, 100)
 	var k [16]byte
 	for i := range uint64(benchEntries) {
@@ -344,7 +344,7 @@ func BenchmarkSort(b *testing.B) {
 
 // BenchmarkAddAndScan asks for the order after each addition.
 func BenchmarkAddAndScan(b *testing.B) {
-	m := New(benchEntries)
+	m := New(nil, benchEntries)
 	value := make([]byte, 100)
 	var k [16]byte
 	var it Iter
@@ -352,7 +352,7 @@ func BenchmarkAddAndScan(b *testing.B) {
 	for b.Loop() {
 		if i++; i%benchEntries == 0 {
 			m.Free()
-			m = New(benchEntries)
+			m = New(nil, benchEntries)
 		}
 		putKey(k[:], i)
 		m.Add(k[:], key.MakeTrailer(key.SeqNum(i), key.Set), value)

@@ -2,13 +2,17 @@ package sstable
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/facet"
+	"github.com/statordb/stator/lsm/filter"
+	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -82,7 +86,8 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// TestRowIter reads rows in random order, and finds each entry's row by its key.
+// TestRowIter reads rows, a few at a time in random order and many in either order, and
+// finds each entry's row by its key.
 func TestRowIter(t *testing.T) {
 	c := smallContent()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -92,21 +97,44 @@ func TestRowIter(t *testing.T) {
 		var it RowIter
 		it.Init(r)
 		for range 500 {
-			row := rng.Uint32N(r.Rows())
-			it.Warm([]uint32{row, rng.Uint32N(r.Rows())})
-			if err := it.Row(row); err != nil {
-				t.Fatal(err)
-			}
-			e := c.entries[row]
-			if k := it.AppendKey(nil); !bytes.Equal(k, e.User) || it.Trailer() != e.Trailer || !bytes.Equal(it.Value(), e.value) || !it.HasKey(k) || it.HasKey(append(k, 0)) {
-				t.Fatalf("row %d is %s#%v = %q, want %v", row, k, it.Trailer(), it.Value(), e)
+			rows := []uint32{rng.Uint32N(r.Rows()), rng.Uint32N(r.Rows()), rng.Uint32N(r.Rows())}
+			checkRows(t, &it, c, rows)
+			row, e := rows[1], c.entries[rows[1]]
+			if err := it.Row(row); err != nil || it.Trailer() != e.Trailer || !it.HasKey(e.User) || it.HasKey(append(e.User, 0)) {
+				t.Fatalf("row %d is not %v, but #%v, %v", row, e, it.Trailer(), err)
 			}
 			if got, err := it.Seek(e.User, e.Trailer); err != nil || got != row {
 				t.Fatalf("Seek(%v) = %d, %v, want %d", e.Internal, got, err, row)
 			}
 		}
+		for step := uint32(1); step < 8; step++ {
+			var rows []uint32
+			for row := rng.Uint32N(4); row < r.Rows() && len(rows) < MaxRead; row += step {
+				rows = append(rows, row)
+			}
+			checkRows(t, &it, c, rows)
+			slices.Reverse(rows)
+			checkRows(t, &it, c, rows)
+		}
+		if _, _, err := it.Read([]uint32{r.Rows()}, nil, nil); !errors.As(err, new(*corrupt.Error)) {
+			t.Errorf("row %d of %d: %v", r.Rows(), r.Rows(), err)
+		}
 		if got, err := it.Seek([]byte("zzz"), 0); err != nil || got != r.Rows() {
 			t.Errorf("Seek behind all = %d, %v", got, err)
+		}
+	}
+}
+
+func checkRows(t *testing.T, it *RowIter, c content, rows []uint32) {
+	t.Helper()
+	items, _, err := it.Read(rows, nil, nil)
+	if err != nil || len(items) != len(rows) {
+		t.Fatalf("rows %v: %d, %v", rows, len(items), err)
+	}
+	for i, row := range rows {
+		e := c.entries[row]
+		if got := items[i]; !bytes.Equal(got.User, e.User) || got.Trailer != e.Trailer || !bytes.Equal(got.Value, e.value) {
+			t.Fatalf("row %d of %v is %s#%v = %q, want %v", row, rows, got.User, got.Trailer, got.Value, e)
 		}
 	}
 }
@@ -118,13 +146,34 @@ func TestRowIterAllocations(t *testing.T) {
 	var it RowIter
 	it.Init(r)
 	rows := []uint32{1, 5, 9, 20}
+	items, buffer := make([]iterator.Item, 0, 4), make([]byte, 0, 1<<10)
 	if n := testing.AllocsPerRun(10, func() {
-		it.Warm(rows)
-		for _, row := range rows {
-			_ = it.Row(row)
-		}
+		_, _, _ = it.Read(rows, items, buffer)
+		_ = it.Row(rows[0])
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestHasAllocatesNothing: nor where blocks have to be decoded.
+func TestHasAllocatesNothing(t *testing.T) {
+	c := smallContent()
+	b, _ := mustWrite(t, c, Options{Number: 7, BlockBytes: 256, Compression: S2})
+	r := mustOpen(t, b)
+	for i, e := range c.entries {
+		hash := filter.Hash(e.User)
+		if found, err := r.Has(e.User, hash, key.MaxSeqNum); !found || err != nil {
+			t.Fatalf("Has(%s) = %v, %v", e.User, found, err)
+		}
+		if found, err := r.Has(append(e.User, 0xff), hash, key.MaxSeqNum); found || err != nil {
+			t.Fatalf("Has(%s\xff) = %v, %v", e.User, found, err)
+		}
+		if i > 0 {
+			continue
+		}
+		if n := testing.AllocsPerRun(10, func() { _, _ = r.Has(e.User, hash, key.MaxSeqNum) }); n > 0 {
+			t.Errorf("%v allocations", n)
+		}
 	}
 }
 

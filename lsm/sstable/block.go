@@ -58,7 +58,8 @@ type block struct {
 		trailer key.Trailer
 		value   []byte
 	}
-	warmed byte
+	keyOnly bool // nobody wants found.value, which then may not be valid
+	warmed  byte
 }
 
 // parse decodes the head of payload and reports whether it makes sense. lift is added to

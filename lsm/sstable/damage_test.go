@@ -288,10 +288,11 @@ func useTable(r *Reader, c content) {
 	var rows RowIter
 	rows.Init(r)
 	for row := range r.Rows() {
-		rows.Warm([]uint32{row, row + 1})
-		if rows.Row(row) == nil {
-			_, _ = rows.Seek(rows.AppendKey(nil), rows.Trailer())
+		_, _, _ = rows.Read([]uint32{row, row + 1, row + 9}, nil, nil)
+		if items, _, err := rows.Read([]uint32{row}, nil, nil); err == nil {
+			_, _ = rows.Seek(items[0].User, items[0].Trailer)
 		}
+		_ = rows.Row(row)
 	}
 
 	for _, e := range c.entries {

@@ -57,7 +57,7 @@ func (r *Reader) lookUpCached(s *cache.Slots, b *block, j int, user []byte, targ
 	if !ok {
 		return 0, false
 	}
-	if a = b.lookUp(data, r.lift, user, target); a == isThere {
+	if a = b.lookUp(data, r.lift, user, target); a == isThere && !b.keyOnly {
 		b.found.value = append(buf, b.found.value...)[len(buf):]
 	}
 	return a, r.pool.cache.Holds(place)
@@ -72,7 +72,7 @@ func (r *Reader) lookUpDecoded(b *block, j int, user []byte, target key.Trailer,
 		return 0, err // and a scratch is lost, which is no harm
 	}
 	a := b.lookUp(data, r.lift, user, target)
-	if a == isThere {
+	if a == isThere && !b.keyOnly {
 		b.found.value = append(buf, b.found.value...)[len(buf):]
 	}
 	if a != garbled {

@@ -270,18 +270,29 @@ func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum, buf []byte)
 	if pass, err := r.mayContain(hash); !pass {
 		return nil, 0, false, err
 	}
+	var b block
+	if found, err = r.search(&b, user, hash, seq, buf); !found {
+		return nil, 0, false, err
+	}
+	return b.found.value, b.found.trailer, true, nil
+}
+
+// Has reports what GetHashed finds out of a key that may be there by the Filter. It
+// allocates nothing, as it copies no value.
+func (r *Reader) Has(user []byte, hash uint64, seq key.SeqNum) (bool, error) {
+	b := block{keyOnly: true}
+	return r.search(&b, user, hash, seq, nil)
+}
+
+// search looks for the newest version of user that a reader at seq may see; it is then
+// in b.found.
+func (r *Reader) search(b *block, user []byte, hash uint64, seq key.SeqNum, buf []byte) (found bool, err error) {
 	target := key.SeekTrailer(seq)
 	j := r.index.find(user, target)
-	var b block
 	for j < r.index.blocks {
-		got, err := r.lookUp(&b, j, user, hash, target, buf)
-		switch {
-		case err != nil:
-			return nil, 0, false, err
-		case got == isThere:
-			return b.found.value, b.found.trailer, true, nil
-		case got == notThere:
-			return nil, 0, false, nil
+		got, err := r.lookUp(b, j, user, hash, target, buf)
+		if err != nil || got == isThere || got == notThere {
+			return got == isThere && err == nil, err
 		}
 		// All of block j is less. What is sought may head the next one only if
 		// the versions of user cross the border.
@@ -289,7 +300,15 @@ func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum, buf []byte)
 			break
 		}
 	}
-	return nil, 0, false, nil
+	return false, nil
+}
+
+// Filter returns the table's filter, to ask about many keys.
+func (r *Reader) Filter() (*filter.Filter, error) {
+	if f := r.filter.Load(); f != nil {
+		return f, nil
+	}
+	return r.loadFilter()
 }
 
 // mayContain asks the filter about a user key with that filter.Hash. False is

@@ -5,7 +5,7 @@ import (
 	"sort"
 
 	"github.com/statordb/stator/lsm/corrupt"
-	"github.com/statordb/stator/lsm/filter"
+	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -24,9 +24,8 @@ type RowIter struct {
 
 	suffix  []byte
 	trailer key.Trailer
-	value   []byte
 
-	mapped []byte // the file, as far as Warm may read it
+	mapped []byte // the file, if it can be read in place
 	warmed byte
 }
 
@@ -37,17 +36,6 @@ func (it *RowIter) Init(r *Reader) {
 		it.mapped = m
 	}
 }
-
-// Filter returns the table's filter if it is in use already, for Touch, else one that
-// knows nothing.
-func (r *Reader) Filter() *filter.Filter {
-	if f := r.filter.Load(); f != nil {
-		return f
-	}
-	return &noFilter
-}
-
-var noFilter filter.Filter
 
 // Rows is the number of entries of the table.
 func (r *Reader) Rows() uint32 { return uint32(r.properties.Entries) }
@@ -60,16 +48,11 @@ func (it *RowIter) Row(row uint32) error {
 		}
 	}
 	var ok bool
-	it.suffix, it.trailer, it.value, ok = it.b.entry(int(row - it.first))
+	it.suffix, it.trailer, _, ok = it.b.entry(int(row - it.first))
 	if !ok {
 		return it.malformed()
 	}
 	return nil
-}
-
-// AppendKey appends the user key of the current entry to dst.
-func (it *RowIter) AppendKey(dst []byte) []byte {
-	return append(append(dst, it.b.commonPrefix()...), it.suffix...)
 }
 
 // HasKey reports whether the user key of the current entry is user.
@@ -80,13 +63,6 @@ func (it *RowIter) HasKey(user []byte) bool {
 
 // Trailer is the second half of the current internal key.
 func (it *RowIter) Trailer() key.Trailer { return it.trailer }
-
-// Value is the current value: valid as long as the table if HoldsStill, else until
-// the iterator goes to another block.
-func (it *RowIter) Value() []byte { return it.value }
-
-// HoldsStill reports whether the current block is read in place.
-func (it *RowIter) HoldsStill() bool { return !it.isCopy }
 
 // enter makes the block of a row the current one.
 func (it *RowIter) enter(row uint32) error {
@@ -100,8 +76,13 @@ func (it *RowIter) enter(row uint32) error {
 	if err != nil {
 		return err
 	}
-	it.j = j
 	it.isCopy = len(data) > 0 && len(scratch) > 0 && &data[0] == &scratch[0]
+	return it.stand(j, data)
+}
+
+// stand makes block j, with that payload, the current one.
+func (it *RowIter) stand(j int, data []byte) error {
+	it.j = j
 	it.first, it.end = it.r.index.row(j), it.r.index.row(j+1)
 	if !it.b.parse(data, it.r.lift) || int(it.end-it.first) != it.b.count {
 		return it.malformed()
@@ -167,64 +148,116 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 	return it.first + uint32(i), nil
 }
 
-// Warm brings entries into the cache. What is wanted next lies at as many places as
-// there are rows, and one after the other each would be waited for: its block's head,
-// then its slot, then the entry itself. Warm asks for all heads and, where they are
-// likely to be, slots; then for all entries; the processor waits for many at a time.
-// The loops that ask are as short as can be, because it looks ahead over a few hundred
-// instructions only. Warm finds nothing out and checks nothing but bounds. Blocks not
-// checked yet, and compressed ones, it leaves out.
-func (it *RowIter) Warm(rows []uint32) {
-	if it.mapped == nil || len(rows) < 2 {
-		return
+// Read appends the entries of rows, at most MaxRead, to items, one for each row; their
+// keys, and values that would not stay where they are, to buffer. It returns both. If it
+// fails, the first row without an item is the one that cannot be read.
+//
+// What is wanted lies at as many places as there are rows, and one after the other each
+// would be waited for: its block's head, then its slot, then the entry itself. So Read
+// asks for all heads and, where they are likely to be, slots; then for all entries; the
+// processor waits for many at a time ("group prefetching": Chen et al., ICDE 2004).
+func (it *RowIter) Read(rows []uint32, items []iterator.Item, buffer []byte) (_ []iterator.Item, grown []byte, err error) {
+	var p rowPlaces
+	rows = rows[:min(len(rows), MaxRead)]
+	if it.mapped != nil {
+		it.locate(rows, &p)
+		if isSparse(rows) {
+			it.warmed ^= p.warm(len(rows))
+		}
 	}
-	var blocks [warmRows][]byte
-	var places [warmRows]int // in the block, of the slot and then of the entry
-	n := it.placesOf(rows[:min(len(rows), warmRows)], &blocks, &places)
-	warmed := byte(0)
-	for k, b := range blocks[:n] {
-		warmed ^= b[envelopeBytes+24] ^ b[places[k]]
+	for k := 0; k < len(rows); {
+		if row := rows[k]; it.j < 0 || row < it.first || row >= it.end {
+			if err := it.enterAt(row, &p, k); err != nil {
+				return items, buffer, err
+			}
+		}
+		before := len(items)
+		items, buffer = it.take(rows[k:], items, buffer)
+		if len(items) == before {
+			return items, buffer, it.malformed()
+		}
+		k += len(items) - before
 	}
-	for k, b := range blocks[:n] {
+	return items, buffer, nil
+}
+
+// MaxRead is how many rows Read takes: enough that cache misses overlap as far as the
+// processor can.
+const MaxRead = 64
+
+// isSparse reports whether the entries of rows lie so far apart that the processor does
+// not fetch one because it was asked for the other.
+func isSparse(rows []uint32) bool {
+	n := len(rows)
+	return n > 1 && max(rows[0], rows[n-1])-min(rows[0], rows[n-1]) > sparseDistance*uint32(n)
+}
+
+const sparseDistance = 2
+
+// rowPlaces are the places of some rows. A block that was not checked yet has none: it
+// is nil.
+type rowPlaces struct {
+	j      [MaxRead]int    // the block's number
+	blocks [MaxRead][]byte // the block
+	at     [MaxRead]int    // in the block, about where the slot is, and then the entry
+	last   [MaxRead]int    // in the block, the entry's last byte, or one in its third line
+}
+
+// locate finds the blocks of rows, and about where their slots are.
+func (it *RowIter) locate(rows []uint32, p *rowPlaces) {
+	j := it.j
+	for k, row := range rows {
+		if k > 0 && row >= it.r.index.row(j) && row < it.r.index.row(j+1) {
+			p.blocks[k] = p.blocks[k-1] // it had the row before
+		} else {
+			var ok bool
+			if j, ok = it.r.index.blockOf(row, j); !ok {
+				return // and enter will say so
+			}
+			p.blocks[k] = it.checkedBlock(j)
+		}
+		p.j[k] = j
+		p.at[k] = min(slotsGuess+4*int(row-it.r.index.row(j)), max(len(p.blocks[k])-1, 0))
+	}
+}
+
+// warm brings the first n entries into the cache. The loops that ask are as short as can
+// be, because the processor looks ahead over a few hundred instructions only. It finds
+// nothing out and checks nothing but bounds.
+func (p *rowPlaces) warm(n int) (warmed byte) {
+	for k, b := range p.blocks[:n] {
+		if b != nil {
+			warmed ^= b[envelopeBytes+24] ^ b[p.at[k]]
+		}
+	}
+	for k, b := range p.blocks[:n] {
+		if b == nil {
+			continue
+		}
 		count, prefix := int(little.Uint16(b[envelopeBytes+24:])), int(little.Uint16(b[envelopeBytes+26:]))
 		slots := envelopeBytes + blockHeaderBytes + prefix
-		slot := slots + places[k] - slotsGuess
-		at := 0
-		if slot+4 <= len(b) && codecOf(b) == codecNone {
+		slot := slots + p.at[k] - slotsGuess
+		at, end := 0, 0
+		if slot+6 <= len(b) && codecOf(b) == codecNone {
 			at = slots + 4*count + int(little.Uint16(b[slot:]))
+			end = slots + 4*count + int(little.Uint16(b[slot+4:])) // of the last one, anywhere
 		}
-		places[k] = min(at, len(b)-1)
+		p.at[k], p.last[k] = min(at, len(b)-1), min(max(end-1, at), at+2*lineBytes, len(b)-1)
 	}
-	for k, b := range blocks[:n] {
-		at := places[k]
-		warmed ^= b[at] ^ b[min(at+lineBytes, len(b)-1)]
+	for k, b := range p.blocks[:n] {
+		if b != nil {
+			at := p.at[k]
+			warmed ^= b[at] ^ b[min(at+lineBytes, len(b)-1)] ^ b[p.last[k]]
+		}
 	}
-	it.warmed = warmed
+	return warmed
 }
 
-// placesOf finds the blocks of rows, and about where their slots are.
-func (it *RowIter) placesOf(rows []uint32, blocks *[warmRows][]byte, places *[warmRows]int) (n int) {
-	j := it.j
-	for _, row := range rows {
-		var ok bool
-		if j, ok = it.r.index.blockOf(row, j); !ok {
-			return n
-		}
-		if b := it.warmable(j); b != nil {
-			blocks[n], places[n] = b, min(slotsGuess+4*int(row-it.r.index.row(j)), len(b)-1)
-			n++
-		}
-	}
-	return n
-}
+// slotsGuess is where slots begin, with a common prefix of usual length.
+const slotsGuess = envelopeBytes + blockHeaderBytes + 12
 
-const (
-	warmRows   = 64                                    // how many rows Warm takes at most
-	slotsGuess = envelopeBytes + blockHeaderBytes + 12 // where slots begin, with a common prefix of usual length
-)
-
-// warmable returns block j if it may be looked into without a check.
-func (it *RowIter) warmable(j int) []byte {
+// checkedBlock returns block j if it may be looked into without a check.
+func (it *RowIter) checkedBlock(j int) []byte {
 	if it.r.checked[j>>6].Load()>>(j&63)&1 == 0 {
 		return nil
 	}
@@ -234,4 +267,58 @@ func (it *RowIter) warmable(j int) []byte {
 		return nil
 	}
 	return b
+}
+
+// enterAt is enter for row k of those whose places are known.
+func (it *RowIter) enterAt(row uint32, p *rowPlaces, k int) error {
+	stored := p.blocks[k]
+	if stored == nil || codecOf(stored) != codecNone {
+		return it.enter(row)
+	}
+	it.isCopy = false
+	return it.stand(p.j[k], payload(stored))
+}
+
+// take appends the entries of rows, from the first on, as far as they lie in the current
+// block and are well formed. It does what block.entry does, for many.
+func (it *RowIter) take(rows []uint32, items []iterator.Item, buffer []byte) ([]iterator.Item, []byte) {
+	b := &it.b
+	data, slots := b.data, b.data[b.slots:b.entries]
+	prefix, fixed := b.commonPrefix(), b.suffixWidth+b.trailerWidth
+	for _, row := range rows {
+		i := int(row - it.first)
+		if row < it.first || i >= b.count {
+			break
+		}
+		start, end := b.entries+int(little.Uint16(slots[4*i:])), len(data)
+		if i+1 < b.count {
+			end = b.entries + int(little.Uint16(slots[4*i+4:]))
+		}
+		key0 := start + fixed
+		if key0 > end || end > len(data) {
+			break
+		}
+		n := int(data[start])
+		if b.suffixWidth == 2 {
+			n |= int(data[start+1]) << 8
+		}
+		key1 := key0 + n
+		if key1 > end {
+			break
+		}
+		at := len(buffer)
+		if buffer = appendKey(buffer, prefix, data[key0:key1]); it.isCopy {
+			buffer = append(buffer, data[key1:end]...)
+		}
+		item := iterator.Item{
+			User:    buffer[at : at+b.prefix+n : at+b.prefix+n],
+			Trailer: key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth)),
+			Value:   data[key1:end:end],
+		}
+		if it.isCopy {
+			item.Value = buffer[at+b.prefix+n : len(buffer) : len(buffer)]
+		}
+		items = append(items, item)
+	}
+	return items, buffer
 }

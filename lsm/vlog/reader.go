@@ -6,7 +6,9 @@ import (
 	"math/bits"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
+	"github.com/statordb/stator/internal/prefetch"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/key"
@@ -87,6 +89,9 @@ func (r *Reader) view(offset int64, n int) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// Number is the number of the file.
+func (r *Reader) Number() uint64 { return r.meta.Number }
 
 // Meta is what the footer says.
 func (r *Reader) Meta() Meta { return r.meta }
@@ -170,29 +175,18 @@ func (r *Reader) CheckPointer(user []byte, p Pointer) error {
 	return err
 }
 
-// Touch reads a few bytes of a record's beginning, so that it is in the cache when it is
-// asked for; what it returns means nothing. The caller guards it. A pointer that leads
-// nowhere does no harm.
-func (r *Reader) Touch(p Pointer) byte {
+// Ask asks the processor for a record, so that it is in the cache when it is read. It never
+// fails; a pointer that leads nowhere does no harm.
+func (r *Reader) Ask(p Pointer) {
 	b := r.m.Bytes()
 	if !r.holds(p) || p.Offset+p.Size > uint64(len(b)) {
-		return 0
+		return
 	}
-	b = b[p.Offset : p.Offset+p.Size]
-	word := r.checked[p.Offset>>r.granuleShift>>6].Load()
-	sum := byte(word)
-	for i := 0; i < min(len(b), touchBytes); i += touchStride {
-		sum += b[i]
-	}
-	return sum
+	prefetch.Lines(unsafe.Pointer(&b[p.Offset]), int(min(p.Size, askBytes)))
 }
 
-// Touch reads every third cache line: the others come along. Of a large value the
-// beginning is enough, as reading on is what the hardware foresees.
-const (
-	touchBytes  = 4096
-	touchStride = 192
-)
+// Of a large value the beginning is enough, as reading on is what the hardware foresees.
+const askBytes = 1280
 
 // holds reports whether p lies within the records.
 func (r *Reader) holds(p Pointer) bool {

@@ -144,6 +144,17 @@ func (l *Log) fileSize(name string) (int64, error) {
 	return f.Size()
 }
 
+// Trim gives the space of all files back that are kept for reuse.
+func (l *Log) Trim() error {
+	if l.failed != nil {
+		return l.failed
+	}
+	if err := l.dropSpares(0); err != nil {
+		return fmt.Errorf("wal: trim: %w", err)
+	}
+	return nil
+}
+
 // dropSpares removes spare files until n are left.
 func (l *Log) dropSpares(n int) error {
 	if len(l.spares) <= n {

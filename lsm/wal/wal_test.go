@@ -435,3 +435,27 @@ func TestConcurrentReadAt(t *testing.T) {
 	}
 	must(t, l.Close())
 }
+
+func TestTrim(t *testing.T) {
+	fs := vfs.NewMem()
+	l := mustOpen(t, fs, small)
+	for range 4 {
+		_, err := l.Append(make([]byte, 9<<10))
+		must(t, err)
+	}
+	segments := l.Segments()
+	must(t, l.RemoveBefore(segments[len(segments)-1].ID))
+	names, err := fs.List("log")
+	must(t, err)
+	if len(names) < 2 {
+		t.Fatalf("no spare files: %q", names)
+	}
+	must(t, l.Trim())
+	must(t, l.Trim())
+	if names, err = fs.List("log"); err != nil || len(names) != 1 {
+		t.Errorf("after Trim: %q, %v; want the newest segment alone", names, err)
+	}
+	_, err = l.Append([]byte("goes on"))
+	must(t, err)
+	must(t, l.Close())
+}
