@@ -121,7 +121,7 @@ func (c *cursor) nextVersion() bool {
 		return c.toFirst()
 	}
 	c.skip = append(c.skip[:0], c.item.User...)
-	return c.forward(c.stepPast(c.merge.Next()))
+	return c.forward(c.stepPast(c.merge.Skip()))
 }
 
 func (c *cursor) prevVersion() bool {
@@ -139,7 +139,7 @@ func (c *cursor) prevVersion() bool {
 
 // stepPast goes forward over the versions of the key in skip and what lies before it.
 func (c *cursor) stepPast(stands bool) bool {
-	for ; stands; stands = c.merge.Next() {
+	for ; stands; stands = c.merge.Skip() {
 		if user, t := c.merge.Key(); t == damageMark || bytes.Compare(user, c.skip) > 0 {
 			break
 		}
@@ -165,7 +165,7 @@ func (c *cursor) forward(stands bool) bool {
 			return true
 		default:
 			c.skip = append(c.skip[:0], user...)
-			stands = c.stepPast(c.merge.Next())
+			stands = c.stepPast(c.merge.Skip())
 		}
 	}
 	return c.stop(atEnd)

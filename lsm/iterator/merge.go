@@ -52,6 +52,7 @@ type Merge struct {
 // its At moves without the copies in user and trailer.
 type leaf struct {
 	source  Source
+	skipper Skipper  // the source, if it is one
 	stretch *Stretch // the source's own, or plain
 	plain   Stretch  // of a source that shows none: the current entry alone
 	user    []byte
@@ -82,6 +83,7 @@ func (m *Merge) Init(sources ...Source) {
 // afterwards.
 func (l *leaf) init(s Source) {
 	*l = leaf{source: s, plain: Stretch{Items: l.plain.Items[:0]}}
+	l.skipper, _ = s.(Skipper)
 	if t, ok := s.(Stretched); ok {
 		l.stretch = t.Stretch()
 		return
@@ -144,6 +146,18 @@ func (m *Merge) next() bool {
 		return m.advance(w, true)
 	}
 	return m.advance(w, l.source.Next())
+}
+
+// Skip goes to a following entry as Next does, but may leave out entries that have the
+// user key of the current one. A caller who wants none of them calls it as long as there
+// are.
+func (m *Merge) Skip() bool {
+	if w, ok := m.winner(); ok && !m.reverse {
+		if s := m.leaves[w].skipper; s != nil {
+			return m.advance(w, s.Skip())
+		}
+	}
+	return m.Next()
 }
 
 // Prev goes to the preceding entry.

@@ -1,6 +1,7 @@
 package iterator
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -107,6 +108,11 @@ func TestModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for range 300 {
 		sources, union := randomSources(rng)
+		for i, s := range sources {
+			if rng.IntN(2) == 0 {
+				sources[i] = skipping{s.(*slice)}
+			}
+		}
 		m, model := New(sources...), newSlice(union...)
 		var trace []string
 		for range 60 {
@@ -148,7 +154,9 @@ func randomSources(rng *rand.Rand) (sources []Source, union []entry) {
 func randomMove(rng *rand.Rand, m, model Source) (name string, got, want bool) {
 	user := fmt.Appendf(nil, "%02d", rng.IntN(22))
 	seq := key.SeqNum(rng.IntN(60))
-	switch rng.IntN(12) {
+	switch rng.IntN(14) {
+	case 12, 13:
+		return "skip", skipAll(m, m.(*Merge).Skip), skipAll(model, func() bool { return unplaced(model, model.Next, model.First) })
 	case 0:
 		return "first", m.First(), model.First()
 	case 1:
@@ -162,6 +170,31 @@ func randomMove(rng *rand.Rand, m, model Source) (name string, got, want bool) {
 	}
 	return "prev", m.Prev(), unplaced(model, model.Prev, model.Last)
 }
+
+// skipAll calls skip until the user key is another one.
+func skipAll(s Source, skip func() bool) bool {
+	var user []byte
+	stands := s.(interface{ stands() bool }).stands()
+	if stands {
+		u, _ := s.Key()
+		user = bytes.Clone(u)
+	}
+	ok := skip()
+	for ok && stands {
+		if u, _ := s.Key(); !bytes.Equal(u, user) {
+			break
+		}
+		ok = skip()
+	}
+	return ok
+}
+
+func (m *Merge) stands() bool {
+	_, ok := m.winner()
+	return ok && m.placed
+}
+
+func (s *slice) stands() bool { return s.moves > 0 && s.at >= 0 && s.at < len(s.entries) }
 
 // unplaced makes the model's first move absolute, as a Merge does by itself.
 func unplaced(model Source, step, absolute func() bool) bool {

@@ -1,6 +1,7 @@
 package iterator
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -120,4 +121,16 @@ func TestParseEntry(t *testing.T) {
 	if _, err := parseEntry("a"); err == nil {
 		t.Error("parseEntry accepted an entry without sequence number")
 	}
+}
+
+// A skipping slice is a Skipper.
+type skipping struct{ *slice }
+
+func (s skipping) Skip() bool {
+	user, _ := s.Key()
+	ok := s.Next()
+	for ok && bytes.Equal(s.entries[s.at].User, user) {
+		ok = s.Next()
+	}
+	return ok
 }

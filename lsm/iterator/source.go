@@ -42,3 +42,11 @@ type Source interface {
 	Err() error
 	Close() error
 }
+
+// A Skipper is a Source that may have many versions of a key.
+type Skipper interface {
+	Source
+	// Skip goes to the next entry as Next does, but leaves out those that have the user
+	// key of the current one. The source stands on an entry.
+	Skip() bool
+}

@@ -97,7 +97,10 @@ func TestStretchedModel(t *testing.T) {
 	for range 500 {
 		sources, union := randomSources(rng)
 		for i, s := range sources {
-			if rng.IntN(4) > 0 {
+			switch rng.IntN(4) {
+			case 0:
+				sources[i] = skipping{s.(*slice)}
+			default:
 				sources[i] = newStretched(1+rng.IntN(9), s.(*slice).entries...)
 			}
 		}

@@ -1,6 +1,11 @@
 package memtable
 
-import "github.com/statordb/stator/lsm/key"
+import (
+	"github.com/statordb/stator/lsm/iterator"
+	"github.com/statordb/stator/lsm/key"
+)
+
+var _ iterator.Skipper = (*Iter)(nil)
 
 // An Iter moves over the versions that a table has when the iterator is made, in
 // internal key order. It is an iterator.Source that never fails. Range deletes
@@ -77,6 +82,22 @@ func (i *Iter) Next() bool {
 		return !i.behind && i.First()
 	}
 	i.at[i.cur]++
+	return i.forward()
+}
+
+// Skip goes to the first entry behind the current one that has another user key. Of a key
+// that was written many times it looks at few versions.
+func (i *Iter) Skip() bool {
+	if i.cur < 0 {
+		return i.Next()
+	}
+	w := i.next(i.cur).window
+	i.at[i.cur]++
+	for j, r := range i.v.runs {
+		if at := i.at[j]; at < len(r) && r[at].window == w {
+			i.at[j] += i.v.versions(r[at:], w, i.user)
+		}
+	}
 	return i.forward()
 }
 

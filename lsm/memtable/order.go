@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"unsafe"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/prefetch"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -221,6 +223,44 @@ func (v view) less(e entry, w uint64, user []byte, t key.Trailer) bool {
 	rec := v.a.record(e.ref)
 	return key.Compare(rec.user(), rec.trailer(), user, t) < 0
 }
+
+// versions returns the number of entries at the start of r with the given user key, whose
+// window is w and before which there is nothing in r.
+//
+// It gallops over windows, which lie side by side, to the end of the equal ones. Only those
+// may be of the key, and usually all are: then one record is looked at.
+func (v view) versions(r run, w uint64, user []byte) int {
+	known, end := 0, len(r) // r[:known] have the window, r[end:] have another
+	for step := 1; known < end; step *= 2 {
+		probe := min(known+step, end) - 1
+		if r[probe].window != w {
+			end = probe
+			break
+		}
+		known = probe + 1
+	}
+	for known < end {
+		if mid := int(uint(known+end) >> 1); r[mid].window == w {
+			known = mid + 1
+		} else {
+			end = mid
+		}
+	}
+	if end < len(r) {
+		v.a.ask(r[end].ref) // which is likely to be shown next
+	}
+	for lower, last := 0, end-1; lower < end; last = int(uint(lower+end) >> 1) {
+		if bytes.Equal(v.a.record(r[last].ref).user(), user) {
+			lower = last + 1
+		} else {
+			end = last
+		}
+	}
+	return end
+}
+
+// ask asks the processor for the beginning of a record.
+func (a *arena) ask(r ref) { prefetch.Line(unsafe.Pointer(&a.record(r)[0])) }
 
 // radixFrom is the length from which sorting digit by digit beats comparing.
 const radixFrom = 256

@@ -65,7 +65,7 @@ func TestModel(t *testing.T) {
 			}
 			// Short keys collide, long ones share their prefix.
 			v.User = []byte("common prefix"[rng.IntN(2)*rng.IntN(13):])
-			v.User = fmt.Appendf(v.User[:len(v.User):len(v.User)], "%d", rng.IntN(200))
+			v.User = fmt.Appendf(v.User[:len(v.User):len(v.User)], "%d", rng.IntN(1+rng.IntN(200)))
 			v.Trailer = key.MakeTrailer(key.SeqNum(seq+1), key.Kind(rng.IntN(2)))
 			m.Add(v.User, v.Trailer, v.value)
 			model = append(model, v)
@@ -84,7 +84,14 @@ func TestModel(t *testing.T) {
 			}
 			seq := key.SeqNum(rng.IntN(len(model) + 2))
 			var ok bool
-			switch rng.IntN(8) {
+			switch rng.IntN(10) {
+			case 8, 9:
+				ok = it.Skip()
+				for user := userAt(model, at); at < len(model); {
+					if at++; user == nil || !bytes.Equal(userAt(model, at), user) {
+						break
+					}
+				}
 			case 0:
 				ok, at = it.First(), 0
 			case 1:
@@ -111,6 +118,14 @@ func TestModel(t *testing.T) {
 			}
 		}
 	}
+}
+
+// userAt is the user key of entry i, nil if there is none.
+func userAt(model []version, i int) []byte {
+	if i < 0 || i >= len(model) {
+		return nil
+	}
+	return model[i].User
 }
 
 func lowerBound(model []version, k key.Internal) int {
