@@ -209,7 +209,7 @@ func (c *cursor) backward(stands bool) bool {
 // first, and copies the value of the one that is visible. It reports whether that one
 // is live, and whether the merge then stands on an earlier key.
 func (c *cursor) collect() (live, stands bool) {
-	for stands = true; stands; stands = c.merge.Prev() {
+	for stands = true; stands; stands = c.merge.SkipBack(c.seq) {
 		user, t := c.merge.Key()
 		if t == damageMark {
 			// Newer versions of the key may be missing, unless the damaged table

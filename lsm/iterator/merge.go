@@ -160,6 +160,17 @@ func (m *Merge) Skip() bool {
 	return m.Next()
 }
 
+// SkipBack goes to a preceding entry as Prev does, but may leave out entries that have the
+// user key of the current one and that a reader at seq does not see.
+func (m *Merge) SkipBack(seq key.SeqNum) bool {
+	if w, ok := m.winner(); ok && m.reverse {
+		if s := m.leaves[w].skipper; s != nil {
+			return m.advance(w, s.SkipBack(seq))
+		}
+	}
+	return m.Prev()
+}
+
 // Prev goes to the preceding entry.
 func (m *Merge) Prev() bool {
 	if m.reverse && m.end > 0 && m.stretch.At > m.first {

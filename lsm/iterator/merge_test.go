@@ -155,7 +155,9 @@ func randomMove(rng *rand.Rand, m, model Source) (name string, got, want bool) {
 	user := fmt.Appendf(nil, "%02d", rng.IntN(22))
 	seq := key.SeqNum(rng.IntN(60))
 	switch rng.IntN(14) {
-	case 12, 13:
+	case 13:
+		return "skip-back", skipAll(m, func() bool { return m.(*Merge).SkipBack(seq) }), skipAll(model, func() bool { return unplaced(model, model.Prev, model.Last) })
+	case 12:
 		return "skip", skipAll(m, m.(*Merge).Skip), skipAll(model, func() bool { return unplaced(model, model.Next, model.First) })
 	case 0:
 		return "first", m.First(), model.First()

@@ -134,3 +134,19 @@ func (s skipping) Skip() bool {
 	}
 	return ok
 }
+
+func (s skipping) SkipBack(seq key.SeqNum) bool {
+	current := s.entries[s.at].User
+	for s.Prev() {
+		if e := s.entries[s.at]; !bytes.Equal(e.User, current) || newestSeen(s.entries, s.at, seq) {
+			return true
+		}
+	}
+	return false
+}
+
+// newestSeen reports whether a reader at seq sees entry i.
+func newestSeen(entries []entry, i int, seq key.SeqNum) bool {
+	return entries[i].Trailer.SeqNum() <= seq &&
+		(i == 0 || !bytes.Equal(entries[i-1].User, entries[i].User) || entries[i-1].Trailer.SeqNum() > seq)
+}

@@ -49,4 +49,8 @@ type Skipper interface {
 	// Skip goes to the next entry as Next does, but leaves out those that have the user
 	// key of the current one. The source stands on an entry.
 	Skip() bool
+	// SkipBack goes to the preceding entry as Prev does, but leaves out those that have
+	// the user key of the current one and that a reader at seq does not see. The source
+	// stands on an entry.
+	SkipBack(seq key.SeqNum) bool
 }

@@ -82,8 +82,29 @@ func (i *Iter) Next() bool {
 		return !i.behind && i.First()
 	}
 	i.at[i.cur]++
+	i.askAhead()
 	return i.forward()
 }
+
+// precedes reports whether there is an entry with window w right before the gap.
+func (i *Iter) precedes(w uint64) bool {
+	for j, r := range i.v.runs {
+		if at := i.at[j]; at > 0 && r[at-1].window == w {
+			return true
+		}
+	}
+	return false
+}
+
+// askAhead asks for a record that the run will come to after some steps.
+func (i *Iter) askAhead() {
+	if r, at := i.v.runs[i.cur], i.at[i.cur]+stepsAhead; at < len(r) {
+		i.v.a.ask(r[at].ref)
+	}
+}
+
+// stepsAhead is how early a step asks for a record.
+const stepsAhead = 8
 
 // Skip goes to the first entry behind the current one that has another user key. Of a key
 // that was written many times it looks at few versions.
@@ -93,12 +114,32 @@ func (i *Iter) Skip() bool {
 	}
 	w := i.next(i.cur).window
 	i.at[i.cur]++
+	i.askAhead()
 	for j, r := range i.v.runs {
 		if at := i.at[j]; at < len(r) && r[at].window == w {
 			i.at[j] += i.v.versions(r[at:], w, i.user)
 		}
 	}
 	return i.forward()
+}
+
+// SkipBack goes to the newest version of the current user key that a reader at seq sees, if
+// that is another one, or else to the last entry before all versions.
+func (i *Iter) SkipBack(seq key.SeqNum) bool {
+	if i.cur < 0 {
+		return i.Prev()
+	}
+	user, t := i.user, i.trailer
+	if t.SeqNum() > seq {
+		return i.SeekLT(user) // what precedes is newer
+	}
+	if w := i.next(i.cur).window; !i.precedes(w) {
+		return i.backward() // there is no other version, as of most keys
+	}
+	if i.SeekGE(user, seq); i.trailer != t {
+		return true
+	}
+	return i.SeekLT(user)
 }
 
 // Prev goes to the preceding entry; from behind the last one, to the last.
@@ -138,6 +179,9 @@ func (i *Iter) backward() bool {
 		return false
 	}
 	i.at[i.cur]--
+	if at := i.at[i.cur] - stepsAhead; at >= 0 {
+		i.v.a.ask(i.v.runs[i.cur][at].ref)
+	}
 	i.show()
 	return true
 }

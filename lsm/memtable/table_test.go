@@ -85,7 +85,21 @@ func TestModel(t *testing.T) {
 			seq := key.SeqNum(rng.IntN(len(model) + 2))
 			var ok bool
 			switch rng.IntN(10) {
-			case 8, 9:
+			case 9:
+				if at < 0 || at == len(model) {
+					continue
+				}
+				ok = it.SkipBack(seq)
+				for user := userAt(model, at); ; {
+					if at--; !bytes.Equal(userAt(model, at), user) {
+						break
+					}
+					newer := userAt(model, at-1)
+					if model[at].Trailer.SeqNum() <= seq && (!bytes.Equal(newer, user) || model[at-1].Trailer.SeqNum() > seq) {
+						break
+					}
+				}
+			case 8:
 				ok = it.Skip()
 				for user := userAt(model, at); at < len(model); {
 					if at++; user == nil || !bytes.Equal(userAt(model, at), user) {
@@ -373,5 +387,35 @@ func BenchmarkAddAndScan(b *testing.B) {
 		m.Add(k[:], key.MakeTrailer(key.SeqNum(i), key.Set), value)
 		it.Init(m)
 		it.SeekGE(k[:], key.MaxSeqNum)
+	}
+}
+
+// BenchmarkIter walks over a million entries that were added in random order.
+func BenchmarkIter(b *testing.B) {
+	m := New(nil, 1<<20)
+	defer m.Free()
+	rng := rand.New(rand.NewPCG(1, 2))
+	value := make([]byte, 100)
+	for i := range 1 << 20 {
+		m.Insert(fmt.Appendf(nil, "%016x", rng.Uint64()), key.MakeTrailer(key.SeqNum(i+1), key.Set), value)
+	}
+	m.Publish()
+	it := m.NewIter()
+	for _, bench := range []struct {
+		name        string
+		start, move func() bool
+	}{{"next", it.First, it.Next}, {"skip", it.First, it.Skip}, {"prev", it.Last, it.Prev}} {
+		b.Run(bench.name, func(b *testing.B) {
+			ok, sum := bench.start(), 0
+			for b.Loop() {
+				if ok = bench.move(); !ok {
+					ok = bench.start()
+				}
+				sum += int(it.Value()[0])
+			}
+			if sum != 0 || !ok {
+				b.Fatal("values are not zero")
+			}
+		})
 	}
 }
