@@ -3,6 +3,7 @@ package lsm
 import (
 	"bytes"
 	"cmp"
+	"slices"
 	"sort"
 
 	"github.com/statordb/stator/internal/vfs"
@@ -173,6 +174,7 @@ func (it *FilteredIter) seek(user []byte, reverse bool) bool {
 		return false
 	}
 	it.reverse = reverse
+	it.leaveWalks()
 	return it.run(func() {
 		for i := range it.sources {
 			s := &it.sources[i]
@@ -414,6 +416,12 @@ type candidate struct {
 	hidden  bool
 }
 
+// add appends a candidate, to be set.
+func (g *group) add() *candidate {
+	g.list = slices.Grow(g.list, 1)[:len(g.list)+1]
+	return &g.list[len(g.list)-1]
+}
+
 func (g *group) reset() { g.list, g.buffer = g.list[:0], g.buffer[:0] }
 
 // sift removes what does not come out of the iterator: what the filter does not hold
@@ -424,6 +432,9 @@ func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
 	it.counts.Considered += uint64(len(g.list))
 	end := len(g.list)
 	for i := range end {
+		if v := &g.list[i]; v.isSure && !v.hidden && len(it.deletes) == 0 {
+			continue
+		}
 		if err = it.decide(&g.list[i]); err != nil {
 			end = i
 			break
@@ -432,10 +443,13 @@ func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
 	for r := range rank {
 		if s := &it.newer[r]; end > 0 && !s.hasNothing(g.list[0].user, g.list[end-1].user, it.reverse) {
 			e := error(nil)
-			if end, e = it.shadow(s, g.list[:end]); e != nil {
+			if end, e = it.shadow(s, g.list[:end], rank == len(it.sources)-1); e != nil {
 				err = e
 			}
 		}
+	}
+	if err != nil {
+		it.leaveWalks()
 	}
 	kept := g.list[:0]
 	for i := range g.list[:end] {

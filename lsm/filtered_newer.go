@@ -13,6 +13,7 @@ type newerSource struct {
 	memory *memory
 	tables []*table
 	at     int // the table asked last
+	walk   walk
 }
 
 // hasNothing reports whether it can be told without a closer look that there are no
@@ -47,8 +48,12 @@ func (n *newerSource) find(user []byte) *table {
 
 // shadow hides the versions, in the order of keys or the reverse, of which newer has a
 // version that the iterator sees, value or tombstone. It returns the number of those for
-// which that could be found out.
-func (it *FilteredIter) shadow(newer *newerSource, list []candidate) (n int, err error) {
+// which that could be found out. isOldest says that list is of the oldest source, which
+// mostly has the most.
+func (it *FilteredIter) shadow(newer *newerSource, list []candidate, isOldest bool) (n int, err error) {
+	if isOldest && it.shadowByWalk(newer, list) {
+		return len(list), nil
+	}
 	for i := range list {
 		if v := &list[i]; v.hash == 0 {
 			v.hash = filter.Hash(v.user)

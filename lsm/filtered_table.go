@@ -192,7 +192,9 @@ func (h *tableHits) pick(row uint32, e *iterator.Item, g *group) error {
 		}
 	}
 	isSure := h.selected.IsExact() || h.selected.Sure.Contains(row)
-	g.list = append(g.list, candidate{user: e.User, trailer: e.Trailer, value: e.Value, row: row, isSure: isSure})
+	v := g.add() // set in place: a copy waits for what it copies
+	v.user, v.trailer, v.value = e.User, e.Trailer, e.Value
+	v.hash, v.row, v.isSure, v.hidden = 0, row, isSure, false
 	return nil
 }
 

@@ -275,7 +275,7 @@ func (it *Iter) decode(j int, sought bool) bool {
 		return it.fail(err)
 	}
 	it.j = j
-	if !it.b.parse(data, it.r.lift) {
+	if it.b.warm(data); !it.b.parse(data, it.r.lift) {
 		return it.malformed()
 	}
 	it.touched ^= it.touch(data)

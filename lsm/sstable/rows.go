@@ -2,6 +2,7 @@ package sstable
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 
 	"github.com/statordb/stator/lsm/corrupt"
@@ -159,11 +160,9 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 func (it *RowIter) Read(rows []uint32, items []iterator.Item, buffer []byte) (_ []iterator.Item, grown []byte, err error) {
 	var p rowPlaces
 	rows = rows[:min(len(rows), MaxRead)]
-	if it.mapped != nil {
+	if it.mapped != nil && isSparse(rows) {
 		it.locate(rows, &p)
-		if isSparse(rows) {
-			it.warmed ^= p.warm(len(rows))
-		}
+		it.warmed ^= p.warm(len(rows))
 	}
 	for k := 0; k < len(rows); {
 		if row := rows[k]; it.j < 0 || row < it.first || row >= it.end {
@@ -194,8 +193,8 @@ func isSparse(rows []uint32) bool {
 
 const sparseDistance = 2
 
-// rowPlaces are the places of some rows. A block that was not checked yet has none: it
-// is nil.
+// rowPlaces are the places of some rows. Where nothing is known of one, as its block was
+// not checked yet, the block is nil.
 type rowPlaces struct {
 	j      [MaxRead]int    // the block's number
 	blocks [MaxRead][]byte // the block
@@ -310,15 +309,13 @@ func (it *RowIter) take(rows []uint32, items []iterator.Item, buffer []byte) ([]
 		if buffer = appendKey(buffer, prefix, data[key0:key1]); it.isCopy {
 			buffer = append(buffer, data[key1:end]...)
 		}
-		item := iterator.Item{
-			User:    buffer[at : at+b.prefix+n : at+b.prefix+n],
-			Trailer: key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth)),
-			Value:   data[key1:end:end],
-		}
-		if it.isCopy {
+		items = slices.Grow(items, 1)[:len(items)+1]
+		item := &items[len(items)-1] // set in place: a copy waits for what it copies
+		item.User = buffer[at : at+b.prefix+n : at+b.prefix+n]
+		item.Trailer = key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth))
+		if item.Value = data[key1:end:end]; it.isCopy {
 			item.Value = buffer[at+b.prefix+n : len(buffer) : len(buffer)]
 		}
-		items = append(items, item)
 	}
 	return items, buffer
 }
