@@ -44,7 +44,7 @@ func (r *Reader) Rows() uint32 { return uint32(r.properties.Entries) }
 // Row goes to an entry, row < Rows.
 func (it *RowIter) Row(row uint32) error {
 	if it.j < 0 || row < it.first || row >= it.end {
-		if err := it.enter(row); err != nil {
+		if err := it.enter(row, false); err != nil {
 			return err
 		}
 	}
@@ -65,14 +65,16 @@ func (it *RowIter) HasKey(user []byte) bool {
 // Trailer is the second half of the current internal key.
 func (it *RowIter) Trailer() key.Trailer { return it.trailer }
 
-// enter makes the block of a row the current one.
-func (it *RowIter) enter(row uint32) error {
+// enter makes the block of a row the current one. If it was sought it may come into the
+// cache: so may those of which a filter wants few rows, as of a Get, but not those of one
+// that wants most, as of a scan.
+func (it *RowIter) enter(row uint32, sought bool) error {
 	j, ok := it.r.index.blockOf(row, it.j)
 	if !ok {
 		return it.r.malformedRows(row)
 	}
 	it.j = -1
-	data, scratch, err := it.r.load(j, it.scratch, false)
+	data, scratch, err := it.r.load(j, it.scratch, sought)
 	it.scratch = scratch
 	if err != nil {
 		return err
@@ -139,7 +141,7 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 	if j == x.blocks {
 		return it.r.Rows(), nil
 	}
-	if err := it.enter(x.row(j)); err != nil {
+	if err := it.enter(x.row(j), true); err != nil {
 		return 0, err
 	}
 	i, _, ok := it.b.seek(user, t)
@@ -160,13 +162,14 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 func (it *RowIter) Read(rows []uint32, items []iterator.Item, buffer []byte) (_ []iterator.Item, grown []byte, err error) {
 	var p rowPlaces
 	rows = rows[:min(len(rows), MaxRead)]
-	if it.mapped != nil && isSparse(rows) {
+	sparse := isSparse(rows)
+	if it.mapped != nil && sparse {
 		it.locate(rows, &p)
 		it.warmed ^= p.warm(len(rows))
 	}
 	for k := 0; k < len(rows); {
 		if row := rows[k]; it.j < 0 || row < it.first || row >= it.end {
-			if err := it.enterAt(row, &p, k); err != nil {
+			if err := it.enterAt(row, &p, k, sparse); err != nil {
 				return items, buffer, err
 			}
 		}
@@ -269,10 +272,10 @@ func (it *RowIter) checkedBlock(j int) []byte {
 }
 
 // enterAt is enter for row k of those whose places are known.
-func (it *RowIter) enterAt(row uint32, p *rowPlaces, k int) error {
+func (it *RowIter) enterAt(row uint32, p *rowPlaces, k int, sought bool) error {
 	stored := p.blocks[k]
 	if stored == nil || codecOf(stored) != codecNone {
-		return it.enter(row)
+		return it.enter(row, sought)
 	}
 	it.isCopy = false
 	return it.stand(p.j[k], payload(stored))
