@@ -46,6 +46,9 @@ type commitQueue struct {
 	leading bool     // someone is the leader
 	waiting []*commitRequest
 
+	// What the last leader had in its group.
+	lastGroup atomic.Int64
+
 	// Scratch of the leader.
 	group    []*commitRequest
 	payloads [][]byte
@@ -102,6 +105,9 @@ func (db *DB) commit(b *Batch) error {
 // lead commits r, which is not in the queue, and those that wait.
 func (db *DB) lead(r *commitRequest) error {
 	q := &db.commits
+	if db.o.Sync == SyncAlways {
+		db.gather()
+	}
 	db.startWriting()
 	q.take(r)
 	err := db.commitGroup(q.group)
@@ -113,6 +119,26 @@ func (db *DB) lead(r *commitRequest) error {
 	}
 	return err
 }
+
+// gather lets those come whom the last leader has just answered: they usually write again,
+// and so all writers share each sync, where else one half would wait while the
+// other half's sync is under way. A lone writer does not wait.
+func (db *DB) gather() {
+	q := &db.commits
+	for range gatherYields {
+		q.mu.Lock()
+		n := len(q.waiting)
+		q.mu.Unlock()
+		if int64(n)+1 >= q.lastGroup.Load() {
+			return
+		}
+		db.e.Yield()
+	}
+}
+
+// gatherYields bounds how long a leader waits for writers that may not come: some
+// microseconds, a small part of a sync.
+const gatherYields = 32
 
 // spins is how often a follower looks for its fate before it parks, for a microsecond or
 // two: a leader that does not sync is done by then, and parking costs more.
@@ -162,6 +188,7 @@ func (q *commitQueue) take(leader *commitRequest) {
 	}
 	q.group = append(q.group, q.waiting[:n]...)
 	q.waiting = slices.Delete(q.waiting, 0, n)
+	q.lastGroup.Store(int64(len(q.group)))
 }
 
 // passOn makes the first who waits the leader, and returns the followers of this one:
