@@ -23,9 +23,7 @@ type commands struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	ctx := untilSignal()
 	parser := kong.Must(&commands{},
 		kong.Name("stator"),
 		kong.Description("A DynamoDB-compatible database in one binary."),
@@ -38,4 +36,19 @@ func main() {
 	k, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	k.FatalIfErrorf(k.Run())
+}
+
+// untilSignal returns a context that ends with the first signal. The second one ends the
+// process at once, however soon it comes after the first.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(1)
+	}()
+	return ctx
 }
