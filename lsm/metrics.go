@@ -8,6 +8,7 @@ import (
 
 	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/sstable"
 )
 
 // Metrics describe a database at one moment. Counts are since Open.
@@ -18,7 +19,8 @@ type Metrics struct {
 	MemtableBytes int
 	TableMemory   int64 // indexes and filters of all tables
 	Cache         CacheMetrics
-	LogBytes      uint64 // written to the write-ahead log
+	Filters       sstable.FilterStats // of tables, in reads by Get
+	LogBytes      uint64              // written to the write-ahead log
 
 	UserBytes uint64 // keys and values of all operations applied
 
@@ -134,6 +136,8 @@ func (m *Metrics) String() string {
 		fmt.Fprintf(&b, "values: %d files %d bytes, live %d, written %d, moved %d\n", v.Files, v.Bytes, v.LiveBytes, v.Written, v.Moved)
 	}
 	fmt.Fprintf(&b, "indexes and filters: %d bytes; cache: %v\n", m.TableMemory, m.Cache)
+	fmt.Fprintf(&b, "filters: asked %d times, ended %d lookups, let %.4f of absent keys pass\n",
+		m.Filters.Asked, m.Filters.RuledOut, m.Filters.FalsePositives())
 	fmt.Fprintf(&b, "amplification: write %.2f, read %d, space %.2f\n",
 		m.WriteAmplification(), m.ReadAmplification(), m.SpaceAmplification())
 	return b.String()
@@ -152,6 +156,7 @@ func (db *DB) Metrics() Metrics {
 		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
 	}
 	m.TableMemory, m.Cache = s.version.residentBytes(), CacheMetrics(db.cache.Stats())
+	m.Filters = db.pool.FilterStats()
 	for _, sealed := range s.sealed {
 		m.MemtableBytes += sealed.Bytes()
 	}

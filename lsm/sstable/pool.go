@@ -20,7 +20,8 @@ import (
 //
 // The zero Pool is ready for use and has no cache. It is safe for concurrent use.
 type Pool struct {
-	cache *cache.Cache // nil: none
+	cache   *cache.Cache // nil: none
+	filters filterCounters
 
 	// mu guards the making of the decoder and changes of its options; decoding goes
 	// on meanwhile.

@@ -267,11 +267,19 @@ func (r *Reader) Get(user []byte, seq key.SeqNum) (value []byte, t key.Trailer, 
 // behind the end of buf, in its memory if that has room, and appending it to buf
 // once more costs next to nothing. It allocates nothing but for that.
 func (r *Reader) GetHashed(user []byte, hash uint64, seq key.SeqNum, buf []byte) (value []byte, t key.Trailer, found bool, err error) {
-	if pass, err := r.mayContain(hash); !pass {
+	pass, err := r.mayContain(hash)
+	if !pass {
+		if isCounted(hash) && err == nil {
+			r.pool.filters.count(false, false)
+		}
 		return nil, 0, false, err
 	}
 	var b block
-	if found, err = r.search(&b, user, hash, seq, buf); !found {
+	found, err = r.search(&b, user, hash, seq, buf)
+	if isCounted(hash) && err == nil && r.filterAt.size > 0 {
+		r.pool.filters.count(true, found)
+	}
+	if !found {
 		return nil, 0, false, err
 	}
 	return b.found.value, b.found.trailer, true, nil

@@ -349,3 +349,26 @@ func checkGet(t *testing.T, r *Reader, c content, user []byte, seq key.SeqNum) {
 		t.Fatalf("Get(%s, %d) = %v, %v; want %v", key.Format(user), seq, trailer, value, want)
 	}
 }
+
+// Filters count what they do, for one key of many.
+func TestFilterStats(t *testing.T) {
+	var c content
+	for i := range 2000 {
+		c.entries = append(c.entries, point(fmt.Sprintf("key%06d", i), 1, key.Set, "v"))
+	}
+	b, _ := mustWrite(t, c, Options{})
+	r := mustOpen(t, b)
+	defer r.Close()
+	const n = 64 * 500
+	for i := range n {
+		for _, k := range []string{fmt.Sprintf("key%06d", i%2000), fmt.Sprintf("no%06d", i)} {
+			if _, _, _, err := r.Get([]byte(k), key.MaxSeqNum); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := r.pool.FilterStats()
+	if s.Asked < n || s.Asked > 4*n || s.RuledOut < n/2 || s.RuledOut > 2*n || s.FalsePositives() > 0.05 {
+		t.Errorf("%d lookups of keys that are there and as many of others: %+v", n, s)
+	}
+}
