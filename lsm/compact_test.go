@@ -145,10 +145,9 @@ func TestDebtDelaysWriters(t *testing.T) {
 	inWorld(t, 1, func(e *env.Env) {
 		db, err := Open(e, vfs.NewMem(), Options{Compaction: idle{debt: 1 << 50}, NoPreallocate: true})
 		must(err)
-		putAll(db, 0, 1, "") // or the policy would be known to be stuck
-		db.stuckL0.Store(false)
 		began := e.Now()
 		for i := range 100 {
+			db.stuckL0.Store(false) // which the policy seems to be whenever it is asked
 			must(set(db, fmt.Sprint(i), strings.Repeat("x", 100_000)))
 		}
 		stalls := db.Metrics().Stalls[StallDebt]
