@@ -89,8 +89,12 @@ func (l *Log) replaySegment(s *segment, f func(Position, []byte) error) (torn bo
 		case err != nil:
 			return false, err
 		case found == foundBad:
+			// The end is not noted before it is known to be one: Close cuts files there.
+			if err := l.checkTorn(s, sc); err != nil {
+				return false, err
+			}
 			s.end, s.allocated = at.Offset, sc.size
-			return true, l.checkTorn(s, sc)
+			return true, nil
 		case found == foundEnd:
 			s.end, s.allocated = at.Offset, sc.size
 			return false, nil

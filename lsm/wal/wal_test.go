@@ -459,3 +459,32 @@ func TestTrim(t *testing.T) {
 	must(t, err)
 	must(t, l.Close())
 }
+
+// A damaged log is left as it is: what is behind the damage may still be wanted.
+func TestDamageIsLeftAlone(t *testing.T) {
+	for _, o := range []Options{small, {Dir: "log", Prefix: "w", SegmentBytes: 16 << 10, Preallocate: true, Lazy: true}} {
+		fs := vfs.NewMem()
+		l := mustOpen(t, fs, o)
+		for range 6 {
+			_, err := l.Append(make([]byte, 5<<10))
+			must(t, err)
+		}
+		must(t, l.Close())
+		const name = "log/w000001.log"
+		f, err := fs.Open(name)
+		must(t, err)
+		_, err = f.WriteAt([]byte{1}, headerBytes+7000) // in the second record
+		must(t, err)
+		must(t, f.Close())
+		before := contents(t, fs, "log")
+		l = mustOpen(t, fs, o)
+		var damage *corrupt.Error
+		if _, err := replayed(l, 0); !errors.As(err, &damage) || damage.File != name {
+			t.Errorf("Replay = %v, want damage of %s", err, name)
+		}
+		_ = l.Close()
+		if got := contents(t, fs, "log")[name]; len(got) == 0 || !bytes.Equal(got, before[name]) {
+			t.Errorf("%d bytes are left of %d", len(got), len(before[name]))
+		}
+	}
+}
