@@ -41,6 +41,8 @@ type Options struct {
 	InMemory bool
 	// Sync defaults to SyncAlways.
 	Sync SyncMode
+	// NoMmap reads files with system calls instead of mapping them into memory.
+	NoMmap bool
 	// Region appears in ARNs. Default "us-east-1".
 	Region string
 	// Log receives what operators should know. Default: nothing.
@@ -66,6 +68,7 @@ func Open(dir string, o Options) (*DB, error) {
 		Dir:    dir,
 		Memory: o.InMemory,
 		Sync:   o.Sync,
+		NoMmap: o.NoMmap,
 		Region: o.Region,
 		Log:    o.Log,
 	})

@@ -133,3 +133,24 @@ func TestInspectFind(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A database is the same whether or not its files are mapped.
+func TestOpenWithoutMmap(t *testing.T) {
+	dir := closedDatabase(t)
+	for _, noMmap := range []bool{true, false} {
+		s, err := Open(Options{Dir: dir, NoMmap: noMmap})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{NoMmap: noMmap}
+		if got := o.store().NoMmap; got != noMmap {
+			t.Errorf("the engine has NoMmap %v, want %v", got, noMmap)
+		}
+		if got := must(t, s, "Scan", `{"TableName":"abc","Select":"COUNT"}`); !strings.Contains(got, `"Count":10`) {
+			t.Errorf("NoMmap %v: Scan = %s", noMmap, got)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -44,6 +44,8 @@ type Options struct {
 	Memory bool
 	// Sync says when a write is acknowledged. Default SyncAlways.
 	Sync SyncMode
+	// NoMmap has the engine read files with system calls instead of mapping them.
+	NoMmap bool
 	// Region appears in ARNs and in the health check. Default "us-east-1".
 	Region string
 	// Log receives what operators should know. Default: nothing.
@@ -131,6 +133,7 @@ func (o Options) store() lsm.Options {
 		DisableWAL:    true,     // the raft log is the log
 		MemtableBytes: 32 << 20, // bounds what a restart replays
 		NoPreallocate: o.Memory,
+		NoMmap:        o.NoMmap,
 		Events:        logged(o.Log),
 	}
 }

@@ -19,6 +19,7 @@ type serveCommand struct {
 	Dir      string `type:"path" predictor:"dir" default:"stator-data" help:"Directory of the database; made if missing."`
 	Memory   bool   `help:"Keep everything in memory: nothing survives the process."`
 	Addr     string `default:"127.0.0.1:8000" help:"Address to listen on; port 0 takes a free one."`
+	NoMmap   bool   `name:"no-mmap" help:"Read files with system calls instead of mapping them into memory."`
 	Sync     string `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
 	Insecure bool   `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
 	Region   string `default:"us-east-1" help:"Region in ARNs."`
@@ -46,7 +47,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
-	db, err := stator.Open(c.Dir, stator.Options{InMemory: c.Memory, Sync: sync, Region: c.Region, Log: log})
+	db, err := stator.Open(c.Dir, stator.Options{InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Region: c.Region, Log: log})
 	if err != nil {
 		return err
 	}
