@@ -116,6 +116,62 @@ func TestSyncedNeighbourIsNotTorn(t *testing.T) {
 	})
 }
 
+// What was written through is there after any crash, whatever was written before it and
+// behind it; other writes are as likely to be lost as without it.
+func TestWriteThroughSurvives(t *testing.T) {
+	lost := 0
+	everyCut(t, func(t *testing.T, d *Disk, mode CrashMode) {
+		rng := rand.New(rand.NewPCG(11, uint64(mode)))
+		f, err := d.Create("f")
+		must(t, err)
+		must(t, d.SyncDir(""))
+		head := bytes.Repeat([]byte("h"), 700)
+		for range 5 {
+			switch rng.IntN(3) {
+			case 0:
+				must(t, f.Truncate(int64(rng.IntN(3000))))
+			case 1:
+				must(t, f.Preallocate(int64(rng.IntN(3000))))
+			}
+			writeAt(t, f, noise(rng, 1+rng.IntN(2000)), int64(rng.IntN(1000)))
+		}
+		writeAt(t, f, []byte("tail"), 2000)
+		_, err = f.WriteThrough(head, 100)
+		must(t, err)
+		writeAt(t, f, []byte("behind"), 800)
+		before := read(t, d, "f")
+		d.Crash(mode)
+		got := read(t, d, "f")
+		if len(got) < 800 || got[100:800] != string(head) {
+			t.Fatalf("of what was written through, %q is left", got[min(100, len(got)):min(800, len(got))])
+		}
+		if got != before {
+			lost++
+		}
+		must(t, d.Remove("f"))
+	})
+	if lost == 0 {
+		t.Error("no crash has lost what was not written through")
+	}
+}
+
+// Bytes that were pending before them must not come over those written through.
+func TestWriteThroughIsLast(t *testing.T) {
+	everyCut(t, func(t *testing.T, d *Disk, mode CrashMode) {
+		f, err := d.Create("f")
+		must(t, err)
+		must(t, d.SyncDir(""))
+		must(t, f.Preallocate(4096))
+		writeAt(t, f, bytes.Repeat([]byte("old"), 400), 0)
+		_, err = f.WriteThrough([]byte("new"), 600)
+		must(t, err)
+		d.Crash(mode)
+		if got := read(t, d, "f"); len(got) < 603 || got[600:603] != "new" {
+			t.Errorf("file has %d bytes, with %q at 600", len(got), got[min(600, len(got)):min(603, len(got))])
+		}
+	})
+}
+
 // The way a manifest is replaced: old or new, never neither.
 func TestRenameIsAtomic(t *testing.T) {
 	kept := map[string]int{}

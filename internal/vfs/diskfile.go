@@ -130,6 +130,23 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// WriteThrough is two operations, a write and a sync of that alone.
+func (f *diskFile) WriteThrough(p []byte, off int64) (int, error) {
+	n, err := f.WriteAt(p, off)
+	if err != nil {
+		return n, err
+	}
+	if err := f.begin(Op{Kind: OpSync}); err != nil {
+		f.syncFailed()
+		return 0, err
+	}
+	defer f.m.d.mu.Unlock()
+	if !f.m.d.lying {
+		f.inode.persistRange(off, off+int64(len(p)))
+	}
+	return n, nil
+}
+
 func (f *diskFile) Sync() error {
 	if err := f.begin(Op{Kind: OpSync}); err != nil {
 		f.syncFailed()
@@ -149,6 +166,32 @@ func (n *inode) persist() {
 		n.durable = op.apply(n.durable)
 	}
 	n.pending = nil
+}
+
+// persistRange writes back what lies in [from, to), and everything where a pending
+// size would cut into that.
+func (n *inode) persistRange(from, to int64) {
+	if slices.ContainsFunc(n.pending, func(op fileOp) bool { return op.data == nil && op.size < to }) {
+		n.persist()
+		return
+	}
+	var left []fileOp
+	for _, op := range n.pending {
+		end := op.off + int64(len(op.data))
+		if op.data == nil || end <= from || to <= op.off {
+			left = append(left, op)
+			continue
+		}
+		lower, upper := max(from, op.off), min(to, end)
+		n.durable = fileOp{off: lower, data: op.data[lower-op.off : upper-op.off]}.apply(n.durable)
+		if op.off < lower {
+			left = append(left, fileOp{off: op.off, data: op.data[:lower-op.off]})
+		}
+		if upper < end {
+			left = append(left, fileOp{off: upper, data: op.data[upper-op.off:]})
+		}
+	}
+	n.pending = left
 }
 
 // syncFailed leaves the data half written and marks it clean.

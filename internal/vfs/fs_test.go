@@ -208,6 +208,27 @@ func TestMap(t *testing.T) {
 	})
 }
 
+func TestWriteThrough(t *testing.T) {
+	everyFS(t, func(t *testing.T, fs FS) {
+		f, err := fs.Create("f")
+		must(t, err)
+		defer f.Close()
+		_, err = f.WriteAt([]byte("first, second"), 0)
+		must(t, err)
+		for _, part := range []struct {
+			off  int64
+			text string
+		}{{7, "third"}, {15, "fourth"}} {
+			if n, err := f.WriteThrough([]byte(part.text), part.off); n != len(part.text) || err != nil {
+				t.Fatalf("WriteThrough(%d) = %d, %v", part.off, n, err)
+			}
+		}
+		if got, want := read(t, fs, "f"), "first, thirdd\x00\x00fourth"; got != want {
+			t.Errorf("file reads %q, want %q", got, want)
+		}
+	})
+}
+
 func TestMapShared(t *testing.T) {
 	everyFS(t, func(t *testing.T, fs FS) {
 		f, err := fs.Create("f")

@@ -146,6 +146,17 @@ func (f *injectFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.f.WriteAt(p, off)
 }
 
+// WriteThrough asks the hook about a write and about a sync.
+func (f *injectFile) WriteThrough(p []byte, off int64) (int, error) {
+	if err := f.hook(Op{OpWrite, f.name, off, len(p)}); err != nil {
+		return 0, err
+	}
+	if err := f.ask(OpSync); err != nil {
+		return 0, err
+	}
+	return f.f.WriteThrough(p, off)
+}
+
 func (f *injectFile) Sync() error {
 	if err := f.ask(OpSync); err != nil {
 		return err

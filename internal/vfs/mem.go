@@ -281,6 +281,8 @@ func (n *memInode) growLocked(size int64) {
 	}
 }
 
+func (f *memFile) WriteThrough(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+
 func (f *memFile) Sync() error { return nil }
 
 func (f *memFile) Size() (int64, error) { return f.inode.size(), nil }

@@ -178,6 +178,20 @@ func (f osFile) WriteAt(p []byte, off int64) (int, error) {
 	return n, translate(err)
 }
 
+func (f osFile) WriteThrough(p []byte, off int64) (int, error) {
+	n, err := writeThrough(f.File, p, off)
+	return n, translate(err)
+}
+
+// writeAndSync is WriteThrough where the system has nothing better.
+func writeAndSync(f *os.File, p []byte, off int64) (int, error) {
+	n, err := f.WriteAt(p, off)
+	if err == nil {
+		err = syncFile(f)
+	}
+	return n, err
+}
+
 func (f osFile) Sync() error { return translate(syncFile(f.File)) }
 
 func (f osFile) Size() (int64, error) {

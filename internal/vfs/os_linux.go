@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -13,6 +14,19 @@ const errQuota = unix.EDQUOT
 // syncFile makes data and size durable; the time stamps need not be.
 func syncFile(f *os.File) error {
 	return control(f, "fdatasync", unix.Fdatasync)
+}
+
+// writeThrough is a write with O_DSYNC for itself alone. File systems that do not know of
+// that get a write and a sync.
+func writeThrough(f *os.File, p []byte, off int64) (n int, err error) {
+	err = control(f, "pwritev2", func(fd int) (err error) {
+		n, err = unix.Pwritev2(fd, [][]byte{p}, off, unix.RWF_DSYNC)
+		return err
+	})
+	if errors.Is(err, errors.ErrUnsupported) || err == nil && n < len(p) {
+		return writeAndSync(f, p, off)
+	}
+	return max(0, n), err
 }
 
 func preallocate(f *os.File, n int64) error {

@@ -12,6 +12,8 @@ var errQuota = errors.New("vfs: quota exceeded")
 
 func syncFile(f *os.File) error { return f.Sync() }
 
+func writeThrough(f *os.File, p []byte, off int64) (int, error) { return writeAndSync(f, p, off) }
+
 func preallocate(*os.File, int64) error { return errors.ErrUnsupported }
 
 // syncDir ignores the error of systems that cannot sync a directory handle.

@@ -56,6 +56,11 @@ type FS interface {
 type File interface {
 	ReadAt(p []byte, off int64) (int, error) // io.ReaderAt's contract
 	WriteAt(p []byte, off int64) (int, error)
+	// WriteThrough writes p and makes it durable, with the size of the file as far as
+	// it takes to read p. What else was written to the file may stay in the page
+	// cache: where there is much of it, that is far cheaper than Sync. After an error
+	// the same holds as after one of Sync.
+	WriteThrough(p []byte, off int64) (int, error)
 	// Sync makes data and size durable. After an error the file's content is
 	// unknown: the caller must stop using it (fail-stop), never retry.
 	Sync() error

@@ -197,10 +197,8 @@ func (l *Log) prepare(s *segment, need int64) (name string, err error) {
 		err = l.grow(s, need)
 	}
 	if err == nil {
-		_, err = s.file.WriteAt(encodeHeader(s.id, !l.allDurable()), 0)
-	}
-	if err == nil {
-		err = s.file.Sync()
+		// Not Sync: a file that is used again may be full of records that nobody needs.
+		_, err = s.file.WriteThrough(encodeHeader(s.id, !l.allDurable()), 0)
 	}
 	if err == nil {
 		err = l.mapTail(s)
