@@ -43,7 +43,11 @@ type Options struct {
 	Sync SyncMode
 	// NoMmap reads files with system calls instead of mapping them into memory.
 	NoMmap bool
-	// Region appears in ARNs. Default "us-east-1".
+	// Shared has all callers share one set of tables. By default each access key
+	// stands for an account, and has tables of its own in each region.
+	Shared bool
+	// Region is that of shared tables and of callers that name none. Default
+	// "us-east-1".
 	Region string
 	// Log receives what operators should know. Default: nothing.
 	Log *slog.Logger
@@ -69,6 +73,7 @@ func Open(dir string, o Options) (*DB, error) {
 		Memory: o.InMemory,
 		Sync:   o.Sync,
 		NoMmap: o.NoMmap,
+		Shared: o.Shared,
 		Region: o.Region,
 		Log:    o.Log,
 	})

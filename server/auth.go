@@ -18,29 +18,30 @@ type signature struct {
 
 const algorithm = "AWS4-HMAC-SHA256"
 
-// checkSignatureForm makes the checks of Signature Version 4 that need neither
-// keys nor a clock, in DynamoDB's order and words. Any key and any signature
-// of the right form is accepted, as long as no users are configured.
-func checkSignatureForm(r *http.Request) error {
+// signedBy returns who signed a request. It makes the checks of Signature
+// Version 4 that need neither keys nor a clock, in DynamoDB's order and words.
+// Any key and any signature of the right form is accepted, as long as no users
+// are configured.
+func signedBy(r *http.Request) (caller, error) {
 	header := firstHeader(r, "Authorization")
 	presigned := strings.Contains(r.URL.RawQuery, "X-Amz-Algorithm")
 	if !presigned {
 		if !strings.HasPrefix(header, "AWS4-") {
-			return authFault("MissingAuthenticationToken", "Request is missing Authentication Token")
+			return caller{}, authFault("MissingAuthenticationToken", "Request is missing Authentication Token")
 		}
 		s, err := headerSignature(r, header)
 		if err != nil {
-			return err
+			return caller{}, err
 		}
 		return s.check()
 	}
 	if header != "" {
-		return authFault("InvalidSignature",
+		return caller{}, authFault("InvalidSignature",
 			"Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
 	}
 	s, err := querySignature(r.URL.Query())
 	if err != nil {
-		return err
+		return caller{}, err
 	}
 	return s.check()
 }
@@ -130,34 +131,37 @@ func querySignature(q url.Values) (signature, error) {
 }
 
 // check looks at a complete signature.
-func (s *signature) check() error {
+func (s *signature) check() (caller, error) {
 	switch {
 	case !isBasicISO(s.date):
-		return authFault("IncompleteSignature",
+		return caller{}, authFault("IncompleteSignature",
 			"Date must be in ISO-8601 'basic format'. Got '"+s.date+"'. See http://en.wikipedia.org/wiki/ISO_8601")
 	case !signsHost(s.signedHeaders):
-		return authFault("InvalidSignature", "'Host' must be a 'SignedHeader' in the AWS Authorization.")
+		return caller{}, authFault("InvalidSignature", "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	case s.algorithm != algorithm:
-		return authFault("IncompleteSignature",
+		return caller{}, authFault("IncompleteSignature",
 			"Unsupported AWS 'algorithm': '"+s.algorithm+"' (only AWS4-HMAC-SHA256 for now). ")
 	}
 	return s.checkScope()
 }
 
-// checkScope checks keyid/date/region/service/term. Any region will do.
-func (s *signature) checkScope() error {
+// checkScope checks keyid/date/region/service/term.
+func (s *signature) checkScope() (caller, error) {
 	if strings.Count(s.credential, "/") != 4 {
-		return authFault("IncompleteSignature",
+		return caller{}, authFault("IncompleteSignature",
 			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '"+s.credential+"'")
 	}
-	_, rest, _ := strings.Cut(s.credential, "/")
+	key, rest, _ := strings.Cut(s.credential, "/")
 	date, rest, _ := strings.Cut(rest, "/")
-	_, rest, _ = strings.Cut(rest, "/")
+	region, rest, _ := strings.Cut(rest, "/")
 	service, term, _ := strings.Cut(rest, "/")
-	if service == "dynamodb" && term == "aws4_request" && date == s.date[:8] {
-		return nil
+	if isRegion(region) && service == "dynamodb" && term == "aws4_request" && date == s.date[:8] {
+		return caller{key, region}, nil
 	}
 	var b strings.Builder
+	if !isRegion(region) {
+		b.WriteString("Credential should be scoped to a valid region, not '" + region + "'. ")
+	}
 	if service != "dynamodb" {
 		b.WriteString("Credential should be scoped to correct service: 'dynamodb'. ")
 	}
@@ -168,7 +172,7 @@ func (s *signature) checkScope() error {
 		b.WriteString("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
 			date + "' != '" + s.date[:8] + "', from '" + s.date + "'.")
 	}
-	return authFault("InvalidSignature", b.String())
+	return caller{}, authFault("InvalidSignature", b.String())
 }
 
 // isBasicISO accepts 20150830T123600Z.

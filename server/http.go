@@ -29,14 +29,16 @@ const (
 // JSON syntax, operation, form of the signature, presence of a body. Then the
 // operation decodes and validates (see operation.go).
 type edge struct {
-	region     string
-	log        *slog.Logger
-	operations map[string]operation // by name; every operation of the service has one
-	bodies     budget
+	region  string
+	log     *slog.Logger
+	callers callers
+	bodies  budget
 }
 
+// newEdge serves one set of operations to all callers.
 func newEdge(region string, log *slog.Logger, operations map[string]operation) *edge {
-	e := &edge{region: region, log: log, operations: operations}
+	e := &edge{region: region, log: log}
+	e.callers.region, e.callers.shared = region, operations
 	e.bodies.left.Store(bodyBudget)
 	return e
 }
@@ -205,16 +207,20 @@ func (e *edge) operate(x *exchange, body []byte) ([]byte, error) {
 		}
 	}
 	name, ok := strings.CutPrefix(firstHeader(x.r, "X-Amz-Target"), targetPrefix)
-	run, known := e.operations[name]
+	run, known := e.callers.shared[name]
 	if !ok || !known {
 		return nil, errUnknownOperation
 	}
 	x.target = name
-	if err := checkSignatureForm(x.r); err != nil {
+	who, err := signedBy(x.r)
+	if err != nil {
 		return nil, err
 	}
 	if len(body) == 0 {
 		return nil, errSerialization
+	}
+	if e.callers.enter != nil {
+		run = e.callers.operations(who)[name]
 	}
 	answer, err := run(body)
 	if err != nil {

@@ -46,7 +46,11 @@ type Options struct {
 	Sync SyncMode
 	// NoMmap has the engine read files with system calls instead of mapping them.
 	NoMmap bool
-	// Region appears in ARNs and in the health check. Default "us-east-1".
+	// Shared has all callers share one set of tables. By default each access key
+	// stands for an account, and has tables of its own in each region.
+	Shared bool
+	// Region is that of shared tables, of callers that name none, and of the
+	// health check. Default "us-east-1".
 	Region string
 	// Log receives what operators should know. Default: nothing.
 	Log *slog.Logger
@@ -152,7 +156,17 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	}
 	front := &frontend{tables: s.tables, region: o.Region}
 	s.edge = newEdge(o.Region, o.Log, front.operations())
+	if !o.Shared {
+		s.edge.callers.enter = s.enter
+	}
 	return nil
+}
+
+// enter returns the operations on the tables of an account in a region.
+func (s *Server) enter(account, region string) (map[string]operation, bool) {
+	in, known := s.tables.In(account, region)
+	front := &frontend{tables: in, region: region}
+	return front.operations(), known
 }
 
 // Handler serves the DynamoDB API; see NewHTTPServer.

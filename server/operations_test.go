@@ -8,7 +8,7 @@ import (
 // openMemory returns a fresh database in memory.
 func openMemory(t testing.TB) *Server {
 	t.Helper()
-	s, err := Open(Options{Memory: true})
+	s, err := Open(Options{Memory: true, Shared: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,8 +50,8 @@ type catalog struct {
 
 // A catalogView is the catalog at one point of its log. It is immutable.
 type catalogView struct {
-	names  []string // sorted
-	byName map[string]*record
+	keys  []string // sorted; see spaceID.key
+	byKey map[string]*record
 }
 
 // A catalogResult answers one catalog command.
@@ -119,7 +119,7 @@ func (c *catalog) loadTables() error {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	defer it.Close()
-	v := &catalogView{byName: make(map[string]*record)}
+	v := &catalogView{byKey: make(map[string]*record)}
 	for ok := it.First(); ok; ok = it.Next() {
 		name := it.Key()
 		var r *record
@@ -134,60 +134,70 @@ func (c *catalog) loadTables() error {
 		if err != nil {
 			return fmt.Errorf("catalog: table %x: %w", name, err)
 		}
-		v.byName[r.def.Name] = r
-		v.names = append(v.names, r.def.Name)
+		v.byKey[r.key()] = r
+		v.keys = append(v.keys, r.key())
 	}
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("catalog: read tables: %w", err)
 	}
-	slices.Sort(v.names)
+	slices.Sort(v.keys)
 	c.view.Store(v)
 	return nil
 }
 
-// with returns the view with r in place of the record of the same name.
+// with returns the view with r in place of the record of the same key.
 func (v *catalogView) with(r *record) *catalogView {
-	next := v.clone()
-	if at, found := slices.BinarySearch(next.names, r.def.Name); !found {
-		next.names = slices.Insert(next.names, at, r.def.Name)
+	next, key := v.clone(), r.key()
+	if at, found := slices.BinarySearch(next.keys, key); !found {
+		next.keys = slices.Insert(next.keys, at, key)
 	}
-	next.byName[r.def.Name] = r
+	next.byKey[key] = r
 	return next
 }
 
-func (v *catalogView) without(name string) *catalogView {
+func (v *catalogView) without(key string) *catalogView {
 	next := v.clone()
-	if at, found := slices.BinarySearch(next.names, name); found {
-		next.names = slices.Delete(next.names, at, at+1)
+	if at, found := slices.BinarySearch(next.keys, key); found {
+		next.keys = slices.Delete(next.keys, at, at+1)
 	}
-	delete(next.byName, name)
+	delete(next.byKey, key)
 	return next
 }
 
 func (v *catalogView) clone() *catalogView {
-	next := &catalogView{names: slices.Clone(v.names), byName: make(map[string]*record, len(v.byName)+1)}
-	for name, r := range v.byName {
-		next.byName[name] = r
+	next := &catalogView{keys: slices.Clone(v.keys), byKey: make(map[string]*record, len(v.byKey)+1)}
+	for key, r := range v.byKey {
+		next.byKey[key] = r
 	}
 	return next
 }
 
 // records returns all records in the order of their tables' creation.
 func (v *catalogView) records() []*record {
-	list := make([]*record, 0, len(v.names))
-	for _, name := range v.names {
-		list = append(list, v.byName[name])
+	list := make([]*record, 0, len(v.keys))
+	for _, key := range v.keys {
+		list = append(list, v.byKey[key])
 	}
 	slices.SortFunc(list, func(a, b *record) int { return int(int64(a.id) - int64(b.id)) })
 	return list
 }
 
-// after returns up to limit names greater than start, and whether more follow.
-func (v *catalogView) after(start string, limit int) (names []string, more bool) {
-	at, found := slices.BinarySearchFunc(v.names, start, strings.Compare)
+// after returns up to limit names of a space's tables that are greater than
+// start, and whether more follow.
+func (v *catalogView) after(id spaceID, start string, limit int) (names []string, more bool) {
+	at, found := slices.BinarySearch(v.keys, id.key(start))
 	if found {
 		at++
 	}
-	end := min(at+limit, len(v.names))
-	return slices.Clone(v.names[at:end]), end < len(v.names)
+	for _, key := range v.keys[at:] {
+		name, ok := strings.CutPrefix(key, id.key(""))
+		if !ok {
+			break
+		}
+		if len(names) == limit {
+			return names, true
+		}
+		names = append(names, name)
+	}
+	return names, false
 }

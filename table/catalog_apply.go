@@ -2,6 +2,7 @@ package table
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
@@ -15,7 +16,7 @@ import (
 //
 //	kind 1, create:  a table record without id and groups, which the catalog fills in
 //	kind 2, replace: a table record with the version after the current one
-//	kind 3, drop:    table name
+//	kind 3, drop:    the table's key in the catalog, or, in the home space, its name
 //
 // The version is 1.
 const (
@@ -34,9 +35,13 @@ func replaceCommand(r *record) []byte {
 	return r.append([]byte{catalogVersion, catalogReplace})
 }
 
-func dropCommand(name string) []byte {
+func dropCommand(r *record) []byte {
 	w := writer{[]byte{catalogVersion, catalogDrop}}
-	w.text(name)
+	if r.space == (spaceID{}) {
+		w.text(r.def.Name)
+	} else {
+		w.text(r.key())
+	}
 	return w.b
 }
 
@@ -44,7 +49,7 @@ func dropCommand(name string) []byte {
 type catalogCommand struct {
 	kind   byte
 	record *record // create, replace
-	name   string  // drop
+	key    string  // drop
 }
 
 func decodeCatalogCommand(b []byte) (c catalogCommand, err error) {
@@ -58,7 +63,10 @@ func decodeCatalogCommand(b []byte) (c catalogCommand, err error) {
 		return c, err
 	case catalogDrop:
 		d := reader{b: b[2:]}
-		c.name = d.text()
+		c.key = d.text()
+		if !strings.Contains(c.key, "/") {
+			c.key = spaceID{}.key(c.key)
+		}
 		if d.bad || len(d.b) > 0 {
 			return c, fmt.Errorf("%w: drop", errRecord)
 		}
@@ -111,11 +119,11 @@ func (c *catalog) execute(batch *lsm.Batch, view *catalogView, cmd catalogComman
 	case catalogReplace:
 		return c.replace(batch, view, cmd.record)
 	}
-	return c.drop(batch, view, cmd.name)
+	return c.drop(batch, view, cmd.key)
 }
 
 func (c *catalog) create(batch *lsm.Batch, view *catalogView, r *record) (*catalogView, *record, error) {
-	if current := view.byName[r.def.Name]; current != nil {
+	if current := view.byKey[r.key()]; current != nil {
 		return view, current, errTableExists
 	}
 	r.version = 1
@@ -130,7 +138,7 @@ func (c *catalog) create(batch *lsm.Batch, view *catalogView, r *record) (*catal
 }
 
 func (c *catalog) replace(batch *lsm.Batch, view *catalogView, r *record) (*catalogView, *record, error) {
-	current := view.byName[r.def.Name]
+	current := view.byKey[r.key()]
 	if current == nil || current.id != r.id || current.version+1 != r.version {
 		return view, current, errStale
 	}
@@ -141,8 +149,8 @@ func (c *catalog) replace(batch *lsm.Batch, view *catalogView, r *record) (*cata
 // drop removes the record, the rows and the group states of a table at once.
 // The groups must have been stopped. Rows go in the same batch as the record,
 // so a crash never leaves rows without an owner.
-func (c *catalog) drop(batch *lsm.Batch, view *catalogView, name string) (*catalogView, *record, error) {
-	r := view.byName[name]
+func (c *catalog) drop(batch *lsm.Batch, view *catalogView, key string) (*catalogView, *record, error) {
+	r := view.byKey[key]
 	if r == nil || r.status != recordDeleting {
 		return view, r, errStale
 	}
@@ -153,5 +161,5 @@ func (c *catalog) drop(batch *lsm.Batch, view *catalogView, name string) (*catal
 		batch.DeleteRange(lower, upper)
 	}
 	batch.Delete(tableKey(r.id))
-	return view.without(name), nil, nil
+	return view.without(key), nil, nil
 }

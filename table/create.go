@@ -16,6 +16,10 @@ func (s *Service) Create(d Definition) (*Description, error) {
 	}
 	s.control.Lock()
 	defer s.control.Unlock()
+	if s.closed() {
+		return nil, ErrClosed
+	}
+	s = s.enter(s.id)
 	if err := s.settle(d.Name); err != nil {
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func (s *Service) settle(name string) error {
 	if s.live.Load() == nil {
 		return ErrClosed
 	}
-	if r := s.catalog.snapshot().byName[name]; r != nil && r.status != recordActive {
+	if r := s.record(name); r != nil && r.status != recordActive {
 		return s.tearDown(r)
 	}
 	return nil
@@ -51,7 +55,7 @@ func (s *Service) settle(name string) error {
 // and reads from the clock is decided here, once, and not by each replica.
 func (s *Service) newRecord(d Definition) *record {
 	now, _ := s.env.Wall()
-	r := &record{status: recordCreating, uuid: newUUID(s.env), created: now, def: d}
+	r := &record{space: s.id, status: recordCreating, uuid: newUUID(s.env), created: now, def: d}
 	r.indexChanges = make([]ThroughputChanges, len(d.GlobalIndexes))
 	if d.BillingMode == BillingOnDemand {
 		r.onDemandSince = now

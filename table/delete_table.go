@@ -18,7 +18,7 @@ func (s *Service) Delete(table string) (*Description, error) {
 	if err := s.settle(name); err != nil {
 		return nil, err
 	}
-	r := s.catalog.snapshot().byName[name]
+	r := s.record(name)
 	if r == nil {
 		return nil, &NotFoundError{Table: table, Control: true}
 	}
@@ -37,7 +37,7 @@ func (s *Service) Delete(table string) (*Description, error) {
 
 // tearDown removes a table in whatever state it is. It can be repeated.
 func (s *Service) tearDown(r *record) (err error) {
-	r = s.catalog.snapshot().byName[r.def.Name] // bringUp may have changed it
+	r = s.record(r.def.Name) // bringUp may have changed it
 	if r.status != recordDeleting {
 		r, err = s.propose(replaceCommand(r.with(func(r *record) { r.status = recordDeleting })))
 		if err != nil {
@@ -50,6 +50,6 @@ func (s *Service) tearDown(r *record) (err error) {
 			return fmt.Errorf("table %s: remove group %d: %w", r.def.Name, slot.group, err)
 		}
 	}
-	_, err = s.propose(dropCommand(r.def.Name))
+	_, err = s.propose(dropCommand(r))
 	return err
 }

@@ -12,7 +12,7 @@ func (s *Service) Describe(table string) (*Description, error) {
 	if s.live.Load() == nil {
 		return nil, ErrClosed
 	}
-	r := s.catalog.snapshot().byName[s.name(table)]
+	r := s.record(s.name(table))
 	if r == nil {
 		return nil, &NotFoundError{Table: table, Control: true}
 	}
@@ -28,7 +28,7 @@ func (s *Service) List(startAfter string, limit int) (names []string, last strin
 	if limit <= 0 {
 		limit = 100
 	}
-	names, more := s.catalog.snapshot().after(startAfter, limit)
+	names, more := s.catalog.snapshot().after(s.id, startAfter, limit)
 	if more {
 		last = names[len(names)-1]
 	}

@@ -7,11 +7,6 @@ import (
 	"github.com/statordb/stator/internal/env"
 )
 
-const (
-	defaultRegion  = "us-east-1"
-	defaultAccount = "000000000000"
-)
-
 // arn returns the ARN of a table.
 func (s *Service) arn(name string) string {
 	return s.arnPrefix + name
@@ -48,17 +43,6 @@ func isTableName(name string) bool {
 	return len(name) >= 3 && len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_.-", r))
 	})
-}
-
-func arnPrefix(o Options) string {
-	region, account := o.Region, o.Account
-	if region == "" {
-		region = defaultRegion
-	}
-	if account == "" {
-		account = defaultAccount
-	}
-	return "arn:aws:dynamodb:" + region + ":" + account + ":table/"
 }
 
 // newUUID returns a random (version 4) UUID in its usual form.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/item"
@@ -12,6 +13,7 @@ import (
 // A record is what the catalog keeps of a table. It is immutable: a change
 // makes a new one with the next version.
 type record struct {
+	space   spaceID
 	version uint64 // of this record, from 1
 	id      uint32 // part of every row key; never used again
 	status  recordStatus
@@ -25,7 +27,12 @@ type record struct {
 
 	def   Definition
 	slots []slot // by first; the first one begins at hash 0
+
+	settings
 }
+
+// key names the table within the catalog.
+func (r *record) key() string { return r.space.key(r.def.Name) }
 
 type recordStatus byte
 
@@ -83,18 +90,20 @@ func (r *record) with(f func(*record)) *record {
 //	+------+------------+------+---------------+----------------+--------------+-------------+
 //	| on-demand? | warm? | stream? | class | protected 1B | sse? | tags | partitions | slots |
 //	+------------+-------+---------+-------+--------------+------+------+------------+-------+
-//	| last increase, last decrease, decreases; for each global index |
-//	+----------------------------------------------------------------+
+//	| last increase, last decrease, decreases; for each global index | account | region | parts |
+//	+----------------------------------------------------------------+---------+--------+-------+
 //
 //	attribute: name, type 1B             key:        name, role 1B
 //	index:     name, keys, projection?, throughput?, on-demand?
 //	projection: type, names              throughput: read, write (zigzag)
 //	stream:    enabled 1B, view type     sse:        enabled 1B, type, key id
 //	tag:       key, value                slot:       first 8B, group
+//	part:      kind, size, bytes (settings.go)
 //
-// format is 2; times are nanoseconds since the Unix epoch; nothing may follow.
-// Format 1, which is read too, ends with the slots.
-const recordFormat byte = 2
+// format is 3; times are nanoseconds since the Unix epoch; nothing may follow.
+// Older formats are read, too: format 2 ends before the account, format 1 with
+// the slots. What is new in a record becomes a part of another kind.
+const recordFormat byte = 3
 
 // errRecord reports catalog bytes that this version cannot read.
 var errRecord = errors.New("table: unreadable catalog record")
@@ -120,6 +129,9 @@ func (r *record) append(dst []byte) []byte {
 		w.uint(uint64(c.LastDecrease))
 		w.uint(uint64(c.Decreases))
 	}
+	w.text(r.space.account)
+	w.text(r.space.region)
+	w.parts(r)
 	return w.b
 }
 
@@ -149,6 +161,10 @@ func decodeRecord(b []byte) (*record, error) {
 		}
 		r.indexChanges = append(r.indexChanges, c)
 	}
+	if b[0] > 2 {
+		r.space = spaceID{account: d.text(), region: d.text()}
+		d.parts(r)
+	}
 	if d.bad || len(d.b) > 0 {
 		return nil, fmt.Errorf("%w: malformed", errRecord)
 	}
@@ -161,6 +177,8 @@ func decodeRecord(b []byte) (*record, error) {
 // check verifies what the rest of the package relies on.
 func (r *record) check() error {
 	switch {
+	case strings.Contains(r.space.account+r.space.region+r.def.Name, "/"):
+		return fmt.Errorf("%w: name", errRecord)
 	case r.status < recordCreating || r.status > recordDeleting:
 		return fmt.Errorf("%w: status %d", errRecord, r.status)
 	case r.def.Throughput == nil:

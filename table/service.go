@@ -18,31 +18,38 @@ var ErrClosed = errors.New("table: service is closed")
 
 // Options configures a Service. The zero value is a good default.
 type Options struct {
-	Region     string        // in ARNs; default us-east-1
-	Account    string        // in ARNs; default 000000000000
+	Region     string        // of the home space; default us-east-1
+	Account    string        // of the home space; default 000000000000
 	ClockBound time.Duration // largest clock error to accept from the host; 0 = what env claims
 }
 
-// A Service executes table operations. It is safe for concurrent use.
+// A Service executes operations on the tables of one account in one region (see
+// Space). It is safe for concurrent use.
 //
 // Control-plane operations run one at a time and are complete when they answer,
 // although they answer with the state that DynamoDB shows at that moment
 // (CREATING, UPDATING, DELETING).
 type Service struct {
-	env       *env.Env
-	db        *lsm.DB
-	host      host
-	clock     *txn.Clock
-	arnPrefix string
+	*core
+	*space
+}
+
+// A core is what the services of all spaces share.
+type core struct {
+	env   *env.Env
+	db    *lsm.DB
+	host  host
+	clock *txn.Clock
 
 	catalog      *catalog
 	catalogGroup group
 
 	// control is held by control-plane operations, over their waits.
 	control *env.Latch
-	// live are the tables that the data plane may use, by name. The map is
-	// immutable; it is replaced under control. Nil after Close.
-	live atomic.Pointer[map[string]*liveTable]
+	// spaces are those that have or had tables, and home. The map is immutable;
+	// it is replaced under control.
+	spaces atomic.Pointer[map[spaceID]*Service]
+	home   *space
 }
 
 // Open starts the catalog and every table of the node, and finishes creations
@@ -53,12 +60,7 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 }
 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
-	s := &Service{
-		env: e, db: db, host: h,
-		clock:     txn.NewClock(e),
-		arnPrefix: arnPrefix(o),
-		control:   env.NewLatch(e),
-	}
+	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e)}, o)
 	var err error
 	if s.catalog, err = openCatalog(db); err != nil {
 		return nil, err
@@ -87,13 +89,12 @@ func (s *Service) recover() error {
 	if err != nil {
 		return err
 	}
-	live := make(map[string]*liveTable, len(tables))
 	for _, t := range tables {
-		live[t.def.Name] = t
+		in := s.enter(t.space)
+		(*in.live.Load())[t.def.Name] = t // nobody reads yet
 	}
-	s.live.Store(&live)
 	for _, r := range interrupted {
-		if err := s.finish(r); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
+		if err := s.enter(r.space).finish(r); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
 			return err
 		}
 	}
@@ -180,11 +181,14 @@ func (s *Service) propose(command []byte) (*record, error) {
 	return r.record, r.err
 }
 
-// Close stops the service: operations that begin later are refused. The caller
-// must have waited for those in flight before it closes the store.
+// Close stops the services of all spaces: operations that begin later are
+// refused. The caller must have waited for those in flight before it closes the
+// store.
 func (s *Service) Close() error {
 	s.control.Lock()
 	defer s.control.Unlock()
-	s.live.Store(nil)
+	for _, in := range s.known() {
+		in.live.Store(nil)
+	}
 	return nil
 }

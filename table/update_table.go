@@ -23,7 +23,7 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	if err := s.settle(name); err != nil {
 		return nil, err
 	}
-	r := s.catalog.snapshot().byName[name]
+	r := s.record(name)
 	if r == nil {
 		return nil, &NotFoundError{Table: u.Table, Control: true}
 	}

@@ -20,17 +20,19 @@ import (
 )
 
 type importCommand struct {
-	Files    []string `arg:"" type:"existingfile" predictor:"file" help:"Files to load: DynamoDB JSON lines, plain JSON (lines, an array, or an object that wraps one) or CSV with a header (.csv, .tsv or --format csv); all of them also as .gz."`
-	Table    string   `required:"" short:"t" help:"Table to write to."`
-	Key      []string `short:"k" placeholder:"NAME[:S|N|B]" help:"The table's partition key; give --key again for the sort key. A missing table is created, another one must have this key."`
-	Endpoint string   `default:"http://127.0.0.1:8000" help:"Running server to write to."`
-	Dir      string   `type:"path" predictor:"dir" help:"Write into this closed database directory instead of a server; made if missing."`
-	Format   string   `enum:"auto,dynamodb,json,csv" default:"auto" help:"Format of the files: ${enum}. Auto goes by name and content."`
-	Column   []string `short:"c" placeholder:"COLUMN=[ATTRIBUTE][:TYPE]" help:"CSV: attribute name and type (S, N, B, BOOL, JSON) of a column; without a name the column is left out."`
-	Comma    string   `help:"CSV: the separator, one character or 'tab'. Default: a tab in .tsv files, a comma in others."`
-	Workers  int      `default:"8" help:"Concurrent batches."`
-	SkipBad  bool     `help:"Report bad records and go on instead of stopping."`
-	Restart  bool     `help:"Begin anew even if an earlier import of this file stopped half-way."`
+	Files     []string `arg:"" type:"existingfile" predictor:"file" help:"Files to load: DynamoDB JSON lines, plain JSON (lines, an array, or an object that wraps one) or CSV with a header (.csv, .tsv or --format csv); all of them also as .gz."`
+	Table     string   `required:"" short:"t" help:"Table to write to."`
+	Key       []string `short:"k" placeholder:"NAME[:S|N|B]" help:"The table's partition key; give --key again for the sort key. A missing table is created, another one must have this key."`
+	Endpoint  string   `default:"http://127.0.0.1:8000" help:"Running server to write to."`
+	AccessKey string   `env:"AWS_ACCESS_KEY_ID" default:"any" help:"Access key whose table it is; not of interest to a server with --shared."`
+	Region    string   `env:"AWS_REGION,AWS_DEFAULT_REGION" default:"us-east-1" help:"Region of the table."`
+	Dir       string   `type:"path" predictor:"dir" help:"Write into this closed database directory instead of a server; made if missing."`
+	Format    string   `enum:"auto,dynamodb,json,csv" default:"auto" help:"Format of the files: ${enum}. Auto goes by name and content."`
+	Column    []string `short:"c" placeholder:"COLUMN=[ATTRIBUTE][:TYPE]" help:"CSV: attribute name and type (S, N, B, BOOL, JSON) of a column; without a name the column is left out."`
+	Comma     string   `help:"CSV: the separator, one character or 'tab'. Default: a tab in .tsv files, a comma in others."`
+	Workers   int      `default:"8" help:"Concurrent batches."`
+	SkipBad   bool     `help:"Report bad records and go on instead of stopping."`
+	Restart   bool     `help:"Begin anew even if an earlier import of this file stopped half-way."`
 }
 
 func (c *importCommand) Run(ctx context.Context) error {
@@ -67,7 +69,7 @@ func (c *importCommand) importAll(ctx context.Context, o load.Options) error {
 }
 
 func (c *importCommand) options() (load.Options, error) {
-	o := load.Options{Table: c.Table, Format: c.Format, Workers: c.Workers, SkipBad: c.SkipBad, Restart: c.Restart}
+	o := load.Options{Table: c.Table, AccessKey: c.AccessKey, Region: c.Region, Format: c.Format, Workers: c.Workers, SkipBad: c.SkipBad, Restart: c.Restart}
 	if len(c.Key) > 2 {
 		return o, errors.New("--key: a table has one partition key and at most one sort key")
 	}

@@ -22,7 +22,8 @@ type serveCommand struct {
 	NoMmap   bool   `name:"no-mmap" help:"Read files with system calls instead of mapping them into memory."`
 	Sync     string `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
 	Insecure bool   `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
-	Region   string `default:"us-east-1" help:"Region in ARNs."`
+	Shared   bool   `help:"Keep one set of tables for all callers. By default each access key stands for an account, which has tables of its own in each region."`
+	Region   string `default:"us-east-1" help:"Region of shared tables, and of callers that name none."`
 	Verbose  bool   `short:"v" help:"Log more."`
 }
 
@@ -47,7 +48,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
-	db, err := stator.Open(c.Dir, stator.Options{InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Region: c.Region, Log: log})
+	db, err := stator.Open(c.Dir, stator.Options{InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, Log: log})
 	if err != nil {
 		return err
 	}

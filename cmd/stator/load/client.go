@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,8 @@ func (e *APIError) retryable() bool {
 type client struct {
 	http     *http.Client
 	endpoint string
+	key      string      // access key; "" = any
+	region   string      // "" = us-east-1
 	answered atomic.Bool // the service has answered at least once
 }
 
@@ -90,8 +93,8 @@ func (c *client) once(ctx context.Context, op string, body []byte, out any) erro
 	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+op)
 	date := time.Now().UTC()
 	req.Header.Set("X-Amz-Date", date.Format("20060102T150405Z"))
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=stator/"+date.Format("20060102")+
-		"/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature="+strings.Repeat("0", 64))
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+cmp.Or(c.key, "any")+"/"+date.Format("20060102")+"/"+
+		cmp.Or(c.region, "us-east-1")+"/dynamodb/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature="+strings.Repeat("0", 64))
 	res, err := c.http.Do(req)
 	if err != nil {
 		return err

@@ -41,6 +41,8 @@ type Options struct {
 	Restart   bool     // ignore a saved state
 	Client    *http.Client
 	Endpoint  string // URL of the service
+	AccessKey string // says whose table it is; default "any"
+	Region    string // of the table; default us-east-1
 	Location  string // names the database in the state file; default Endpoint
 	Progress  func(doneBytes, totalBytes, records int64)
 	OnSkipped func(error)
@@ -79,7 +81,7 @@ func File(ctx context.Context, name string, o Options) (Result, error) {
 	if o.Location == "" {
 		o.Location = o.Endpoint
 	}
-	l := &loader{o: o, api: client{http: o.Client, endpoint: o.Endpoint}, path: statePath(name, o.Table)}
+	l := &loader{o: o, api: client{http: o.Client, endpoint: o.Endpoint, key: o.AccessKey, region: o.Region}, path: statePath(name, o.Table)}
 	missing, err := l.table(ctx)
 	if err != nil {
 		return Result{}, err

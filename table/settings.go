@@ -1,0 +1,133 @@
+package table
+
+import "github.com/statordb/stator/internal/env"
+
+// settings are what can be set of a table after its creation, by operations of
+// their own.
+type settings struct {
+	ttl      TimeToLive
+	recovery Recovery
+	policy   Policy
+	// streamLabel is that of the latest stream, also after it was disabled; ""
+	// if there never was one.
+	streamLabel string
+	// indexWarm are the rates that global indexes were warmed up to, by name.
+	indexWarm []indexWarmth
+}
+
+// A TimeToLive says which attribute tells when an item expires.
+type TimeToLive struct {
+	Attribute string // the latest one given
+	Enabled   bool
+	Changed   env.Time // 0 = never enabled
+}
+
+// A Recovery says how far back a table can be restored.
+type Recovery struct {
+	Since env.Time // when it was switched on; 0 = it is off
+	Days  int      // 1 to 35
+}
+
+// A Policy is a resource-based policy.
+type Policy struct {
+	Text     string // "" = there is none
+	Revision string // of this text; new with every change
+}
+
+type indexWarmth struct {
+	name string
+	warm Throughput
+}
+
+// Kinds of the parts of a table record. A record has at most one of each kind,
+// in this order, and none that would be empty.
+//
+//	1 time to live:      attribute, enabled 1B, changed
+//	2 recovery:          since, days
+//	3 policy:            text, revision
+//	4 stream:            label of the latest one
+//	5 warmth of indexes: count, for each one: name, read, write (zigzag)
+const (
+	partTimeToLive  = 1
+	partRecovery    = 2
+	partPolicy      = 3
+	partStream      = 4
+	partIndexWarmth = 5
+)
+
+// parts writes the list of parts.
+func (w *writer) parts(r *record) {
+	var list writer
+	count := uint64(0)
+	part := func(kind uint64, given bool, write func(*writer)) {
+		if !given {
+			return
+		}
+		var p writer
+		write(&p)
+		list.uint(kind)
+		list.text(string(p.b))
+		count++
+	}
+	part(partTimeToLive, r.ttl.Changed != 0, func(p *writer) {
+		p.text(r.ttl.Attribute)
+		p.bool(r.ttl.Enabled)
+		p.uint(uint64(r.ttl.Changed))
+	})
+	part(partRecovery, r.recovery.Since != 0, func(p *writer) {
+		p.uint(uint64(r.recovery.Since))
+		p.uint(uint64(r.recovery.Days))
+	})
+	part(partPolicy, r.policy.Text != "", func(p *writer) {
+		p.text(r.policy.Text)
+		p.text(r.policy.Revision)
+	})
+	part(partStream, r.streamLabel != "", func(p *writer) { p.text(r.streamLabel) })
+	part(partIndexWarmth, len(r.indexWarm) > 0, func(p *writer) {
+		p.uint(uint64(len(r.indexWarm)))
+		for _, x := range r.indexWarm {
+			p.text(x.name)
+			p.int(x.warm.Read)
+			p.int(x.warm.Write)
+		}
+	})
+	w.uint(count)
+	w.b = append(w.b, list.b...)
+}
+
+// parts reads the list of parts. A kind that this version does not know could
+// change the meaning of the others, so the record is then unreadable.
+func (d *reader) parts(r *record) {
+	before := uint64(0)
+	for range d.count() {
+		kind := d.uint()
+		p := reader{b: []byte(d.text())}
+		if kind <= before {
+			d.fail()
+		}
+		before = kind
+		p.part(kind, r)
+		if p.bad || len(p.b) > 0 {
+			d.fail()
+		}
+	}
+}
+
+func (d *reader) part(kind uint64, r *record) {
+	switch kind {
+	case partTimeToLive:
+		r.ttl = TimeToLive{Attribute: d.text(), Enabled: d.bool(), Changed: env.Time(d.uint())}
+	case partRecovery:
+		r.recovery = Recovery{Since: env.Time(d.uint()), Days: int(d.uint())}
+	case partPolicy:
+		r.policy = Policy{Text: d.text(), Revision: d.text()}
+	case partStream:
+		r.streamLabel = d.text()
+	case partIndexWarmth:
+		for range d.count() {
+			r.indexWarm = append(r.indexWarm, indexWarmth{name: d.text(), warm: Throughput{Read: d.int(), Write: d.int()}})
+		}
+	default:
+		d.fail()
+	}
+}
