@@ -52,6 +52,7 @@ type source struct {
 	op    sourceOp
 	path  Path       // of fromPath and ifNotExists
 	value item.Value // of fromValue
+	slot  slot       // of value
 	args  []source   // one of ifNotExists; two of the later ones
 }
 

@@ -27,6 +27,29 @@ func BenchmarkParseCondition(b *testing.B) {
 	}
 }
 
+// The same through a cache that knows it.
+func BenchmarkCachedCondition(b *testing.B) {
+	var cache Cache
+	p := typicalParams(b)()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseCondition(ConditionExpression, typicalCondition, cache.Params(p.names, p.values)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCachedUpdate(b *testing.B) {
+	var cache Cache
+	p := typicalParams(b)()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseUpdate(typicalUpdate, cache.Params(p.names, p.values)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkParseUpdate(b *testing.B) {
 	params := typicalParams(b)
 	b.ReportAllocs()

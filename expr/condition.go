@@ -1,6 +1,10 @@
 package expr
 
-import "github.com/statordb/stator/item"
+import (
+	"bytes"
+
+	"github.com/statordb/stator/item"
+)
 
 // ParseCondition parses a condition or filter expression. The error is an
 // *Error.
@@ -21,15 +25,19 @@ import "github.com/statordb/stator/item"
 // Which functions exist, which of them are conditions and what they take is
 // not grammar: it is checked while the tree is built.
 func ParseCondition(kind Kind, text string, params *Params) (*Condition, error) {
+	if t, ok := params.cached(kind, text); ok {
+		return t.condition, nil
+	}
 	if err := checkText(kind, text); err != nil {
 		return nil, err
 	}
 	p := newParser(kind, text, params)
-	root := p.or(false).predicate
+	c := &Condition{p.or(false).predicate}
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
-	return &Condition{root}, nil
+	p.remember(template{condition: c})
+	return c, nil
 }
 
 // A term is a condition or an operand. Behind a left parenthesis either may
@@ -115,7 +123,8 @@ func (p *parser) term() term {
 func (p *parser) atom() term {
 	switch {
 	case p.current.kind == valueToken:
-		return term{operand: operand{value: p.constant()}}
+		v, s := p.constant()
+		return term{operand: operand{value: v, slot: s}}
 	case p.current.kind != wordToken || p.atKeyword():
 		return term{operand: operand{path: p.path()}}
 	}
@@ -317,6 +326,9 @@ func (p *parser) typeName(o *operand) item.Type {
 	case known && t != item.S:
 		p.wrongType("attribute_type", t)
 	case known:
+		if o.slot > 0 {
+			p.uses.values[o.slot-1].only = bytes.Clone(o.value)
+		}
 		return p.parseType(string(o.value.Bytes()))
 	}
 	return 0

@@ -27,4 +27,6 @@
 // (meaning); update.go with action.go and apply.go likewise; projection.go;
 // keycondition.go; legacy.go. codec.go and decode.go are the binary form of
 // conditions and updates in the replicated log. print.go writes trees as text.
+// cache.go keeps trees for texts that come again, bind.go gives them new
+// constants.
 package expr

@@ -25,8 +25,10 @@ func FuzzCondition(f *testing.F) {
 		f.Add(tt.text)
 	}
 	params, it := fuzzParams(f), attrs(f, sample)
+	var cache Cache
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = ParseKeyCondition(text, params())
+		checkCached(t, &cache, FilterExpression, text, params())
 		c, err := ParseCondition(FilterExpression, text, params())
 		if err != nil {
 			message(t, err) // of the right type
@@ -48,6 +50,17 @@ func FuzzCondition(f *testing.F) {
 	})
 }
 
+// checkCached parses twice through a cache, the second time out of it.
+func checkCached(t *testing.T, cache *Cache, kind Kind, text string, p *Params) {
+	t.Helper()
+	want := outcomeOf(t, kind, text, NewParams(p.names, p.values))
+	for range 2 {
+		if got := outcomeOf(t, kind, text, cache.Params(p.names, p.values)); got != want {
+			t.Errorf("%q: through the cache %+v, without %+v", text, got, want)
+		}
+	}
+}
+
 // FuzzUpdate is FuzzCondition for updates; applied, they give a proper item
 // or a message.
 func FuzzUpdate(f *testing.F) {
@@ -58,7 +71,9 @@ func FuzzUpdate(f *testing.F) {
 		f.Add(tt.text)
 	}
 	params, it := fuzzParams(f), attrs(f, stored)
+	var cache Cache
 	f.Fuzz(func(t *testing.T, text string) {
+		checkCached(t, &cache, UpdateExpression, text, params())
 		u, err := ParseUpdate(text, params())
 		if err != nil {
 			message(t, err)
@@ -103,7 +118,9 @@ func FuzzProjection(f *testing.F) {
 	}
 	f.Add("m.l[1], m.l[0].q, s, l[3]")
 	params, it := fuzzParams(f), attrs(f, stored)
+	var cache Cache
 	f.Fuzz(func(t *testing.T, text string) {
+		checkCached(t, &cache, ProjectionExpression, text, params())
 		p, err := ParseProjection(text, params())
 		if err != nil {
 			message(t, err)

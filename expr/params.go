@@ -29,6 +29,8 @@ type Params struct {
 	values item.Item         // member ":value"; nil if not given
 
 	usedNames, usedValues []string // sorted
+
+	cache *Cache // what expressions are parsed through; nil = none
 }
 
 // NewParams returns the parameters of a request. A nil map or item means that

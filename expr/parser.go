@@ -40,6 +40,8 @@ type parser struct {
 	operators int
 	group     parens     // the one closed last
 	elems     []PathElem // of all paths so far
+
+	uses uses // noted only if there is a Cache
 }
 
 // parens is a pair of parentheses, as numbers of tokens.
@@ -253,6 +255,9 @@ func (p *parser) resolveName(t token) PathElem {
 	if !ok {
 		p.report(undefinedName, "An expression attribute name used in the document path is not defined; attribute name: %s", t.text)
 	}
+	if p.params.cache != nil {
+		p.uses.name(t.text, name)
+	}
 	return PathElem{Name: name}
 }
 
@@ -269,13 +274,16 @@ func (p *parser) index() PathElem {
 
 // constant resolves the ":value" token that is next. The value is nil if it
 // is not defined, which has been reported then.
-func (p *parser) constant() item.Value {
+func (p *parser) constant() (item.Value, slot) {
 	t := p.advance()
 	v, ok := p.params.value(t.text)
 	if !ok {
 		p.report(undefinedValue, "An expression attribute value used in expression is not defined; attribute value: %s", t.text)
 	}
-	return v
+	if p.params.cache == nil {
+		return v, 0
+	}
+	return v, p.uses.value(t.text, v)
 }
 
 // merge returns the tree of paths that must not be used twice.

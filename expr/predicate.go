@@ -17,6 +17,7 @@ type Condition struct {
 // A predicate is a node of a condition that is true or false of an item.
 type predicate interface {
 	eval(it item.Item) bool                // eval.go
+	bind(b *binder) predicate              // bind.go
 	visit(yield func(*operand) bool) bool  // operands in source order; false to stop
 	appendBinary(dst []byte) []byte        // codec.go
 	appendText(w *printer, parent binding) // print.go
@@ -60,6 +61,7 @@ type operand struct {
 	path  Path       // nil for a constant
 	value item.Value // the constant
 	sized bool       // size(...)
+	slot  slot       // of the constant
 }
 
 // constType returns the type that the operand has for every item, if that is

@@ -21,6 +21,9 @@ type Projection struct {
 //
 //	projection := path ("," path)*
 func ParseProjection(text string, params *Params) (*Projection, error) {
+	if t, ok := params.cached(ProjectionExpression, text); ok {
+		return t.projection, nil
+	}
 	if err := checkText(ProjectionExpression, text); err != nil {
 		return nil, err
 	}
@@ -33,7 +36,9 @@ func ParseProjection(text string, params *Params) (*Projection, error) {
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
-	return &Projection{paths, tree}, nil
+	projection := &Projection{paths, tree}
+	p.remember(template{projection: projection})
+	return projection, nil
 }
 
 // Paths returns the document paths in the order of the text.

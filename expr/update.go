@@ -15,6 +15,9 @@ import "github.com/statordb/stator/item"
 //	operand    := path | ":value" | function | "(" operand ")"
 //	function   := word "(" operand ("," operand)* ")"
 func ParseUpdate(text string, params *Params) (*Update, error) {
+	if t, ok := params.cached(UpdateExpression, text); ok {
+		return t.update, nil
+	}
 	if err := checkText(UpdateExpression, text); err != nil {
 		return nil, err
 	}
@@ -24,6 +27,7 @@ func ParseUpdate(text string, params *Params) (*Update, error) {
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
+	p.remember(template{update: u})
 	return u, nil
 }
 
@@ -81,12 +85,12 @@ func (p *parser) actionOperand(v verb) source {
 		p.fail()
 		return source{}
 	}
-	value := p.constant()
+	value, s := p.constant()
 	if value != nil && !v.takes(value.Type(), false) {
 		p.report(wrongActionOperand, "Incorrect operand type for operator or function; "+
 			"operator: %s, operand type: %s", v, longNames[value.Type()])
 	}
-	return source{op: fromValue, value: value}
+	return source{op: fromValue, value: value, slot: s}
 }
 
 // longNames are the names of types in messages about ADD and DELETE.
@@ -137,7 +141,8 @@ func (p *parser) sourceOperand(whole bool) source {
 func (p *parser) sourceAtom() source {
 	switch {
 	case p.current.kind == valueToken:
-		return source{op: fromValue, value: p.constant()}
+		v, s := p.constant()
+		return source{op: fromValue, value: v, slot: s}
 	case p.current.kind != wordToken || p.atKeyword():
 		return source{op: fromPath, path: p.path()}
 	}

@@ -13,7 +13,7 @@ import (
 const maxBatchKeys = 100
 
 func (f *frontend) batchGetItem(in *api.BatchGetItemInput) (*api.BatchGetItemOutput, error) {
-	request, err := batchGetRequest(in)
+	request, err := f.batchGetRequest(in)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (f *frontend) batchGetItem(in *api.BatchGetItemInput) (*api.BatchGetItemOut
 }
 
 // batchGetRequest lists the tables in the order of their names.
-func batchGetRequest(in *api.BatchGetItemInput) (*table.BatchGetRequest, error) {
+func (f *frontend) batchGetRequest(in *api.BatchGetItemInput) (*table.BatchGetRequest, error) {
 	if len(in.RequestItems) == 0 {
 		return nil, validationFault("The requestItems parameter is required for BatchGetItem")
 	}
@@ -33,7 +33,7 @@ func batchGetRequest(in *api.BatchGetItemInput) (*table.BatchGetRequest, error) 
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
 		asked := in.RequestItems[name]
-		t, err := batchGetTable(name, &asked)
+		t, err := f.batchGetTable(name, &asked)
 		if err != nil {
 			return nil, err
 		}
@@ -46,13 +46,13 @@ func batchGetRequest(in *api.BatchGetItemInput) (*table.BatchGetRequest, error) 
 	return request, nil
 }
 
-func batchGetTable(name string, asked *api.KeysAndAttributes) (t table.BatchGetTable, err error) {
+func (f *frontend) batchGetTable(name string, asked *api.KeysAndAttributes) (t table.BatchGetTable, err error) {
 	p := projecting{asked.AttributesToGet, asked.ProjectionExpression, asked.ExpressionAttributeNames}
 	if err := p.checkMixing(); err != nil {
 		return t, err
 	}
 	t = table.BatchGetTable{Table: name, Consistent: asked.ConsistentRead.Value}
-	if t.Projection, err = p.parse(); err != nil {
+	if t.Projection, err = p.parse(f); err != nil {
 		return t, err
 	}
 	t.Keys, err = batchKeys(asked.Keys)

@@ -6,7 +6,7 @@ import (
 )
 
 func (f *frontend) deleteItem(in *api.DeleteItemInput) (*api.DeleteItemOutput, error) {
-	request, err := deleteRequest(in)
+	request, err := f.deleteRequest(in)
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +21,7 @@ func (f *frontend) deleteItem(in *api.DeleteItemInput) (*api.DeleteItemOutput, e
 	}, nil
 }
 
-func deleteRequest(in *api.DeleteItemInput) (*table.DeleteRequest, error) {
+func (f *frontend) deleteRequest(in *api.DeleteItemInput) (*table.DeleteRequest, error) {
 	guard := guarding{in.ConditionExpression, in.Expected, in.ConditionalOperator, in.ExpressionAttributeNames, &in.ExpressionAttributeValues}
 	if err := guard.check(); err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func deleteRequest(in *api.DeleteItemInput) (*table.DeleteRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	condition, err := guard.parse()
+	condition, err := guard.parse(f)
 	if err != nil {
 		return nil, err
 	}

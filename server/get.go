@@ -34,7 +34,7 @@ func (f *frontend) checkGet(in *api.GetItemInput) (*expr.Projection, error) {
 	if err := checkValues(&in.Key); err != nil {
 		return nil, err
 	}
-	return p.parse()
+	return p.parse(f)
 }
 
 // projecting is the part of a request that selects attributes of items read
@@ -54,14 +54,14 @@ func (p *projecting) checkMixing() error {
 }
 
 // parse returns nil if everything is asked for.
-func (p *projecting) parse() (*expr.Projection, error) {
+func (p *projecting) parse(f *frontend) (*expr.Projection, error) {
 	if p.attributesToGet != nil {
 		return expr.FromAttributesToGet(p.attributesToGet)
 	}
 	if !p.expression.Given {
 		return nil, nil
 	}
-	params, err := newParams(p.names, &api.Attributes{})
+	params, err := f.params(p.names, &api.Attributes{})
 	if err != nil {
 		return nil, err
 	}

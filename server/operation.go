@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
@@ -45,6 +46,7 @@ type collections interface {
 type frontend struct {
 	tables tables
 	region string
+	trees  expr.Cache // of the expressions in requests
 }
 
 // operations returns every operation of the service by name. Those that are

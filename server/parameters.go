@@ -69,9 +69,9 @@ func checkValuesUsable(values *api.Attributes, expressions []parameter) error {
 		strings.Join(names, " and ") + verb)
 }
 
-// newParams checks the names and values of a request's expressions.
-func newParams(names map[string]string, values *api.Attributes) (*expr.Params, error) {
-	p := expr.NewParams(names, values.Item)
+// params checks the names and values of a request's expressions.
+func (f *frontend) params(names map[string]string, values *api.Attributes) (*expr.Params, error) {
+	p := f.trees.Params(names, values.Item)
 	if err := p.Check(); err != nil {
 		return nil, err
 	}

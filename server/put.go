@@ -6,7 +6,7 @@ import (
 )
 
 func (f *frontend) putItem(in *api.PutItemInput) (*api.PutItemOutput, error) {
-	request, err := putRequest(in)
+	request, err := f.putRequest(in)
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +21,7 @@ func (f *frontend) putItem(in *api.PutItemInput) (*api.PutItemOutput, error) {
 	}, nil
 }
 
-func putRequest(in *api.PutItemInput) (*table.PutRequest, error) {
+func (f *frontend) putRequest(in *api.PutItemInput) (*table.PutRequest, error) {
 	guard := guarding{in.ConditionExpression, in.Expected, in.ConditionalOperator, in.ExpressionAttributeNames, &in.ExpressionAttributeValues}
 	if err := guard.check(); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func putRequest(in *api.PutItemInput) (*table.PutRequest, error) {
 	if err := checkItemSize(in.Item.Item); err != nil {
 		return nil, err
 	}
-	condition, err := guard.parse()
+	condition, err := guard.parse(f)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func (f *frontend) query(in *api.QueryInput) (*api.QueryOutput, error) {
-	request, err := queryRequest(in)
+	request, err := f.queryRequest(in)
 	if err != nil {
 		return nil, err
 	}
@@ -18,7 +18,7 @@ func (f *frontend) query(in *api.QueryInput) (*api.QueryOutput, error) {
 	return answerPage(page, in.ReturnConsumedCapacity, in.TableName.Value), nil
 }
 
-func queryRequest(in *api.QueryInput) (*table.QueryRequest, error) {
+func (f *frontend) queryRequest(in *api.QueryInput) (*table.QueryRequest, error) {
 	if err := checkQueryParameters(in); err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func queryRequest(in *api.QueryInput) (*table.QueryRequest, error) {
 	if err := checkStartKey(&in.ExclusiveStartKey); err != nil {
 		return nil, err
 	}
-	keys, err := queryKeys(in, &read)
+	keys, err := f.queryKeys(in, &read)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +78,11 @@ func checkQueryParameters(in *api.QueryInput) error {
 // queryKeys parses the expressions of a Query and returns what it requires of
 // the keys. All expressions are parsed before it is looked at whether the key
 // condition is one that an index can answer.
-func queryKeys(in *api.QueryInput, read *reading) (*expr.KeyCondition, error) {
+func (f *frontend) queryKeys(in *api.QueryInput, read *reading) (*expr.KeyCondition, error) {
 	if in.KeyConditions == nil && !in.KeyConditionExpression.Given {
 		return nil, validationFault("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
-	params, err := newParams(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
+	params, err := f.params(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
 	if err != nil {
 		return nil, err
 	}

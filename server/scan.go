@@ -8,7 +8,7 @@ import (
 )
 
 func (f *frontend) scan(in *api.ScanInput) (*api.ScanOutput, error) {
-	request, err := scanRequest(in)
+	request, err := f.scanRequest(in)
 	if err != nil {
 		return nil, err
 	}
@@ -20,7 +20,7 @@ func (f *frontend) scan(in *api.ScanInput) (*api.ScanOutput, error) {
 	return &answer, nil
 }
 
-func scanRequest(in *api.ScanInput) (*table.ScanRequest, error) {
+func (f *frontend) scanRequest(in *api.ScanInput) (*table.ScanRequest, error) {
 	if err := checkScanParameters(in); err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func scanRequest(in *api.ScanInput) (*table.ScanRequest, error) {
 	if err := checkSegments(in.Segment, in.TotalSegments); err != nil {
 		return nil, err
 	}
-	params, err := newParams(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
+	params, err := f.params(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
 	if err != nil {
 		return nil, err
 	}

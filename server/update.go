@@ -7,7 +7,7 @@ import (
 )
 
 func (f *frontend) updateItem(in *api.UpdateItemInput) (*api.UpdateItemOutput, error) {
-	request, err := updateRequest(in)
+	request, err := f.updateRequest(in)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func (f *frontend) updateItem(in *api.UpdateItemInput) (*api.UpdateItemOutput, e
 	}, nil
 }
 
-func updateRequest(in *api.UpdateItemInput) (*table.UpdateRequest, error) {
+func (f *frontend) updateRequest(in *api.UpdateItemInput) (*table.UpdateRequest, error) {
 	if err := checkUpdateParameters(in); err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func updateRequest(in *api.UpdateItemInput) (*table.UpdateRequest, error) {
 	if r.Condition, err = fromExpected(in.Expected, in.ConditionalOperator); err != nil {
 		return nil, err
 	}
-	return r, parseUpdate(in, r)
+	return r, f.parseUpdate(in, r)
 }
 
 func checkUpdateParameters(in *api.UpdateItemInput) error {
@@ -65,11 +65,11 @@ func checkUpdateParameters(in *api.UpdateItemInput) error {
 }
 
 // parseUpdate adds the trees of the request's expressions to r.
-func parseUpdate(in *api.UpdateItemInput, r *table.UpdateRequest) error {
+func (f *frontend) parseUpdate(in *api.UpdateItemInput, r *table.UpdateRequest) error {
 	if !in.UpdateExpression.Given && !in.ConditionExpression.Given {
 		return nil
 	}
-	params, err := newParams(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
+	params, err := f.params(in.ExpressionAttributeNames, &in.ExpressionAttributeValues)
 	if err != nil {
 		return err
 	}

@@ -29,12 +29,12 @@ func (g *guarding) check() error {
 }
 
 // parse returns the condition of a put or delete; nil if there is none.
-func (g *guarding) parse() (*expr.Condition, error) {
+func (g *guarding) parse(f *frontend) (*expr.Condition, error) {
 	condition, err := fromExpected(g.expected, g.operator)
 	if err != nil || !g.expression.Given {
 		return condition, err
 	}
-	params, err := newParams(g.names, g.values)
+	params, err := f.params(g.names, g.values)
 	if err != nil {
 		return nil, err
 	}
