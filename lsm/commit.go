@@ -60,6 +60,8 @@ type commitRequest struct {
 	batch *Batch
 	err   error // the outcome, once fate is known
 
+	hashes [insertAhead]uint64 // of the first keys
+
 	fate   atomic.Uint32
 	parked *env.Future[struct{}] // set when fate is, if somebody waits for it
 }
@@ -226,7 +228,7 @@ func (db *DB) commitGroup(group []*commitRequest) error {
 	// What insertion will touch may come while the log is being written.
 	active := db.current.Load().active
 	for _, r := range group {
-		active.prefetch(batchReader{rest: r.batch.data[batchHeaderBytes:]})
+		active.prefetch(batchReader{rest: r.batch.data[batchHeaderBytes:]}, &r.hashes)
 	}
 	if err := db.logPayloads(payloads); err != nil {
 		return err
@@ -274,6 +276,7 @@ func (db *DB) applyUnlogged(b *Batch) error {
 		return err
 	}
 	b.seal(db.lastSeq + 1)
+	db.current.Load().active.prefetch(batchReader{rest: b.data[batchHeaderBytes:]}, &b.request.hashes)
 	db.insert(b)
 	db.visible.Store(uint64(db.lastSeq))
 	if db.memtableFull() {
@@ -282,13 +285,13 @@ func (db *DB) applyUnlogged(b *Batch) error {
 	return nil
 }
 
-// insert adds the operations of a sealed batch to the active memtable. The caller
-// holds inserting.
+// insert adds the operations of a sealed batch, which was prefetched, to the active
+// memtable. The caller holds inserting.
 func (db *DB) insert(b *Batch) {
 	r := batchReader{rest: b.data[batchHeaderBytes:]}
 	m := db.current.Load().active
 	before := m.Bytes()
-	db.lastSeq = addAll(m, r, db.lastSeq+1)
+	db.lastSeq = addAll(m, r, db.lastSeq+1, &b.request.hashes)
 	m.lastSeq = db.lastSeq
 	db.metrics.userBytes.Add(uint64(len(b.data) - batchHeaderBytes))
 	db.pacer.charge(m.Bytes() - before)
@@ -298,35 +301,46 @@ func (db *DB) insert(b *Batch) {
 // is asked for.
 const insertAhead = 8
 
-// prefetch asks for what the insertion of the first operations of a batch will touch.
-func (m *memory) prefetch(r batchReader) {
-	for range insertAhead {
+// prefetch asks for what the insertion of the first operations of a batch will touch, and
+// notes the hashes of their keys.
+func (m *memory) prefetch(r batchReader, hashes *[insertAhead]uint64) {
+	for i := range hashes {
 		op, ok := r.next()
 		if !ok {
 			return
 		}
-		m.Prefetch(op.user)
+		hashes[i] = m.Prefetch(op.user)
 	}
 }
 
 // addAll adds operations with sequence numbers from first on and returns the last.
-func addAll(m *memory, r batchReader, first key.SeqNum) (last key.SeqNum) {
+// prefetch has filled in the hashes of the first ones; they are overwritten.
+func addAll(m *memory, r batchReader, first key.SeqNum, hashes *[insertAhead]uint64) (last key.SeqNum) {
+	// ops and hashes are a ring of the operations that come next: the left ones from i on.
+	var ops [insertAhead]operation
+	left := 0
+	for ; left < insertAhead; left++ {
+		op, ok := r.next()
+		if !ok {
+			break
+		}
+		ops[left] = op
+	}
 	seq := first
 	var ranges []tombstone.Range
-	ahead := r // of what prefetch has asked for
-	for range insertAhead {
-		ahead.next()
-	}
-	for op, ok := r.next(); ok; op, ok = r.next() {
-		if later, ok := ahead.next(); ok {
-			m.Prefetch(later.user)
-		}
+	for i := 0; left > 0; i = (i + 1) % insertAhead {
+		op := &ops[i]
 		if op.kind == key.RangeDelete {
 			ranges = append(ranges, tombstone.Range{Start: op.user, End: op.value, Seq: seq})
 		} else {
-			m.Insert(op.user, key.MakeTrailer(seq, op.kind), op.value)
+			m.Insert(op.user, hashes[i], key.MakeTrailer(seq, op.kind), op.value)
 		}
 		seq++
+		if later, ok := r.next(); ok {
+			ops[i], hashes[i] = later, m.Prefetch(later.user)
+		} else {
+			left--
+		}
 	}
 	m.Publish()
 	if len(ranges) > 0 {

@@ -82,9 +82,9 @@ func (f *faceter) ask(user []byte, t key.Trailer, value []byte) (_ *facet.Tags, 
 	return &f.tags, nil
 }
 
-// Insert adds one version.
-func (m *memory) Insert(user []byte, t key.Trailer, value []byte) {
-	ref := m.Table.Insert(user, t, value)
+// Insert adds one version; hash is what Prefetch returned for its key.
+func (m *memory) Insert(user []byte, hash uint64, t key.Trailer, value []byte) {
+	ref := m.Table.Insert(user, hash, t, value)
 	if m.index != nil {
 		m.index.add(ref, user, t, value)
 	}

@@ -206,7 +206,9 @@ func (db *DB) replayBatch(segment wal.SegmentID, r batchReader) {
 	if m.log == 0 {
 		m.log = segment
 	}
-	db.lastSeq = addAll(m, r, db.lastSeq+1)
+	var hashes [insertAhead]uint64
+	m.prefetch(r, &hashes)
+	db.lastSeq = addAll(m, r, db.lastSeq+1, &hashes)
 	m.lastSeq = db.lastSeq
 }
 

@@ -2,6 +2,7 @@ package memtable
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
 	"sync/atomic"
 	"unsafe"
@@ -94,7 +95,9 @@ func (a *arena) add(user []byte, t key.Trailer, value []byte, older ref) ref {
 		a.slab++
 	}
 	k := a.slab
-	invariant.Check(k < slabCount-1, "memtable: more than %d bytes", slabStart(slabCount-1))
+	if k >= slabCount-1 {
+		invariant.Check(false, "memtable: more than %d bytes", slabStart(slabCount-1))
+	}
 	if a.slabs[k].Load() == nil {
 		a.grow(k)
 	}
@@ -114,25 +117,29 @@ func (a *arena) add(user []byte, t key.Trailer, value []byte, older ref) ref {
 // publish makes the records so far part of what views show.
 func (a *arena) publish() { a.end.Store(slabStart(a.slab) + uint64(a.used[a.slab])) }
 
-// refs appends the refs of the records in [from, to) to dst, in order. Both places
-// are former values of end.
-func (a *arena) refs(dst []ref, from, to uint64) []ref {
-	for from < to {
-		k := slabOf(from)
-		limit := to
-		if slabOf(to-1) > k {
-			limit = slabStart(k) + uint64(a.used[k])
-		}
-		for from < limit {
-			r := ref(from / recordAlign)
-			dst = append(dst, r)
-			from += uint64(a.record(r).size())
-		}
-		if from < to { // slabs that a large record skipped have no records
-			from = slabStart(k + 1)
+// records goes through the records in [from, to), in order. Both places are former values
+// of end.
+func (a *arena) records(from, to uint64) iter.Seq2[ref, record] {
+	return func(yield func(ref, record) bool) {
+		for from < to {
+			k := slabOf(from)
+			start, limit := slabStart(k), to
+			if slabOf(to-1) > k {
+				limit = start + uint64(a.used[k])
+			}
+			if from == limit { // slabs that a large record skipped have no records, nor memory
+				from = slabStart(k + 1)
+				continue
+			}
+			for memory := a.memory(k); from < limit; {
+				rec := record(memory[from-start:])
+				if !yield(ref(from/recordAlign), rec) {
+					return
+				}
+				from += uint64(rec.size())
+			}
 		}
 	}
-	return dst
 }
 
 // free gives the memory back. Nobody may hold a slice of it.

@@ -36,7 +36,7 @@ func (t *Table) NewIter() *Iter {
 
 // Init makes i an iterator as NewIter does, but reuses its memory.
 func (i *Iter) Init(t *Table) {
-	v := t.order.view(&t.arena, t.sealed.Load())
+	v := t.order.view(&t.arena, t.Len(), t.sealed.Load())
 	at := i.at[:0]
 	for range v.runs {
 		at = append(at, 0)

@@ -23,11 +23,10 @@ import (
 // A run never changes, and neither does a list of runs: an iterator keeps the list
 // that it began with and needs no lock. What is replaced is the collector's.
 type order struct {
-	mu      env.Leaf // guards the fields below it
-	upTo    uint64   // place in the arena; the records before it are in runs
-	prefix  []byte   // what all keys in runs begin with
-	runs    []run    // longest first
-	pending []ref    // scratch
+	mu     env.Leaf // guards the fields below it
+	upTo   uint64   // place in the arena; the records before it are in runs
+	prefix []byte   // what all keys in runs begin with
+	runs   []run    // longest first
 }
 
 // A run is a sorted, immutable list of entries.
@@ -51,13 +50,13 @@ type view struct {
 	runs   []run
 }
 
-// view returns the order of everything that is in the arena now. whole merges
-// all into one run, which pays when nothing will be added any more.
-func (o *order) view(a *arena, whole bool) view {
+// view returns the order of everything that is in the arena now, about so many records.
+// whole merges all into one run, which pays when nothing will be added any more.
+func (o *order) view(a *arena, records int, whole bool) view {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if end := a.end.Load(); end != o.upTo {
-		o.take(a, end)
+		o.take(a, end, records)
 	}
 	v := view{a, o.prefix, o.runs}
 	if n := len(o.runs); whole && n > 1 || n > 1 && len(o.runs[n-2]) < runRatio*len(o.runs[n-1]) {
@@ -67,50 +66,68 @@ func (o *order) view(a *arena, whole bool) view {
 	return v
 }
 
-// take sorts the records up to end into a new run.
-func (o *order) take(a *arena, end uint64) {
+// take makes a run of the records up to end, of about so many in all.
+//
+// Each record is read once: where they are many, that is what it takes the time for. If
+// their keys turn out to have come in order, they are a run as they are.
+func (o *order) take(a *arena, end uint64, records int) {
 	if o.upTo == 0 {
 		o.upTo = recordAlign
 	}
-	o.pending = a.refs(o.pending[:0], o.upTo, end)
+	for _, r := range o.runs {
+		records -= len(r)
+	}
+	entries := make(run, 0, max(records, 0))
+	isAscending, last := true, []byte(nil)
+	for r, rec := range a.records(o.upTo, end) {
+		user := rec.user()
+		n := len(o.prefix)
+		if len(entries) == 0 && len(o.runs) == 0 {
+			o.prefix = user
+		} else if len(user) < n || string(user[:n]) != string(o.prefix) {
+			entries = o.shorten(commonPrefix(user, o.prefix), entries)
+		}
+		e := entry{window(user, len(o.prefix)), r}
+		if n := len(entries); n > 0 && isAscending {
+			before := entries[n-1].window
+			isAscending = before < e.window || before == e.window && bytes.Compare(last, user) < 0
+		}
+		last = user
+		entries = append(entries, e)
+	}
 	o.upTo = end
-	if len(o.pending) == 0 {
+	if len(entries) == 0 {
 		return
 	}
-	if len(o.runs) == 0 {
-		o.prefix = a.record(o.pending[0]).user()
+	if !isAscending {
+		entries = view{a: a, prefix: o.prefix}.sorted(entries)
 	}
-	n := len(o.prefix)
-	for _, r := range o.pending {
-		if n == 0 {
-			break
-		}
-		if user := a.record(r).user(); len(user) < n || string(user[:n]) != string(o.prefix[:n]) {
-			n = commonPrefix(user, o.prefix[:n])
-		}
-	}
-	if n < len(o.prefix) {
-		o.shorten(a, n)
-	}
-	v := view{a: a, prefix: o.prefix}
-	o.runs = append(slices.Clone(o.runs), v.sorted(o.pending))
-	if cap(o.pending) > 1<<16 {
-		o.pending = nil
-	}
+	o.runs = append(slices.Clone(o.runs), entries)
 }
 
-// shorten makes n bytes the common prefix; the windows of all entries change, their
-// order does not.
-func (o *order) shorten(a *arena, n int) {
-	o.prefix = o.prefix[:n:n]
+// shorten makes n bytes the common prefix, fewer than it has, and returns entries with
+// windows behind that; those of runs change, too, their order does not.
+func (o *order) shorten(n int, entries run) run {
+	old := o.prefix
+	o.prefix = old[:n:n]
+	behind := func(w uint64) uint64 {
+		if gone := len(old) - n; gone < 8 {
+			return window(old, n) | w>>(8*gone)
+		}
+		return window(old, n)
+	}
 	runs := make([]run, len(o.runs))
 	for i, old := range o.runs {
 		runs[i] = make(run, len(old))
 		for j, e := range old {
-			runs[i][j] = entry{window(a.record(e.ref).user(), n), e.ref}
+			runs[i][j] = entry{behind(e.window), e.ref}
 		}
 	}
 	o.runs = runs
+	for i := range entries {
+		entries[i].window = behind(entries[i].window)
+	}
+	return entries
 }
 
 func commonPrefix(a, b []byte) int {
@@ -137,13 +154,10 @@ func window(k []byte, from int) uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// sorted returns a run of records that are given in the order of their arrival.
-func (v view) sorted(refs []ref) run {
-	entries := make(run, len(refs))
-	for i, r := range refs {
-		// Newest first, as versions of one key are to be: sorting is stable.
-		entries[len(refs)-1-i] = entry{window(v.a.record(r).user(), len(v.prefix)), r}
-	}
+// sorted makes a run of entries that are in the order of their arrival.
+func (v view) sorted(entries run) run {
+	// Newest first, as versions of one key are to be: sorting is stable.
+	slices.Reverse(entries)
 	entries = sortWindows(entries)
 	// What windows cannot tell apart is usually versions of one key, in order.
 	for from := 0; from < len(entries); {

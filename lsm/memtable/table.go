@@ -56,26 +56,30 @@ func New(pool *Pool, keys int) *Table {
 	return t
 }
 
-// Prefetch asks for the memory that Insert of a key will need, some time before.
-// It is the writer's to call.
-func (t *Table) Prefetch(user []byte) { t.index.Load().prefetch(filter.Hash(user)) }
+// Prefetch asks for the memory that Insert of a key will need, some time before, and
+// returns the key's filter.Hash. It is the writer's to call.
+func (t *Table) Prefetch(user []byte) (hash uint64) {
+	hash = filter.Hash(user)
+	t.index.Load().prefetch(hash)
+	return hash
+}
 
 // Insert adds one version, which must be newer than all versions of its key that the
-// table has. The slices are copied. Get finds it at once; iterators, Len and Bytes know
-// of it after Publish.
-func (t *Table) Insert(user []byte, trailer key.Trailer, value []byte) Ref {
+// table has; hash is what Prefetch returned for the key. The slices are copied. Get finds
+// it at once; iterators, Len and Bytes know of it after Publish.
+func (t *Table) Insert(user []byte, hash uint64, trailer key.Trailer, value []byte) Ref {
 	index := t.index.Load()
 	if index.full(t.keys) {
 		t.old = append(t.old, index)
 		index = index.grown()
 		t.index.Store(index)
 	}
-	hash := filter.Hash(user)
 	slot, older, rec := index.find(&t.arena, user, hash)
 	if older == 0 {
 		t.keys++
-	} else {
-		invariant.Check(rec.trailer() < trailer, "memtable: version %v added behind %v", trailer, rec.trailer())
+	} else if newest := rec.trailer(); newest >= trailer {
+		// Not asked on the way: its arguments would be allocated each time.
+		invariant.Check(false, "memtable: version %v added behind %v", trailer, newest)
 	}
 	added := t.arena.add(user, trailer, value, older)
 	index.set(slot, hash, added)
@@ -104,7 +108,7 @@ func (t *Table) Publish() {
 
 // Add is Insert and Publish.
 func (t *Table) Add(user []byte, trailer key.Trailer, value []byte) {
-	t.Insert(user, trailer, value)
+	t.Insert(user, filter.Hash(user), trailer, value)
 	t.Publish()
 }
 

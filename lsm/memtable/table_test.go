@@ -313,6 +313,45 @@ func TestViewsBetweenAdds(t *testing.T) {
 	}
 }
 
+// Keys that come in order are not sorted, those that nearly do are: one earlier key, one
+// key twice. The prefix that all share shrinks by less or more than a window has bytes.
+func TestAscending(t *testing.T) {
+	const shared = "a prefix that is long/"
+	for name, users := range map[string][]string{
+		"in order":           {shared, shared + "a", shared + "aa-----------1", shared + "aa-----------2", shared + "b"},
+		"shrinks by a bit":   {shared + "12", shared + "13", shared[:18] + "z", shared[:16] + "z"},
+		"shrinks by a lot":   {shared + "12", shared + "13", shared[:7] + "z", "b", "c"},
+		"shrinks to nothing": {"", "\x00", "\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x00\x00", "a"},
+		"one earlier":        {shared + "aa-----------2", shared + "aa-----------1", shared + "b"},
+		"one twice":          {shared + "a", shared + "b", shared + "b", shared + "c"},
+		"twice, shrinking":   {shared + "b", shared + "c", shared[:20] + "d", shared[:20] + "d", "z"},
+	} {
+		m := New(nil, 0)
+		var want []key.Internal
+		for i, user := range users {
+			k := key.Internal{User: []byte(user), Trailer: key.MakeTrailer(key.SeqNum(i+1), key.Set)}
+			m.Add(k.User, k.Trailer, nil)
+			want = append(want, k)
+		}
+		slices.SortFunc(want, key.Internal.Compare)
+		it := m.NewIter()
+		var got []key.Internal
+		for ok := it.First(); ok; ok = it.Next() {
+			user, trailer := it.Key()
+			got = append(got, key.Internal{User: user, Trailer: trailer})
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: entries are %v, want %v", name, got, want)
+		}
+		for _, k := range want {
+			if !it.SeekGE(k.User, k.Trailer.SeqNum()) || string(it.user) != string(k.User) || it.trailer != k.Trailer {
+				t.Errorf("%s: SeekGE(%v) finds %q#%v", name, k, it.user, it.trailer)
+			}
+		}
+		m.Free()
+	}
+}
+
 // The index grows while it is in use, and large records leave slabs out.
 func TestGrowth(t *testing.T) {
 	before := offheap.InUse()
@@ -397,9 +436,8 @@ func BenchmarkIter(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	value := make([]byte, 100)
 	for i := range 1 << 20 {
-		m.Insert(fmt.Appendf(nil, "%016x", rng.Uint64()), key.MakeTrailer(key.SeqNum(i+1), key.Set), value)
+		m.Add(fmt.Appendf(nil, "%016x", rng.Uint64()), key.MakeTrailer(key.SeqNum(i+1), key.Set), value)
 	}
-	m.Publish()
 	it := m.NewIter()
 	for _, bench := range []struct {
 		name        string
