@@ -238,6 +238,42 @@ func TestCompareAndKeys(t *testing.T) {
 	})
 }
 
+// Parts of a key compare as the values do, whatever follows them; the parts of
+// the values that begin with a prefix are those that begin with its part.
+func TestKeyParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		kind := rapid.SampledFrom([]Type{S, N, B}).Draw(t, "type")
+		v, w := drawKeyPart(t, kind), drawKeyPart(t, kind)
+		c, _ := v.Compare(w)
+		tails := rapid.SliceOfN(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0x7f, 0xff}), 0, 3), 2, 2).Draw(t, "tails")
+		a, b := append(AppendKeyPart(nil, v), tails[0]...), append(AppendKeyPart(nil, w), tails[1]...)
+		if c == 0 {
+			c = bytes.Compare(tails[0], tails[1])
+		}
+		if bytes.Compare(a, b) != c {
+			t.Fatalf("keys % x and % x of %v and %v do not compare %d", a, b, v, w, c)
+		}
+		if kind == N {
+			return
+		}
+		begins := bytes.HasPrefix(v.Bytes(), w.Bytes())
+		if got := bytes.HasPrefix(a, AppendKeyPrefix(nil, w)); got != begins {
+			t.Fatalf("key % x of %v has the prefix of %v = %v, want %v", a, v, w, got, begins)
+		}
+	})
+}
+
+// drawKeyPart draws short strings of awkward bytes, so that many share a prefix.
+func drawKeyPart(t *rapid.T, kind Type) Value {
+	switch kind {
+	case N:
+		return drawScalar(t, N).value()
+	case B:
+		return Bytes(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xff}), 0, 4).Draw(t, "bytes"))
+	}
+	return String(rapid.StringOfN(rapid.RuneFrom([]rune{0, 1, 'a', 'ÿ'}), 0, 4, -1).Draw(t, "text"))
+}
+
 func TestCompareRefuses(t *testing.T) {
 	for _, pair := range [][2]Value{
 		{String("1"), Bytes([]byte("1"))}, {Bool(true), Bool(true)}, {Null(), Null()}, {List(), List()}, {nil, nil}, {nil, String("")},

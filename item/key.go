@@ -1,6 +1,7 @@
 package item
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 )
@@ -25,6 +26,39 @@ func KeyValue(t Type, b []byte) (Value, error) {
 		}
 	}
 	return append(header(t, len(b)), b...), nil
+}
+
+// AppendKeyPart appends the bytes of an S, N or B value in a form that orders as
+// AppendKey does and says where it ends, so that other parts of a key can follow:
+//
+//	S, B   | each byte, and after each 0 a 0xFF | 0 | 0 |
+//	N      | number |
+//
+// A value that continues a shorter one is above it: where the shorter one ends
+// with 0 0, it has a byte above 0, or 0 0xFF.
+func AppendKeyPart(dst []byte, v Value) []byte {
+	dst = AppendKeyPrefix(dst, v)
+	if v.Type() != N {
+		dst = append(dst, 0, 0)
+	}
+	return dst
+}
+
+// AppendKeyPrefix appends what AppendKeyPart makes of all values that begin
+// with v, an S or B, begins with.
+func AppendKeyPrefix(dst []byte, v Value) []byte {
+	p := v.payload()
+	if v.Type() == N {
+		return append(dst, p...)
+	}
+	for {
+		zero := bytes.IndexByte(p, 0)
+		if zero < 0 {
+			return append(dst, p...)
+		}
+		dst = append(append(dst, p[:zero+1]...), 0xff)
+		p = p[zero+1:]
+	}
 }
 
 // AppendPartitionKey appends the bytes of an S, N or B value in a form that

@@ -30,6 +30,19 @@ type scratch struct {
 	// several commands.
 	staged map[string]stagedRow
 	shared bool // the entry carries several commands
+
+	// For the indexes of the current command.
+	builder    item.Builder
+	entries    []byte // entries with a projection, one after the other
+	changes    []entryChange
+	entryKey   []byte
+	row        []byte
+	collection []byte // key of the size of an item collection
+	value      []byte
+
+	// collections holds the sizes of item collections changed by earlier
+	// commands of the same entry, by key; used like staged.
+	collections map[string]int64
 }
 
 // A stagedRow is the state of a key after a command of the current entry.
@@ -76,11 +89,16 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	s.shared = len(commands) > 1
 	if s.shared && s.staged == nil {
 		s.staged = make(map[string]stagedRow)
+		s.collections = make(map[string]int64)
 	}
 	clear(s.staged)
+	clear(s.collections)
+	if cap(s.entries) > maxScratch {
+		s.entries = nil
+	}
 
 	config := p.config.Load()
-	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete}
+	c := p.counters()
 	for i, b := range commands {
 		cmd, err := DecodeCommand(b)
 		switch {
@@ -121,10 +139,7 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 		return
 	}
 	p.applied = index
-	p.maxDelete = c.maxDelete
-	p.latest.Store(uint64(c.latest))
-	p.items.Store(c.items)
-	p.bytes.Store(c.bytes)
+	p.setCounters(c)
 	p.config.Store(config)
 }
 
@@ -143,12 +158,7 @@ func (p *Partition) current() (item.Item, txn.Timestamp, error) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		err = fmt.Errorf("partition %d: read row: %w", p.group, err)
-		var damage *corrupt.Error
-		if !p.serving.Load() && !errors.As(err, &damage) {
-			p.broken = fmt.Errorf("%w: %w", ErrReplay, err)
-		}
-		return nil, 0, err
+		return nil, 0, p.unreadable(fmt.Errorf("partition %d: read row: %w", p.group, err))
 	}
 	s.stored = b
 	ts, it, err := decodeRow(b)
@@ -156,6 +166,15 @@ func (p *Partition) current() (item.Item, txn.Timestamp, error) {
 		return nil, 0, fmt.Errorf("partition %d: %w", p.group, err)
 	}
 	return it, ts, nil
+}
+
+// unreadable judges an error of the store while a command reads; see Apply.
+func (p *Partition) unreadable(err error) error {
+	var damage *corrupt.Error
+	if !p.serving.Load() && !errors.As(err, &damage) {
+		p.broken = fmt.Errorf("%w: %w", ErrReplay, err)
+	}
+	return err
 }
 
 // stage records the new state of the key in scratch.key; a nil item deletes it.

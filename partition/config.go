@@ -3,6 +3,7 @@ package partition
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/statordb/stator/item"
 )
@@ -20,6 +21,12 @@ type Config struct {
 // Owns reports whether hash belongs to the partition.
 func (c *Config) Owns(hash uint64) bool { return c.First <= hash && hash <= c.Last }
 
+// Keeps reports whether the partition has kept the entries of a local index
+// from its first row on.
+func (c *Config) Keeps(x *Index) bool {
+	return slices.ContainsFunc(c.Schema.Indexes, func(y Index) bool { return y.Local && y.ID == x.ID && y.Name == x.Name })
+}
+
 // A configuration record, in a Configure command and in the store. Integers
 // are little-endian; text is a uvarint size and that many bytes.
 //
@@ -30,17 +37,28 @@ func (c *Config) Owns(hash uint64) bool { return c.First <= hash && hash <= c.La
 //	+---------+----------+----------+---------------------+-----------+
 //
 //	key:   | name text | type 1B |
-//	index: | name text | local 1B | hashes 1B | key count 1B | key ... |
+//	index: | name text | local 1B | hashes 1B | key count 1B | key ... | and in format 2
+//	       | id 4B | projection 1B | name count uvarint | name text ... |
 //
-// format is 1; keys is 1, or 2 when there is a sort key; type is the byte of
-// item.Type.
+// format is 2, or 1 as long as no index has entries; keys is 1, or 2 when there
+// is a sort key; type is the byte of item.Type; projection is 1 if all attributes
+// are projected.
 const (
-	configFormat byte = 1
-	configFixed       = 1 + 8 + 8 + 8 + 4
+	configFormat        byte = 1
+	configFormatEntries byte = 2
+	configFixed              = 1 + 8 + 8 + 8 + 4
 )
 
+func (c *Config) format() byte {
+	if slices.ContainsFunc(c.Schema.Indexes, func(x Index) bool { return x.ID != 0 }) {
+		return configFormatEntries
+	}
+	return configFormat
+}
+
 func (c *Config) append(dst []byte) []byte {
-	dst = append(dst, configFormat)
+	format := c.format()
+	dst = append(dst, format)
 	dst = binary.LittleEndian.AppendUint64(dst, c.Version)
 	dst = binary.LittleEndian.AppendUint64(dst, c.First)
 	dst = binary.LittleEndian.AppendUint64(dst, c.Last)
@@ -52,7 +70,7 @@ func (c *Config) append(dst []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(c.Schema.Indexes)))
 	for i := range c.Schema.Indexes {
-		dst = c.Schema.Indexes[i].append(dst)
+		dst = c.Schema.Indexes[i].append(dst, format)
 	}
 	return dst
 }
@@ -61,7 +79,7 @@ func (k Key) append(dst []byte) []byte {
 	return append(appendSized(dst, []byte(k.Name)), byte(k.Type))
 }
 
-func (x *Index) append(dst []byte) []byte {
+func (x *Index) append(dst []byte, format byte) []byte {
 	dst = appendSized(dst, []byte(x.Name))
 	local := byte(0)
 	if x.Local {
@@ -71,11 +89,23 @@ func (x *Index) append(dst []byte) []byte {
 	for _, k := range x.Keys {
 		dst = k.append(dst)
 	}
+	if format == configFormat {
+		return dst
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, x.ID)
+	all := byte(0)
+	if x.All {
+		all = 1
+	}
+	dst = binary.AppendUvarint(append(dst, all), uint64(len(x.Projected)))
+	for _, name := range x.Projected {
+		dst = appendSized(dst, []byte(name))
+	}
 	return dst
 }
 
 func decodeConfig(b []byte) (*Config, error) {
-	if len(b) < configFixed || b[0] != configFormat {
+	if len(b) < configFixed || b[0] != configFormat && b[0] != configFormatEntries {
 		return nil, badConfig("frame")
 	}
 	c := &Config{
@@ -87,17 +117,20 @@ func decodeConfig(b []byte) (*Config, error) {
 	if c.First > c.Last {
 		return nil, badConfig("hash range")
 	}
-	b, err := c.Schema.decode(b[configFixed:])
+	rest, err := c.Schema.decode(b[configFixed:], b[0])
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > 0 {
+	if len(rest) > 0 {
 		return nil, badConfig("bytes after the end")
+	}
+	if c.format() != b[0] {
+		return nil, badConfig("format")
 	}
 	return c, nil
 }
 
-func (s *Schema) decode(b []byte) (rest []byte, err error) {
+func (s *Schema) decode(b []byte, format byte) (rest []byte, err error) {
 	if len(b) < 1 || b[0] < 1 || b[0] > 2 {
 		return nil, badConfig("key count")
 	}
@@ -117,7 +150,7 @@ func (s *Schema) decode(b []byte) (rest []byte, err error) {
 	b = b[n:]
 	for range count {
 		var x Index
-		if x, b, err = decodeIndex(b); err != nil {
+		if x, b, err = decodeIndex(b, format); err != nil {
 			return nil, err
 		}
 		s.Indexes = append(s.Indexes, x)
@@ -125,7 +158,7 @@ func (s *Schema) decode(b []byte) (rest []byte, err error) {
 	return b, nil
 }
 
-func decodeIndex(b []byte) (x Index, rest []byte, err error) {
+func decodeIndex(b []byte, format byte) (x Index, rest []byte, err error) {
 	name, b, ok := cutSized(b)
 	if !ok || len(b) < 3 || b[0] > 1 {
 		return x, nil, badConfig("index")
@@ -143,7 +176,36 @@ func decodeIndex(b []byte) (x Index, rest []byte, err error) {
 		}
 		x.Keys = append(x.Keys, k)
 	}
-	return x, b, nil
+	if format == configFormat {
+		return x, b, nil
+	}
+	b, err = x.decodeEntries(b)
+	return x, b, err
+}
+
+// decodeEntries decodes what format 2 adds to an index.
+func (x *Index) decodeEntries(b []byte) (rest []byte, err error) {
+	if len(b) < 5 || b[4] > 1 {
+		return nil, badConfig("projection")
+	}
+	x.ID, x.All = binary.LittleEndian.Uint32(b), b[4] == 1
+	if x.Local && x.ID >= uint32(collectionsIndex) || x.Hashes == 0 {
+		return nil, badConfig("index number")
+	}
+	count, n := binary.Uvarint(b[5:])
+	if n <= 0 || count > uint64(len(b)) {
+		return nil, badConfig("projected attributes")
+	}
+	b = b[5+n:]
+	for range count {
+		name, rest, ok := cutSized(b)
+		if !ok || len(name) == 0 {
+			return nil, badConfig("projected attribute")
+		}
+		x.Projected = append(x.Projected, string(name))
+		b = rest
+	}
+	return b, nil
 }
 
 func decodeKey(b []byte) (k Key, rest []byte, err error) {

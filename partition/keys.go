@@ -14,11 +14,17 @@ import (
 //	group state  | 0x01 | group 8B | part 1B |                       part: 0 progress, 1 configuration
 //	catalog      | 0x02 | ...                                        owned by package table
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
+//	local entry  | 0x10 | table 4B | index 1B | hash 8B | partition key | index sort key | sort key |
+//	global entry | 0x10 | index 4B | 0        | hash 8B | index partition key | index sort keys | partition key | sort key |
+//	collection   | 0x10 | table 4B | 0xff     | hash 8B | partition key |
 //
-// index is 0 for the base table. hash is xxhash64 of the partition key bytes
-// that follow it; it is what partitions divide. The partition key is
-// self-delimiting, so the sort key, which ends the row key, needs no framing
-// and sorts as DynamoDB sorts (item.AppendKey).
+// index is 0 for the base table, and 1 to 5 for its local indexes; a global
+// index has a number of its own in place of the table's. hash is xxhash64 of the
+// partition key bytes that follow it; it is what partitions divide. The
+// partition key (of several attributes, one after the other) is self-delimiting,
+// and so are the sort keys of an index (item.AppendKeyPart). So the sort key of
+// the table, which ends a key, needs no framing and sorts as DynamoDB sorts
+// (item.AppendKey); in an entry it makes the key unique.
 const (
 	spaceGroup byte = 0x01
 	// SpaceCatalog begins the keys that package table keeps for its catalog.
@@ -28,7 +34,8 @@ const (
 	partProgress byte = 0
 	partConfig   byte = 1
 
-	baseIndex byte = 0
+	baseIndex        byte = 0
+	collectionsIndex byte = 0xff
 
 	hashOffset = 1 + 4 + 1
 	rowPrefix  = hashOffset + 8 // bytes before the partition key
@@ -55,21 +62,33 @@ func TableSpan(table uint32) (lower, upper []byte) {
 	return lower, binary.BigEndian.AppendUint32([]byte{spaceRow}, table+1)
 }
 
-// HashSpan returns the row keys [lower, upper) of the base table whose hash
-// lies in [first, last]; both ends are included because the largest hash has no
-// successor.
-func (s *Schema) HashSpan(first, last uint64) (lower, upper []byte) {
-	lower = binary.BigEndian.AppendUint64(s.appendTable(nil), first)
+// HashSpan returns the row keys [lower, upper) of the base table (x nil) or of
+// an index whose hash lies in [first, last]; both ends are included because the
+// largest hash has no successor.
+func (s *Schema) HashSpan(x *Index, first, last uint64) (lower, upper []byte) {
+	lower = binary.BigEndian.AppendUint64(s.appendPlace(nil, x), first)
 	if last == ^uint64(0) {
-		return lower, Successor(s.appendTable(nil))
+		return lower, Successor(s.appendPlace(nil, x))
 	}
-	return lower, binary.BigEndian.AppendUint64(s.appendTable(nil), last+1)
+	return lower, binary.BigEndian.AppendUint64(s.appendPlace(nil, x), last+1)
 }
 
-func (s *Schema) appendTable(dst []byte) []byte {
+// appendPlace appends what precedes the hash in the row keys of the base table
+// (x nil) or of an index.
+func (s *Schema) appendPlace(dst []byte, x *Index) []byte {
+	switch {
+	case x == nil:
+		return appendPlace(dst, s.Table, baseIndex)
+	case x.Local:
+		return appendPlace(dst, s.Table, byte(x.ID))
+	}
+	return appendPlace(dst, x.ID, baseIndex)
+}
+
+func appendPlace(dst []byte, table uint32, index byte) []byte {
 	dst = append(dst, spaceRow)
-	dst = binary.BigEndian.AppendUint32(dst, s.Table)
-	return append(dst, baseIndex)
+	dst = binary.BigEndian.AppendUint32(dst, table)
+	return append(dst, index)
 }
 
 // AppendRowKey appends the row key of an item, or of a key, that passed
@@ -88,10 +107,63 @@ func (s *Schema) AppendRowKey(dst []byte, it item.Item) []byte {
 // with the given partition key value.
 func (s *Schema) AppendCollectionKey(dst []byte, hash item.Value) []byte {
 	at := len(dst)
-	dst = append(s.appendTable(dst), 0, 0, 0, 0, 0, 0, 0, 0)
-	dst = item.AppendPartitionKey(dst, hash)
-	binary.BigEndian.PutUint64(dst[at+hashOffset:], xxhash.Sum64(dst[at+rowPrefix:]))
+	dst = item.AppendPartitionKey(reserveHash(s.appendPlace(dst, nil)), hash)
+	putHash(dst[at:])
 	return dst
+}
+
+// AppendEntryKey appends the row key of an item's entry in an index. The item,
+// or the part of one, has the keys of the index and of the table.
+func (s *Schema) AppendEntryKey(dst []byte, x *Index, it item.Item) []byte {
+	at := len(dst)
+	dst = reserveHash(s.appendPlace(dst, x))
+	for _, k := range x.Keys[:x.Hashes] {
+		v, _ := it.Get(k.Name)
+		dst = item.AppendPartitionKey(dst, v)
+	}
+	putHash(dst[at:])
+	for _, k := range x.Keys[x.Hashes:] {
+		v, _ := it.Get(k.Name)
+		dst = item.AppendKeyPart(dst, v)
+	}
+	if !x.Local {
+		v, _ := it.Get(s.Hash.Name)
+		dst = item.AppendPartitionKey(dst, v)
+	}
+	if s.HasSort() {
+		v, _ := it.Get(s.Sort.Name)
+		dst = item.AppendKey(dst, v)
+	}
+	return dst
+}
+
+// AppendEntriesKey appends the prefix shared by the row keys of all entries of
+// an index with the given values of its partition key attributes.
+func (s *Schema) AppendEntriesKey(dst []byte, x *Index, hashes []item.Value) []byte {
+	at := len(dst)
+	dst = reserveHash(s.appendPlace(dst, x))
+	for _, v := range hashes {
+		dst = item.AppendPartitionKey(dst, v)
+	}
+	putHash(dst[at:])
+	return dst
+}
+
+// appendCollectionSizeKey appends the key of the record that holds the size of
+// the item collection that a row belongs to.
+func (s *Schema) appendCollectionSizeKey(dst []byte, it item.Item) []byte {
+	hash, _ := it.Get(s.Hash.Name)
+	at := len(dst)
+	dst = item.AppendPartitionKey(reserveHash(appendPlace(dst, s.Table, collectionsIndex)), hash)
+	putHash(dst[at:])
+	return dst
+}
+
+func reserveHash(dst []byte) []byte { return append(dst, 0, 0, 0, 0, 0, 0, 0, 0) }
+
+// putHash fills in the hash of a row key that ends with its partition key.
+func putHash(key []byte) {
+	binary.BigEndian.PutUint64(key[hashOffset:], xxhash.Sum64(key[rowPrefix:]))
 }
 
 // RowHash returns the hash inside a row key.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/statordb/stator/item"
@@ -33,15 +34,18 @@ type Partition struct {
 	db    *lsm.DB
 	group uint64
 
-	config atomic.Pointer[Config] // immutable; nil until configured
-	items  atomic.Int64           // as of applied
-	bytes  atomic.Int64           // sum of item sizes, as of applied
-	latest atomic.Uint64          // greatest timestamp of any write, as of applied
+	config atomic.Pointer[Config]  // immutable; nil until configured
+	items  atomic.Int64            // as of applied
+	bytes  atomic.Int64            // sum of item sizes, as of applied
+	latest atomic.Uint64           // greatest timestamp of any write, as of applied
+	local  atomic.Pointer[[]Stats] // of the local indexes, by their number - 1, as of applied; immutable
 
 	applied   uint64        // index of the last applied log entry
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
 	broken    error         // why nothing more is applied
 	serving   atomic.Bool   // somebody waits for what Apply returns; see Serve
+
+	maxCollection int64 // MaxCollectionBytes, less in tests
 
 	scratch scratch // memory of Apply, reused from entry to entry
 }
@@ -54,7 +58,7 @@ type Stats struct {
 
 // Open loads the state that the store has of a group; a new group has none.
 func Open(db *lsm.DB, group uint64) (*Partition, error) {
-	p := &Partition{db: db, group: group}
+	p := &Partition{db: db, group: group, maxCollection: MaxCollectionBytes}
 	p.scratch.batch = db.NewBatch()
 	if err := p.loadConfig(); err != nil {
 		return nil, err
@@ -93,6 +97,15 @@ func (p *Partition) Stats() Stats {
 	return Stats{Items: p.items.Load(), Bytes: p.bytes.Load()}
 }
 
+// IndexStats returns the counters of a local index by its number.
+func (p *Partition) IndexStats(number uint32) Stats {
+	local := p.local.Load()
+	if local == nil || number == 0 || int(number) > len(*local) {
+		return Stats{}
+	}
+	return (*local)[number-1]
+}
+
 func (p *Partition) loadConfig() error {
 	b, err := p.db.Get(appendGroupKey(nil, p.group, partConfig), nil)
 	if errors.Is(err, lsm.ErrNotFound) {
@@ -115,23 +128,40 @@ func (p *Partition) loadConfig() error {
 //	+-----------+------------+----------+----------+-----------+---------------+
 //	| format 1B | applied 8B | items 8B | bytes 8B | latest 8B | max delete 8B |
 //	+-----------+------------+----------+----------+-----------+---------------+
+//	| local indexes 1B | items 8B, bytes 8B for each | in format 2
+//	+------------------+-----------------------------+
 //
-// format is 1. applied is the index of the last log entry in the store; items
-// and bytes count the rows; latest is the greatest timestamp of any write, and
-// max delete the greatest one at which a row was deleted: a key that comes back
-// gets a later timestamp than any version it ever had.
+// format is 1, or 2 if the table has local indexes. applied is the index of the
+// last log entry in the store; items and bytes count the rows; latest is the
+// greatest timestamp of any write, and max delete the greatest one at which a row
+// was deleted: a key that comes back gets a later timestamp than any version it
+// ever had.
 const (
-	progressFormat byte = 1
-	progressBytes       = 1 + 5*8
+	progressFormat        byte = 1
+	progressFormatIndexes byte = 2
+	progressBytes              = 1 + 5*8
 )
 
 func (p *Partition) appendProgress(dst []byte, applied uint64, c counters) []byte {
-	dst = append(dst, progressFormat)
+	format := progressFormat
+	if len(c.local) > 0 {
+		format = progressFormatIndexes
+	}
+	dst = append(dst, format)
 	dst = binary.BigEndian.AppendUint64(dst, applied)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.items))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.bytes))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.latest))
-	return binary.BigEndian.AppendUint64(dst, uint64(c.maxDelete))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.maxDelete))
+	if format == progressFormat {
+		return dst
+	}
+	dst = append(dst, byte(len(c.local)))
+	for _, s := range c.local {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(s.Items))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(s.Bytes))
+	}
+	return dst
 }
 
 func (p *Partition) loadProgress() error {
@@ -142,21 +172,71 @@ func (p *Partition) loadProgress() error {
 	if err != nil {
 		return fmt.Errorf("partition %d: read progress: %w", p.group, err)
 	}
-	if len(b) != progressBytes || b[0] != progressFormat {
+	applied, c, ok := decodeProgress(b)
+	if !ok {
 		return fmt.Errorf("partition %d: %w: progress of %d bytes", p.group, ErrFormat, len(b))
 	}
-	p.applied = binary.BigEndian.Uint64(b[1:])
-	p.items.Store(int64(binary.BigEndian.Uint64(b[9:])))
-	p.bytes.Store(int64(binary.BigEndian.Uint64(b[17:])))
-	p.latest.Store(binary.BigEndian.Uint64(b[25:]))
-	p.maxDelete = txn.Timestamp(binary.BigEndian.Uint64(b[33:]))
+	p.applied = applied
+	p.setCounters(c)
 	return nil
+}
+
+func decodeProgress(b []byte) (applied uint64, c counters, ok bool) {
+	if len(b) < progressBytes || b[0] != progressFormat && b[0] != progressFormatIndexes {
+		return 0, c, false
+	}
+	applied = binary.BigEndian.Uint64(b[1:])
+	c.items = int64(binary.BigEndian.Uint64(b[9:]))
+	c.bytes = int64(binary.BigEndian.Uint64(b[17:]))
+	c.latest = txn.Timestamp(binary.BigEndian.Uint64(b[25:]))
+	c.maxDelete = txn.Timestamp(binary.BigEndian.Uint64(b[33:]))
+	rest := b[progressBytes:]
+	if b[0] == progressFormat {
+		return applied, c, len(rest) == 0
+	}
+	if len(rest) < 1 || rest[0] == 0 || len(rest) != 1+16*int(rest[0]) {
+		return 0, c, false
+	}
+	for rest = rest[1:]; len(rest) > 0; rest = rest[16:] {
+		c.local = append(c.local, Stats{
+			Items: int64(binary.BigEndian.Uint64(rest)), Bytes: int64(binary.BigEndian.Uint64(rest[8:])),
+		})
+	}
+	return applied, c, true
 }
 
 // counters are the numbers that change with the rows of one log entry.
 type counters struct {
 	items, bytes      int64
 	latest, maxDelete txn.Timestamp
+	local             []Stats // of the local indexes, by their number - 1
+}
+
+// counters returns the counters as of applied, to be changed.
+func (p *Partition) counters() counters {
+	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete}
+	if local := p.local.Load(); local != nil {
+		c.local = slices.Clone(*local)
+	}
+	return c
+}
+
+func (p *Partition) setCounters(c counters) {
+	p.maxDelete = c.maxDelete
+	p.latest.Store(uint64(c.latest))
+	p.items.Store(c.items)
+	p.bytes.Store(c.bytes)
+	if len(c.local) > 0 {
+		p.local.Store(&c.local)
+	}
+}
+
+// index returns the counters of a local index.
+func (c *counters) index(number int) *Stats {
+	for len(c.local) < number {
+		c.local = append(c.local, Stats{})
+	}
+	return &c.local[number-1]
 }
 
 // A Result answers one command.
@@ -169,4 +249,9 @@ type Result struct {
 	// Sizes of the item before and after the command; 0 = there was none. They
 	// are also set, both to the item met, when the condition failed.
 	OldBytes, NewBytes int
+	// Indexes says which entries of secondary indexes the command changed.
+	Indexes []IndexUse
+	// CollectionBytes is the size of the item collection after the command, with
+	// its local entries; 0 on tables without local indexes.
+	CollectionBytes int64
 }

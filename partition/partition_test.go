@@ -207,7 +207,7 @@ func (s *script) get(input string) string {
 }
 
 func (s *script) scan(reverse bool) string {
-	lower, upper := s.p.Config().Schema.HashSpan(0, ^uint64(0))
+	lower, upper := s.p.Config().Schema.HashSpan(nil, 0, ^uint64(0))
 	rows, err := s.p.Rows(lower, upper, reverse)
 	if err != nil {
 		s.t.Fatalf("Rows: %v", err)
@@ -339,11 +339,11 @@ func TestSpans(t *testing.T) {
 	hash := RowHash(key)
 	lower, upper := TableSpan(s.Table)
 	inside("TableSpan", lower, upper)
-	lower, upper = s.HashSpan(0, ^uint64(0))
+	lower, upper = s.HashSpan(nil, 0, ^uint64(0))
 	inside("HashSpan of all", lower, upper)
-	lower, upper = s.HashSpan(hash, hash)
+	lower, upper = s.HashSpan(nil, hash, hash)
 	inside("HashSpan of one", lower, upper)
-	if lower, _ = s.HashSpan(hash+1, ^uint64(0)); bytes.Compare(key, lower) >= 0 {
+	if lower, _ = s.HashSpan(nil, hash+1, ^uint64(0)); bytes.Compare(key, lower) >= 0 {
 		t.Errorf("HashSpan from %x holds hash %x", hash+1, hash)
 	}
 }

@@ -12,6 +12,11 @@ import (
 // none. The item is the caller's.
 func (p *Partition) Get(key []byte) (item.Item, error) {
 	b, err := p.db.Get(key, nil)
+	return p.row(b, err)
+}
+
+// row decodes a row that the store was asked for.
+func (p *Partition) row(b []byte, err error) (item.Item, error) {
 	if errors.Is(err, lsm.ErrNotFound) {
 		return nil, nil
 	}
@@ -33,7 +38,9 @@ func (p *Partition) Get(key []byte) (item.Item, error) {
 //	}
 //	err := rows.Err()
 type Rows struct {
+	p       *Partition
 	it      *lsm.Iterator
+	view    *lsm.Snapshot // nil unless Get may be called
 	reverse bool
 	started bool
 	item    item.Item
@@ -47,7 +54,26 @@ func (p *Partition) Rows(lower, upper []byte, reverse bool) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("partition %d: open iterator: %w", p.group, err)
 	}
-	return &Rows{it: it, reverse: reverse}, nil
+	return &Rows{p: p, it: it, reverse: reverse}, nil
+}
+
+// EntryRows is Rows for the entries of a local index whose items are wanted,
+// too: Get returns them as they were at the same moment.
+func (p *Partition) EntryRows(lower, upper []byte, reverse bool) (*Rows, error) {
+	view := p.db.NewSnapshot()
+	it, err := view.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
+	if err != nil {
+		view.Close()
+		return nil, fmt.Errorf("partition %d: open iterator: %w", p.group, err)
+	}
+	return &Rows{p: p, it: it, view: view, reverse: reverse}, nil
+}
+
+// Get returns the item of a row key, nil if there is none. The item is the
+// caller's. Only for rows from EntryRows.
+func (r *Rows) Get(key []byte) (item.Item, error) {
+	b, err := r.view.Get(key, nil)
+	return r.p.row(b, err)
 }
 
 // Next moves to the next row; false at the end or after an error.
@@ -89,4 +115,9 @@ func (r *Rows) Err() error {
 }
 
 // Close releases the iterator.
-func (r *Rows) Close() error { return r.it.Close() }
+func (r *Rows) Close() error {
+	if r.view != nil {
+		r.view.Close()
+	}
+	return r.it.Close()
+}

@@ -35,13 +35,22 @@ type Key struct {
 	Type item.Type // S, N or B
 }
 
-// An Index is what a partition must know of a secondary index to refuse items
-// that could never be indexed.
+// An Index is what a partition must know of a secondary index: to refuse items
+// that could never be indexed, and to keep its entries.
 type Index struct {
-	Name   string
-	Local  bool
+	Name  string
+	Local bool
+	// ID says where the entries lie: the number of a local index among those of
+	// its table, from 1, or the table id of a global index. 0 = this index has
+	// no entries, because the table is older than they are.
+	ID     uint32
 	Hashes int   // the first Hashes of Keys are the partition key
 	Keys   []Key // all key attributes in order
+
+	// An entry has the keys of index and table, and the attributes named in
+	// Projected or, with All, every attribute.
+	All       bool
+	Projected []string
 }
 
 // A Schema is the part of a table's definition that its partitions need. It is

@@ -13,8 +13,8 @@ import (
 //
 //  1. the item or key must fit the schema and belong to this partition;
 //  2. the condition is judged against the current item, or none;
-//  3. the new item is made and must fit the indexes and the size limit;
-//  4. row and counters are staged.
+//  3. the new item is made and must fit the indexes and the size limits;
+//  4. row, entries of local indexes and counters are staged.
 //
 // Steps 1 to 3 leave no trace when they refuse.
 func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
@@ -48,8 +48,27 @@ func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
 			return Result{Err: cmd.tooLarge(), OldBytes: oldBytes, NewBytes: oldBytes}
 		}
 	}
+	var pl plan
+	if len(schema.Indexes) > 0 {
+		pl = p.plan(schema, old, updated)
+		if r.NewBytes+pl.localNew > MaxItemBytes && updated != nil {
+			return Result{Err: cmd.tooLarge(), OldBytes: oldBytes, NewBytes: oldBytes}
+		}
+		if pl.hasLocal {
+			delta := r.NewBytes - r.OldBytes + pl.localNew - pl.localOld
+			if r.CollectionBytes, err = p.grow(schema, cmd.Item, int64(delta)); err != nil {
+				return Result{Err: err, OldBytes: oldBytes, NewBytes: oldBytes}
+			}
+			if delta != 0 {
+				p.stageCollection(r.CollectionBytes)
+			}
+		}
+		r.Indexes = pl.uses()
+	}
 	r.Attributes = cmd.attributes(old, updated)
-	p.settle(cmd.Timestamp, ts, old, updated, c)
+	if ts, changed := p.settle(cmd.Timestamp, ts, old, updated, c); changed {
+		p.stageEntries(schema, pl.changes, ts, c)
+	}
 	c.bytes += int64(r.NewBytes - r.OldBytes)
 	return r
 }
@@ -165,13 +184,14 @@ func touched(u *expr.Update, it item.Item) item.Item {
 	return bytes.Clone(part)
 }
 
-// settle stages the change of a row from old to updated and counts it.
+// settle stages the change of a row from old to updated, counts it and returns
+// the timestamp of the new version; false if there is nothing to change.
 //
 // Invariant: the timestamps of a key's versions strictly increase, also across
 // deletes. Where the proposer's clock is behind, the row's clock wins.
-func (p *Partition) settle(proposed, last txn.Timestamp, old, updated item.Item, c *counters) {
+func (p *Partition) settle(proposed, last txn.Timestamp, old, updated item.Item, c *counters) (txn.Timestamp, bool) {
 	if old == nil && updated == nil {
-		return
+		return 0, false
 	}
 	if old == nil {
 		last = c.maxDelete
@@ -184,4 +204,5 @@ func (p *Partition) settle(proposed, last txn.Timestamp, old, updated item.Item,
 	}
 	c.latest = max(c.latest, ts)
 	p.stage(updated, ts)
+	return ts, true
 }

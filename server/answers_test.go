@@ -39,7 +39,7 @@ func TestAnswers(t *testing.T) {
 	}
 	f.batchWrite = func(r *table.BatchWriteRequest) (*table.BatchWriteResult, error) {
 		return &table.BatchWriteResult{Tables: []table.BatchWriteTableResult{
-			{Unprocessed: r.Tables[0].Writes, Capacity: used, CollectionKeys: []item.Item{key}},
+			{Unprocessed: r.Tables[0].Writes, Capacity: used, CollectionKeys: []item.Item{key}, CollectionBytes: []int64{3<<30 + 1}},
 		}}, nil
 	}
 	const (
@@ -64,7 +64,7 @@ func TestAnswers(t *testing.T) {
 				`"Responses":{"abc":[` + fullJ + `],"abd":[]},` +
 				`"UnprocessedKeys":{"abd":{"ConsistentRead":true,"ExpressionAttributeNames":{"#b":"b"},"Keys":[{"a":{"S":"x"}}],"ProjectionExpression":"#b"}}}`},
 		{"BatchWriteItem", `{"RequestItems":{"abc":[{"PutRequest":{"Item":{"a":{"S":"x"}}}},{"DeleteRequest":{"Key":{"a":{"S":"y"}}}}]},"ReturnConsumedCapacity":"TOTAL","ReturnItemCollectionMetrics":"SIZE"}`,
-			`{"ConsumedCapacity":[{"CapacityUnits":2.0,"TableName":"abc"}],"ItemCollectionMetrics":{"abc":[{"ItemCollectionKey":{"a":{"S":"x"}},"SizeEstimateRangeGB":[0.0,1.0]}]},` +
+			`{"ConsumedCapacity":[{"CapacityUnits":2.0,"TableName":"abc"}],"ItemCollectionMetrics":{"abc":[{"ItemCollectionKey":{"a":{"S":"x"}},"SizeEstimateRangeGB":[3.0,4.0]}]},` +
 				`"UnprocessedItems":{"abc":[{"PutRequest":{"Item":{"a":{"S":"x"}}}},{"DeleteRequest":{"Key":{"a":{"S":"y"}}}}]}}`},
 		{"ListTables", `{}`, `{"TableNames":[]}`},
 	}

@@ -126,7 +126,7 @@ func answerBatchGet(in *api.BatchGetItemInput, request *table.BatchGetRequest, r
 		if len(t.Unprocessed) > 0 {
 			out.UnprocessedKeys[name] = unprocessedKeys(in.RequestItems[name], t.Unprocessed)
 		}
-		used.add(in.ReturnConsumedCapacity, name, t.Capacity.Read)
+		used.add(in.ReturnConsumedCapacity, name, t.Capacity.Read, nil)
 	}
 	out.ConsumedCapacity = used
 	return out

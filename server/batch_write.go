@@ -77,8 +77,8 @@ func answerBatchWrite(in *api.BatchWriteItemInput, request *table.BatchWriteRequ
 		if len(t.Unprocessed) > 0 {
 			out.UnprocessedItems[name] = unprocessedWrites(t.Unprocessed)
 		}
-		used.add(in.ReturnConsumedCapacity, name, t.Capacity.Write)
-		if m := collectionMetricsOf(in.ReturnItemCollectionMetrics, t.CollectionKeys); m != nil {
+		used.add(in.ReturnConsumedCapacity, name, t.Capacity.Write, t.Indexes)
+		if m := collectionMetricsOf(in.ReturnItemCollectionMetrics, t.CollectionKeys, t.CollectionBytes); m != nil {
 			if out.ItemCollectionMetrics == nil {
 				out.ItemCollectionMetrics = map[string][]api.ItemCollectionMetrics{}
 			}
@@ -102,10 +102,10 @@ func unprocessedWrites(writes []table.BatchWriteOp) []api.WriteRequest {
 }
 
 // collectionMetricsOf is collectionMetrics for several item collections.
-func collectionMetricsOf(mode api.Optional[string], keys []item.Item) []api.ItemCollectionMetrics {
+func collectionMetricsOf(mode api.Optional[string], keys []item.Item, bytes []int64) []api.ItemCollectionMetrics {
 	var all []api.ItemCollectionMetrics
-	for _, key := range keys {
-		if m := collectionMetrics(mode, key); m != nil {
+	for i, key := range keys {
+		if m := collectionMetrics(mode, key, bytes[i]); m != nil {
 			all = append(all, *m)
 		}
 	}

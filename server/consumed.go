@@ -3,17 +3,32 @@ package server
 import (
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
+	"github.com/statordb/stator/table"
 )
 
-// consumed shapes the capacity that a request used on one table, as
-// ReturnConsumedCapacity asks: nothing, the total, or the total and its parts.
-func consumed(mode api.Optional[string], table string, units float64) *api.ConsumedCapacity {
+// consumed shapes the capacity that a request used on one table and its indexes,
+// as ReturnConsumedCapacity asks: nothing, the total, or the total and its parts.
+func consumed(mode api.Optional[string], name string, units float64, indexes []table.IndexCapacity) *api.ConsumedCapacity {
 	if mode.Value != "TOTAL" && mode.Value != "INDEXES" {
 		return nil
 	}
-	c := &api.ConsumedCapacity{TableName: api.Some(table), CapacityUnits: api.Some(units)}
+	total := units
+	for _, x := range indexes {
+		total += x.Units
+	}
+	c := &api.ConsumedCapacity{TableName: api.Some(name), CapacityUnits: api.Some(total)}
 	if mode.Value == "INDEXES" {
 		c.Table = &api.Capacity{CapacityUnits: api.Some(units)}
+		for _, x := range indexes {
+			part := &c.GlobalSecondaryIndexes
+			if x.Local {
+				part = &c.LocalSecondaryIndexes
+			}
+			if *part == nil {
+				*part = map[string]api.Capacity{}
+			}
+			(*part)[x.Name] = api.Capacity{CapacityUnits: api.Some(x.Units)}
+		}
 	}
 	return c
 }
@@ -21,20 +36,22 @@ func consumed(mode api.Optional[string], table string, units float64) *api.Consu
 // consumedList is consumed for operations on several tables.
 type consumedList []api.ConsumedCapacity
 
-func (l *consumedList) add(mode api.Optional[string], table string, units float64) {
-	if c := consumed(mode, table, units); c != nil {
+func (l *consumedList) add(mode api.Optional[string], name string, units float64, indexes []table.IndexCapacity) {
+	if c := consumed(mode, name, units, indexes); c != nil {
 		*l = append(*l, *c)
 	}
 }
 
 // collectionMetrics answers ReturnItemCollectionMetrics for a write into the
-// item collection of key; key is nil on tables without local indexes.
-func collectionMetrics(mode api.Optional[string], key item.Item) *api.ItemCollectionMetrics {
+// item collection of key, which has the given bytes afterwards; key is nil on
+// tables without local indexes. The estimate is a range of one gigabyte.
+func collectionMetrics(mode api.Optional[string], key item.Item, bytes int64) *api.ItemCollectionMetrics {
 	if mode.Value != "SIZE" || key == nil {
 		return nil
 	}
+	lower := float64(bytes >> 30)
 	return &api.ItemCollectionMetrics{
 		ItemCollectionKey:   key,
-		SizeEstimateRangeGB: []float64{0, 1},
+		SizeEstimateRangeGB: []float64{lower, lower + 1},
 	}
 }

@@ -123,12 +123,13 @@ func describeStream(s *table.StreamSpec) *api.StreamSpecification {
 
 func describeLocal(d *table.Description) []api.LocalSecondaryIndexDescription {
 	var out []api.LocalSecondaryIndexDescription
-	for _, x := range d.LocalIndexes {
+	for i, x := range d.LocalIndexes {
+		counts := indexCounts(d.LocalIndexCounts, i)
 		out = append(out, api.LocalSecondaryIndexDescription{
 			IndexArn:       api.Some(d.ARN + "/index/" + x.Name),
 			IndexName:      api.Some(x.Name),
-			IndexSizeBytes: api.Some(int64(0)),
-			ItemCount:      api.Some(int64(0)),
+			IndexSizeBytes: api.Some(counts.Bytes),
+			ItemCount:      api.Some(counts.Items),
 			KeySchema:      describeKeys(x.Keys),
 			Projection:     describeProjection(x.Projection),
 		})
@@ -160,6 +161,14 @@ func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription 
 		})
 	}
 	return out
+}
+
+// indexCounts returns what an index holds; nothing while the table is not there.
+func indexCounts(counts []table.IndexCounts, i int) table.IndexCounts {
+	if i >= len(counts) {
+		return table.IndexCounts{}
+	}
+	return counts[i]
 }
 
 // indexStatus follows the table while it is being made.

@@ -22,7 +22,7 @@ func (f *frontend) getItem(in *api.GetItemInput) (*api.GetItemOutput, error) {
 	}
 	return &api.GetItemOutput{
 		Item:             r.Item,
-		ConsumedCapacity: consumed(in.ReturnConsumedCapacity, in.TableName.Value, r.Capacity.Read),
+		ConsumedCapacity: consumed(in.ReturnConsumedCapacity, in.TableName.Value, r.Capacity.Read, nil),
 	}, nil
 }
 

@@ -16,8 +16,8 @@ func (f *frontend) putItem(in *api.PutItemInput) (*api.PutItemOutput, error) {
 	}
 	return &api.PutItemOutput{
 		Attributes:            r.Attributes,
-		ConsumedCapacity:      consumed(in.ReturnConsumedCapacity, in.TableName.Value, r.Capacity.Write),
-		ItemCollectionMetrics: collectionMetrics(in.ReturnItemCollectionMetrics, r.CollectionKey),
+		ConsumedCapacity:      consumed(in.ReturnConsumedCapacity, in.TableName.Value, r.Capacity.Write, r.Indexes),
+		ItemCollectionMetrics: collectionMetrics(in.ReturnItemCollectionMetrics, r.CollectionKey, r.CollectionBytes),
 	}, nil
 }
 

@@ -82,6 +82,6 @@ func answerPage(p *table.Page, mode api.Optional[string], tableName string) *pag
 		Count:            api.Some(int32(p.Count)),
 		ScannedCount:     api.Some(int32(p.ScannedCount)),
 		LastEvaluatedKey: api.Attrs(p.LastKey),
-		ConsumedCapacity: consumed(mode, tableName, p.Capacity.Read),
+		ConsumedCapacity: consumed(mode, tableName, p.Capacity.Read, p.Indexes),
 	}
 }

@@ -47,6 +47,7 @@ func translateTable(err error) error {
 		inUse   *table.InUseError
 		limit   *table.LimitError
 		failed  *table.ConditionFailedError
+		full    *table.CollectionFullError
 		absent  *table.NotBuiltError
 	)
 	switch {
@@ -62,6 +63,8 @@ func translateTable(err error) error {
 		return &api.LimitExceededException{Message: api.Some(limit.Message)}
 	case errors.As(err, &failed):
 		return &api.ConditionalCheckFailedException{Message: api.Some(failed.Error()), Item: failed.Item}
+	case errors.As(err, &full):
+		return &api.ItemCollectionSizeLimitExceededException{Message: api.Some(full.Error())}
 	case errors.As(err, &absent):
 		return notBuiltFault(absent.What)
 	case errors.Is(err, table.ErrClosed):

@@ -17,8 +17,8 @@ func (f *frontend) updateItem(in *api.UpdateItemInput) (*api.UpdateItemOutput, e
 	}
 	return &api.UpdateItemOutput{
 		Attributes:            r.Attributes,
-		ConsumedCapacity:      consumed(in.ReturnConsumedCapacity, in.TableName.Value, r.Capacity.Write),
-		ItemCollectionMetrics: collectionMetrics(in.ReturnItemCollectionMetrics, r.CollectionKey),
+		ConsumedCapacity:      consumed(in.ReturnConsumedCapacity, in.TableName.Value, r.Capacity.Write, r.Indexes),
+		ItemCollectionMetrics: collectionMetrics(in.ReturnItemCollectionMetrics, r.CollectionKey, r.CollectionBytes),
 	}, nil
 }
 

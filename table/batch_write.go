@@ -134,13 +134,28 @@ func (o *batchOutcome) err() error {
 // add counts a write that is done.
 func (b *BatchWriteTableResult) add(w *WriteResult) {
 	b.Capacity.Write += w.Capacity.Write
+	for _, x := range w.Indexes {
+		b.addIndex(x)
+	}
 	if w.CollectionKey == nil {
 		return
 	}
-	for _, k := range b.CollectionKeys {
+	for i, k := range b.CollectionKeys {
 		if k.Equal(w.CollectionKey) {
+			b.CollectionBytes[i] = w.CollectionBytes // writes of one collection are answered in order
 			return
 		}
 	}
 	b.CollectionKeys = append(b.CollectionKeys, w.CollectionKey)
+	b.CollectionBytes = append(b.CollectionBytes, w.CollectionBytes)
+}
+
+func (b *BatchWriteTableResult) addIndex(x IndexCapacity) {
+	for i := range b.Indexes {
+		if b.Indexes[i].Name == x.Name {
+			b.Indexes[i].Units += x.Units
+			return
+		}
+	}
+	b.Indexes = append(b.Indexes, x)
 }

@@ -53,9 +53,14 @@ func (s *Service) describe(r *record) *Description {
 	d.LocalIndexes = slices.Clone(d.LocalIndexes)
 	d.GlobalIndexes = slices.Clone(d.GlobalIndexes)
 	if live := s.live.Load(); live != nil && (*live)[r.def.Name] != nil {
-		stats := (*live)[r.def.Name].stats()
+		t := (*live)[r.def.Name]
+		stats := t.stats()
 		d.ItemCount = stats.Items
 		d.SizeBytes = stats.Bytes + itemOverhead*stats.Items
+		for i := range r.def.LocalIndexes {
+			stats := t.localStats(i + 1)
+			d.LocalIndexCounts = append(d.LocalIndexCounts, IndexCounts{stats.Items, stats.Bytes + itemOverhead*stats.Items})
+		}
 	}
 	return d
 }

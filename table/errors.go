@@ -38,6 +38,14 @@ type ConditionFailedError struct{ Item item.Item }
 
 func (e *ConditionFailedError) Error() string { return "The conditional request failed" }
 
+// A CollectionFullError refuses a write that would make an item collection of a
+// table with local indexes larger than 10 GB.
+type CollectionFullError struct{}
+
+func (e *CollectionFullError) Error() string {
+	return "Collection size exceeded."
+}
+
 // A NotBuiltError refuses something valid that this version cannot do.
 type NotBuiltError struct{ What string }
 

@@ -107,9 +107,12 @@ func findTerm(condition *expr.KeyCondition, name string) *expr.KeyTerm {
 	return &condition.Terms[at]
 }
 
-// span returns the row keys [lower, upper) of the base table that the query
+// span returns the row keys [lower, upper) of the table or index that the query
 // reads.
 func (q *keyQuery) span(schema *partition.Schema) (lower, upper []byte) {
+	if q.keys.index != nil {
+		return q.entrySpan(schema)
+	}
 	prefix := schema.AppendCollectionKey(nil, q.hashes[0])
 	if len(q.sorts) == 0 {
 		return prefix, partition.Successor(slices.Clone(prefix))
@@ -120,6 +123,40 @@ func (q *keyQuery) span(schema *partition.Schema) (lower, upper []byte) {
 		return lower, partition.Successor(prefix)
 	}
 	return lower, slices.Concat(prefix, to)
+}
+
+// entrySpan is span for an index. Other parts follow the sort keys of an entry,
+// so a bound takes in, or leaves out, everything that begins with it.
+func (q *keyQuery) entrySpan(schema *partition.Schema) (lower, upper []byte) {
+	prefix := schema.AppendEntriesKey(nil, q.keys.index, q.hashes)
+	for _, term := range q.sorts {
+		if term.Op != expr.EQ {
+			return entryBounds(prefix, term)
+		}
+		prefix = item.AppendKeyPart(prefix, term.Values[0])
+	}
+	return prefix, partition.Successor(slices.Clone(prefix))
+}
+
+// entryBounds returns the keys [lower, upper) that begin with prefix and go on
+// with the part of a sort key that satisfies the term.
+func entryBounds(prefix []byte, term *expr.KeyTerm) (lower, upper []byte) {
+	key := item.AppendKeyPart(slices.Clone(prefix), term.Values[0])
+	end := func(b []byte) []byte { return partition.Successor(slices.Clone(b)) }
+	switch term.Op {
+	case expr.LT:
+		return prefix, key
+	case expr.LE:
+		return prefix, end(key)
+	case expr.GT:
+		return end(key), end(prefix)
+	case expr.GE:
+		return key, end(prefix)
+	case expr.BETWEEN:
+		return key, end(item.AppendKeyPart(slices.Clone(prefix), term.Values[1]))
+	}
+	begin := item.AppendKeyPrefix(slices.Clone(prefix), term.Values[0]) // begins_with
+	return begin, end(begin)
 }
 
 // sortBounds returns the encoded sort keys [lower, upper) that satisfy a term;

@@ -75,8 +75,9 @@ type liveTable struct {
 type keySet struct {
 	definition *IndexDefinition // nil for the base table
 	global     bool
-	hashes     []partition.Key // one, or up to four for a global index
-	ranges     []partition.Key // none, one, or up to four for a global index
+	index      *partition.Index // nil for the base table
+	hashes     []partition.Key  // one, or up to four for a global index
+	ranges     []partition.Key  // none, one, or up to four for a global index
 }
 
 // has reports whether name is a key attribute.
@@ -115,6 +116,7 @@ func newLiveTable(r *record, partitions []*livePartition) *liveTable {
 	if len(t.base.ranges) > 0 {
 		t.schema.Sort = t.base.ranges[0]
 	}
+	t.schema.Indexes = make([]partition.Index, 0, len(r.def.LocalIndexes)+len(r.def.GlobalIndexes))
 	t.addIndexes(r.def.LocalIndexes, false)
 	t.addIndexes(r.def.GlobalIndexes, true)
 	return t
@@ -124,12 +126,21 @@ func (t *liveTable) addIndexes(list []IndexDefinition, global bool) {
 	for i := range list {
 		k := newKeySet(&t.def, list[i].Keys)
 		k.definition, k.global = &list[i], global
-		t.indexes[k.definition.Name] = k
-		t.schema.Indexes = append(t.schema.Indexes, partition.Index{
+		x := partition.Index{
 			Name: k.definition.Name, Local: !global, Hashes: len(k.hashes), Keys: k.all(),
-		})
+			All: k.definition.Projection.Type == projectAll, Projected: k.definition.Projection.NonKeyAttributes,
+		}
+		if x.Local {
+			x.ID = uint32(i + 1)
+		}
+		t.schema.Indexes = append(t.schema.Indexes, x)
+		k.index = &t.schema.Indexes[len(t.schema.Indexes)-1]
+		t.indexes[k.definition.Name] = k
 	}
 }
+
+// projectAll is the projection of every attribute.
+const projectAll = "ALL"
 
 // partitionOf returns the partition that serves a hash.
 func (t *liveTable) partitionOf(hash uint64) *livePartition {
@@ -163,6 +174,20 @@ func (t *liveTable) stats() partition.Stats {
 			continue
 		}
 		s := p.Stats()
+		sum.Items += s.Items
+		sum.Bytes += s.Bytes
+	}
+	return sum
+}
+
+// localStats sums the counters of a local index by its number.
+func (t *liveTable) localStats(number int) partition.Stats {
+	var sum partition.Stats
+	for _, p := range t.partitions {
+		if p == nil { // of a failed table
+			continue
+		}
+		s := p.IndexStats(uint32(number))
 		sum.Items += s.Items
 		sum.Bytes += s.Bytes
 	}

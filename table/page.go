@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/statordb/stator/capacity"
 	"github.com/statordb/stator/expr"
@@ -27,22 +28,26 @@ const (
 // limit and the page size; then the filter may drop it; then the projection
 // reduces it.
 type pager struct {
-	schema     *partition.Schema
+	table      *liveTable
+	keys       *keySet // what is read: the table or one of its indexes
 	filter     *expr.Condition
 	projection *expr.Projection
 	counting   bool
-	limit      int // 0 = none
+	fetching   bool // items of entries are read from the table, too
+	limit      int  // 0 = none
 	consistent bool
 
-	page  Page
-	size  int // of the items read, in bytes
-	arena arena
+	page    Page
+	size    int // of the items or entries read, in bytes
+	fetched int // of the items fetched, in bytes
+	arena   arena
 }
 
-func newPager(t *liveTable, filter *expr.Condition, projection *expr.Projection, choice string, limit int, consistent bool) *pager {
+func newPager(t *liveTable, k *keySet, filter *expr.Condition, projection *expr.Projection, choice string, limit int, consistent bool) *pager {
 	p := &pager{
-		schema: t.schema, filter: filter, projection: projection,
-		counting: choice == selectCount, limit: limit, consistent: consistent,
+		table: t, keys: k, filter: filter, projection: projection,
+		counting: choice == selectCount, fetching: t.fetches(k, projection, choice),
+		limit: limit, consistent: consistent,
 	}
 	if !p.counting {
 		p.page.Items = []item.Item{}
@@ -50,19 +55,27 @@ func newPager(t *liveTable, filter *expr.Condition, projection *expr.Projection,
 	return p
 }
 
-// take adds an item that was read and reports whether the page is full. The
-// item need not stay valid.
-func (p *pager) take(it item.Item) (full bool) {
+// take adds an item or entry that was read and reports whether the page is full.
+// It need not stay valid. whole is the item of an entry, nil if it was not
+// fetched.
+func (p *pager) take(it, whole item.Item) (full bool) {
 	p.page.ScannedCount++
 	p.size += it.Size()
+	last := it
+	if whole != nil {
+		size := whole.Size()
+		p.fetched += size
+		p.page.Capacity.Read += capacity.ReadUnits(size, p.consistent)
+		it = whole
+	}
 	if p.filter == nil || p.filter.Eval(it) {
 		p.page.Count++
 		if !p.counting {
 			p.page.Items = append(p.page.Items, p.keep(it))
 		}
 	}
-	if p.page.ScannedCount == p.limit || p.size >= pageBytes {
-		p.page.LastKey = keyOf(p.schema, it)
+	if p.page.ScannedCount == p.limit || max(p.size, p.fetched) >= pageBytes {
+		p.page.LastKey = p.table.keyOf(p.keys, last)
 		return true
 	}
 	return false
@@ -86,7 +99,11 @@ func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (fu
 			return false, err
 		}
 	}
-	rows, err := from.Rows(lower, upper, reverse)
+	open := from.Rows
+	if p.fetching {
+		open = from.EntryRows
+	}
+	rows, err := open(lower, upper, reverse)
 	if err != nil {
 		return false, err
 	}
@@ -94,27 +111,58 @@ func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (fu
 	// Items are looked at where they lie, in mapped files.
 	err = vfs.Guard(func() error {
 		for !full && rows.Next() {
-			full = p.take(rows.Item())
+			var whole item.Item
+			if p.fetching {
+				if whole, err = p.fetch(rows); err != nil {
+					return err
+				}
+			}
+			full = p.take(rows.Item(), whole)
 		}
 		return rows.Err()
 	})
 	return full, err
 }
 
+// fetch reads the item of the current entry.
+func (p *pager) fetch(rows *partition.Rows) (item.Item, error) {
+	it, err := rows.Get(p.table.schema.AppendRowKey(nil, rows.Item()))
+	if err == nil && it == nil {
+		err = fmt.Errorf("index %s: an entry has no item", p.keys.definition.Name)
+	}
+	return it, err
+}
+
+// fetches reports whether a page of an index needs attributes that only the
+// table has. A global index refuses such requests.
+func (t *liveTable) fetches(k *keySet, projection *expr.Projection, choice string) bool {
+	if k.index == nil || k.global || k.index.All {
+		return false
+	}
+	if choice == selectAll {
+		return true
+	}
+	return projection != nil && len(t.absent(k, projection)) > 0
+}
+
 // finish returns the page; what was read is rounded to units once.
 func (p *pager) finish() *Page {
-	p.page.Capacity.Read = capacity.ReadUnits(p.size, p.consistent)
+	units := capacity.ReadUnits(p.size, p.consistent)
+	if p.keys.definition == nil {
+		p.page.Capacity.Read = units
+	} else {
+		p.page.Indexes = []IndexCapacity{{Name: p.keys.definition.Name, Local: !p.keys.global, Units: units}}
+	}
 	return &p.page
 }
 
-// keyOf returns the primary key of an item, in memory of its own.
-func keyOf(schema *partition.Schema, it item.Item) item.Item {
+// keyOf returns what a query or scan that stopped at it goes on after: the
+// primary key and, in an index, the keys of the index. It has memory of its own.
+func (t *liveTable) keyOf(k *keySet, it item.Item) item.Item {
 	var b item.Builder
-	v, _ := it.Get(schema.Hash.Name)
-	b.Set(schema.Hash.Name, v)
-	if schema.HasSort() {
-		v, _ := it.Get(schema.Sort.Name)
-		b.Set(schema.Sort.Name, v)
+	for _, key := range t.startAttributes(k) {
+		v, _ := it.Get(key.Name)
+		b.Set(key.Name, v)
 	}
 	return b.Item()
 }

@@ -59,7 +59,7 @@ func checkFilterKeys(k *keySet, filter *expr.Condition, legacy bool) error {
 // checkProjected refuses what a global index cannot answer because it does not
 // hold the attributes; a local index fetches them from the table.
 func (t *liveTable) checkProjected(k *keySet, projection *expr.Projection, choice string) error {
-	if !k.global || k.definition.Projection.Type == "ALL" {
+	if !k.global || k.definition.Projection.Type == projectAll {
 		return nil
 	}
 	if choice == selectAll {
@@ -69,15 +69,19 @@ func (t *liveTable) checkProjected(k *keySet, projection *expr.Projection, choic
 	if projection == nil {
 		return nil
 	}
-	var absent []string
-	for path := range projection.Paths() {
-		name := path.Top()
-		if !k.has(name) && !t.base.has(name) && !slices.Contains(k.definition.Projection.NonKeyAttributes, name) {
-			absent = append(absent, name)
-		}
-	}
-	if len(absent) > 0 {
+	if absent := t.absent(k, projection); len(absent) > 0 {
 		return invalidValue("Global secondary index %s does not project [%s]", k.definition.Name, strings.Join(absent, ", "))
 	}
 	return nil
+}
+
+// absent returns the attributes of a projection that entries of an index lack.
+func (t *liveTable) absent(k *keySet, projection *expr.Projection) (names []string) {
+	for path := range projection.Paths() {
+		name := path.Top()
+		if !k.has(name) && !t.base.has(name) && !slices.Contains(k.definition.Projection.NonKeyAttributes, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -10,7 +10,7 @@ import (
 
 // Query reads one item collection in sort-key order, a page at a time.
 //
-// Errors: *NotFoundError, *ValidationError, *NotBuiltError for an index.
+// Errors: *NotFoundError, *ValidationError, *NotBuiltError for a global index.
 func (s *Service) Query(r *QueryRequest) (*Page, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {
@@ -20,19 +20,19 @@ func (s *Service) Query(r *QueryRequest) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Index != "" {
-		return nil, &NotBuiltError{What: "Query on a secondary index"}
+	if err := t.checkBuilt(q.keys); err != nil {
+		return nil, err
 	}
 	lower, upper := q.span(t.schema)
 	owner := t.partitionOf(partition.RowHash(lower))
 	if r.StartKey != nil {
-		lower, upper = t.resume(lower, upper, r.StartKey, r.Reverse)
+		lower, upper = t.resume(q.keys, lower, upper, r.StartKey, r.Reverse)
 	}
-	p := newPager(t, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
+	p := newPager(t, q.keys, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
 	if _, err := p.read(owner, lower, upper, r.Reverse); err != nil {
 		return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
 	}
-	if !t.schema.HasSort() {
+	if r.Index == "" && !t.schema.HasSort() {
 		// A collection of one item is never continued, and a start key for it
 		// is an error.
 		p.page.LastKey = nil
@@ -103,10 +103,35 @@ func (t *liveTable) target(index string, consistent bool) (*keySet, error) {
 }
 
 // resume narrows a span to what comes after the start key, which is in it.
-func (t *liveTable) resume(lower, upper []byte, start item.Item, reverse bool) ([]byte, []byte) {
-	row := t.schema.AppendRowKey(nil, start)
+func (t *liveTable) resume(k *keySet, lower, upper []byte, start item.Item, reverse bool) ([]byte, []byte) {
+	row := t.rowKey(k, start)
 	if reverse {
 		return lower, row
 	}
 	return append(row, 0), upper
+}
+
+// rowKey returns the row key of an item, or of a start key, in the table or in
+// an index.
+func (t *liveTable) rowKey(k *keySet, it item.Item) []byte {
+	if k.index == nil {
+		return t.schema.AppendRowKey(nil, it)
+	}
+	return t.schema.AppendEntryKey(nil, k.index, it)
+}
+
+// checkBuilt refuses an index that has no entries to read.
+func (t *liveTable) checkBuilt(k *keySet) error {
+	switch {
+	case k.global:
+		return &NotBuiltError{What: "reading a global secondary index"}
+	case k.index == nil:
+		return nil
+	}
+	for _, p := range t.partitions {
+		if !p.Config().Keeps(k.index) {
+			return &NotBuiltError{What: "reading a local secondary index of a table that an earlier version created"}
+		}
+	}
+	return nil
 }

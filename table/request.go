@@ -25,6 +25,14 @@ const (
 // Capacity is what a request used on the base table, in capacity units.
 type Capacity struct{ Read, Write float64 }
 
+// IndexCapacity is what a request used on one secondary index, in capacity
+// units: of writes if it wrote, else of reads.
+type IndexCapacity struct {
+	Name  string
+	Local bool
+	Units float64
+}
+
 // A GetRequest asks for one item.
 type GetRequest struct {
 	Table      string
@@ -71,9 +79,12 @@ type UpdateRequest struct {
 type WriteResult struct {
 	Attributes item.Item // nil = absent
 	Capacity   Capacity
-	// CollectionKey is the hash key attribute, for ItemCollectionMetrics; nil
-	// unless the table has local indexes.
-	CollectionKey item.Item
+	Indexes    []IndexCapacity // indexes whose entries changed
+	// CollectionKey is the hash key attribute, for ItemCollectionMetrics, and
+	// CollectionBytes the size of the item collection; nil unless the table has
+	// local indexes.
+	CollectionKey   item.Item
+	CollectionBytes int64
 }
 
 // A QueryRequest reads one item collection in sort-key order.
@@ -108,7 +119,8 @@ type Page struct {
 	Items               []item.Item // nil when Select is COUNT
 	Count, ScannedCount int         // after and before the filter
 	LastKey             item.Item   // nil = nothing more to read
-	Capacity            Capacity
+	Capacity            Capacity    // on the table; nothing if only an index was read
+	Indexes             []IndexCapacity
 }
 
 // A BatchGetRequest reads up to 100 items of several tables.
@@ -154,5 +166,8 @@ type BatchWriteResult struct{ Tables []BatchWriteTableResult }
 type BatchWriteTableResult struct {
 	Unprocessed    []BatchWriteOp
 	Capacity       Capacity
-	CollectionKeys []item.Item // one per item collection touched; only with local indexes
+	Indexes        []IndexCapacity // indexes whose entries changed, each once
+	CollectionKeys []item.Item     // one per item collection touched; only with local indexes
+	// CollectionBytes are the sizes of these collections.
+	CollectionBytes []int64
 }

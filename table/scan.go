@@ -4,26 +4,26 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
 )
 
 // Scan reads a table, or one segment of it, in the order of partition-key
 // hashes and, within one partition key, of sort keys, a page at a time.
 //
-// Errors: *NotFoundError, *ValidationError, *NotBuiltError for an index.
+// Errors: *NotFoundError, *ValidationError, *NotBuiltError for a global index.
 func (s *Service) Scan(r *ScanRequest) (*Page, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkScan(r); err != nil {
+	k, err := t.checkScan(r)
+	if err != nil {
 		return nil, err
 	}
-	if r.Index != "" {
-		return nil, &NotBuiltError{What: "Scan of a secondary index"}
+	if err := t.checkBuilt(k); err != nil {
+		return nil, err
 	}
-	p := newPager(t, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
+	p := newPager(t, k, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
 	if err := t.scan(p, r); err != nil {
 		return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
 	}
@@ -35,7 +35,7 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 	first, last := segment(r.Segment, r.TotalSegments)
 	var after []byte // row key to go on behind
 	if r.StartKey != nil {
-		after = t.schema.AppendRowKey(nil, r.StartKey)
+		after = t.rowKey(p.keys, r.StartKey)
 		first = partition.RowHash(after)
 	}
 	for i := t.partitionIndex(first); i < len(t.partitions); i++ {
@@ -43,7 +43,7 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 		if from.first > last {
 			break
 		}
-		lower, upper := t.schema.HashSpan(max(first, from.first), min(last, from.last))
+		lower, upper := t.schema.HashSpan(p.keys.index, max(first, from.first), min(last, from.last))
 		if after != nil {
 			lower, after = append(after, 0), nil
 		}
@@ -54,42 +54,37 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 	return nil
 }
 
-func (t *liveTable) checkScan(r *ScanRequest) error {
+func (t *liveTable) checkScan(r *ScanRequest) (*keySet, error) {
 	k, err := t.target(r.Index, r.Consistent)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.StartKey != nil {
 		if err := t.checkScanStart(k, r.StartKey); err != nil {
-			return err
+			return nil, err
 		}
-		if err := t.checkSegment(r); err != nil {
-			return err
+		if err := t.checkSegment(k, r); err != nil {
+			return nil, err
 		}
 	}
 	if err := t.checkShown(k, r.Filter, r.Projection); err != nil {
-		return err
+		return nil, err
 	}
-	return t.checkProjected(k, r.Projection, r.Select)
+	return k, t.checkProjected(k, r.Projection, r.Select)
 }
 
 // checkSegment refuses a start key that another segment has handed out.
-func (t *liveTable) checkSegment(r *ScanRequest) error {
-	if r.TotalSegments == 0 || r.Index != "" {
+func (t *liveTable) checkSegment(k *keySet, r *ScanRequest) error {
+	if r.TotalSegments == 0 {
 		return nil
 	}
 	first, last := segment(r.Segment, r.TotalSegments)
-	hash := t.hashOf(r.StartKey)
+	hash := partition.RowHash(t.rowKey(k, r.StartKey))
 	if hash < first || hash > last {
 		return refuse("%sInvalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d",
 			startKeyPrefix, r.TotalSegments, r.Segment)
 	}
 	return nil
-}
-
-func (t *liveTable) hashOf(key item.Item) uint64 {
-	var buf [128]byte
-	return partition.RowHash(t.schema.AppendRowKey(buf[:0], key))
 }
 
 // segment returns the hashes [first, last] of segment i of total; total 0 means

@@ -132,10 +132,17 @@ type Description struct {
 
 	ThroughputChanges // of the table
 
+	// Per element of LocalIndexes; empty while the table cannot be used.
+	LocalIndexCounts []IndexCounts
+
 	// Per element of GlobalIndexes.
 	GlobalIndexStatus  []string
 	GlobalIndexChanges []ThroughputChanges
 }
+
+// IndexCounts is what an index holds, counted as ItemCount and SizeBytes of its
+// table.
+type IndexCounts struct{ Items, Bytes int64 }
 
 // An IndexThroughput changes the rates of one global index.
 type IndexThroughput struct {

@@ -38,16 +38,33 @@ func (w pendingWrite) await() (*WriteResult, error) {
 		return nil, clientError(r)
 	}
 	return &WriteResult{
-		Attributes:    r.Attributes,
-		Capacity:      Capacity{Write: capacity.WriteUnits(r.OldBytes, r.NewBytes)},
-		CollectionKey: w.table.collectionKey(w.key),
+		Attributes:      r.Attributes,
+		Capacity:        Capacity{Write: capacity.WriteUnits(r.OldBytes, r.NewBytes)},
+		Indexes:         indexWrites(r.Indexes),
+		CollectionKey:   w.table.collectionKey(w.key),
+		CollectionBytes: r.CollectionBytes,
 	}, nil
+}
+
+// indexWrites returns what the changes of index entries cost.
+func indexWrites(uses []partition.IndexUse) []IndexCapacity {
+	if len(uses) == 0 {
+		return nil
+	}
+	units := make([]IndexCapacity, len(uses))
+	for i, u := range uses {
+		units[i] = IndexCapacity{Name: u.Name, Local: u.Local, Units: u.Change.Units(u.OldBytes, u.NewBytes)}
+	}
+	return units
 }
 
 // clientError turns a partition's refusal into this package's errors.
 func clientError(r *partition.Result) error {
-	if errors.Is(r.Err, partition.ErrConditionFailed) {
+	switch {
+	case errors.Is(r.Err, partition.ErrConditionFailed):
 		return &ConditionFailedError{Item: r.Attributes}
+	case errors.Is(r.Err, partition.ErrCollectionFull):
+		return &CollectionFullError{}
 	}
 	return refusal(r.Err)
 }
