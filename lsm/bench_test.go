@@ -107,8 +107,10 @@ func fillPart(db *DB, random bool, batch, id, writers, n int) error {
 
 // loaded returns a database of benchEntries, merged into one level, and then, without
 // merged, with half of them overwritten in random order and nothing settled.
-func loaded(b *testing.B, merged bool) *DB {
-	db := openBench(b, Options{Sync: SyncNever, MemtableBytes: 16 << 20})
+func loaded(b *testing.B, merged bool) *DB { return loadedAs(b, merged, NoCompression) }
+
+func loadedAs(b *testing.B, merged bool, c Compression) *DB {
+	db := openBench(b, Options{Sync: SyncNever, MemtableBytes: 16 << 20, Compression: c})
 	write := func(entries []int) {
 		value, k := benchValue(), make([]byte, 0, benchKeyBytes)
 		w := db.NewBatch()
@@ -214,9 +216,15 @@ func BenchmarkGetWhileWriting(b *testing.B) {
 }
 
 // BenchmarkScan steps through everything, forward and backward, and looks at each key.
-func BenchmarkScan(b *testing.B) {
+func BenchmarkScan(b *testing.B) { benchmarkScan(b, NoCompression) }
+
+// BenchmarkScanS2 is BenchmarkScan of encoded blocks, with room for all of them once they
+// are decoded.
+func BenchmarkScanS2(b *testing.B) { benchmarkScan(b, S2) }
+
+func benchmarkScan(b *testing.B, c Compression) {
 	for _, merged := range []bool{true, false} {
-		db := loaded(b, merged)
+		db := loadedAs(b, merged, c)
 		for _, way := range []string{"forward", "reverse"} {
 			b.Run(fmt.Sprintf("%s/merged=%v", way, merged), func(b *testing.B) {
 				it, err := db.NewIter(IterOptions{})
@@ -224,8 +232,16 @@ func BenchmarkScan(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer it.Close()
+				for ok := it.First(); ok; ok = it.Next() { // warms up
+				}
+				if way == "reverse" {
+					it.Last()
+				} else {
+					it.First()
+				}
 				bytes := 0
 				b.ReportAllocs()
+				defer reportCPU(b, cpuTime(b), 1)
 				if way == "forward" {
 					for b.Loop() {
 						if !it.Next() {
@@ -250,6 +266,7 @@ func BenchmarkScan(b *testing.B) {
 			b.Run(fmt.Sprintf("seek+%d/merged=%v", n, merged), func(b *testing.B) {
 				var k []byte
 				b.ReportAllocs()
+				defer reportCPU(b, cpuTime(b), 1)
 				for b.Loop() {
 					it, err := db.NewIter(IterOptions{})
 					if err != nil {

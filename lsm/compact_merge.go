@@ -98,11 +98,15 @@ func (m *merging) part(w *tableWriter) error {
 	for _, in := range m.c.Inputs {
 		tables := m.c.v.open(in.Tables)
 		if in.Level > 0 {
-			sources = append(sources, newLevelIter(tables, w.lower, w.upper))
+			l := newLevelIter(tables, w.lower, w.upper)
+			l.passing = true
+			sources = append(sources, l)
 			continue
 		}
 		for _, t := range tables {
-			sources = append(sources, t.reader.NewIter(w.lower, w.upper))
+			it := t.reader.NewIter(w.lower, w.upper)
+			it.Pass()
+			sources = append(sources, it)
 		}
 	}
 	merged := iterator.New(sources...)

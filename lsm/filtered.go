@@ -308,6 +308,12 @@ func (it *FilteredIter) Close() error {
 		return nil
 	}
 	it.fail(ErrClosed)
+	for i := range it.sources {
+		it.sources[i].source.close()
+	}
+	for i := range it.newer {
+		it.newer[i].walk.close()
+	}
 	it.db.metrics.filtered(&it.counts)
 	it.db.metrics.iterators.Add(-1)
 	it.db.pins.remove(it.pin)
@@ -343,6 +349,9 @@ type hitSource interface {
 	// which they come; none at the end. If it fails without one, from is a key such
 	// that nothing is missing before it, or in reverse, from it on.
 	fill(group *group) (from []byte, err error)
+
+	// close lets go of what it reads from.
+	close()
 }
 
 // hits is a hitSource with the group of versions that it found last.

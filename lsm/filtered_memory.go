@@ -132,6 +132,8 @@ func (h *memoryHits) fill(g *group) (from []byte, err error) {
 	return nil, nil
 }
 
+func (h *memoryHits) close() {}
+
 // left is the number of rows that are still to come.
 func (h *memoryHits) left() int {
 	if h.reverse {

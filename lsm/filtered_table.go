@@ -79,6 +79,11 @@ func (h *tableHits) fill(g *group) (from []byte, err error) {
 	return nil, nil
 }
 
+func (h *tableHits) close() {
+	h.rows.Release()
+	h.above.Release()
+}
+
 // border is the end of the current table from which it is entered.
 func (h *tableHits) border() []byte {
 	if span := h.tables[h.at].span; h.reverse {

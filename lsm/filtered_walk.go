@@ -118,6 +118,13 @@ func (it *FilteredIter) leaveWalks() {
 	}
 }
 
+func (w *walk) close() {
+	if w.source != nil {
+		w.source.Close()
+		w.source = nil
+	}
+}
+
 func (w *walk) fails(now bool) bool {
 	w.failed = w.failed || now
 	return w.failed

@@ -25,6 +25,7 @@ type levelIter struct {
 	tables       []*table // side by side, in order
 	lower, upper []byte   // nil: no bound
 	marks        bool
+	passing      bool // the tables are read for the last time
 
 	at   int          // index of the open table; -1 or len(tables): outside
 	cur  sstable.Iter // of the open table, if that has a reader
@@ -53,7 +54,7 @@ func newLevelIter(tables []*table, lower, upper []byte) *levelIter {
 
 // init makes l a new iterator without marks, reusing its memory.
 func (l *levelIter) init(tables []*table, lower, upper []byte) {
-	l.tables, l.lower, l.upper, l.marks = tables, lower, upper, false
+	l.tables, l.lower, l.upper, l.marks, l.passing = tables, lower, upper, false, false
 	l.at, l.in, l.err, l.mark.is = -1, nil, nil, false
 }
 
@@ -143,6 +144,9 @@ func (l *levelIter) open(i int) bool {
 		upper = nil
 	}
 	l.cur.Init(t.reader, lower, upper)
+	if l.passing {
+		l.cur.Pass()
+	}
 	return true
 }
 

@@ -66,6 +66,8 @@ func (t *table) verifyEntries(db *DB, v *version) error {
 func (t *table) verifyPointers(v *version, values map[manifest.FileNum]*vlog.Reader) error {
 	counted := map[manifest.FileNum]uint64{}
 	it := t.reader.NewIter(nil, nil)
+	defer it.Close()
+	it.Pass()
 	for ok := it.First(); ok; ok = it.Next() {
 		user, tr := it.Key()
 		if tr.Kind() != key.ValuePointer {

@@ -8,8 +8,8 @@ import (
 )
 
 // Add is told of a miss: block j was not there and has been decoded. It keeps a copy if
-// the block deserves it. The caller does not use Add for scans, which would fill the
-// cache with what nobody asks for again.
+// the block deserves it. The caller uses Add for scans only while the cache HasRoom; later
+// they would fill it with what nobody asks for again.
 func (c *Cache) Add(s *Slots, j int, block []byte) {
 	now := c.misses.Add(1)
 	size := (frameHeaderBytes + len(block) + lineBytes - 1) &^ (lineBytes - 1)
@@ -75,14 +75,15 @@ func (c *Cache) roomLocked(size int) bool {
 	switch {
 	case c.inUse < c.limit:
 		next = c.freshLocked()
-	case len(c.spare) > 0 || c.emptyLocked(): // the latter moves nothing, for lack of room
+	case c.hasSpareLocked() || c.emptyLocked(): // the latter moves nothing, for lack of room
 		next = c.popLocked()
 	default:
 		return false
 	}
 	c.ring = append(c.ring, c.filling)
 	c.filling = next
-	if c.inUse >= c.limit && len(c.spare) == 0 {
+	c.lookForCrowdLocked()
+	if c.inUse >= c.limit && !c.hasSpareLocked() {
 		c.emptyLocked()
 	}
 	return true
@@ -93,7 +94,21 @@ func (c *Cache) freshLocked() uint32 {
 	n := c.unused[len(c.unused)-1]
 	c.unused = c.unused[:len(c.unused)-1]
 	c.inUse++
+	c.room.Store(c.inUse < c.limit)
 	return n
+}
+
+// hasSpareLocked reports whether there is a spare segment. One that was held is, once
+// nobody has a pin on it.
+func (c *Cache) hasSpareLocked() bool {
+	c.held = slices.DeleteFunc(c.held, func(n uint32) bool {
+		isFree := c.pins[n].Load() == 0
+		if isFree {
+			c.spare = append(c.spare, n)
+		}
+		return isFree
+	})
+	return len(c.spare) > 0
 }
 
 func (c *Cache) popLocked() uint32 {
@@ -124,23 +139,43 @@ func (c *Cache) publish(s *Slots, j int, word uint64) {
 	c.stats.Added++
 }
 
-// emptyLocked empties the oldest segment that nobody is writing to. It reports false
-// if there is none.
+// emptyLocked empties the oldest segment that nobody is writing to or has pinned, which
+// is a spare one then. It reports false if there is none.
 func (c *Cache) emptyLocked() bool {
-	i := slices.IndexFunc(c.ring, func(n uint32) bool { return c.segments[n].writers == 0 })
+	i := slices.IndexFunc(c.ring, func(n uint32) bool {
+		return c.segments[n].writers == 0 && c.pins[n].Load() == 0
+	})
 	if i < 0 {
 		return false
 	}
 	n := c.ring[i]
 	c.ring = slices.Delete(c.ring, i, i+1)
 	c.moveLocked(n)
-	// From here on nobody believes what is read from it; see loadsDone for the other
-	// side. The load keeps the writes of the next frames behind.
+	// From here on nobody believes what is read from it, and nobody pins it; see
+	// loadsDone and Pin for the other side. The load keeps the writes of the next frames
+	// behind.
 	c.generations[n].Add(1)
-	c.generations[n].Load()
+	if c.pins[n].Load() != 0 { // since the look at it
+		c.held = append(c.held, n)
+		return false
+	}
 	c.spare = append(c.spare, n)
 	return true
 }
+
+// lookForCrowdLocked stops the giving out of pins while they hold too many segments.
+func (c *Cache) lookForCrowdLocked() {
+	pinned := len(c.held)
+	for _, n := range c.ring {
+		if c.pins[n].Load() != 0 {
+			pinned++
+		}
+	}
+	c.crowded.Store(pinned > c.limit/crowdShare)
+}
+
+// crowdShare is the share of the segments, as 1/n, that may be pinned.
+const crowdShare = 4
 
 // moveLocked moves the touched frames of segment n to the one being filled, and lets
 // go of the others.

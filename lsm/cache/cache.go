@@ -19,6 +19,11 @@
 // filled, the others go. So eviction is CLOCK, a segment at a time: a hit sets a bit
 // in the slot, once, and takes no lock.
 //
+// Who reads much of a block in place, over a longer time, pins it instead: the segment is
+// then not filled anew until it is unpinned. Pins are counted per segment, and only iterators
+// take them; a Get does without. Where pins would keep too many segments from being
+// emptied, no new ones are given out.
+//
 // What is read once should not push out what is read often. While there is room every
 // block is admitted; after that only one that was missed before, at most half as
 // many misses ago as the cache has room for blocks. The slot of a block that is not
@@ -78,6 +83,9 @@ type Cache struct {
 	memory      []byte          // all segments; nil until the first block comes
 	shift       int             // a segment has 1 << shift bytes
 	generations []atomic.Uint32 // of each segment; changed under mu
+	pins        []atomic.Int32  // of each segment
+	crowded     atomic.Bool     // pins are in the way; set under mu
+	room        atomic.Bool     // blocks come in without a second miss; set under mu
 	misses      atomic.Uint64
 	hits        atomic.Uint64
 
@@ -88,9 +96,10 @@ type Cache struct {
 	filling  uint32
 	ring     []uint32 // filled segments, oldest first
 	spare    []uint32 // emptied segments
+	held     []uint32 // emptied segments that were pinned at that moment
 	unused   []uint32 // segments without memory
 	limit    int      // segments that may be used
-	inUse    int      // segments that are: filling, ring and spare
+	inUse    int      // segments that are: filling, ring, spare and held
 	owners   map[uint64]*Slots
 	lastID   uint64
 	closed   bool
@@ -121,9 +130,10 @@ func New(capacity int64) *Cache {
 		n = 0
 	}
 	c := &Cache{
-		shift: shift, generations: make([]atomic.Uint32, n), segments: make([]segment, n), limit: n,
-		owners: map[uint64]*Slots{},
+		shift: shift, generations: make([]atomic.Uint32, n), pins: make([]atomic.Int32, n),
+		segments: make([]segment, n), limit: n, owners: map[uint64]*Slots{},
 	}
+	c.room.Store(n > 0)
 	for i := range n {
 		c.unused = append(c.unused, uint32(n-1-i))
 	}
@@ -149,6 +159,7 @@ func (c *Cache) SetLimit(limit int64) {
 		c.unused = append(c.unused, n)
 		c.inUse--
 	}
+	c.room.Store(c.inUse < c.limit)
 }
 
 // Slots are where the blocks of one file are. They are made by Own.
@@ -195,7 +206,7 @@ func (c *Cache) freeLocked() {
 	}
 }
 
-// A Place names the bytes that Find returned.
+// A Place names the bytes that Find or Pin returned. It is not 0.
 type Place uint64
 
 // Find returns block j if it is there. Its bytes may be overwritten at any time: the
@@ -219,6 +230,45 @@ func (c *Cache) Find(s *Slots, j int) (block []byte, p Place, ok bool) {
 	}
 	return c.memory[at : at+n : at+n], Place(word), true
 }
+
+// Pin returns block j if it is there and can be pinned. Its bytes stay as they are until
+// Unpin, which the caller must call, once.
+func (c *Cache) Pin(s *Slots, j int) (block []byte, p Place, ok bool) {
+	slot := &s.words[j]
+	word := slot.Load()
+	if word&isFrame == 0 || c.crowded.Load() {
+		return nil, 0, false
+	}
+	// Whoever empties a segment changes its generation first and looks for pins
+	// then. So either it is seen here that the block is gone, or the pin is seen there.
+	c.pins[word>>segShift&segMask].Add(1)
+	if !c.holds(word) {
+		c.Unpin(Place(word))
+		return nil, 0, false
+	}
+	if word&isTouched == 0 {
+		slot.CompareAndSwap(word, word|isTouched)
+	}
+	at := c.at(word)
+	n := int(binary.LittleEndian.Uint32(c.memory[at:]))
+	at += frameHeaderBytes
+	return c.memory[at : at+n : at+n], Place(word), true
+}
+
+// Unpin ends the use of what Pin returned.
+func (c *Cache) Unpin(p Place) { c.pins[uint64(p)>>segShift&segMask].Add(-1) }
+
+// Pinned is how many pins there are.
+func (c *Cache) Pinned() (n int) {
+	for i := range c.pins {
+		n += int(c.pins[i].Load())
+	}
+	return n
+}
+
+// HasRoom reports whether there is memory that no block uses yet. What comes in then
+// pushes out nothing, even if it is read once.
+func (c *Cache) HasRoom() bool { return c.room.Load() }
 
 // Holds reports whether the bytes at p were, up to now, what Find promised.
 func (c *Cache) Holds(p Place) bool {

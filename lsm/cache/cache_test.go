@@ -221,6 +221,125 @@ func TestReadersNeverBelieveWrongBytes(t *testing.T) {
 	}
 }
 
+// TestPinnedBlocksStay: what is pinned keeps its bytes, whatever comes and goes, and does not
+// keep the cache from letting others in.
+func TestPinnedBlocksStay(t *testing.T) {
+	const size = 1000
+	c := New(1 << 20)
+	s := c.Own(20_000)
+	var blocks [][]byte
+	var places []Place
+	for j := range 3 {
+		c.Add(s, j, blockOf(0, j, size))
+		b, p, ok := c.Pin(s, j)
+		if !ok || p == 0 {
+			t.Fatalf("block %d cannot be pinned", j)
+		}
+		blocks, places = append(blocks, b), append(places, p)
+	}
+	churn := func() {
+		for j := 100; j < 20_000; j++ {
+			for range 2 { // the second miss lets it in
+				c.Add(s, j, blockOf(0, j, size))
+			}
+		}
+	}
+	churn()
+	for j, b := range blocks {
+		if !bytes.Equal(b, blockOf(0, j, size)) {
+			t.Fatalf("block %d has changed while it was pinned", j)
+		}
+		c.Unpin(places[j])
+	}
+	if st := c.Stats(); st.Added < 15_000 || st.Bytes > st.LimitBytes {
+		t.Errorf("%+v", st)
+	}
+	churn()
+	if bytes.Equal(blocks[0], blockOf(0, 0, size)) {
+		t.Error("the memory of a block that nobody pins was never used again")
+	}
+}
+
+// TestPinsInTheWay: pins that would keep all memory from new blocks are refused, and given
+// out again once they are gone.
+func TestPinsInTheWay(t *testing.T) {
+	const size, n = 1000, 5000
+	c := New(256 << 10)
+	s := c.Own(n)
+	var pins []Place
+	for j := range n {
+		for range 2 {
+			c.Add(s, j, blockOf(0, j, size))
+		}
+		if _, p, ok := c.Pin(s, j); ok {
+			pins = append(pins, p)
+		}
+	}
+	if len(pins) == 0 || len(pins) >= n/2 {
+		t.Errorf("%d of %d blocks were pinned at the same time", len(pins), n)
+	}
+	if st := c.Stats(); st.Added < n/2 && len(pins)*size < 256<<10 {
+		t.Errorf("%d pins kept new blocks out: %+v", len(pins), st)
+	}
+	for _, p := range pins {
+		c.Unpin(p)
+	}
+	for j := range n {
+		for range 2 {
+			c.Add(s, j, blockOf(0, j, size))
+		}
+	}
+	if _, p, ok := c.Pin(s, n-1); !ok {
+		t.Error("no pins are given out after all have come back")
+	} else {
+		c.Unpin(p)
+	}
+}
+
+// TestPinsUnderChange: readers pin blocks while others push them out. It is meant for many
+// processors, and what it must not see is a byte that changes.
+func TestPinsUnderChange(t *testing.T) {
+	c := New(64 << 10)
+	const blocks, size = 400, 300
+	s := c.Own(blocks)
+	var wg sync.WaitGroup
+	var pinned atomic.Int64
+	for w := range uint64(4) {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(w, 5))
+			for i := range 10_000 {
+				j := rng.IntN(blocks) >> rng.IntN(4)
+				b, p, ok := c.Pin(s, j)
+				if !ok {
+					c.Add(s, j, blockOf(0, j, size))
+					continue
+				}
+				if pinned.Add(1); i%16 == 0 { // hold on to it while blocks come
+					for k := range 50 {
+						c.Add(s, (j+k)%blocks, blockOf(0, (j+k)%blocks, size))
+					}
+				}
+				same := bytes.Equal(b, blockOf(0, j, size))
+				c.Unpin(p)
+				if !same {
+					t.Errorf("block %d has changed while it was pinned", j)
+					return
+				}
+				if w == 0 && i%1000 == 0 {
+					c.SetLimit(int64(rng.IntN(64 << 10)))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if st := c.Stats(); pinned.Load() == 0 || st.Evicted == 0 {
+		t.Errorf("%d pins; %+v", pinned.Load(), st)
+	}
+	if n := c.Pinned(); n != 0 {
+		t.Errorf("%d pins are left", n)
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	c := New(64 << 20)
 	s := c.Own(10_000)

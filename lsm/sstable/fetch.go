@@ -99,38 +99,92 @@ func (r *Reader) keep(j int, data []byte) {
 	c.Add(s, j, data)
 }
 
-// load returns the payload of data block j, in scratch unless it is in place. Scratch may
-// be nil and is returned grown. It is for iterators: a block comes from the cache
-// if it is there, but is added only if it was sought, lest a scan push out what is read
-// often.
-func (r *Reader) load(j int, buf []byte, sought bool) (data, grown []byte, err error) {
-	if s := r.slots.Load(); s != nil {
-		if b, place, ok := r.pool.cache.Find(s, j); ok {
-			buf = append(buf[:0], b...)
-			if r.pool.cache.Holds(place) {
-				r.pool.cache.Count(1)
-				return buf, buf, nil
-			}
-		}
+// A view is the payload of a data block, where an iterator reads it.
+//
+//	in place    in the mapping
+//	pinned      in the cache, until release
+//	a copy      in the memory of scratch, which the next load overwrites
+//
+// Invariant: the block is pinned if and only if pin is not 0.
+type view struct {
+	data    []byte
+	scratch []byte
+	isCopy  bool
+	cache   *cache.Cache // of the pin
+	pin     cache.Place
+}
+
+// release ends the use of the block; the memory of scratch is kept.
+func (v *view) release() {
+	if v.pin != 0 {
+		v.cache.Unpin(v.pin)
+		v.cache, v.pin = nil, 0
+	}
+	v.data, v.isCopy = nil, false
+}
+
+// stays reports whether the block stays where it is after release.
+func (v *view) stays() bool { return v.pin == 0 && !v.isCopy }
+
+// Whether a block that an iterator came to may come into the cache.
+type admission uint8
+
+const (
+	sought  admission = iota // as that of a Get does: by what it was missed before
+	passed                   // while there is room: a scan must not push out what is read often
+	ignored                  // no: the table is read for the last time
+)
+
+// load makes v a view of data block j.
+func (r *Reader) load(j int, v *view, a admission) error {
+	v.release()
+	if s := r.slots.Load(); s != nil && r.loadCached(s, j, v) {
+		return nil
 	}
 	if r.file == nil {
 		stored, _, err := r.fetch(j, nil)
 		if err != nil {
-			return nil, buf, err
+			return err
 		}
 		if codecOf(stored) == codecNone {
-			return payload(stored), buf, nil
+			v.data = payload(stored)
+			return nil
 		}
 	}
 	s := r.pool.takeScratch()
-	s.data, buf = buf, s.data
-	data, err = r.decoded(j, s)
-	s.data, buf = buf, s.data
+	s.data, v.scratch = v.scratch, s.data
+	data, err := r.decoded(j, s)
+	s.data, v.scratch = v.scratch, s.data
 	r.pool.giveScratch(s)
-	if sought && err == nil {
+	if err != nil {
+		return err
+	}
+	v.data, v.isCopy = data, true
+	if c := r.pool.cache; a == sought || a == passed && c != nil && c.HasRoom() {
 		r.keep(j, data)
 	}
-	return data, buf, err
+	return nil
+}
+
+// loadCached makes v a view of block j if it is in the cache.
+func (r *Reader) loadCached(s *cache.Slots, j int, v *view) bool {
+	c := r.pool.cache
+	if b, pin, ok := c.Pin(s, j); ok {
+		c.Count(1)
+		v.data, v.cache, v.pin = b, c, pin
+		return true
+	}
+	b, place, ok := c.Find(s, j)
+	if !ok {
+		return false
+	}
+	v.scratch = append(v.scratch[:0], b...)
+	if !c.Holds(place) {
+		return false
+	}
+	c.Count(1)
+	v.data, v.isCopy = v.scratch, true
+	return true
 }
 
 // decoded returns the payload of block j in the memory of s, from the file.

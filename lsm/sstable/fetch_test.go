@@ -135,3 +135,100 @@ func TestCacheUnderReaders(t *testing.T) {
 		t.Errorf("%d bytes off the heap in use, %d before", got, before)
 	}
 }
+
+// TestIteratorsUnderChange: iterators read pinned blocks while Gets of others push them out,
+// see every entry as it was written, and leave no pin behind.
+func TestIteratorsUnderChange(t *testing.T) {
+	c := randomContent(rand.New(rand.NewPCG(48, 49)), shapes[0], 2000)
+	shared := cache.New(128 << 10)
+	pool := NewPool(shared)
+	b, _ := mustWrite(t, c, Options{BlockBytes: 1024, Compression: S2})
+	r := openings(t, b, pool)["mapped"]
+	var idle []*Iter // hold so many pins that others must copy
+	for i := range 40 {
+		it := r.NewIter(nil, nil)
+		it.SeekGE(c.entries[i*len(c.entries)/40].User, key.MaxSeqNum)
+		it.SeekGE(c.entries[i*len(c.entries)/40].User, key.MaxSeqNum)
+		idle = append(idle, it)
+	}
+	var wg sync.WaitGroup
+	for w := range uint64(4) {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(w, 50))
+			it := r.NewIter(nil, nil)
+			defer it.Close()
+			var rows RowIter
+			rows.Init(r)
+			defer rows.Release()
+			for range 150 {
+				i := rng.IntN(len(c.entries))
+				e := &c.entries[i]
+				for ok := it.SeekGE(e.User, e.Trailer.SeqNum()); ok && i < len(c.entries) && rng.IntN(60) > 0; i++ {
+					e := &c.entries[i]
+					for range 3 {
+						o := &c.entries[rng.IntN(len(c.entries))]
+						if _, _, found, err := r.Get(o.User, o.Trailer.SeqNum()); !found || err != nil {
+							t.Errorf("Get(%v): %v, %v", o.Internal, found, err)
+							return
+						}
+					}
+					if user, tr := it.Key(); !bytes.Equal(user, e.User) || tr != e.Trailer || !bytes.Equal(it.Value(), e.value) {
+						t.Errorf("entry %d is not %v", i, e.Internal)
+						return
+					}
+					ok = it.Next()
+				}
+				items, _, err := rows.Read([]uint32{uint32(i / 3), uint32(i / 2), uint32(i/2) + 7}, nil, nil)
+				if err != nil || !bytes.Equal(items[1].Value, c.entries[i/2].value) {
+					t.Errorf("row %d: %v", i/2, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if st := shared.Stats(); st.Hits == 0 || st.Evicted == 0 {
+		t.Errorf("%+v", st)
+	}
+	for _, it := range idle {
+		it.Close()
+	}
+	if n := shared.Pinned(); n != 0 {
+		t.Errorf("%d pins are left", n)
+	}
+}
+
+// TestScansFillOnlyRoom: what a scan comes to stays while there is room, and not behind that;
+// nothing stays of a table that is read for the last time.
+func TestScansFillOnlyRoom(t *testing.T) {
+	c := randomContent(rand.New(rand.NewPCG(51, 52)), shapes[0], 3000)
+	b, _ := mustWrite(t, c, Options{BlockBytes: 1024, Compression: S2})
+	for _, cacheBytes := range []int64{4 << 20, 64 << 10} {
+		shared := cache.New(cacheBytes)
+		r := openings(t, b, NewPool(shared))["mapped"]
+		scan := func(passing bool) {
+			it := r.NewIter(nil, nil)
+			defer it.Close()
+			if passing {
+				it.Pass()
+			}
+			for ok := it.First(); ok; ok = it.Next() {
+			}
+		}
+		scan(true)
+		if st := shared.Stats(); st.Added != 0 {
+			t.Errorf("%d blocks came in of a table read for the last time", st.Added)
+		}
+		scan(false)
+		first := shared.Stats()
+		if first.Added == 0 || cacheBytes >= 4<<20 && int(first.Added) < r.index.blocks*9/10 {
+			t.Errorf("cache of %d bytes, %d blocks: %+v", cacheBytes, r.index.blocks, first)
+		}
+		for range 3 {
+			scan(false)
+		}
+		if st := shared.Stats(); st.Added != first.Added || st.Evicted != 0 {
+			t.Errorf("cache of %d bytes, further scans: %+v", cacheBytes, st)
+		}
+	}
+}

@@ -16,11 +16,11 @@ func seedBlocks(t testing.TB) [][]byte {
 		b, _ := mustWrite(t, smallContent(), o)
 		r := mustOpen(t, b)
 		for j := range r.index.blocks {
-			data, _, err := r.load(j, nil, false)
-			if err != nil {
+			var v view
+			if err := r.load(j, &v, ignored); err != nil {
 				t.Fatal(err)
 			}
-			seeds = append(seeds, data)
+			seeds = append(seeds, v.data)
 		}
 	}
 	return seeds

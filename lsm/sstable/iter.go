@@ -33,7 +33,8 @@ type Iter struct {
 	keys    []byte // the user keys of the stretch
 	used    int    // how many of the stretch's items have been set since Init
 
-	scratch []byte // of a decoded block
+	view    view // of block j
+	passing bool // see Pass
 	touched byte
 }
 
@@ -70,17 +71,22 @@ func (r *Reader) NewIter(lower, upper []byte) *Iter {
 func (it *Iter) Init(r *Reader, lower, upper []byte) {
 	items := it.stretch.Items[:0]
 	clear(items[:it.used]) // of slices of a mapping that may go
-	if cap(it.scratch) > maxKeptScratch {
-		it.scratch = nil
+	it.view.release()
+	if cap(it.view.scratch) > maxKeptScratch {
+		it.view.scratch = nil
 	}
 	*it = Iter{
 		r: r, lower: lower, upper: upper, j: -1, grow: 1,
-		stretch: iterator.Stretch{Items: items}, keys: it.keys[:0], scratch: it.scratch,
+		stretch: iterator.Stretch{Items: items}, keys: it.keys[:0], view: view{scratch: it.view.scratch},
 	}
 	if r != nil {
 		it.stretch.Distinct = r.properties.UserKeys == r.properties.Entries
 	}
 }
+
+// Pass says that the table is read for the last time, as by a merge: its blocks do not come
+// into the cache.
+func (it *Iter) Pass() { it.passing = true }
 
 // Stretch is the entries around the current one.
 func (it *Iter) Stretch() *iterator.Stretch { return &it.stretch }
@@ -178,7 +184,7 @@ func (it *Iter) seekGE(user []byte, t key.Trailer) bool {
 	if j == it.r.index.blocks {
 		return it.stop(afterLast)
 	}
-	if !it.decode(j, true) {
+	if !it.decode(j, sought) {
 		return false
 	}
 	i, _, ok := it.b.seek(user, t)
@@ -198,7 +204,7 @@ func (it *Iter) seekLT(user []byte) bool {
 	if j < 0 {
 		return it.stop(beforeFirst)
 	}
-	if !it.decode(j, true) {
+	if !it.decode(j, sought) {
 		return false
 	}
 	i, _, ok := it.b.seek(user, key.MaxTrailer)
@@ -234,7 +240,7 @@ func (it *Iter) enterForward(j int) bool {
 	if j >= it.r.index.blocks {
 		return it.stop(afterLast)
 	}
-	if !it.decode(j, false) {
+	if !it.decode(j, passed) {
 		return false
 	}
 	if it.first < it.end {
@@ -248,7 +254,7 @@ func (it *Iter) enterBackward(j int) bool {
 	if j < 0 {
 		return it.stop(beforeFirst)
 	}
-	if !it.decode(j, false) {
+	if !it.decode(j, passed) {
 		return false
 	}
 	if it.first < it.end {
@@ -262,18 +268,19 @@ func (it *Iter) stop(p place) bool {
 	return false
 }
 
-// decode makes j the current block and finds the bounds in it. A block that was sought
-// may come into the cache, one that was stepped to does not.
-func (it *Iter) decode(j int, sought bool) bool {
+// decode makes j the current block and finds the bounds in it.
+func (it *Iter) decode(j int, a admission) bool {
 	if it.j == j {
 		return true
 	}
 	it.j = -1
-	data, scratch, err := it.r.load(j, it.scratch, sought)
-	it.scratch = scratch
-	if err != nil {
+	if it.passing {
+		a = ignored
+	}
+	if err := it.r.load(j, &it.view, a); err != nil {
 		return it.fail(err)
 	}
+	data := it.view.data
 	it.j = j
 	if it.b.warm(data); !it.b.parse(data, it.r.lift) {
 		return it.malformed()

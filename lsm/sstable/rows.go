@@ -20,8 +20,7 @@ type RowIter struct {
 	j          int
 	b          block
 	first, end uint32
-	scratch    []byte // of a decoded block
-	isCopy     bool   // the block is decoded in scratch
+	view       view // of block j
 
 	suffix  []byte
 	trailer key.Trailer
@@ -32,10 +31,18 @@ type RowIter struct {
 
 // Init makes it an iterator over r that stands nowhere. It may be used again.
 func (it *RowIter) Init(r *Reader) {
-	*it = RowIter{r: r, j: -1, scratch: it.scratch}
+	it.Release()
+	*it = RowIter{r: r, j: -1, view: view{scratch: it.view.scratch}}
 	if m := r.m.Bytes(); int64(len(m)) == r.size {
 		it.mapped = m
 	}
+}
+
+// Release lets go of the block on which it stands. It must be called at the end of its use
+// at the latest.
+func (it *RowIter) Release() {
+	it.j = -1
+	it.view.release()
 }
 
 // Rows is the number of entries of the table.
@@ -44,7 +51,7 @@ func (r *Reader) Rows() uint32 { return uint32(r.properties.Entries) }
 // Row goes to an entry, row < Rows.
 func (it *RowIter) Row(row uint32) error {
 	if it.j < 0 || row < it.first || row >= it.end {
-		if err := it.enter(row, false); err != nil {
+		if err := it.enter(row, passed); err != nil {
 			return err
 		}
 	}
@@ -65,22 +72,17 @@ func (it *RowIter) HasKey(user []byte) bool {
 // Trailer is the second half of the current internal key.
 func (it *RowIter) Trailer() key.Trailer { return it.trailer }
 
-// enter makes the block of a row the current one. If it was sought it may come into the
-// cache: so may those of which a filter wants few rows, as of a Get, but not those of one
-// that wants most, as of a scan.
-func (it *RowIter) enter(row uint32, sought bool) error {
+// enter makes the block of a row the current one.
+func (it *RowIter) enter(row uint32, a admission) error {
 	j, ok := it.r.index.blockOf(row, it.j)
 	if !ok {
 		return it.r.malformedRows(row)
 	}
 	it.j = -1
-	data, scratch, err := it.r.load(j, it.scratch, sought)
-	it.scratch = scratch
-	if err != nil {
+	if err := it.r.load(j, &it.view, a); err != nil {
 		return err
 	}
-	it.isCopy = len(data) > 0 && len(scratch) > 0 && &data[0] == &scratch[0]
-	return it.stand(j, data)
+	return it.stand(j, it.view.data)
 }
 
 // stand makes block j, with that payload, the current one.
@@ -141,7 +143,7 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 	if j == x.blocks {
 		return it.r.Rows(), nil
 	}
-	if err := it.enter(x.row(j), true); err != nil {
+	if err := it.enter(x.row(j), sought); err != nil {
 		return 0, err
 	}
 	i, _, ok := it.b.seek(user, t)
@@ -162,14 +164,19 @@ func (it *RowIter) Seek(user []byte, t key.Trailer) (uint32, error) {
 func (it *RowIter) Read(rows []uint32, items []iterator.Item, buffer []byte) (_ []iterator.Item, grown []byte, err error) {
 	var p rowPlaces
 	rows = rows[:min(len(rows), MaxRead)]
-	sparse := isSparse(rows)
+	// Blocks of which a filter wants few rows may come into the cache as of a Get, but not
+	// those of one that wants most, as of a scan.
+	sparse, a := isSparse(rows), passed
+	if sparse {
+		a = sought
+	}
 	if it.mapped != nil && sparse {
 		it.locate(rows, &p)
 		it.warmed ^= p.warm(len(rows))
 	}
 	for k := 0; k < len(rows); {
 		if row := rows[k]; it.j < 0 || row < it.first || row >= it.end {
-			if err := it.enterAt(row, &p, k, sparse); err != nil {
+			if err := it.enterAt(row, &p, k, a); err != nil {
 				return items, buffer, err
 			}
 		}
@@ -272,13 +279,14 @@ func (it *RowIter) checkedBlock(j int) []byte {
 }
 
 // enterAt is enter for row k of those whose places are known.
-func (it *RowIter) enterAt(row uint32, p *rowPlaces, k int, sought bool) error {
+func (it *RowIter) enterAt(row uint32, p *rowPlaces, k int, a admission) error {
 	stored := p.blocks[k]
 	if stored == nil || codecOf(stored) != codecNone {
-		return it.enter(row, sought)
+		return it.enter(row, a)
 	}
-	it.isCopy = false
-	return it.stand(p.j[k], payload(stored))
+	it.view.release()
+	it.view.data = payload(stored)
+	return it.stand(p.j[k], it.view.data)
 }
 
 // take appends the entries of rows, from the first on, as far as they lie in the current
@@ -287,6 +295,7 @@ func (it *RowIter) take(rows []uint32, items []iterator.Item, buffer []byte) ([]
 	b := &it.b
 	data, slots := b.data, b.data[b.slots:b.entries]
 	prefix, fixed := b.commonPrefix(), b.suffixWidth+b.trailerWidth
+	isCopied := !it.view.stays()
 	for _, row := range rows {
 		i := int(row - it.first)
 		if row < it.first || i >= b.count {
@@ -309,14 +318,14 @@ func (it *RowIter) take(rows []uint32, items []iterator.Item, buffer []byte) ([]
 			break
 		}
 		at := len(buffer)
-		if buffer = appendKey(buffer, prefix, data[key0:key1]); it.isCopy {
+		if buffer = appendKey(buffer, prefix, data[key0:key1]); isCopied {
 			buffer = append(buffer, data[key1:end]...)
 		}
 		items = slices.Grow(items, 1)[:len(items)+1]
 		item := &items[len(items)-1] // set in place: a copy waits for what it copies
 		item.User = buffer[at : at+b.prefix+n : at+b.prefix+n]
 		item.Trailer = key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth))
-		if item.Value = data[key1:end:end]; it.isCopy {
+		if item.Value = data[key1:end:end]; isCopied {
 			item.Value = buffer[at+b.prefix+n : len(buffer) : len(buffer)]
 		}
 	}

@@ -21,10 +21,11 @@ func TestStrip(t *testing.T) {
 			b, _ := mustWrite(t, randomContent(rng, s, 300), Options{BlockBytes: bytesPerBlock})
 			r := mustOpen(t, b)
 			for j := range r.index.blocks {
-				payload, _, err := r.load(j, nil, false)
-				if err != nil {
+				var v view
+				if err := r.load(j, &v, ignored); err != nil {
 					t.Fatal(err)
 				}
+				payload := v.data
 				count := int(little.Uint16(payload[24:]))
 				got := stored(appendStripped(nil, payload), count)
 				if !restore(got, count) || !bytes.Equal(got, payload) {
