@@ -83,7 +83,9 @@ type DB struct {
 	mergeErr   error                 // the same for compaction
 	failure    error                 // why writes are refused for good; matches ErrFailed
 	closed     bool
-	noFlusher  bool // the flusher has ended
+
+	flushersLeft int      // flushers that have not ended
+	flushedAt    env.Mono // when the last memtable had been flushed
 
 	cursors cursorPool
 	pins    pins
@@ -92,7 +94,7 @@ type DB struct {
 	metrics counters
 	stuckL0 atomic.Bool // level 0 is too full, but damage prevents merging it
 
-	// tasks are the flusher, the compactors, the cleaner and the syncer. Each has
+	// tasks are the flushers, the compactors, the cleaner and the syncer. Each has
 	// a queue of one place that wakes it; closing the queues ends the tasks.
 	tasks     *env.Group
 	flushes   *env.Queue[struct{}]
@@ -119,7 +121,7 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 		syncs:     env.NewQueue[struct{}](e, 1),
 	}
 	db.cache = cache.New(db.o.MemoryBytes)
-	db.slabs = memtable.NewPool(db.o.MemtableBytes + db.o.MemtableBytes/4)
+	db.slabs = memtable.NewPool(flushers*db.o.MemtableBytes + db.o.MemtableBytes/4)
 	db.pool = sstable.NewPool(db.cache)
 	db.mu.Bind(e)
 	db.inserting.Bind(e)
@@ -134,7 +136,10 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 
 // start begins the background work.
 func (db *DB) start() {
-	db.tasks.Go("lsm-flush", db.flushTask)
+	db.flushersLeft = flushers
+	for range flushers {
+		db.tasks.Go("lsm-flush", db.flushTask)
+	}
 	for range db.o.CompactionConcurrency {
 		db.tasks.Go("lsm-compact", db.compactTask)
 	}

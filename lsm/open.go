@@ -219,7 +219,7 @@ func (db *DB) flushReplayed() error {
 		return err
 	}
 	db.switchMemtable(next)
-	for m := db.oldestSealed(); m != nil; m = db.oldestSealed() {
+	for m := db.current.Load().oldest(); m != nil; m = db.current.Load().oldest() {
 		if err := db.flushMemtable(m); err != nil {
 			return err
 		}

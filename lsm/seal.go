@@ -15,6 +15,8 @@ type memory struct {
 	index   *facetIndex   // nil without Options.Facets
 	log     wal.SegmentID // its records begin in this segment of the log
 	lastSeq key.SeqNum    // of its newest operation; guarded by DB.inserting until it is sealed
+
+	flushing bool // somebody flushes it; guarded by DB.mu
 }
 
 func (db *DB) memtableFull() bool {

@@ -91,8 +91,8 @@ func (db *DB) load() (load int, reason StallReason) {
 		for _, m := range s.sealed {
 			bytes += m.Bytes()
 		}
-		// A second memtable may fill up while the first is being flushed.
-		load = share(bytes, 2*db.o.MemtableBytes, maxMemtables*db.o.MemtableBytes)
+		// Another memtable may fill up while as many as possible are being flushed.
+		load = share(bytes, (1+flushers)*db.o.MemtableBytes, maxMemtables*db.o.MemtableBytes)
 	}
 	if db.stuckL0.Load() {
 		return load, reason
