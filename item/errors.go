@@ -36,6 +36,7 @@ const invalidParameter = "One or more parameter values were invalid: "
 // Messages that other rooms produce as well.
 const (
 	MsgOverflow = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+	MsgItemSize = "Item size has exceeded the maximum allowed size"
 	MsgDepth    = "Nesting Levels have exceeded supported limits" // for the result of an update
 )
 

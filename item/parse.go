@@ -68,6 +68,11 @@ type parser struct {
 	refs refStack // of the containers that are open, innermost last
 }
 
+// maxParts bounds the attributes and members of what is open at a time. Each
+// takes at least a byte of an item's 400 KB, so what has more is refused as too
+// large before it takes memory.
+const maxParts = 1 << 19
+
 // refStack is a stack of refs that stays on the goroutine's stack while it is
 // small: a slice kept in a field would go to the heap with what it points at.
 type refStack struct {
@@ -153,6 +158,10 @@ func (p *parser) attribute(name []byte, level int) (*ValueError, error) {
 	verr, err := p.value(level, true)
 	if err != nil {
 		return nil, err
+	}
+	if p.refs.n == maxParts {
+		p.dst = p.dst[:start]
+		return tooManyParts(), nil
 	}
 	p.refs.push(newRef(p.dst, start, key, keyEnd))
 	if bad := checkName(name); bad != nil {
@@ -354,12 +363,18 @@ func (p *parser) member(t Type) (verr *ValueError, err error) {
 	default:
 		err = p.blob()
 	}
+	if err == nil && p.refs.n == maxParts {
+		p.dst = p.dst[:start]
+		return tooManyParts(), nil
+	}
 	if err == nil {
 		size := len(Value(p.dst[start:]).payload())
 		p.refs.push(newRef(p.dst, start, len(p.dst)-size, len(p.dst)))
 	}
 	return verr, err
 }
+
+func tooManyParts() *ValueError { return formError(MsgItemSize) }
 
 func nullMember(t Type) *ValueError {
 	switch t {

@@ -256,3 +256,20 @@ func roundTrip(t *testing.T, v Value) {
 		t.Fatalf("% x: depth %d, size %d, length %d", []byte(v), v.Depth(), v.Size(), v.Len())
 	}
 }
+
+// More attributes or members than any item can have are refused before they
+// take memory. What is closed does not count: the map has its own half.
+func TestTooManyParts(t *testing.T) {
+	const half = maxParts / 2
+	attributes := strings.Repeat(`"a":{"S":""},`, half)
+	text := `{"m":{"M":{` + attributes + `"b":{"S":""}}},` + attributes + `"set":{"SS":[` + strings.Repeat(`"",`, half) + `""]}}`
+	s := jsonscan.New([]byte(text))
+	_, err := ParseItem(&s, nil)
+	var bad *ValueError
+	if !errors.As(err, &bad) || bad.Message != MsgItemSize || bad.Attr != "set" {
+		t.Errorf("got %.200v, want %s", err, MsgItemSize)
+	}
+	if s.Rest() != 0 {
+		t.Errorf("%d bytes were not scanned", s.Rest())
+	}
+}

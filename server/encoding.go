@@ -98,12 +98,11 @@ func compress(dst []byte, coding string, body []byte) []byte {
 // service answers with an internal error.
 var errBadCompression = errors.New("server: compressed body cannot be read")
 
-// decompress returns the meaning of body, or errBodyTooLarge when that exceeds
-// limit bytes. deflate is read in both its forms, with and without the zlib
+// decompress returns the meaning of body and the bytes taken from the budget;
+// see read. deflate is read in both its forms, with and without the zlib
 // header, because clients send both.
-func decompress(coding string, body []byte, limit int) ([]byte, error) {
+func (b *budget) decompress(coding string, body []byte) (plain []byte, taken int64, err error) {
 	var r io.ReadCloser
-	var err error
 	switch coding {
 	case "gzip":
 		r, err = gzip.NewReader(bytes.NewReader(body))
@@ -114,15 +113,12 @@ func decompress(coding string, body []byte, limit int) ([]byte, error) {
 		}
 	}
 	if err != nil {
-		return nil, errBadCompression
+		return nil, 0, errBadCompression
 	}
 	defer r.Close()
-	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	switch {
-	case err != nil:
-		return nil, errBadCompression
-	case len(out) > limit:
-		return nil, errBodyTooLarge
+	plain, taken, err = b.read(r, -1, nil)
+	if err != nil && err != errBodyTooLarge && err != errBusy {
+		err = errBadCompression
 	}
-	return out, nil
+	return plain, taken, err
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/statordb/stator/internal/jsonscan"
 	"github.com/statordb/stator/server/api"
@@ -54,7 +55,15 @@ func serializationFault(message string) *fault {
 	return &fault{coralService, "SerializationException", "Message", message}
 }
 
+// maxMessage bounds the text of an error that quotes the request, in bytes: 16
+// MiB that are no number are not sent back. Lists of violations, which have a
+// bound of their own, fit.
+const maxMessage = 1 << 20
+
 func validationFault(message string) *fault {
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
+	}
 	return &fault{coralValidate, "ValidationException", "message", message}
 }
 

@@ -159,18 +159,15 @@ func contentType(got string) (answer string, known bool) {
 }
 
 // plainBody is the body without its Content-Encoding. Codings that are not
-// known stay, and fail as JSON. How large a compressed body becomes is not
-// known before, so the largest size is taken from the budget.
+// known stay, and fail as JSON.
 func (e *edge) plainBody(x *exchange) ([]byte, error) {
 	coding := strings.ToLower(firstHeader(x.r, "Content-Encoding"))
 	if coding != "gzip" && coding != "deflate" {
 		return x.body, nil
 	}
-	if !e.bodies.take(maxBody) {
-		return nil, errBusy
-	}
-	x.taken += maxBody
-	return decompress(coding, x.body, maxBody)
+	body, taken, err := e.bodies.decompress(coding, x.body)
+	x.taken += taken
+	return body, err
 }
 
 // unreadable answers for a body that did not arrive whole.

@@ -15,9 +15,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/statordb/stator/table"
@@ -363,6 +365,61 @@ func TestBodyBudget(t *testing.T) {
 	}
 	if status, _ := call(t, h, "PutItem", `{"TableName":"abc","Item":{}}`); status != http.StatusBadRequest {
 		t.Errorf("small body: got %d, want 400", status)
+	}
+}
+
+// A body's buffer grows with what has arrived, up to what was declared.
+func TestGrownBody(t *testing.T) {
+	for _, tt := range []struct {
+		size   int
+		length int64
+		want   int
+	}{
+		{0, 100, 101}, {0, 1 << 20, firstRead}, {firstRead, 1 << 20, 2 * firstRead}, {512 << 10, 1 << 20, 1 << 20}, {1 << 20, 1 << 20, 1<<20 + 1},
+		{0, -1, firstRead}, {8 << 20, -1, maxBody + 1 - 1}, {16 << 20, -1, maxBody + 1}, {12 << 20, maxBody, maxBody + 1},
+	} {
+		if got := grownBody(tt.size, tt.length); got != tt.want {
+			t.Errorf("grownBody(%d, %d) = %d, want %d", tt.size, tt.length, got, tt.want)
+		}
+	}
+}
+
+// Senders that never finish hold what they have sent, and all of them together
+// no more than the budget.
+func TestSlowSenders(t *testing.T) {
+	var b budget
+	b.left.Store(100 << 10)
+	slow := func(arrived int) (taken int64, err error) {
+		r := io.MultiReader(bytes.NewReader(make([]byte, arrived)), iotest.ErrReader(os.ErrDeadlineExceeded))
+		_, taken, err = b.read(r, maxBody, nil)
+		return taken, err
+	}
+	for _, tt := range []struct {
+		arrived int
+		taken   int64
+		want    error
+	}{
+		{firstRead - 1, 0, os.ErrDeadlineExceeded},
+		{40 << 10, 56 << 10, os.ErrDeadlineExceeded}, // 64 KiB, of which 8 are not counted
+		{10 << 10, 8 << 10, os.ErrDeadlineExceeded},
+		{60 << 10, 24 << 10, errBusy},
+	} {
+		if taken, err := slow(tt.arrived); taken != tt.taken || err != tt.want {
+			t.Errorf("%d bytes: took %d, %v, want %d, %v", tt.arrived, taken, err, tt.taken, tt.want)
+		}
+	}
+}
+
+// Errors quote the request, but not all of it.
+func TestMessagesAreBounded(t *testing.T) {
+	h := fakeEdge(idle())
+	for _, body := range []string{
+		`{"TableName":"abc","Item":{"a":{"N":"` + strings.Repeat("é", 3<<20) + `"}}}`,
+		`{"TableName":"abc","Item":{"a":{"SS":["` + strings.Repeat("é", 3<<20) + `","x","x"]}}}`,
+	} {
+		if status, got := call(t, h, "PutItem", body); status != 400 || len(got) > maxMessage+200 || !strings.HasSuffix(got, `é..."}`) {
+			t.Errorf("got %d, %d bytes, ending in %q", status, len(got), got[len(got)-20:])
+		}
 	}
 }
 

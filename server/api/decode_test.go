@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/statordb/stator/internal/jsonscan"
@@ -156,13 +157,20 @@ func TestValuesKeepTheirBytes(t *testing.T) {
 }
 
 func TestCollectionsAreBounded(t *testing.T) {
-	body := []byte(`{"AttributesToGet":[`)
-	for range maxElements {
-		body = append(body, `"a",`...)
-	}
-	body = append(body, `"a"]}`...)
-	if _, err := decode(t, "GetItem", string(body)); !errors.Is(err, errTooManyElements) {
-		t.Errorf("got %v, want %v", err, errTooManyElements)
+	many := strings.TrimSuffix(strings.Repeat(`{},`, maxElements/4), ",")
+	for _, tt := range []struct {
+		operation, body string
+		want            error
+	}{
+		{"GetItem", `{"AttributesToGet":[` + strings.Repeat(`"a",`, maxElements-1) + `"a"]}`, nil},
+		{"GetItem", `{"AttributesToGet":[` + strings.Repeat(`"a",`, maxElements) + `"a"]}`, errTooManyElements},
+		{"GetItem", `{"AttributesToGet":[` + strings.Repeat(`"a",`, maxElements-1) + `"a"],"ExpressionAttributeNames":{"#a":"a"}}`, errTooManyElements},
+		{"BatchWriteItem", `{"RequestItems":{"a":[` + many + `],"b":[` + many + `],"c":[` + many + `]}}`, nil},
+		{"BatchWriteItem", `{"RequestItems":{"a":[` + many + `],"b":[` + many + `],"c":[` + many + `],"d":[` + many + `]}}`, errTooManyElements},
+	} {
+		if _, err := decode(t, tt.operation, tt.body); !errors.Is(err, tt.want) {
+			t.Errorf("%s %.60s: got %v, want %v", tt.operation, tt.body, err, tt.want)
+		}
 	}
 }
 

@@ -8,9 +8,10 @@ import (
 	"github.com/statordb/stator/internal/jsonscan"
 )
 
-// maxElements bounds every list and map of a request. The largest meaningful
-// one is two orders of magnitude smaller; without a bound, 16 MiB of "{},"
-// would become hundreds of megabytes of structures.
+// maxElements bounds the lists and maps of a request, all of them together.
+// The largest meaningful request has two orders of magnitude fewer elements;
+// without a bound, 16 MiB of "{}," would become hundreds of megabytes of
+// structures.
 const maxElements = 100_000
 
 var errTooManyElements = &jsonscan.ConversionError{Message: "Too many elements in a collection"}
@@ -24,6 +25,8 @@ type Decoder struct {
 	s     jsonscan.Scanner
 	name  []byte // of the member at hand; valid until the next one
 	arena []byte // binary attribute values so far; appended to, never moved
+
+	elements int // of lists and maps so far; of attribute values those do not count
 }
 
 // readers are what Read works with. They are pooled because they are passed
@@ -179,6 +182,14 @@ func (d *Decoder) timestamp(v *Optional[env.Time]) error {
 	return err
 }
 
+// element counts one more element of a list or map.
+func (d *Decoder) element() error {
+	if d.elements++; d.elements > maxElements {
+		return errTooManyElements
+	}
+	return nil
+}
+
 func decodeString(v *string, d *Decoder, _ place) error {
 	if d.skipNull() {
 		return nil
@@ -202,8 +213,8 @@ func decodeList[T any](d *Decoder, v *[]T, at place, read func(*T, *Decoder, pla
 	list := []T{}
 	d.s.EnterArray()
 	for d.s.NextElement() {
-		if len(list) == maxElements {
-			return errTooManyElements
+		if err := d.element(); err != nil {
+			return err
 		}
 		list = append(list, *new(T))
 		if d.skipNull() {
@@ -230,8 +241,8 @@ func decodeMap[T any](d *Decoder, v *map[string]T, at place, valueType string, r
 		if d.skipNull() {
 			continue
 		}
-		if len(values) == maxElements {
-			return errTooManyElements
+		if err := d.element(); err != nil {
+			return err
 		}
 		var value T
 		key := string(name)
