@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/statordb/stator/server"
 )
@@ -49,6 +50,12 @@ type Options struct {
 	// Region is that of shared tables and of callers that name none. Default
 	// "us-east-1".
 	Region string
+	// TableDelay is how long a table shows that it is being created, updated or
+	// deleted. Until then a new one does not exist for items. Default 0: a table is
+	// ready when CreateTable answers.
+	TableDelay time.Duration
+	// Origins are the web pages that browsers may call Handler from. Default: all.
+	Origins []string
 	// Log receives what operators should know. Default: nothing.
 	Log *slog.Logger
 }
@@ -76,6 +83,9 @@ func Open(dir string, o Options) (*DB, error) {
 		Shared: o.Shared,
 		Region: o.Region,
 		Log:    o.Log,
+
+		TableDelay: o.TableDelay,
+		Origins:    o.Origins,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", dir, err)

@@ -32,6 +32,7 @@ type edge struct {
 	region  string
 	log     *slog.Logger
 	callers callers
+	origins []string // of pages that may call; empty: all
 	bodies  budget
 }
 
@@ -48,6 +49,7 @@ type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
 
+	edge    *edge
 	id      string
 	target  string // operation, once known; for the log
 	replied bool
@@ -66,7 +68,7 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 // ServeHTTP answers one request.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchanges.Get().(*exchange)
-	x.w, x.r, x.id = w, r, newRequestID()
+	x.edge, x.w, x.r, x.id = e, w, r, newRequestID()
 	defer e.finish(x)
 	e.serve(x)
 }

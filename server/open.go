@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
@@ -52,6 +53,12 @@ type Options struct {
 	// Region is that of shared tables, of callers that name none, and of the
 	// health check. Default "us-east-1".
 	Region string
+	// TableDelay is how long a table shows that it is being created, updated or
+	// deleted. Until then a new one does not exist for items. Default 0: a table is
+	// ready when CreateTable answers.
+	TableDelay time.Duration
+	// Origins are the web pages that browsers may call from. Default: all.
+	Origins []string
 	// Log receives what operators should know. Default: nothing.
 	Log *slog.Logger
 }
@@ -150,12 +157,13 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region})
+	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region, TableDelay: o.TableDelay})
 	if err != nil {
 		return err
 	}
 	front := &frontend{tables: s.tables, region: o.Region}
 	s.edge = newEdge(o.Region, o.Log, front.operations())
+	s.edge.origins = o.Origins
 	if !o.Shared {
 		s.edge.callers.enter = s.enter
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"hash/crc32"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -45,8 +46,8 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 	if contentType == "" {
 		h[headerContentType] = nil // keeps net/http from guessing one
 	}
-	if _, ok := x.r.Header["Origin"]; ok {
-		h["Access-Control-Allow-Origin"] = anyOrigin
+	if origin := x.r.Header["Origin"]; origin != nil {
+		x.allow(h, origin[0])
 	}
 	x.replied = true
 	x.w.WriteHeader(status)
@@ -54,6 +55,17 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 }
 
 var anyOrigin = []string{"*"}
+
+// allow says that pages of an origin may read the answer, if they may.
+func (x *exchange) allow(h http.Header, origin string) {
+	switch allowed := x.edge.origins; {
+	case len(allowed) == 0:
+		h["Access-Control-Allow-Origin"] = anyOrigin
+	case slices.Contains(allowed, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Vary", "Origin")
+	}
+}
 
 func (x *exchange) coding(body []byte) string {
 	if len(body) <= minCompressed {

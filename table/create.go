@@ -3,7 +3,7 @@ package table
 import "errors"
 
 // Create makes a table and answers with its description in status CREATING; by
-// then the table is active.
+// then the table is active, or will be when the transition is over.
 //
 // Errors: *ValidationError, *InUseError when the name is taken, *NotBuiltError.
 func (s *Service) Create(d Definition) (*Description, error) {
@@ -20,6 +20,9 @@ func (s *Service) Create(d Definition) (*Description, error) {
 		return nil, ErrClosed
 	}
 	s = s.enter(s.id)
+	if t := s.pending(d.Name); t != nil {
+		return nil, &InUseError{Message: "Table already exists: " + d.Name} // or not gone yet
+	}
 	if err := s.settle(d.Name); err != nil {
 		return nil, err
 	}
@@ -30,12 +33,14 @@ func (s *Service) Create(d Definition) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
+	made := s.begin(StatusCreating, s.describe(r))
 	if err := s.bringUp(r); err != nil {
+		s.end(d.Name)
 		// Nobody was told that the table exists. If even this fails, the next
 		// change of the name tries again.
 		return nil, errors.Join(err, s.tearDown(r))
 	}
-	return s.describe(r), nil
+	return made, nil
 }
 
 // settle clears away what a failed operation left of a table (a full disk may

@@ -3,18 +3,23 @@ package table
 import "fmt"
 
 // Delete drops a table with all its items and answers with its description in
-// status DELETING; by then the table is gone.
+// status DELETING; by then the table is gone, or will be when the transition is
+// over.
 //
 // A table goes in two replicated steps, so that a crash in between is noticed
 // and finished at the next start: (1) the record says DELETING, and the data
 // plane no longer sees the table; the groups are stopped; (2) record, rows and
 // group states are removed in one batch.
 //
-// Errors: *NotFoundError, *ValidationError when the table is protected.
+// Errors: *NotFoundError, *InUseError in a transition, *ValidationError when the
+// table is protected.
 func (s *Service) Delete(table string) (*Description, error) {
 	name := s.name(table)
 	s.control.Lock()
 	defer s.control.Unlock()
+	if err := s.checkIdle(name); err != nil {
+		return nil, err
+	}
 	if err := s.settle(name); err != nil {
 		return nil, err
 	}
@@ -30,9 +35,7 @@ func (s *Service) Delete(table string) (*Description, error) {
 	if err := s.tearDown(r); err != nil {
 		return nil, err
 	}
-	d.Status = StatusDeleting
-	d.LocalIndexes, d.GlobalIndexes, d.GlobalIndexStatus = nil, nil, nil
-	return d, nil
+	return s.begin(StatusDeleting, d), nil
 }
 
 // tearDown removes a table in whatever state it is. It can be repeated.

@@ -1,6 +1,9 @@
 package table
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // itemOverhead is what DynamoDB adds to the size of each item for its index
 // when it reports the size of a table; Developer Guide, "Item sizes".
@@ -8,11 +11,22 @@ const itemOverhead = 100
 
 // Describe shows a table by name or ARN. Its counts are exact at the moment of
 // the call. The caller must not change what the description points to.
+//
+// If the table is in a transition that will soon be over, the answer waits for that.
 func (s *Service) Describe(table string) (*Description, error) {
 	if s.live.Load() == nil {
 		return nil, ErrClosed
 	}
-	r := s.record(s.name(table))
+	name := s.name(table)
+	if t := s.pending(name); t != nil {
+		if left := t.until.Sub(s.env.Now()); left <= patience {
+			s.env.Sleep(left)
+		}
+	}
+	if t := s.pending(name); t != nil {
+		return t.shown, nil
+	}
+	r := s.record(name)
 	if r == nil {
 		return nil, &NotFoundError{Table: table, Control: true}
 	}
@@ -29,10 +43,32 @@ func (s *Service) List(startAfter string, limit int) (names []string, last strin
 		limit = 100
 	}
 	names, more := s.catalog.snapshot().after(s.id, startAfter, limit)
+	names, more = s.withDeleted(names, more, startAfter, limit)
 	if more {
 		last = names[len(names)-1]
 	}
 	return names, last, nil
+}
+
+// withDeleted adds to a page of names those of tables that show that they are
+// being deleted.
+func (s *Service) withDeleted(page []string, more bool, startAfter string, limit int) ([]string, bool) {
+	m := s.transitions.Load()
+	if m == nil {
+		return page, more
+	}
+	for _, name := range slices.Sorted(maps.Keys(*m)) {
+		beyond := more && name > page[len(page)-1]
+		if name <= startAfter || beyond || slices.Contains(page, name) || s.pending(name) == nil {
+			continue
+		}
+		at, _ := slices.BinarySearch(page, name)
+		page = slices.Insert(page, at, name)
+	}
+	if len(page) > limit {
+		page, more = page[:limit], true
+	}
+	return page, more
 }
 
 func (s *Service) describe(r *record) *Description {

@@ -102,14 +102,21 @@ type world struct {
 	host *fakeHost
 	// prepare, if set, changes the host of the next start.
 	prepare func(*fakeHost)
+	options Options // of the next start
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, env: env.New(), fs: vfs.NewMem()}
-	w.start()
+	w := &world{t: t}
+	w.begin()
 	t.Cleanup(func() { w.db.Close() })
 	return w
+}
+
+// begin starts a new world.
+func (w *world) begin() {
+	w.env, w.fs = env.New(), vfs.NewMem()
+	w.start()
 }
 
 func (w *world) start() {
@@ -130,7 +137,7 @@ func (w *world) open() {
 	if w.prepare != nil {
 		w.prepare(w.host)
 	}
-	s, err := open(w.env, w.db, w.host, Options{})
+	s, err := open(w.env, w.db, w.host, w.options)
 	if err != nil {
 		w.t.Fatalf("open: %v", err)
 	}

@@ -20,6 +20,7 @@ var ErrClosed = errors.New("table: service is closed")
 type Options struct {
 	Region     string        // of the home space; default us-east-1
 	Account    string        // of the home space; default 000000000000
+	TableDelay time.Duration // how long tables show that they are being created, updated or deleted; default 0: not at all
 	ClockBound time.Duration // largest clock error to accept from the host; 0 = what env claims
 }
 
@@ -40,6 +41,8 @@ type core struct {
 	db    *lsm.DB
 	host  host
 	clock *txn.Clock
+
+	tableDelay time.Duration // see transition
 
 	catalog      *catalog
 	catalogGroup group
@@ -164,8 +167,9 @@ func (s *Service) lookup(table string) (*liveTable, error) {
 	if live == nil {
 		return nil, ErrClosed
 	}
-	t := (*live)[s.name(table)]
-	if t == nil {
+	name := s.name(table)
+	t := (*live)[name]
+	if t == nil || s.creating(name) {
 		return nil, &NotFoundError{Table: table}
 	}
 	return t, t.failed

@@ -18,6 +18,10 @@ type space struct {
 	// live are the tables that the data plane may use, by name. The map is
 	// immutable; it is replaced under control. Nil after Close.
 	live atomic.Pointer[map[string]*liveTable]
+	// transitions that may not be over, by table; nil if there are none. The map
+	// is immutable; it is replaced by whoever finds one that is over, and under
+	// control.
+	transitions atomic.Pointer[map[string]*transition]
 }
 
 // A spaceID is how table records name their space. The zero value is the home
@@ -54,6 +58,7 @@ func newService(c *core, o Options) *Service {
 	if o.Account == "" {
 		o.Account = defaultAccount
 	}
+	c.tableDelay = o.TableDelay
 	c.home = newSpace(spaceID{}, o.Account, o.Region)
 	s := &Service{core: c, space: c.home}
 	c.spaces.Store(&map[spaceID]*Service{{}: s})

@@ -9,9 +9,10 @@ import (
 
 // Update changes settings of a table and answers with its description in status
 // UPDATING, which, as in DynamoDB, still shows the throughput from before; by
-// then the change is complete.
+// then the change is complete, although it shows only after the transition.
 //
-// Errors: *ValidationError, *NotFoundError, *LimitError, *NotBuiltError when the
+// Errors: *ValidationError, *NotFoundError, *InUseError in a transition,
+// *LimitError, *NotBuiltError when the
 // request has parameters that are not built yet.
 func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	if err := u.check(); err != nil {
@@ -20,6 +21,9 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	name := s.name(u.Table)
 	s.control.Lock()
 	defer s.control.Unlock()
+	if err := s.checkIdle(name); err != nil {
+		return nil, err
+	}
 	if err := s.settle(name); err != nil {
 		return nil, err
 	}
@@ -32,22 +36,34 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.replace(r, next)
+	if next, err = s.replace(next); err != nil {
+		return nil, err
+	}
+	d := s.describeChange(r, next)
+	if u.immediate() {
+		d.show(StatusUpdating)
+		return d, nil
+	}
+	return s.begin(StatusUpdating, d), nil
 }
 
-// replace makes next the table's record and describes the moment of the change.
-func (s *Service) replace(r, next *record) (*Description, error) {
+// replace makes next the record of its table. The caller holds control.
+func (s *Service) replace(next *record) (*record, error) {
 	next, err := s.propose(replaceCommand(next))
 	if err != nil {
 		return nil, err
 	}
-	if t := (*s.live.Load())[r.def.Name]; t != nil {
+	if t := (*s.live.Load())[next.def.Name]; t != nil {
 		changed := newLiveTable(next, t.partitions)
 		changed.failed = t.failed
 		s.publish(changed)
 	}
+	return next, nil
+}
+
+// describeChange describes the moment of a change from r to next.
+func (s *Service) describeChange(r, next *record) *Description {
 	d := s.describe(next)
-	d.Status = StatusUpdating
 	if next.def.BillingMode == r.def.BillingMode {
 		d.Throughput = r.def.Throughput
 		s.describeChanges(d, r)
@@ -55,7 +71,15 @@ func (s *Service) replace(r, next *record) (*Description, error) {
 			d.GlobalIndexes[i].Throughput = r.def.GlobalIndexes[i].Throughput
 		}
 	}
-	return d, nil
+	return d
+}
+
+// immediate reports whether there is nothing to wait for: protection from
+// deletion comes and goes at once.
+func (u *UpdateTableRequest) immediate() bool {
+	rest := *u
+	rest.DeletionProtection = nil
+	return rest.empty()
 }
 
 // check finds the first fault that needs no table to be seen.

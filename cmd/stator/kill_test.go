@@ -97,6 +97,10 @@ func createTable(t *testing.T, c *dynamodb.Client, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The waiter asks once and then only every 20 s: the first answer has to do.
+	if err := dynamodb.NewTableExistsWaiter(c).Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(name)}, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
 }
 
 const writers = 16

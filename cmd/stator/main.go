@@ -33,7 +33,7 @@ func main() {
 	kongcompletion.Register(parser,
 		kongcompletion.WithPredictor("file", complete.PredictFiles("*")),
 		kongcompletion.WithPredictor("dir", complete.PredictDirs("*")))
-	k, err := parser.Parse(os.Args[1:])
+	k, err := parser.Parse(translated(os.Args[1:]))
 	parser.FatalIfErrorf(err)
 	k.FatalIfErrorf(k.Run())
 }

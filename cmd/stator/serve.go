@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/statordb/stator"
@@ -16,15 +18,18 @@ import (
 )
 
 type serveCommand struct {
-	Dir      string `type:"path" predictor:"dir" default:"stator-data" help:"Directory of the database; made if missing."`
-	Memory   bool   `help:"Keep everything in memory: nothing survives the process."`
-	Addr     string `default:"127.0.0.1:8000" help:"Address to listen on; port 0 takes a free one."`
-	NoMmap   bool   `name:"no-mmap" help:"Read files with system calls instead of mapping them into memory."`
-	Sync     string `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
-	Insecure bool   `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
-	Shared   bool   `help:"Keep one set of tables for all callers. By default each access key stands for an account, which has tables of its own in each region."`
-	Region   string `default:"us-east-1" help:"Region of shared tables, and of callers that name none."`
-	Verbose  bool   `short:"v" help:"Log more."`
+	Dir        string        `type:"path" predictor:"dir" default:"stator-data" help:"Directory of the database; made if missing."`
+	Memory     bool          `help:"Keep everything in memory: nothing survives the process."`
+	Addr       string        `default:"127.0.0.1:8000" help:"Address to listen on; port 0 takes a free one."`
+	NoMmap     bool          `name:"no-mmap" help:"Read files with system calls instead of mapping them into memory."`
+	Sync       string        `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
+	Insecure   bool          `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
+	Shared     bool          `help:"Keep one set of tables for all callers. By default each access key stands for an account, which has tables of its own in each region."`
+	Region     string        `default:"us-east-1" help:"Region of shared tables, and of callers that name none."`
+	TableDelay time.Duration `default:"100ms" help:"How long a table shows that it is being created, updated or deleted, as in the service, where it takes seconds. Until then a new table does not exist for items. DescribeTable waits for up to a second for the end of it."`
+	CORS       []string      `name:"cors" placeholder:"ORIGIN" help:"Origins of web pages that may call, separated by commas. Default: all."`
+	Optimize   bool          `help:"Merge all files of the database before it is served, so that nothing deleted takes space."`
+	Verbose    bool          `short:"v" help:"Log more."`
 }
 
 // drainFor is how long requests under way may take after SIGTERM.
@@ -43,17 +48,39 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if c.Optimize && !c.Memory {
+		if err := c.optimize(); err != nil {
+			return err
+		}
+	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	db, err := stator.Open(c.Dir, stator.Options{InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, Log: log})
+	db, err := stator.Open(c.Dir, stator.Options{
+		InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, Origins: c.origins(), Log: log,
+	})
 	if err != nil {
 		return err
 	}
 	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
 	return errors.Join(serve(ctx, listener, db.Handler(), log), db.Close())
+}
+
+// optimize compacts the database, if there is one.
+func (c *serveCommand) optimize() error {
+	if _, err := os.Stat(c.Dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return server.Compact(c.Dir, io.Discard)
+}
+
+func (c *serveCommand) origins() []string {
+	if slices.Contains(c.CORS, "*") {
+		return nil
+	}
+	return c.CORS
 }
 
 func (c *serveCommand) where() string {
