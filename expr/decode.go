@@ -244,7 +244,7 @@ func (d *decoder) path() Path {
 func (d *decoder) elem() PathElem {
 	n := d.number(maxNameBytes)
 	if n == 0 {
-		return PathElem{Index: d.number(maxIndex)}
+		return PathElem{Index: d.number(MaxIndex)}
 	}
 	name := string(d.bytes(n))
 	if !utf8.ValidString(name) {

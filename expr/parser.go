@@ -12,10 +12,12 @@ import (
 // Limits of "Service, account, and table quotas", expression parameters.
 const (
 	maxTextBytes  = 4096
-	maxOperators  = 300           // operators, keywords and functions of one expression
-	maxInOperands = 100           // of IN, the one before it included
-	maxIndex      = math.MaxInt32 // position in a list
+	maxOperators  = 300 // operators, keywords and functions of one expression
+	maxInOperands = 100 // of IN, the one before it included
 )
+
+// MaxIndex is the largest position in a list that a path may name.
+const MaxIndex = math.MaxInt32
 
 // A parser is what the recursive descent of all kinds shares: two tokens, the
 // parameters, and the errors found so far.
@@ -265,7 +267,7 @@ func (p *parser) index() PathElem {
 	t := p.current
 	p.expect(numberToken)
 	i, err := strconv.ParseUint(t.text, 10, 64)
-	if p.syntax == nil && (err != nil || i > maxIndex) {
+	if p.syntax == nil && (err != nil || i > MaxIndex) {
 		p.report(badPath, "List index is not within the allowable range; index: [%s]", t.text)
 		i = 0
 	}

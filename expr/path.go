@@ -53,6 +53,9 @@ func (p Path) Top() string { return p[0].Name }
 // Equal reports whether p and q are the same path.
 func (p Path) Equal(q Path) bool { return slices.Equal(p, q) }
 
+// Find returns the value at p, if the item has one. A nil item has none.
+func (p Path) Find(it item.Item) (item.Value, bool) { return p.find(it) }
+
 // find returns the value at p, if the item has one. A nil item has none.
 func (p Path) find(it item.Item) (item.Value, bool) {
 	if len(it) == 0 {

@@ -86,11 +86,16 @@ func (p *parser) actionOperand(v verb) source {
 		return source{}
 	}
 	value, s := p.constant()
+	p.checkActionOperand(v, value)
+	return source{op: fromValue, value: value, slot: s}
+}
+
+// checkActionOperand reports a constant that ADD or DELETE does not take.
+func (p *parser) checkActionOperand(v verb, value item.Value) {
 	if value != nil && !v.takes(value.Type(), false) {
 		p.report(wrongActionOperand, "Incorrect operand type for operator or function; "+
 			"operator: %s, operand type: %s", v, longNames[value.Type()])
 	}
-	return source{op: fromValue, value: value, slot: s}
 }
 
 // longNames are the names of types in messages about ADD and DELETE.
