@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
@@ -40,6 +42,34 @@ func (l *consumedList) add(mode api.Optional[string], name string, units float64
 	if c := consumed(mode, name, units, indexes); c != nil {
 		*l = append(*l, *c)
 	}
+}
+
+// A usage is the capacity that several operations used together on one table
+// and its indexes.
+type usage struct {
+	units   float64
+	indexes []table.IndexCapacity // each once
+}
+
+func (u *usage) add(units float64, indexes []table.IndexCapacity) {
+	u.units += units
+	for _, x := range indexes {
+		i := slices.IndexFunc(u.indexes, func(y table.IndexCapacity) bool { return y.Name == x.Name })
+		if i < 0 {
+			u.indexes = append(u.indexes, x)
+		} else {
+			u.indexes[i].Units += x.Units
+		}
+	}
+}
+
+// total returns the units of table and indexes.
+func (u *usage) total() float64 {
+	units := u.units
+	for _, x := range u.indexes {
+		units += x.Units
+	}
+	return units
 }
 
 // collectionMetrics answers ReturnItemCollectionMetrics for a write into the

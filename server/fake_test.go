@@ -25,6 +25,8 @@ type fakeTables struct {
 	scan       func(r *table.ScanRequest) (*table.Page, error)
 	batchGet   func(r *table.BatchGetRequest) (*table.BatchGetResult, error)
 	batchWrite func(r *table.BatchWriteRequest) (*table.BatchWriteResult, error)
+	keyNames   func(table, index string) (*table.KeyNames, error)
+	writeAll   func(list []table.Write) []table.WriteOutcome
 	list       func(startAfter string, limit int) ([]string, string, error)
 }
 
@@ -45,6 +47,10 @@ func (f *fakeTables) BatchGet(r *table.BatchGetRequest) (*table.BatchGetResult, 
 func (f *fakeTables) BatchWrite(r *table.BatchWriteRequest) (*table.BatchWriteResult, error) {
 	return f.batchWrite(r)
 }
+func (f *fakeTables) KeyNames(table, index string) (*table.KeyNames, error) {
+	return f.keyNames(table, index)
+}
+func (f *fakeTables) WriteAll(list []table.Write) []table.WriteOutcome { return f.writeAll(list) }
 func (f *fakeTables) List(startAfter string, limit int) ([]string, string, error) {
 	return f.list(startAfter, limit)
 }
@@ -69,7 +75,9 @@ func idle() *fakeTables {
 		batchWrite: func(*table.BatchWriteRequest) (*table.BatchWriteResult, error) {
 			return nil, missing
 		},
-		list: func(string, int) ([]string, string, error) { return nil, "", nil },
+		keyNames: func(string, string) (*table.KeyNames, error) { return nil, missing },
+		writeAll: func(list []table.Write) []table.WriteOutcome { return make([]table.WriteOutcome, len(list)) },
+		list:     func(string, int) ([]string, string, error) { return nil, "", nil },
 		describe: func(name string) (*table.Description, error) {
 			return nil, &table.NotFoundError{Table: name, Control: true}
 		},

@@ -19,6 +19,8 @@ func FuzzHandler(f *testing.F) {
 	f.Add(`{"RequestItems":{"abc":[{"PutRequest":{"Item":{"a":{"S":"x"}}}}]}}`)
 	f.Add(`{"RequestItems":{"abc":{"Keys":[{"a":{"S":"x"}}],"ProjectionExpression":"a.b[0]"}}}`)
 	f.Add(`{"ResourceArn":"arn:aws:dynamodb:us-east-1:0:table/abc"}`)
+	f.Add(`{"Statement":"SELECT a.b FROM abc WHERE p = ? ORDER BY s","Parameters":[{"S":"x"}],"NextToken":"AQ=="}`)
+	f.Add(`{"Statements":[{"Statement":"INSERT INTO abc VALUE {'p': <<1>>}"},{"Statement":"nope"}]}`)
 	skip := map[string]bool{"CreateTable": true, "UpdateTable": true, "DeleteTable": true} // the fake has none
 	h := fakeEdge(idle())
 	f.Fuzz(func(t *testing.T, body string) {

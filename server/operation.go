@@ -15,6 +15,7 @@ type tables interface {
 	tableControl
 	singleItems
 	collections
+	statements
 }
 
 // tableControl creates, changes and shows tables.
@@ -42,6 +43,13 @@ type collections interface {
 	BatchWrite(r *table.BatchWriteRequest) (*table.BatchWriteResult, error)
 }
 
+// statements is what the statements of PartiQL need besides the operations
+// that they become.
+type statements interface {
+	KeyNames(table, index string) (*table.KeyNames, error)
+	WriteAll(list []table.Write) []table.WriteOutcome
+}
+
 // A frontend carries out operations on tables. There is one file per operation.
 type frontend struct {
 	tables tables
@@ -56,6 +64,7 @@ func (f *frontend) operations() map[string]operation {
 	for _, name := range api.Operations {
 		all[name] = func([]byte) (api.Output, error) { return nil, notBuiltFault(name) }
 	}
+	all["BatchExecuteStatement"] = typed(f.batchExecuteStatement)
 	all["BatchGetItem"] = typed(f.batchGetItem)
 	all["BatchWriteItem"] = typed(f.batchWriteItem)
 	all["CreateTable"] = typed(f.createTable)
@@ -66,6 +75,7 @@ func (f *frontend) operations() map[string]operation {
 	all["DescribeLimits"] = typed(f.describeLimits)
 	all["DescribeTable"] = typed(f.describeTable)
 	all["DescribeTimeToLive"] = typed(f.describeTimeToLive)
+	all["ExecuteStatement"] = typed(f.executeStatement)
 	all["GetItem"] = typed(f.getItem)
 	all["ListTables"] = typed(f.listTables)
 	all["ListTagsOfResource"] = typed(f.listTagsOfResource)

@@ -6,13 +6,15 @@ import "github.com/statordb/stator/partition"
 // then judged against an item without attributes.
 //
 // Errors: *NotFoundError, *ValidationError, *ConditionFailedError.
-func (s *Service) DeleteItem(r *DeleteRequest) (*WriteResult, error) {
+func (s *Service) DeleteItem(r *DeleteRequest) (*WriteResult, error) { return s.write(r) }
+
+func (r *DeleteRequest) begin(s *Service) (pendingWrite, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {
-		return nil, err
+		return pendingWrite{}, err
 	}
 	if err := t.checkDelete(r); err != nil {
-		return nil, err
+		return pendingWrite{}, err
 	}
 	return s.proposeWrite(t, &partition.Command{
 		Kind:            partition.Delete,
@@ -20,7 +22,7 @@ func (s *Service) DeleteItem(r *DeleteRequest) (*WriteResult, error) {
 		ReturnOnFailure: r.ReturnOnFailure,
 		Condition:       r.Condition,
 		Item:            r.Key,
-	}).await()
+	}), nil
 }
 
 func (t *liveTable) checkDelete(r *DeleteRequest) error {

@@ -5,13 +5,15 @@ import "github.com/statordb/stator/partition"
 // Put replaces one item, or creates it.
 //
 // Errors: *NotFoundError, *ValidationError, *ConditionFailedError.
-func (s *Service) Put(r *PutRequest) (*WriteResult, error) {
+func (s *Service) Put(r *PutRequest) (*WriteResult, error) { return s.write(r) }
+
+func (r *PutRequest) begin(s *Service) (pendingWrite, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {
-		return nil, err
+		return pendingWrite{}, err
 	}
 	if err := t.checkPut(r); err != nil {
-		return nil, err
+		return pendingWrite{}, err
 	}
 	return s.proposeWrite(t, &partition.Command{
 		Kind:            partition.Put,
@@ -19,7 +21,7 @@ func (s *Service) Put(r *PutRequest) (*WriteResult, error) {
 		ReturnOnFailure: r.ReturnOnFailure,
 		Condition:       r.Condition,
 		Item:            r.Item,
-	}).await()
+	}), nil
 }
 
 func (t *liveTable) checkPut(r *PutRequest) error {

@@ -66,7 +66,7 @@ func (t *liveTable) checkQuery(r *QueryRequest) (*keyQuery, error) {
 	if err := t.checkShown(k, r.Filter, r.Projection); err != nil {
 		return nil, err
 	}
-	if r.Filter != nil {
+	if r.Filter != nil && !r.FilterKeys {
 		if err := checkFilterKeys(k, r.Filter, r.LegacyFilter); err != nil {
 			return nil, err
 		}

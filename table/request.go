@@ -93,6 +93,7 @@ type QueryRequest struct {
 	Keys         *expr.KeyCondition
 	Filter       *expr.Condition
 	LegacyFilter bool // the filter came from QueryFilter, which error texts name
+	FilterKeys   bool // the filter may mention key attributes, as those of statements do
 	Projection   *expr.Projection
 	// ProjectionNames: the projection came from AttributesToGet.
 	ProjectionNames     bool

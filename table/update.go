@@ -6,13 +6,15 @@ import "github.com/statordb/stator/partition"
 // judged before the update is evaluated, both inside the partition.
 //
 // Errors: *NotFoundError, *ValidationError, *ConditionFailedError.
-func (s *Service) UpdateItem(r *UpdateRequest) (*WriteResult, error) {
+func (s *Service) UpdateItem(r *UpdateRequest) (*WriteResult, error) { return s.write(r) }
+
+func (r *UpdateRequest) begin(s *Service) (pendingWrite, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {
-		return nil, err
+		return pendingWrite{}, err
 	}
 	if err := t.checkUpdate(r); err != nil {
-		return nil, err
+		return pendingWrite{}, err
 	}
 	return s.proposeWrite(t, &partition.Command{
 		Kind:            partition.Update,
@@ -21,7 +23,7 @@ func (s *Service) UpdateItem(r *UpdateRequest) (*WriteResult, error) {
 		Condition:       r.Condition,
 		Update:          r.Update,
 		Item:            r.Key,
-	}).await()
+	}), nil
 }
 
 func (t *liveTable) checkUpdate(r *UpdateRequest) error {

@@ -10,6 +10,44 @@ import (
 	"github.com/statordb/stator/partition"
 )
 
+// A Write is a *PutRequest, a *DeleteRequest or an *UpdateRequest.
+type Write interface {
+	// begin checks the request and proposes its command.
+	begin(s *Service) (pendingWrite, error)
+}
+
+// A WriteOutcome is the result or the error of one of several writes.
+type WriteOutcome struct {
+	Result *WriteResult
+	Err    error
+}
+
+// WriteAll carries out writes that do not depend on each other, each with an
+// outcome of its own. Writes of one item happen in the order of the list. All
+// are on their way before the first one is waited for, so that they share
+// syncs of the log.
+func (s *Service) WriteAll(list []Write) []WriteOutcome {
+	outcomes := make([]WriteOutcome, len(list))
+	pending := make([]pendingWrite, len(list))
+	for i, w := range list {
+		pending[i], outcomes[i].Err = w.begin(s)
+	}
+	for i := range pending {
+		if outcomes[i].Err == nil {
+			outcomes[i].Result, outcomes[i].Err = pending[i].await()
+		}
+	}
+	return outcomes
+}
+
+func (s *Service) write(w Write) (*WriteResult, error) {
+	pending, err := w.begin(s)
+	if err != nil {
+		return nil, err
+	}
+	return pending.await()
+}
+
 // A pendingWrite is a proposed command whose outcome is not known yet.
 type pendingWrite struct {
 	table  *liveTable

@@ -40,8 +40,9 @@ var storeys = map[string]int{
 // doors are the packages inside a room that other rooms may import. All others
 // belong to their room alone.
 var doors = map[string][]string{
-	"lsm/corrupt": nil,             // the error that names damaged bytes; for everyone
-	"lsm/wal":     {"replication"}, // the node's shared raft log is built on it
+	"expr/partiql": {"server"},      // the language of statements, which the edge turns into table operations
+	"lsm/corrupt":  nil,             // the error that names damaged bytes; for everyone
+	"lsm/wal":      {"replication"}, // the node's shared raft log is built on it
 }
 
 // deterministic are the rooms that run in simulated worlds.
