@@ -23,7 +23,8 @@ func (db *DB) cleanTask() error {
 const slabsIdle = 5 * time.Second
 
 // awaitCleaning waits until there is something to clean up; false means that there will
-// be nothing more. When writes pause, the memory that was kept for memtables goes.
+// be nothing more. When writes pause, the memory that was kept for memtables goes, and
+// so do the log files that were kept for reuse.
 func (db *DB) awaitCleaning() bool {
 	for db.slabs.Bytes() > 0 {
 		if _, ok := db.cleanings.RecvFor(slabsIdle); ok {
@@ -34,6 +35,7 @@ func (db *DB) awaitCleaning() bool {
 		}
 		db.slabs.Trim()
 		db.divideMemory()
+		_ = db.trimSpares() // whoever writes next is told if the log has failed
 	}
 	_, ok := db.cleanings.Recv()
 	return ok

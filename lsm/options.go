@@ -54,7 +54,8 @@ type Options struct {
 	TrackPins bool
 
 	// LogSegmentBytes is the size of a file of the write-ahead log. Default
-	// 16 MiB.
+	// 16 MiB. A new file has 1 MiB at first and grows as it is filled; those that are
+	// used again have all of it, until writes pause for some seconds.
 	LogSegmentBytes int64
 
 	// BlockBytes is the size of a block of a table before compression. Default

@@ -82,7 +82,16 @@ func (c *crasher) live(fs vfs.FS) {
 				c.removed = c.next // what is left is checked to be without a gap
 				err = l.RemoveBefore(segments[c.rng.IntN(len(segments))].ID)
 			}
-		case c.rng.IntN(20) == 0:
+		case c.rng.IntN(4) == 0: // nothing is needed any more
+			var id SegmentID
+			if id, err = l.Rotate(); err == nil {
+				c.removed = c.next
+				err = l.RemoveBefore(id)
+			}
+			if err == nil {
+				err = l.Trim()
+			}
+		case c.rng.IntN(15) == 0:
 			if l.Close() == nil {
 				c.synced = c.next
 			}

@@ -164,8 +164,8 @@ func TestReserveOnFullDisk(t *testing.T) {
 	disk.limit = 1 << 30
 	_, err := l.Append(record)
 	must(t, err)
-	if got := l.tail.allocated; got != o.SegmentBytes {
-		t.Errorf("allocated %d bytes once there is space, want %d", got, o.SegmentBytes)
+	if got := l.tail.allocated; got != firstReserve {
+		t.Errorf("allocated %d bytes once there is space, want %d", got, firstReserve)
 	}
 	must(t, l.Close())
 	l = mustOpen(t, disk, o)

@@ -144,15 +144,34 @@ func (l *Log) fileSize(name string) (int64, error) {
 	return f.Size()
 }
 
-// Trim gives the space of all files back that are kept for reuse.
+// Trim gives back the space of all files that are kept for reuse, and, if no record
+// is needed any more and the newest segment is complete, that of the segment: a bare header
+// then keeps its number.
 func (l *Log) Trim() error {
 	if l.failed != nil {
 		return l.failed
 	}
-	if err := l.dropSpares(0); err != nil {
+	if err := l.trimAll(); err != nil {
 		return fmt.Errorf("wal: trim: %w", err)
 	}
 	return nil
+}
+
+func (l *Log) trimAll() error {
+	if err := l.dropSpares(0); err != nil {
+		return err
+	}
+	n := len(l.segments)
+	if l.tail != nil || n == 0 || l.segments[n-1].id >= l.needed {
+		return nil
+	}
+	if err := l.beginBare(); err != nil {
+		return err
+	}
+	if err := l.RemoveBefore(l.needed); err != nil {
+		return err
+	}
+	return l.dropSpares(0)
 }
 
 // dropSpares removes spare files until n are left.

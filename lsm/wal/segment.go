@@ -133,10 +133,17 @@ func (l *Log) mapTail(s *segment) (err error) {
 // reserveSteps are the reservations tried when a whole segment does not fit.
 var reserveSteps = [...]int64{4 << 20, 1 << 20, 256 << 10, 0}
 
-// preallocate reserves a whole segment, or on a nearly full disk less, but never
-// less than need. It returns the new size of the file.
+// firstReserve is what is reserved of a new segment at first. Each time it is used up,
+// twice as much is: a log into which little is written takes little space. A log
+// that is written to all the time soon has files of full size to use again.
+const firstReserve = 1 << 20
+
+// preallocate reserves a part of a segment, or all of it, with room for need bytes. On a
+// nearly full disk it is less, but never less than need. It returns the new size of the file.
 func (l *Log) preallocate(f vfs.File, need int64) (size int64, err error) {
-	size = max(l.o.SegmentBytes, need)
+	for size = firstReserve; size < need; size *= 2 {
+	}
+	size = max(min(size, l.o.SegmentBytes), need)
 	err = f.Preallocate(size)
 	for _, step := range reserveSteps {
 		if !errors.Is(err, vfs.ErrNoSpace) {
@@ -184,6 +191,16 @@ func (l *Log) begin(need int64) error {
 	l.mu.Unlock()
 	l.tail = s
 	return nil
+}
+
+// beginBare is begin of a segment with room for an end record alone. The first append makes
+// it larger.
+func (l *Log) beginBare() error {
+	full := l.o.SegmentBytes
+	l.o.SegmentBytes = headerBytes + Overhead
+	err := l.begin(headerBytes + Overhead)
+	l.o.SegmentBytes = full
+	return err
 }
 
 // prepare finds or makes a file for s, with space and a durable header, under a
@@ -326,8 +343,7 @@ func (l *Log) complete() error {
 	if l.tail == nil && len(l.segments) > 0 {
 		// A full disk may prevent this. Then the end record is what stands last,
 		// and damage to it alone could pass for a torn write of it.
-		l.o.SegmentBytes = headerBytes + Overhead
-		if err := l.begin(headerBytes + Overhead); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
+		if err := l.beginBare(); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
 			return err
 		}
 	}

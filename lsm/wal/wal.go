@@ -26,7 +26,8 @@ type Options struct {
 	Prefix string // of their file names
 
 	// SegmentBytes is the size at which a segment is complete; default 16 MiB.
-	// A larger record gets a segment of its own.
+	// A larger record gets a segment of its own. Of a new file 1 MiB is reserved at
+	// first, and twice as much each time that is used up.
 	SegmentBytes int64
 
 	// Recycle is how many files of removed segments are kept for reuse;

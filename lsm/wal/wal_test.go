@@ -460,6 +460,66 @@ func TestTrim(t *testing.T) {
 	must(t, l.Close())
 }
 
+// When no record is needed any more, Trim leaves a bare header, in whichever way the log is
+// written, and the log goes on behind it.
+func TestTrimToHeader(t *testing.T) {
+	for _, isLazy := range []bool{false, true} {
+		fs := vfs.NewDisk(1)
+		o := Options{Prefix: "w", Recycle: 2, Preallocate: true, Lazy: isLazy}
+		l := mustOpen(t, fs, o)
+		for _, record := range []string{"first", "second"} {
+			_, err := l.Append([]byte(record))
+			must(t, err)
+			must(t, l.Trim()) // which takes nothing that is needed
+			if got := l.Segments(); len(got) != 1 || got[0].Bytes != firstReserve {
+				t.Fatalf("segments are %v, want one of %d bytes", got, firstReserve)
+			}
+			id, err := l.Rotate()
+			must(t, err)
+			must(t, l.RemoveBefore(id))
+			must(t, l.Trim())
+			names, err := fs.List("")
+			must(t, err)
+			if got := l.Segments(); len(names) != 1 || got[0] != (SegmentInfo{id, headerBytes + Overhead}) {
+				t.Fatalf("files are %q, segments %v; want a header of segment %s", names, got, id)
+			}
+		}
+		_, err := l.Append([]byte("third"))
+		must(t, err)
+		must(t, l.Sync())
+		fs.Crash(vfs.LoseAll)
+		l = mustOpen(t, fs, o)
+		if got, err := replayed(l, 0); err != nil || len(got) != 1 || got[0] != "third" {
+			t.Errorf("Replay = %q, %v; want the third record", got, err)
+		}
+		must(t, l.Close())
+	}
+}
+
+// A new segment is reserved in steps that double; files of full size are used again.
+func TestReserveGrows(t *testing.T) {
+	for _, isLazy := range []bool{false, true} {
+		l := mustOpen(t, vfs.NewMem(), Options{Prefix: "w", SegmentBytes: 6 << 20, Recycle: 1, Preallocate: true, Lazy: isLazy})
+		record := make([]byte, 100<<10)
+		var sizes []int64
+		for l.next < 4 {
+			_, err := l.Append(record)
+			must(t, err)
+			if n := l.tail.allocated; len(sizes) == 0 || sizes[len(sizes)-1] != n {
+				sizes = append(sizes, n)
+			}
+			if l.tail.id == 2 {
+				must(t, l.RemoveBefore(l.tail.id)) // so the third is the first one's file
+			}
+		}
+		const MiB = 1 << 20
+		if want := []int64{1 * MiB, 2 * MiB, 4 * MiB, 6 * MiB, 1 * MiB, 2 * MiB, 4 * MiB, 6 * MiB}; !slices.Equal(sizes, want) {
+			t.Errorf("sizes are %v, want %v", sizes, want)
+		}
+		must(t, l.Close())
+	}
+}
+
 // A damaged log is left as it is: what is behind the damage may still be wanted.
 func TestDamageIsLeftAlone(t *testing.T) {
 	for _, o := range []Options{small, {Dir: "log", Prefix: "w", SegmentBytes: 16 << 10, Preallocate: true, Lazy: true}} {
