@@ -2,6 +2,7 @@ package expr
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/statordb/stator/item"
 )
@@ -101,6 +102,16 @@ func (u *Update) Reads() iter.Seq[Path] {
 			}
 		}
 	}
+}
+
+// Creates reports whether an item that does not exist comes into being by the
+// update, even if only with its key. AttributeUpdates that only delete have
+// nothing to do then ("Legacy conditional parameters", AttributeUpdates); an
+// update expression always creates, and so does no update at all.
+func (u *Update) Creates() bool {
+	return u == nil || !u.legacy || slices.ContainsFunc(u.actions, func(a action) bool {
+		return a.verb == setVerb || a.verb == addVerb
+	})
 }
 
 // Constant returns the value that the update sets a top-level attribute to,

@@ -101,10 +101,12 @@ func (c *Command) apply(schema *Schema, old item.Item) (item.Item, error) {
 	case Delete:
 		return nil, nil
 	}
-	if c.Update == nil {
-		if old == nil {
-			return c.Item, nil
-		}
+	switch {
+	case old == nil && !c.Update.Creates():
+		return nil, nil
+	case old == nil && c.Update == nil:
+		return c.Item, nil
+	case c.Update == nil:
 		return old, nil
 	}
 	updated, err := c.Update.Apply(old)
