@@ -23,6 +23,7 @@ type selection struct {
 	statement *partiql.Select
 	queries   []table.QueryRequest
 	scan      *table.ScanRequest // if not nil, there are no queries
+	single    bool               // each query is for one item: the table has no sort key
 }
 
 // A position is where a selection goes on.
@@ -59,7 +60,7 @@ func (f *frontend) compileSelect(s *partiql.Select, consistent bool) (*selection
 		return nil, validationFault("The IN operator is provided with too many operands for a partition key; the most is 50")
 	}
 	order.sort(hashes, keys)
-	sel := &selection{statement: s}
+	sel := &selection{statement: s, single: s.Index == "" && len(keys.Range) == 0}
 	for _, values := range hashes {
 		if q, possible := queryFor(s, keys, values); possible {
 			q.Consistent, q.Reverse = consistent, order.reverse
@@ -142,6 +143,9 @@ func (sel *selection) page(tables collections, at position, limit int) (*selecte
 		limited := limit > 0 && page.ScannedCount == limit
 		if i+1 < len(sel.queries) && (limited || got.full(r.Consistent)) {
 			got.next = &position{query: i + 1}
+			if page.ScannedCount > 0 {
+				got.last = sel.keyOf(&r)
+			}
 			return got, nil
 		}
 		if limit > 0 {
@@ -149,6 +153,16 @@ func (sel *selection) page(tables collections, at position, limit int) (*selecte
 		}
 	}
 	return got, nil
+}
+
+// keyOf returns the primary key that a query asks for; nil if the table has a
+// sort key, so that there may be several. Queries for one key never say where
+// they ended.
+func (sel *selection) keyOf(r *table.QueryRequest) item.Item {
+	if !sel.single {
+		return nil
+	}
+	return item.NewItem(map[string]item.Value{r.Keys.Terms[0].Attr: r.Keys.Terms[0].Values[0]})
 }
 
 func (sel *selection) pageOfScan(tables collections, at position, limit int) (*selected, error) {
