@@ -43,6 +43,10 @@ type scratch struct {
 	// collections holds the sizes of item collections changed by earlier
 	// commands of the same entry, by key; used like staged.
 	collections map[string]int64
+	// What earlier commands of the same entry made of sources and backfills.
+	sources   map[uint64]uint64
+	backfills map[uint32][]byte
+	change    Change
 }
 
 // A stagedRow is the state of a key after a command of the current entry.
@@ -93,6 +97,8 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	}
 	clear(s.staged)
 	clear(s.collections)
+	clear(s.sources)
+	clear(s.backfills)
 	if cap(s.entries) > maxScratch {
 		s.entries = nil
 	}
@@ -109,7 +115,7 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 		case config == nil:
 			results[i].Err = ErrNotConfigured
 		default:
-			results[i] = p.write(config, &cmd, &c)
+			results[i] = p.execute(config, &cmd, &c)
 		}
 	}
 	if p.broken != nil {
@@ -118,12 +124,32 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	p.commit(index, config, c)
 }
 
-// configure stages a newer configuration and returns the one in force.
+func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
+	switch cmd.Kind {
+	case Entries:
+		return p.applyEntries(config, cmd, c)
+	case Trim:
+		return p.trim(cmd.Through, c)
+	case Backfill:
+		return p.backfill(config, cmd, c)
+	}
+	return p.write(config, cmd, c)
+}
+
+// configure stages a newer configuration and returns the one in force. What
+// there was of backfills of indexes that are gone goes, too.
 func (p *Partition) configure(current, proposed *Config) *Config {
 	if current != nil && current.Version >= proposed.Version {
 		return current
 	}
 	p.scratch.batch.Set(appendGroupKey(nil, p.group, partConfig), proposed.append(nil))
+	if current != nil {
+		for i := range current.Schema.Indexes {
+			if id := current.Schema.Indexes[i].ID; !current.Schema.Indexes[i].Local && id != 0 && !proposed.Schema.hasGlobal(id) {
+				p.scratch.batch.Delete(appendBackfillKey(nil, p.group, id))
+			}
+		}
+	}
 	return proposed
 }
 
@@ -139,8 +165,15 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 		return
 	}
 	p.applied = index
+	for source, through := range s.sources { //sim:ok only copies into another map
+		p.sources[source] = through
+	}
+	noted := c.sequence > p.sequence.Load()
 	p.setCounters(c)
 	p.config.Store(config)
+	if f := p.watcher.Load(); noted && f != nil {
+		(*f)()
+	}
 }
 
 // current returns the row of the key in scratch.key as the commands before this

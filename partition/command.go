@@ -24,6 +24,10 @@ import (
 //	| timestamp 8B | wish 1B | condition size+bytes | update size+bytes | item ... |
 //	+--------------+---------+----------------------+-------------------+----------+
 //
+// kind 5, Entries: the body is a batch of entries of a global index (entries.go).
+// kind 6, Trim: through 8B; change records up to this sequence number go.
+// kind 7, Backfill: the body is drawn in backfill.go.
+//
 // The timestamp was chosen once by the proposer, so that every replica writes
 // the same one. wish holds the ReturnValues in bits 0 to 2 and
 // ReturnOnFailure in bit 3. condition and update are expression trees in the
@@ -43,6 +47,9 @@ const (
 	Put       Kind = 2
 	Delete    Kind = 3
 	Update    Kind = 4
+	Entries   Kind = 5 // made by an EntryBatch
+	Trim      Kind = 6
+	Backfill  Kind = 7
 )
 
 func (k Kind) String() string {
@@ -55,6 +62,12 @@ func (k Kind) String() string {
 		return "delete"
 	case Update:
 		return "update"
+	case Entries:
+		return "entries"
+	case Trim:
+		return "trim"
+	case Backfill:
+		return "backfill"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }
@@ -92,12 +105,27 @@ type Command struct {
 	Condition       *expr.Condition // nil = none
 	Update          *expr.Update    // Update only; nil = only make sure that the item exists
 	Item            item.Item       // Put: the item; Delete, Update: the key
+
+	Through uint64 // Trim, Entries: sequence number of the last change concerned
+	Source  uint64 // Entries: group of the base partition
+	entries []byte // Entries
+	Index   uint32 // Backfill: id of a global index
+	Rows    uint32 // Backfill: how many to look at, at most
 }
 
 // Encode returns the encoded command, in memory of its own.
 func (c *Command) Encode() []byte {
-	if c.Kind == Configure {
-		return c.Config.append([]byte{commandVersion, byte(c.Kind)})
+	header := []byte{commandVersion, byte(c.Kind)}
+	switch c.Kind {
+	case Configure:
+		return c.Config.append(header)
+	case Entries:
+		b := binary.LittleEndian.AppendUint64(header, c.Source)
+		return append(binary.LittleEndian.AppendUint64(b, c.Through), c.entries...)
+	case Trim:
+		return binary.LittleEndian.AppendUint64(header, c.Through)
+	case Backfill:
+		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(header, c.Index), c.Rows)
 	}
 	var condition, update []byte
 	if c.Condition != nil {
@@ -135,6 +163,12 @@ func DecodeCommand(b []byte) (Command, error) {
 		c.Config, err = decodeConfig(b[2:])
 	case Put, Delete, Update:
 		err = c.decodeWrite(b[2:])
+	case Entries:
+		err = c.decodeEntries(b[2:])
+	case Trim:
+		err = c.decodeTrim(b[2:])
+	case Backfill:
+		err = c.decodeBackfill(b[2:])
 	default:
 		err = fmt.Errorf("%w: %v", ErrCommand, c.Kind)
 	}
@@ -142,6 +176,14 @@ func DecodeCommand(b []byte) (Command, error) {
 		return Command{}, err
 	}
 	return c, nil
+}
+
+func (c *Command) decodeTrim(b []byte) error {
+	if len(b) != 8 {
+		return fmt.Errorf("%w: %v of %d bytes", ErrCommand, c.Kind, len(b))
+	}
+	c.Through = binary.LittleEndian.Uint64(b)
+	return nil
 }
 
 func (c *Command) decodeWrite(b []byte) error {

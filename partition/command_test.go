@@ -114,6 +114,14 @@ func FuzzDecodeCommand(f *testing.F) {
 	for i := range commands {
 		f.Add(commands[i].Encode())
 	}
+	schema := indexedSchema()
+	batch := NewEntryBatch(3)
+	it := parseItem(f, `{"p":{"S":"a"},"s":{"N":"1"},"t":{"B":"AA=="},"x":{"S":"b"},"y":{"N":"7"},"z":{"N":"0"}}`)
+	batch.Put(1, schema.AppendEntryKey(nil, &schema.Indexes[1], it), 5, it)
+	batch.Delete(2, schema.AppendEntryKey(nil, &schema.Indexes[1], it))
+	f.Add(batch.Encode(2))
+	f.Add((&Command{Kind: Trim, Through: 1}).Encode())
+	f.Add((&Command{Kind: Backfill, Index: schema.Indexes[1].ID, Rows: 2}).Encode())
 	db := openStore(f, vfs.NewMem())
 	p, err := Open(db, 1)
 	if err != nil {
@@ -121,7 +129,14 @@ func FuzzDecodeCommand(f *testing.F) {
 	}
 	config := sampleCommands(f)[0]
 	config.Config.First = 0
+	config.Config.Schema = schema
 	p.Apply(1, [][]byte{config.Encode()})
+	entries, err := Open(db, 2)
+	if err != nil {
+		f.Fatal(err)
+	}
+	config.Config.Entries, config.Config.Schema = true, Schema{Table: schema.Indexes[1].ID, Hash: schema.Hash, Indexes: schema.Indexes[1:]}
+	entries.Apply(1, [][]byte{config.Encode()})
 	index := uint64(1)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := DecodeCommand(b)
@@ -146,5 +161,6 @@ func FuzzDecodeCommand(f *testing.F) {
 		if n := len(p.Apply(index, [][]byte{b, b})); n != 2 {
 			t.Fatalf("%d results for 2 commands", n)
 		}
+		entries.Apply(index, [][]byte{b, b})
 	})
 }

@@ -15,7 +15,10 @@ type Config struct {
 	// so proposing a Configure again is harmless.
 	Version     uint64
 	First, Last uint64 // the hashes this partition owns: [First, Last]
-	Schema      Schema
+	// Entries says that this is a partition of a global index: it holds the
+	// entries of Schema.Indexes[0] and no items.
+	Entries bool
+	Schema  Schema
 }
 
 // Owns reports whether hash belongs to the partition.
@@ -33,8 +36,8 @@ func (c *Config) Keeps(x *Index) bool {
 //	+-----------+------------+----------+---------+----------+
 //	| format 1B | version 8B | first 8B | last 8B | table 4B |
 //	+-----------+------------+----------+---------+----------+
-//	| keys 1B | hash key | sort key | index count uvarint | index ... |
-//	+---------+----------+----------+---------------------+-----------+
+//	| keys 1B | hash key | sort key | index count uvarint | index ... | and in format 2 | entries 1B |
+//	+---------+----------+----------+---------------------+-----------+                 +------------+
 //
 //	key:   | name text | type 1B |
 //	index: | name text | local 1B | hashes 1B | key count 1B | key ... | and in format 2
@@ -42,7 +45,7 @@ func (c *Config) Keeps(x *Index) bool {
 //
 // format is 2, or 1 as long as no index has entries; keys is 1, or 2 when there
 // is a sort key; type is the byte of item.Type; projection is 1 if all attributes
-// are projected.
+// are projected; entries is 1 for a partition of a global index.
 const (
 	configFormat        byte = 1
 	configFormatEntries byte = 2
@@ -50,7 +53,7 @@ const (
 )
 
 func (c *Config) format() byte {
-	if slices.ContainsFunc(c.Schema.Indexes, func(x Index) bool { return x.ID != 0 }) {
+	if c.Entries || slices.ContainsFunc(c.Schema.Indexes, func(x Index) bool { return x.ID != 0 }) {
 		return configFormatEntries
 	}
 	return configFormat
@@ -71,6 +74,13 @@ func (c *Config) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(c.Schema.Indexes)))
 	for i := range c.Schema.Indexes {
 		dst = c.Schema.Indexes[i].append(dst, format)
+	}
+	if format == configFormatEntries {
+		entries := byte(0)
+		if c.Entries {
+			entries = 1
+		}
+		dst = append(dst, entries)
 	}
 	return dst
 }
@@ -120,6 +130,12 @@ func decodeConfig(b []byte) (*Config, error) {
 	rest, err := c.Schema.decode(b[configFixed:], b[0])
 	if err != nil {
 		return nil, err
+	}
+	if b[0] == configFormatEntries {
+		if len(rest) == 0 || rest[0] > 1 || rest[0] == 1 && len(c.Schema.Indexes) != 1 {
+			return nil, badConfig("entries")
+		}
+		c.Entries, rest = rest[0] == 1, rest[1:]
 	}
 	if len(rest) > 0 {
 		return nil, badConfig("bytes after the end")

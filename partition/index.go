@@ -36,9 +36,9 @@ type entryChange struct {
 	updated item.Item
 }
 
-// has reports whether an item is in the index: it has all key attributes, and
+// Has reports whether an item is in the index: it has all key attributes, and
 // they are values that the index can order.
-func (x *Index) has(it item.Item) bool {
+func (x *Index) Has(it item.Item) bool {
 	for j, k := range x.Keys {
 		v, ok := it.Get(k.Name)
 		if !ok || keyFault(k, v, x.limit(j)) != nil {
@@ -68,10 +68,19 @@ func (s *Schema) appendEntry(dst []byte, b *item.Builder, x *Index, it item.Item
 	return b.AppendItem(dst)
 }
 
+// Entry returns what an index holds of an item that is in it. With All that is
+// the item itself.
+func (s *Schema) Entry(x *Index, it item.Item) item.Item {
+	if x.All {
+		return it
+	}
+	return s.appendEntry(nil, new(item.Builder), x, it)
+}
+
 // entry returns the entry of an item in an index, nil if it has none. It is
 // valid until the next command.
 func (p *Partition) entry(s *Schema, x *Index, it item.Item) item.Item {
-	if it == nil || !x.has(it) {
+	if it == nil || !x.Has(it) {
 		return nil
 	}
 	if x.All {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,6 +39,20 @@ func TestEntryGolden(t *testing.T) {
 	dump("key of the size of a collection", s.appendCollectionSizeKey(nil, it))
 	dump("progress", p.appendProgress(nil, 1, counters{items: 2, bytes: 3, latest: 4, maxDelete: 5, local: []Stats{{6, 7}, {8, 9}}}))
 	dump("configuration", (&Config{Version: 3, First: 1 << 63, Last: ^uint64(0), Schema: s}).append(nil))
+	dump("configuration of an index partition", (&Config{Version: 1, Last: 5, Entries: true, Schema: Schema{Table: 0x0a0b0c0d, Hash: s.Hash, Indexes: s.Indexes[1:]}}).append(nil))
+	dump("progress with changes", p.appendProgress(nil, 1, counters{items: 2, sequence: 10, trimmed: 9}))
+	dump("key of a change", appendChangeKey(nil, p.group, 10))
+	dump("change", (&Change{Timestamp: 5, Whole: true, Indexes: []uint32{0x0a0b0c0d, 1}, Old: it, New: it}).append(nil))
+	dump("change by a backfill", (&Change{Timestamp: 5, Backfill: true, Indexes: []uint32{1}, New: it}).append(nil))
+	dump("key of a source", appendSourceKey(nil, p.group, 0x0c0d))
+	dump("source", appendSource(nil, 10))
+	dump("key of a backfill", appendBackfillKey(nil, p.group, 0x0a0b0c0d))
+	batch := NewEntryBatch(0x0c0d)
+	batch.Put(9, s.AppendEntryKey(nil, &s.Indexes[1], it), 5, it)
+	batch.Delete(10, s.AppendEntryKey(nil, &s.Indexes[1], it))
+	dump("entries command", batch.Encode(11))
+	dump("trim command", (&Command{Kind: Trim, Through: 10}).Encode())
+	dump("backfill command", (&Command{Kind: Backfill, Index: 0x0a0b0c0d, Rows: 100}).Encode())
 	checkGolden(t, file, out.String())
 }
 
@@ -82,6 +97,7 @@ func FuzzDecodeProgress(f *testing.F) {
 	p := &Partition{}
 	f.Add(p.appendProgress(nil, 1, counters{items: 2}))
 	f.Add(p.appendProgress(nil, 1, counters{items: 2, local: []Stats{{1, 2}}}))
+	f.Add(p.appendProgress(nil, 1, counters{items: 2, sequence: 7, trimmed: 5}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		applied, c, ok := decodeProgress(b)
 		if !ok {
@@ -143,5 +159,97 @@ func TestCollectionLimit(t *testing.T) {
 	key := schema.appendCollectionSizeKey(nil, put("a", 1, 1).Item)
 	if b, err := db.Get(key, nil); err == nil {
 		t.Errorf("an empty collection has the record %x", b)
+	}
+}
+
+// FuzzDecodeChange: bytes that are accepted are those that would be written.
+func FuzzDecodeChange(f *testing.F) {
+	it := parseItem(f, `{"p":{"S":"a"}}`)
+	f.Add((&Change{Timestamp: 5, Whole: true, Indexes: []uint32{7, 1}, Old: it, New: it}).append(nil))
+	f.Add((&Change{Backfill: true, Indexes: []uint32{1}, New: it}).append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c Change
+		if err := c.decode(b); err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Fatalf("error %v is not ErrFormat", err)
+			}
+			return
+		}
+		var again Change
+		if err := again.decode(c.append(nil)); err != nil || !reflect.DeepEqual(c, again) {
+			t.Fatalf("%x is %+v, then %+v, %v", b, c, again, err)
+		}
+	})
+}
+
+// A partition of an index takes each change of a source once, whatever is
+// repeated, and in whatever pieces it comes.
+func TestEntriesOnce(t *testing.T) {
+	db := openStore(t, vfs.NewMem())
+	defer db.Close()
+	schema := indexedSchema()
+	x := &schema.Indexes[1]
+	open := func() *Partition {
+		p, err := Open(db, 9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := open()
+	index := uint64(0)
+	apply := func(commands ...[]byte) {
+		index++
+		for i, a := range p.Apply(index, commands) {
+			if err := a.(*Result).Err; err != nil {
+				t.Fatalf("command %d: %v", i, err)
+			}
+		}
+	}
+	apply((&Command{Kind: Configure, Config: &Config{Version: 1, Last: ^uint64(0), Entries: true, Schema: Schema{Table: x.ID, Hash: schema.Hash, Sort: schema.Sort, Indexes: schema.Indexes[1:]}}}).Encode())
+	entry := func(z int) item.Item {
+		return parseItem(t, fmt.Sprintf(`{"p":{"S":"a"},"s":{"N":"1"},"t":{"B":"AA=="},"x":{"S":"b"},"y":{"N":"7"},"z":{"N":"%d"}}`, z))
+	}
+	key := func(z int) []byte { return schema.AppendEntryKey(nil, x, entry(z)) }
+	// Change i moves the entry from z = i-1 to z = i.
+	batch := func(from, through uint64) []byte {
+		b := NewEntryBatch(5)
+		for i := from; i <= through; i++ {
+			b.Delete(i, key(int(i-1)))
+			b.Put(i, key(int(i)), 1, entry(int(i)))
+		}
+		return b.Encode(through)
+	}
+	check := func(what string, z int) {
+		t.Helper()
+		lower, upper := schema.HashSpan(x, 0, ^uint64(0))
+		rows, err := p.Rows(lower, upper, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		n := 0
+		for rows.Next() {
+			n++
+			if !rows.Item().Equal(entry(z)) {
+				t.Errorf("%s: holds %s", what, rows.Item().AppendJSON(nil))
+			}
+		}
+		if st := p.Stats(); n != 1 || st.Items != 1 || st.Bytes != int64(entry(z).Size()) {
+			t.Errorf("%s: %d entries, counted %+v", what, n, st)
+		}
+	}
+	apply(batch(1, 3))
+	check("three changes", 3)
+	apply(batch(1, 3))
+	check("the same again", 3)
+	apply(batch(2, 5))
+	check("some of them again, and more", 5)
+	p = open()
+	apply(batch(1, 4), batch(5, 6), batch(1, 6))
+	check("after a restart, several in one entry of the log", 6)
+	put := Command{Kind: Put, Item: entry(1)}
+	if r := p.Apply(index+1, [][]byte{put.Encode()})[0].(*Result); !errors.Is(r.Err, ErrWrongPartition) {
+		t.Errorf("a put of an item: %v", r.Err)
 	}
 }

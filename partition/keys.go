@@ -11,8 +11,10 @@ import (
 // The keys of a node's store. Integers are big-endian so that byte order is
 // numeric order; the first byte is the key space.
 //
-//	group state  | 0x01 | group 8B | part 1B |                       part: 0 progress, 1 configuration
+//	group state  | 0x01 | group 8B | part 1B | ...                   part: 0 progress, 1 configuration,
+//	                                                                 2 and group 8B source, 3 and index 4B backfill
 //	catalog      | 0x02 | ...                                        owned by package table
+//	change       | 0x03 | group 8B | sequence 8B |
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
 //	local entry  | 0x10 | table 4B | index 1B | hash 8B | partition key | index sort key | sort key |
 //	global entry | 0x10 | index 4B | 0        | hash 8B | index partition key | index sort keys | partition key | sort key |
@@ -29,10 +31,13 @@ const (
 	spaceGroup byte = 0x01
 	// SpaceCatalog begins the keys that package table keeps for its catalog.
 	SpaceCatalog byte = 0x02
+	spaceChange  byte = 0x03
 	spaceRow     byte = 0x10
 
 	partProgress byte = 0
 	partConfig   byte = 1
+	partSource   byte = 2
+	partBackfill byte = 3
 
 	baseIndex        byte = 0
 	collectionsIndex byte = 0xff
@@ -48,9 +53,27 @@ func appendGroupKey(dst []byte, group uint64, part byte) []byte {
 }
 
 // GroupSpan returns the keys [lower, upper) that hold the state of a group,
-// without its rows.
+// without its rows and changes.
 func GroupSpan(group uint64) (lower, upper []byte) {
 	return appendGroupKey(nil, group, 0), appendGroupKey(nil, group, 0xff)
+}
+
+// ChangeSpan returns the keys [lower, upper) of all change records of a group.
+func ChangeSpan(group uint64) (lower, upper []byte) {
+	return appendChangeKey(nil, group, 0), Successor(appendChangeKey(nil, group, ^uint64(0)))
+}
+
+func appendChangeKey(dst []byte, group, sequence uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, spaceChange), group)
+	return binary.BigEndian.AppendUint64(dst, sequence)
+}
+
+func appendSourceKey(dst []byte, group, source uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendGroupKey(dst, group, partSource), source)
+}
+
+func appendBackfillKey(dst []byte, group uint64, index uint32) []byte {
+	return binary.BigEndian.AppendUint32(appendGroupKey(dst, group, partBackfill), index)
 }
 
 // TableSpan returns the keys [lower, upper) of all rows of a table.

@@ -40,6 +40,15 @@ type Partition struct {
 	latest atomic.Uint64           // greatest timestamp of any write, as of applied
 	local  atomic.Pointer[[]Stats] // of the local indexes, by their number - 1, as of applied; immutable
 
+	sequence    atomic.Uint64 // of the latest change record, as of applied
+	trimmed     atomic.Uint64 // change records up to this one are gone
+	changeBytes atomic.Int64  // of all change records written since Open
+	watcher     atomic.Pointer[func()]
+
+	// sources says for each partition of the base table up to which of its
+	// changes this partition of a global index has them. Owned by Apply.
+	sources map[uint64]uint64
+
 	applied   uint64        // index of the last applied log entry
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
 	broken    error         // why nothing more is applied
@@ -60,10 +69,15 @@ type Stats struct {
 func Open(db *lsm.DB, group uint64) (*Partition, error) {
 	p := &Partition{db: db, group: group, maxCollection: MaxCollectionBytes}
 	p.scratch.batch = db.NewBatch()
+	p.scratch.sources = make(map[uint64]uint64)
+	p.scratch.backfills = make(map[uint32][]byte)
 	if err := p.loadConfig(); err != nil {
 		return nil, err
 	}
 	if err := p.loadProgress(); err != nil {
+		return nil, err
+	}
+	if err := p.loadSources(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -128,10 +142,11 @@ func (p *Partition) loadConfig() error {
 //	+-----------+------------+----------+----------+-----------+---------------+
 //	| format 1B | applied 8B | items 8B | bytes 8B | latest 8B | max delete 8B |
 //	+-----------+------------+----------+----------+-----------+---------------+
-//	| local indexes 1B | items 8B, bytes 8B for each | in format 2
-//	+------------------+-----------------------------+
+//	| sequence 8B | trimmed 8B | local indexes 1B | items 8B, bytes 8B for each | in format 2
+//	+-------------+------------+------------------+-----------------------------+
 //
-// format is 1, or 2 if the table has local indexes. applied is the index of the
+// format is 1, or 2 once there are changes or local indexes. sequence is that of
+// the latest change record; those up to trimmed are gone. applied is the index of the
 // last log entry in the store; items and bytes count the rows; latest is the
 // greatest timestamp of any write, and max delete the greatest one at which a row
 // was deleted: a key that comes back gets a later timestamp than any version it
@@ -144,7 +159,7 @@ const (
 
 func (p *Partition) appendProgress(dst []byte, applied uint64, c counters) []byte {
 	format := progressFormat
-	if len(c.local) > 0 {
+	if c.sequence > 0 || len(c.local) > 0 {
 		format = progressFormatIndexes
 	}
 	dst = append(dst, format)
@@ -156,6 +171,8 @@ func (p *Partition) appendProgress(dst []byte, applied uint64, c counters) []byt
 	if format == progressFormat {
 		return dst
 	}
+	dst = binary.BigEndian.AppendUint64(dst, c.sequence)
+	dst = binary.BigEndian.AppendUint64(dst, c.trimmed)
 	dst = append(dst, byte(len(c.local)))
 	for _, s := range c.local {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(s.Items))
@@ -194,10 +211,14 @@ func decodeProgress(b []byte) (applied uint64, c counters, ok bool) {
 	if b[0] == progressFormat {
 		return applied, c, len(rest) == 0
 	}
-	if len(rest) < 1 || rest[0] == 0 || len(rest) != 1+16*int(rest[0]) {
+	if len(rest) < 17 || len(rest) != 17+16*int(rest[16]) {
 		return 0, c, false
 	}
-	for rest = rest[1:]; len(rest) > 0; rest = rest[16:] {
+	c.sequence, c.trimmed = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[8:])
+	if c.trimmed > c.sequence || c.sequence == 0 && rest[16] == 0 {
+		return 0, c, false
+	}
+	for rest = rest[17:]; len(rest) > 0; rest = rest[16:] {
 		c.local = append(c.local, Stats{
 			Items: int64(binary.BigEndian.Uint64(rest)), Bytes: int64(binary.BigEndian.Uint64(rest[8:])),
 		})
@@ -209,12 +230,15 @@ func decodeProgress(b []byte) (applied uint64, c counters, ok bool) {
 type counters struct {
 	items, bytes      int64
 	latest, maxDelete txn.Timestamp
+	sequence, trimmed uint64  // of change records
 	local             []Stats // of the local indexes, by their number - 1
+	changeBytes       int64   // of all change records written since Open
 }
 
 // counters returns the counters as of applied, to be changed.
 func (p *Partition) counters() counters {
-	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete}
+	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete,
+		sequence: p.sequence.Load(), trimmed: p.trimmed.Load(), changeBytes: p.changeBytes.Load()}
 	if local := p.local.Load(); local != nil {
 		c.local = slices.Clone(*local)
 	}
@@ -226,6 +250,9 @@ func (p *Partition) setCounters(c counters) {
 	p.latest.Store(uint64(c.latest))
 	p.items.Store(c.items)
 	p.bytes.Store(c.bytes)
+	p.trimmed.Store(c.trimmed)
+	p.sequence.Store(c.sequence)
+	p.changeBytes.Store(c.changeBytes)
 	if len(c.local) > 0 {
 		p.local.Store(&c.local)
 	}
@@ -251,6 +278,10 @@ type Result struct {
 	OldBytes, NewBytes int
 	// Indexes says which entries of secondary indexes the command changed.
 	Indexes []IndexUse
+	// Sequence is that of the latest change after a Backfill, and Done says that
+	// it has come to the end.
+	Sequence uint64
+	Done     bool
 	// CollectionBytes is the size of the item collection after the command, with
 	// its local entries; 0 on tables without local indexes.
 	CollectionBytes int64

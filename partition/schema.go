@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/statordb/stator/item"
 )
@@ -60,6 +61,10 @@ type Schema struct {
 	Hash    Key
 	Sort    Key // Name "" = the table has no sort key
 	Indexes []Index
+}
+
+func (s *Schema) hasGlobal(id uint32) bool {
+	return slices.ContainsFunc(s.Indexes, func(x Index) bool { return !x.Local && x.ID == id })
 }
 
 // HasSort reports whether the table has a sort key.

@@ -14,11 +14,14 @@ import (
 //  1. the item or key must fit the schema and belong to this partition;
 //  2. the condition is judged against the current item, or none;
 //  3. the new item is made and must fit the indexes and the size limits;
-//  4. row, entries of local indexes and counters are staged.
+//  4. row, entries of local indexes, change record and counters are staged.
 //
 // Steps 1 to 3 leave no trace when they refuse.
 func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
 	schema := &config.Schema
+	if config.Entries {
+		return Result{Err: ErrWrongPartition}
+	}
 	if err := cmd.check(schema); err != nil {
 		return Result{Err: err}
 	}
@@ -68,6 +71,7 @@ func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
 	r.Attributes = cmd.attributes(old, updated)
 	if ts, changed := p.settle(cmd.Timestamp, ts, old, updated, c); changed {
 		p.stageEntries(schema, pl.changes, ts, c)
+		p.note(schema, &pl, old, updated, ts, c)
 	}
 	c.bytes += int64(r.NewBytes - r.OldBytes)
 	return r
