@@ -54,6 +54,10 @@ type Options struct {
 	// deleted. Until then a new one does not exist for items. Default 0: a table is
 	// ready when CreateTable answers.
 	TableDelay time.Duration
+	// IndexDelay is how long changes are held back from global secondary indexes,
+	// to make visible what eventual consistency may mean. Default 0: they follow
+	// within milliseconds. While 64 MB of changes wait, it is less.
+	IndexDelay time.Duration
 	// Origins are the web pages that browsers may call Handler from. Default: all.
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
@@ -85,6 +89,7 @@ func Open(dir string, o Options) (*DB, error) {
 		Log:    o.Log,
 
 		TableDelay: o.TableDelay,
+		IndexDelay: o.IndexDelay,
 		Origins:    o.Origins,
 	})
 	if err != nil {

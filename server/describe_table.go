@@ -141,6 +141,7 @@ func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription 
 	var out []api.GlobalSecondaryIndexDescription
 	for i, x := range d.GlobalIndexes {
 		warm := d.WarmIndex(&x)
+		counts := indexCounts(d.GlobalIndexCounts, i)
 		rates := table.Throughput{}
 		if x.Throughput != nil && d.BillingMode != table.BillingOnDemand {
 			rates = *x.Throughput
@@ -148,9 +149,9 @@ func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription 
 		out = append(out, api.GlobalSecondaryIndexDescription{
 			IndexArn:              api.Some(d.ARN + "/index/" + x.Name),
 			IndexName:             api.Some(x.Name),
-			IndexSizeBytes:        api.Some(int64(0)),
+			IndexSizeBytes:        api.Some(counts.Bytes),
 			IndexStatus:           api.Some(indexStatus(d, i)),
-			ItemCount:             api.Some(int64(0)),
+			ItemCount:             api.Some(counts.Items),
 			KeySchema:             describeKeys(x.Keys),
 			OnDemandThroughput:    describeOnDemand(x.OnDemand),
 			Projection:            describeProjection(x.Projection),

@@ -57,6 +57,10 @@ type Options struct {
 	// deleted. Until then a new one does not exist for items. Default 0: a table is
 	// ready when CreateTable answers.
 	TableDelay time.Duration
+	// IndexDelay is how long changes are held back from global secondary indexes,
+	// to make visible what eventual consistency may mean. Default 0: they follow
+	// within milliseconds. While 64 MB of changes wait, it is less.
+	IndexDelay time.Duration
 	// Origins are the web pages that browsers may call from. Default: all.
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
@@ -157,7 +161,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region, TableDelay: o.TableDelay})
+	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region, TableDelay: o.TableDelay, IndexDelay: o.IndexDelay})
 	if err != nil {
 		return err
 	}

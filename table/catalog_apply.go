@@ -2,6 +2,7 @@ package table
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/statordb/stator/lsm"
@@ -15,7 +16,8 @@ import (
 //	+------------+---------+----------+
 //
 //	kind 1, create:  a table record without id and groups, which the catalog fills in
-//	kind 2, replace: a table record with the version after the current one
+//	kind 2, replace: a table record with the version after the current one; new global
+//	                 indexes get ids and groups, the entries of those it lacks go
 //	kind 3, drop:    the table's key in the catalog, or, in the home space, its name
 //
 // The version is 1.
@@ -129,12 +131,28 @@ func (c *catalog) create(batch *lsm.Batch, view *catalogView, r *record) (*catal
 	r.version = 1
 	r.id = c.nextTable
 	c.nextTable++
-	for i := range r.slots {
-		r.slots[i].group = c.nextGroup
-		c.nextGroup++
-	}
+	c.assignGroups(r.slots)
+	c.assignPlaces(r)
 	batch.Set(tableKey(r.id), r.append(nil))
 	return view.with(r), r, nil
+}
+
+func (c *catalog) assignGroups(slots []slot) {
+	for i := range slots {
+		slots[i].group = c.nextGroup
+		c.nextGroup++
+	}
+}
+
+// assignPlaces gives ids and groups to global indexes that are new.
+func (c *catalog) assignPlaces(r *record) {
+	for i := range r.places {
+		if p := &r.places[i]; p.id == 0 && len(p.slots) > 0 {
+			p.id = c.nextTable
+			c.nextTable++
+			c.assignGroups(p.slots)
+		}
+	}
 }
 
 func (c *catalog) replace(batch *lsm.Batch, view *catalogView, r *record) (*catalogView, *record, error) {
@@ -142,8 +160,32 @@ func (c *catalog) replace(batch *lsm.Batch, view *catalogView, r *record) (*cata
 	if current == nil || current.id != r.id || current.version+1 != r.version {
 		return view, current, errStale
 	}
+	c.assignPlaces(r)
+	c.dropPlaces(batch, current, r)
 	batch.Set(tableKey(r.id), r.append(nil))
 	return view.with(r), r, nil
+}
+
+// dropPlaces removes the entries and group states of global indexes that a record
+// has no more. Their groups must have been stopped.
+func (c *catalog) dropPlaces(batch *lsm.Batch, current, next *record) {
+	for i := range current.places {
+		p := &current.places[i]
+		if p.id == 0 || slices.ContainsFunc(next.places, func(q indexPlace) bool { return q.id == p.id }) {
+			continue
+		}
+		lower, upper := partition.TableSpan(p.id)
+		batch.DeleteRange(lower, upper)
+		for _, s := range p.slots {
+			dropGroup(batch, s.group)
+		}
+	}
+}
+
+// dropGroup removes what a group keeps beside its rows.
+func dropGroup(batch *lsm.Batch, group uint64) {
+	lower, upper := partition.GroupSpan(group)
+	batch.DeleteRange(lower, upper)
 }
 
 // drop removes the record, the rows and the group states of a table at once.
@@ -157,9 +199,13 @@ func (c *catalog) drop(batch *lsm.Batch, view *catalogView, key string) (*catalo
 	lower, upper := partition.TableSpan(r.id)
 	batch.DeleteRange(lower, upper)
 	for _, s := range r.slots {
-		lower, upper := partition.GroupSpan(s.group)
-		batch.DeleteRange(lower, upper)
+		dropGroup(batch, s.group)
+		if len(r.places) > 0 {
+			lower, upper := partition.ChangeSpan(s.group)
+			batch.DeleteRange(lower, upper)
+		}
 	}
+	c.dropPlaces(batch, r, &record{})
 	batch.Delete(tableKey(r.id))
 	return view.without(key), nil, nil
 }

@@ -72,6 +72,9 @@ func (s *Service) newRecord(d Definition) *record {
 		r.classUpdated = now
 	}
 	r.slots = evenSlots(max(1, d.Partitions))
+	for range d.GlobalIndexes {
+		r.places = append(r.places, indexPlace{status: indexActive, slots: evenSlots(len(r.slots))})
+	}
 	return r
 }
 
@@ -91,13 +94,13 @@ func (s *Service) bringUp(r *record) error {
 	if err != nil {
 		return err
 	}
-	if err := s.configure(t); err != nil {
+	if err := s.configure(t, false); err != nil {
 		return err
 	}
 	active, err := s.propose(replaceCommand(r.with(func(r *record) { r.status = recordActive })))
 	if err != nil {
 		return err
 	}
-	s.publish(newLiveTable(active, t.partitions))
+	s.publish(newLiveTable(active, t.groups()))
 	return nil
 }

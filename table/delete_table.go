@@ -47,10 +47,13 @@ func (s *Service) tearDown(r *record) (err error) {
 			return err
 		}
 	}
-	s.retract(r.def.Name)
-	for _, slot := range r.slots {
-		if err := s.host.Remove(slot.group); err != nil {
-			return fmt.Errorf("table %s: remove group %d: %w", r.def.Name, slot.group, err)
+	if t := (*s.live.Load())[r.def.Name]; t != nil {
+		s.retract(r.def.Name)
+		t.detach()
+	}
+	for _, id := range r.groups() {
+		if err := s.host.Remove(id); err != nil {
+			return fmt.Errorf("table %s: remove group %d: %w", r.def.Name, id, err)
 		}
 	}
 	_, err = s.propose(dropCommand(r))

@@ -82,20 +82,24 @@ func (s *Service) describe(r *record) *Description {
 		TableClassUpdated:        r.classUpdated,
 	}
 	s.describeChanges(d, r)
-	for range r.def.GlobalIndexes {
-		d.GlobalIndexStatus = append(d.GlobalIndexStatus, r.status.String())
+	for i := range r.def.GlobalIndexes {
+		d.GlobalIndexStatus = append(d.GlobalIndexStatus, r.indexStatus(i))
+	}
+	if r.status == recordActive && r.building() {
+		d.Status = StatusUpdating
 	}
 	// Operations adjust what they show of indexes; the record is shared.
 	d.LocalIndexes = slices.Clone(d.LocalIndexes)
 	d.GlobalIndexes = slices.Clone(d.GlobalIndexes)
 	if live := s.live.Load(); live != nil && (*live)[r.def.Name] != nil {
 		t := (*live)[r.def.Name]
-		stats := t.stats()
-		d.ItemCount = stats.Items
-		d.SizeBytes = stats.Bytes + itemOverhead*stats.Items
-		for i := range r.def.LocalIndexes {
-			stats := t.localStats(i + 1)
-			d.LocalIndexCounts = append(d.LocalIndexCounts, IndexCounts{stats.Items, stats.Bytes + itemOverhead*stats.Items})
+		counts := t.base.counts()
+		d.ItemCount, d.SizeBytes = counts.Items, counts.Bytes
+		for _, x := range r.def.LocalIndexes {
+			d.LocalIndexCounts = append(d.LocalIndexCounts, t.indexes[x.Name].counts())
+		}
+		for _, x := range r.def.GlobalIndexes {
+			d.GlobalIndexCounts = append(d.GlobalIndexCounts, t.indexes[x.Name].counts())
 		}
 	}
 	return d

@@ -63,6 +63,14 @@ func (h *fakeHost) Groups() []uint64 {
 	return slices.Sorted(maps.Keys(h.groups))
 }
 
+// die makes all further proposals fail, as those of a process that was killed:
+// its tasks may still run.
+func (h *fakeHost) die() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failFrom = 1
+}
+
 // fails reports whether proposals have begun to fail.
 func (h *fakeHost) fails() bool {
 	return h.failFrom > 0 && h.proposed >= h.failFrom
@@ -109,7 +117,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.begin()
-	t.Cleanup(func() { w.db.Close() })
+	t.Cleanup(func() { w.Close(); w.db.Close() })
 	return w
 }
 
@@ -133,6 +141,9 @@ func (w *world) start() {
 // everything above it.
 func (w *world) open() {
 	w.t.Helper()
+	if w.host != nil {
+		w.host.die()
+	}
 	w.host = &fakeHost{env: w.env, groups: map[uint64]*fakeGroup{}, failWith: errFake}
 	if w.prepare != nil {
 		w.prepare(w.host)

@@ -45,7 +45,7 @@ func (t *liveTable) checkGet(key item.Item, projection *expr.Projection) error {
 func (t *liveTable) get(key item.Item, consistent bool) (item.Item, error) {
 	var buf [128]byte
 	row := t.schema.AppendRowKey(buf[:0], key)
-	p := t.partitionOf(partition.RowHash(row))
+	p := t.partitions.of(partition.RowHash(row))
 	if consistent {
 		if err := p.group.ReadBarrier(); err != nil {
 			return nil, fmt.Errorf("table %s: %w", t.def.Name, err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/statordb/stator/expr"
@@ -50,18 +51,17 @@ func orderOf(x *IndexDefinition, a, b item.Item) int {
 }
 
 // scanAll reads a table or index to the end, in pages of random size.
-func scanAll(t testing.TB, s *Service, table, index string, rng *rand.Rand) (items []item.Item) {
-	t.Helper()
+func scanAll(s *Service, table, index string, rng *rand.Rand) (items []item.Item, err error) {
 	r := &ScanRequest{Table: table, Index: index}
 	for {
 		r.Limit = rng.IntN(7)
 		page, err := s.Scan(r)
 		if err != nil {
-			t.Fatalf("Scan of %s %s: %v", table, index, err)
+			return nil, fmt.Errorf("Scan of %s %s: %w", table, index, err)
 		}
 		items = append(items, page.Items...)
 		if page.LastKey == nil {
-			return items
+			return items, nil
 		}
 		r.StartKey = page.LastKey
 	}
@@ -79,29 +79,37 @@ func shown(items []item.Item) []string {
 
 // checkIndex compares an index with what follows from the items of its table,
 // and its description with both.
-func checkIndex(t testing.TB, s *Service, d *Definition, x *IndexDefinition, rng *rand.Rand) {
-	t.Helper()
+func checkIndex(s *Service, d *Definition, x *IndexDefinition, rng *rand.Rand) error {
+	items, err := scanAll(s, d.Name, "", rng)
+	if err != nil {
+		return err
+	}
 	var want []item.Item
 	size := int64(0)
-	for _, it := range scanAll(t, s, d.Name, "", rng) {
+	for _, it := range items {
 		if e := expected(d, x, it); e != nil {
 			want = append(want, e)
 			size += int64(e.Size()) + itemOverhead
 		}
 	}
-	got := scanAll(t, s, d.Name, x.Name, rng)
+	got, err := scanAll(s, d.Name, x.Name, rng)
+	if err != nil {
+		return err
+	}
 	if a, b := shown(got), shown(want); !slices.Equal(a, b) {
-		t.Fatalf("index %s of %s holds\n%s\nwant\n%s", x.Name, d.Name, strings.Join(a, "\n"), strings.Join(b, "\n"))
+		return fmt.Errorf("index %s of %s holds\n%s\nwant\n%s", x.Name, d.Name, strings.Join(a, "\n"), strings.Join(b, "\n"))
 	}
 	description, err := s.Describe(d.Name)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if at := slices.IndexFunc(d.LocalIndexes, func(y IndexDefinition) bool { return y.Name == x.Name }); at >= 0 {
-		if c := description.LocalIndexCounts[at]; c != (IndexCounts{int64(len(want)), size}) {
-			t.Fatalf("index %s is described with %+v, want %d entries, %d bytes", x.Name, c, len(want), size)
+	counts := append(description.LocalIndexCounts, description.GlobalIndexCounts...)
+	for i, y := range append(description.LocalIndexes, description.GlobalIndexes...) {
+		if y.Name == x.Name && counts[i] != (IndexCounts{int64(len(want)), size}) {
+			return fmt.Errorf("index %s is described with %+v, want %d entries, %d bytes", x.Name, counts[i], len(want), size)
 		}
 	}
+	return nil
 }
 
 // An indexDriver writes items whose index keys come, go and change.
@@ -124,7 +132,49 @@ func indexedAll(name string, partitions int) Definition {
 			{Name: "localNumber", Keys: keys("p", "n"), Projection: &Projection{Type: "KEYS_ONLY"}},
 			{Name: "localBytes", Keys: keys("p", "b"), Projection: named("v", "n")},
 		},
+		GlobalIndexes: []IndexDefinition{
+			{Name: "byText", Keys: keys("a"), Projection: all()},
+			{Name: "byNumber", Keys: keys("n", "b"), Projection: &Projection{Type: "KEYS_ONLY"}},
+			{Name: "inverse", Keys: keys("s", "p"), Projection: named("v")},
+			{Name: "multi", Keys: []KeyElement{{"a", Hash}, {"p", Hash}, {"b", Range}, {"n", Range}}, Projection: named("w")},
+		},
 	}
+}
+
+// allIndexes returns the definitions of local and global indexes.
+func (d *indexDriver) allIndexes() []*IndexDefinition {
+	var list []*IndexDefinition
+	for i := range d.def.LocalIndexes {
+		list = append(list, &d.def.LocalIndexes[i])
+	}
+	for i := range d.def.GlobalIndexes {
+		list = append(list, &d.def.GlobalIndexes[i])
+	}
+	return list
+}
+
+// awaitIndexes returns when the global indexes of a table have all changes.
+func awaitIndexes(s *Service, table string) error {
+	for range 10_000 {
+		t, err := s.lookup(table)
+		if err != nil {
+			return err
+		}
+		if t.indexesCaughtUp() {
+			return nil
+		}
+		s.env.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("the indexes of %s do not catch up", table)
+}
+
+func (t *liveTable) indexesCaughtUp() bool {
+	for _, p := range t.partitions {
+		if p.upkeep != nil && p.upkeep.cursor.Load() < p.Sequence() {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *indexDriver) key() map[string]item.Value {
@@ -159,9 +209,8 @@ func (d *indexDriver) attributes(parts map[string]item.Value) {
 }
 
 // write makes one random change.
-func (d *indexDriver) write() {
+func (d *indexDriver) write() (err error) {
 	key := d.key()
-	var err error
 	switch d.rng.IntN(10) {
 	case 0, 1:
 		_, err = d.s.DeleteItem(&DeleteRequest{Table: d.def.Name, Key: item.NewItem(key)})
@@ -185,9 +234,7 @@ func (d *indexDriver) write() {
 		d.attributes(key)
 		_, err = d.s.Put(&PutRequest{Table: d.def.Name, Item: item.NewItem(key)})
 	}
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	return err
 }
 
 // query reads one collection of an index with a random condition, in pages, and
@@ -237,7 +284,7 @@ func (d *indexDriver) query(x *IndexDefinition) {
 	}
 	condition := must(expr.ParseKeyCondition(strings.Join(texts, " AND "), expr.NewParams(nil, item.NewItem(values))))
 	var want []item.Item
-	for _, it := range scanAll(d.t, d.s, d.def.Name, "", d.rng) {
+	for _, it := range must(scanAll(d.s, d.def.Name, "", d.rng)) {
 		e := expected(&d.def, x, it)
 		fits := e != nil && admit(e)
 		for name, v := range equal {
@@ -324,16 +371,26 @@ func TestIndexModel(t *testing.T) {
 		w.create(d.def)
 		for range 4 {
 			for range 60 {
-				d.write()
-				x := &d.def.LocalIndexes[rng.IntN(len(d.def.LocalIndexes))]
+				if err := d.write(); err != nil {
+					t.Fatal(err)
+				}
 				if rng.IntN(4) == 0 {
-					d.query(x)
+					if err := awaitIndexes(w.Service, "tab"); err != nil {
+						t.Fatal(err)
+					}
+					all := d.allIndexes()
+					d.query(all[rng.IntN(len(all))])
 				}
 			}
 			w.restart()
 			d.s = w.Service
-			for i := range d.def.LocalIndexes {
-				checkIndex(t, w.Service, &d.def, &d.def.LocalIndexes[i], rng)
+			if err := awaitIndexes(w.Service, "tab"); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range d.allIndexes() {
+				if err := checkIndex(w.Service, &d.def, x, rng); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
@@ -387,18 +444,24 @@ func TestLocalFetch(t *testing.T) {
 // What a write costs on each index: an entry that comes, goes, changes or moves.
 func TestIndexWriteUnits(t *testing.T) {
 	w := newWorld(t)
-	w.create(indexedAll("tab", 1))
+	def := indexedAll("tab", 1)
+	def.GlobalIndexes = def.GlobalIndexes[1:3]
+	w.create(def)
 	for _, c := range []struct {
 		item string // "" = delete
 		want []IndexCapacity
 	}{
-		{`{"p":{"S":"x"},"s":{"N":"1"},"w":{"N":"1"}}`, nil},
+		{`{"p":{"S":"x"},"s":{"N":"1"},"w":{"N":"1"}}`, []IndexCapacity{{"inverse", false, 1}}},
 		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"1"}}`, []IndexCapacity{{"localNumber", true, 1}}},
 		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"1"},"w":{"S":"` + longText(3000) + `"}}`, nil},
 		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"2"},"a":{"S":"k"},"w":{"S":"` + longText(3000) + `"}}`, []IndexCapacity{{"localText", true, 3}, {"localNumber", true, 2}}},
 		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"2"},"a":{"S":"k"}}`, []IndexCapacity{{"localText", true, 3}}},
 		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"2"},"a":{"S":"k"}}`, nil},
-		{"", []IndexCapacity{{"localText", true, 1}, {"localNumber", true, 1}}},
+		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"2"},"b":{"B":"AA=="},"v":{"S":"` + longText(1500) + `"}}`, []IndexCapacity{
+			{"localText", true, 1}, {"localBytes", true, 2}, {"byNumber", false, 1}, {"inverse", false, 2}}},
+		{`{"p":{"S":"x"},"s":{"N":"1"},"n":{"N":"3"},"b":{"B":"AA=="},"v":{"S":"` + longText(1500) + `"}}`, []IndexCapacity{
+			{"localNumber", true, 2}, {"localBytes", true, 2}, {"byNumber", false, 2}}},
+		{"", []IndexCapacity{{"localNumber", true, 1}, {"localBytes", true, 2}, {"byNumber", false, 1}, {"inverse", false, 2}}},
 		{"", nil},
 	} {
 		var r *WriteResult
@@ -429,5 +492,62 @@ func TestLocalSizeLimit(t *testing.T) {
 	checkError(t, "UpdateItem", err, "Item size to update has exceeded the maximum allowed size")
 	if got := w.get("tab", `{"p":{"S":"x"},"s":{"N":"1"}}`); got != item(fits) && len(got) != len(item(fits)) {
 		t.Errorf("the item has changed: %d bytes of JSON", len(got))
+	}
+}
+
+// With a delay, changes come to global indexes late, but they do; local indexes
+// have them at once.
+func TestIndexDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, options: Options{IndexDelay: 5 * time.Second}}
+		w.begin()
+		defer func() { w.Close(); w.db.Close() }()
+		w.create(indexedAll("tab", 2))
+		rng := rand.New(rand.NewPCG(1, 1))
+		count := func(index string) int { return len(must(scanAll(w.Service, "tab", index, rng))) }
+		check := func(when string, want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := count("byText"); got != want {
+				t.Errorf("%s: %d entries in the global index, want %d", when, got, want)
+			}
+			if local := count("localText"); local != count("") {
+				t.Errorf("%s: %d entries in the local index", when, local)
+			}
+		}
+		w.put("tab", `{"p":{"S":"x"},"s":{"N":"1"},"a":{"S":"a"}}`)
+		time.Sleep(3 * time.Second)
+		check("after 3 s", 0)
+		w.put("tab", `{"p":{"S":"y"},"s":{"N":"1"},"a":{"S":"a"}}`)
+		time.Sleep(3 * time.Second)
+		check("after 3 s more", 1)
+		time.Sleep(3 * time.Second)
+		check("after 9 s", 2)
+		time.Sleep(2 * trimPause)
+		synctest.Wait()
+		tab, _ := w.lookup("tab")
+		for _, p := range tab.partitions {
+			if p.Trimmed() != p.Sequence() {
+				t.Errorf("change records %d to %d are kept although all indexes have them", p.Trimmed()+1, p.Sequence())
+			}
+		}
+	})
+}
+
+// Writes wait when their indexes are too far behind, and a delay is cut short.
+func TestIndexBackpressure(t *testing.T) {
+	w := &world{t: t, options: Options{IndexDelay: time.Hour}}
+	w.begin()
+	defer func() { w.Close(); w.db.Close() }()
+	w.maxLag = 2000
+	w.create(indexedAll("tab", 1))
+	const n = 50
+	for i := range n {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"x"},"s":{"N":"%d"},"a":{"S":"a"},"v":{"S":%q}}`, i, longText(300)))
+	}
+	tab, _ := w.lookup("tab")
+	p := tab.partitions[0]
+	if left := p.Sequence() - p.upkeep.cursor.Load(); p.Sequence() != n || left > 10 {
+		t.Errorf("%d of %d changes wait, want as many as 2000 bytes have", left, p.Sequence())
 	}
 }

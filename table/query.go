@@ -24,7 +24,7 @@ func (s *Service) Query(r *QueryRequest) (*Page, error) {
 		return nil, err
 	}
 	lower, upper := q.span(t.schema)
-	owner := t.partitionOf(partition.RowHash(lower))
+	owner := q.keys.partitions.of(partition.RowHash(lower))
 	if r.StartKey != nil {
 		lower, upper = t.resume(q.keys, lower, upper, r.StartKey, r.Reverse)
 	}
@@ -99,7 +99,7 @@ func (t *liveTable) target(index string, consistent bool) (*keySet, error) {
 	if k.global && consistent {
 		return nil, refuse("Consistent reads are not supported on global secondary indexes")
 	}
-	return &k, nil
+	return k, nil
 }
 
 // resume narrows a span to what comes after the start key, which is in it.
@@ -122,11 +122,11 @@ func (t *liveTable) rowKey(k *keySet, it item.Item) []byte {
 
 // checkBuilt refuses an index that has no entries to read.
 func (t *liveTable) checkBuilt(k *keySet) error {
-	switch {
-	case k.global:
-		return &NotBuiltError{What: "reading a global secondary index"}
-	case k.index == nil:
-		return nil
+	if k.global && k.status != indexActive {
+		return refuse("Cannot read from backfilling global secondary index: %s", k.definition.Name)
+	}
+	if k.global || k.index == nil {
+		return k.failed
 	}
 	for _, p := range t.partitions {
 		if !p.Config().Keeps(k.index) {

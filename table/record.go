@@ -1,7 +1,6 @@
 package table
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,6 +23,7 @@ type record struct {
 
 	changes      ThroughputChanges
 	indexChanges []ThroughputChanges // one for each global index
+	places       []indexPlace        // one for each global index
 
 	def   Definition
 	slots []slot // by first; the first one begins at hash 0
@@ -61,10 +61,10 @@ type slot struct {
 	group uint64
 }
 
-// last returns the largest hash of slot i.
-func (r *record) last(i int) uint64 {
-	if i+1 < len(r.slots) {
-		return r.slots[i+1].first - 1
+// lastOf returns the largest hash of slot i.
+func lastOf(slots []slot, i int) uint64 {
+	if i+1 < len(slots) {
+		return slots[i+1].first - 1
 	}
 	return ^uint64(0)
 }
@@ -119,11 +119,7 @@ func (r *record) append(dst []byte) []byte {
 	}
 	w.uint(uint64(r.changes.Decreases))
 	w.definition(&r.def)
-	w.uint(uint64(len(r.slots)))
-	for _, s := range r.slots {
-		w.b = binary.LittleEndian.AppendUint64(w.b, s.first)
-		w.uint(s.group)
-	}
+	w.slots(r.slots)
 	for _, c := range r.indexChanges {
 		w.uint(uint64(c.LastIncrease))
 		w.uint(uint64(c.LastDecrease))
@@ -151,9 +147,7 @@ func decodeRecord(b []byte) (*record, error) {
 	}
 	r.changes.Decreases = int64(d.uint())
 	r.def = d.definition()
-	for range d.count() {
-		r.slots = append(r.slots, slot{first: d.fixed(), group: d.uint()})
-	}
+	r.slots = d.slots()
 	for range r.def.GlobalIndexes {
 		var c ThroughputChanges
 		if b[0] > 1 {
@@ -183,13 +177,12 @@ func (r *record) check() error {
 		return fmt.Errorf("%w: status %d", errRecord, r.status)
 	case r.def.Throughput == nil:
 		return fmt.Errorf("%w: no throughput", errRecord)
-	case len(r.slots) == 0 || r.slots[0].first != 0:
-		return fmt.Errorf("%w: hash ranges", errRecord)
 	}
-	for i := 1; i < len(r.slots); i++ {
-		if r.slots[i].first <= r.slots[i-1].first {
-			return fmt.Errorf("%w: hash ranges", errRecord)
-		}
+	if err := checkSlots(r.slots); err != nil {
+		return err
+	}
+	if err := r.checkPlaces(); err != nil {
+		return err
 	}
 	return r.def.checkStored()
 }

@@ -21,6 +21,7 @@ func sampleRecords() []*record {
 		version: 300, id: 7, status: recordActive, uuid: "00000000-0000-4000-8000-000000000001",
 		created: 1_700_000_000_000_000_000, onDemandSince: 1, classUpdated: 4,
 		changes: ThroughputChanges{2, 3, 5}, indexChanges: []ThroughputChanges{{6, 7, 8}},
+		places: []indexPlace{{status: indexCreating}}, // which is how one without a place is read
 		def: Definition{
 			Name: "tab", Attributes: attributes("p", "S", "s", "N", "x", "B"), Keys: keys("p", "s"),
 			LocalIndexes: []IndexDefinition{{Name: "loc", Keys: keys("p", "x"), Projection: all()}},
@@ -44,6 +45,13 @@ func sampleRecords() []*record {
 	}}
 }
 
+// placedRecord has a global index with a place.
+func placedRecord() *record {
+	r := sampleRecords()[0]
+	r.places = []indexPlace{{id: 17, status: indexDeleting, slots: []slot{{0, 18}, {1 << 62, 19}}}}
+	return r
+}
+
 func TestRecordGolden(t *testing.T) {
 	const file = "testdata/records.v3.golden"
 	var out strings.Builder
@@ -52,6 +60,7 @@ func TestRecordGolden(t *testing.T) {
 	}
 	out.WriteString(hex.Dump(dropCommand(homeRecord("tab"))))
 	out.WriteString(hex.Dump(dropCommand(sampleRecords()[0])))
+	out.WriteString(hex.Dump(replaceCommand(placedRecord())))
 	if *rewriteGolden {
 		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -108,7 +117,7 @@ func undump(t *testing.T, file string) (dumps [][]byte) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	for _, want := range sampleRecords() {
+	for _, want := range append(sampleRecords(), placedRecord()) {
 		b := want.append(nil)
 		got, err := decodeRecord(b)
 		if err != nil {
@@ -133,6 +142,7 @@ func FuzzCatalogCommand(f *testing.F) {
 		f.Add(replaceCommand(r))
 	}
 	f.Add(dropCommand(homeRecord("tab")))
+	f.Add(replaceCommand(placedRecord()))
 	w := newWorld(f)
 	index := w.catalog.Applied()
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -152,7 +162,7 @@ func FuzzCatalogCommand(f *testing.F) {
 			if second := again.append(nil); !bytes.Equal(first, second) {
 				t.Fatalf("encoded as %x, then as %x", first, second)
 			}
-			newLiveTable(c.record, make([]*livePartition, len(c.record.slots)))
+			newLiveTable(c.record, liveGroups{})
 		}
 		index++
 		if n := len(w.catalog.Apply(index, [][]byte{b})); n != 1 {

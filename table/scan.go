@@ -38,8 +38,8 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 		after = t.rowKey(p.keys, r.StartKey)
 		first = partition.RowHash(after)
 	}
-	for i := t.partitionIndex(first); i < len(t.partitions); i++ {
-		from := t.partitions[i]
+	for i := p.keys.partitions.index(first); i < len(p.keys.partitions); i++ {
+		from := p.keys.partitions[i]
 		if from.first > last {
 			break
 		}

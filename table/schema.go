@@ -137,6 +137,7 @@ type Description struct {
 
 	// Per element of GlobalIndexes.
 	GlobalIndexStatus  []string
+	GlobalIndexCounts  []IndexCounts // empty while the table cannot be used
 	GlobalIndexChanges []ThroughputChanges
 }
 

@@ -3,6 +3,8 @@ package table
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +23,10 @@ type Options struct {
 	Region     string        // of the home space; default us-east-1
 	Account    string        // of the home space; default 000000000000
 	TableDelay time.Duration // how long tables show that they are being created, updated or deleted; default 0: not at all
+	// IndexDelay is how long changes are held back from global indexes, to make
+	// visible what eventual consistency may mean; default 0, a few milliseconds in
+	// practice. It is less when writes would have to wait for it.
+	IndexDelay time.Duration
 	ClockBound time.Duration // largest clock error to accept from the host; 0 = what env claims
 }
 
@@ -43,6 +49,8 @@ type core struct {
 	clock *txn.Clock
 
 	tableDelay time.Duration // see transition
+	indexDelay time.Duration // see Options.IndexDelay
+	maxLag     int64         // maxLagBytes, less in tests
 
 	catalog      *catalog
 	catalogGroup group
@@ -63,7 +71,7 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 }
 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
-	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e)}, o)
+	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes}, o)
 	var err error
 	if s.catalog, err = openCatalog(db); err != nil {
 		return nil, err
@@ -94,6 +102,7 @@ func (s *Service) recover() error {
 	}
 	for _, t := range tables {
 		in := s.enter(t.space)
+		s.attach(t)
 		(*in.live.Load())[t.def.Name] = t // nobody reads yet
 	}
 	for _, r := range interrupted {
@@ -111,8 +120,8 @@ func (s *Service) recover() error {
 func (s *Service) removeOrphans() error {
 	owned := map[uint64]bool{catalogGroup: true}
 	for _, r := range s.catalog.snapshot().records() {
-		for _, slot := range r.slots {
-			owned[slot.group] = true
+		for _, id := range r.groups() {
+			owned[id] = true
 		}
 	}
 	for _, id := range s.host.Groups() {
@@ -140,6 +149,7 @@ func (s *Service) finish(r *record) error {
 
 // publish makes a table visible to the data plane, or replaces it.
 func (s *Service) publish(t *liveTable) {
+	s.attach(t)
 	next := s.copyLive()
 	next[t.def.Name] = t
 	s.live.Store(&next)
@@ -192,7 +202,13 @@ func (s *Service) Close() error {
 	s.control.Lock()
 	defer s.control.Unlock()
 	for _, in := range s.known() {
-		in.live.Store(nil)
+		live := in.live.Swap(nil)
+		if live == nil {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(*live)) {
+			(*live)[name].detach()
+		}
 	}
 	return nil
 }

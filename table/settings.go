@@ -1,6 +1,10 @@
 package table
 
-import "github.com/statordb/stator/internal/env"
+import (
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
+)
 
 // settings are what can be set of a table after its creation, by operations of
 // their own.
@@ -47,12 +51,14 @@ type indexWarmth struct {
 //	3 policy:            text, revision
 //	4 stream:            label of the latest one
 //	5 warmth of indexes: count, for each one: name, read, write (zigzag)
+//	6 places of indexes: index_place.go; absent if no global index has entries
 const (
 	partTimeToLive  = 1
 	partRecovery    = 2
 	partPolicy      = 3
 	partStream      = 4
 	partIndexWarmth = 5
+	partPlaces      = 6
 )
 
 // parts writes the list of parts.
@@ -91,6 +97,8 @@ func (w *writer) parts(r *record) {
 			p.int(x.warm.Write)
 		}
 	})
+	placed := slices.ContainsFunc(r.places, func(p indexPlace) bool { return len(p.slots) > 0 })
+	part(partPlaces, placed, func(p *writer) { p.places(r.places) })
 	w.uint(count)
 	w.b = append(w.b, list.b...)
 }
@@ -127,6 +135,8 @@ func (d *reader) part(kind uint64, r *record) {
 		for range d.count() {
 			r.indexWarm = append(r.indexWarm, indexWarmth{name: d.text(), warm: Throughput{Read: d.int(), Write: d.int()}})
 		}
+	case partPlaces:
+		r.places = d.places()
 	default:
 		d.fail()
 	}

@@ -15,7 +15,7 @@ func TestTransitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, options: Options{TableDelay: 10 * time.Second}}
 		w.begin()
-		defer func() { w.db.Close() }()
+		defer func() { w.Close(); w.db.Close() }()
 		const inUse = "Attempt to change a resource which is still in use: Table is being "
 		off := false
 		change := UpdateTableRequest{Table: "tab", Throughput: &Throughput{7, 8}}
@@ -85,7 +85,7 @@ func TestDescribeWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, options: Options{TableDelay: patience}}
 		w.begin()
-		defer func() { w.db.Close() }()
+		defer func() { w.Close(); w.db.Close() }()
 		w.create(simple("tab", 1))
 		if d, err := w.Describe("tab"); err != nil || d.Status != StatusActive {
 			t.Errorf("Describe = %+v, %v", d, err)

@@ -54,8 +54,7 @@ func (s *Service) replace(next *record) (*record, error) {
 		return nil, err
 	}
 	if t := (*s.live.Load())[next.def.Name]; t != nil {
-		changed := newLiveTable(next, t.partitions)
-		changed.failed = t.failed
+		changed := newLiveTable(next, t.groups())
 		s.publish(changed)
 	}
 	return next, nil

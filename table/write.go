@@ -56,11 +56,15 @@ type pendingWrite struct {
 }
 
 // proposeWrite sends a command, whose item or key fits the schema, to its
-// partition. It does not wait.
+// partition. It does not wait, but for the global indexes of a table that are too
+// far behind.
 func (s *Service) proposeWrite(t *liveTable, c *partition.Command) pendingWrite {
 	var buf [128]byte
 	row := t.schema.AppendRowKey(buf[:0], c.Item)
-	p := t.partitionOf(partition.RowHash(row))
+	p := t.partitions.of(partition.RowHash(row))
+	if len(t.globals) > 0 {
+		p.upkeep.admit()
+	}
 	c.Timestamp = s.clock.Now()
 	return pendingWrite{table: t, key: c.Item, future: p.group.Propose(c.Encode())}
 }

@@ -1,0 +1,167 @@
+package table
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+)
+
+var indexSeeds = flag.Int("table.index-seeds", 6, "how many seeds TestIndexCrashes runs")
+
+// An indexRun runs a node that crashes again and again while tasks write to a
+// table with indexes. In the end, and after some of the starts, each index must
+// hold what follows from the items.
+type indexRun struct {
+	w    *env.World
+	disk *vfs.Disk
+	rng  *rand.Rand
+	def  Definition
+
+	written, checked int
+}
+
+// TestIndexCrashes: whatever is lost between the write of an item and the upkeep
+// of its indexes, the indexes come out right, and a seed runs twice the same.
+func TestIndexCrashes(t *testing.T) {
+	written, checked := 0, 0
+	marks := map[env.Mark]bool{}
+	for seed := range uint64(*indexSeeds) {
+		r := &indexRun{}
+		hash, err := r.run(seed, marks)
+		if err != nil {
+			t.Fatalf("seed %d: %v\nreplay with -run TestIndexCrashes -table.index-seeds %d", seed, err, seed+1)
+		}
+		written, checked = written+r.written, checked+r.checked
+		if seed%6 == 0 {
+			if again, err := new(indexRun).run(seed, marks); again != hash || err != nil {
+				t.Fatalf("seed %d: two runs differ (%v)", seed, err)
+			}
+		}
+	}
+	t.Logf("%d writes, %d checks, marks %v", written, checked, marks)
+	if written < 20**indexSeeds || checked < *indexSeeds {
+		t.Errorf("only %d writes and %d checks in %d seeds", written, checked, *indexSeeds)
+	}
+}
+
+func (r *indexRun) run(seed uint64, marks map[env.Mark]bool) (hash uint64, err error) {
+	r.w = env.NewWorld(seed, env.Options{Policy: env.Policy(seed % 3)})
+	defer r.w.Close()
+	r.rng, r.disk = r.w.Stream("test"), vfs.NewDisk(seed)
+	r.def = indexedAll("tab", 1+r.rng.IntN(3))
+	e := r.w.NewNode("n")
+	r.w.OnCrash("n", func() {
+		mode := vfs.KeepAll // only the process dies
+		if r.rng.IntN(2) == 0 {
+			mode = vfs.RandomCrash(r.rng)
+		}
+		r.disk.Crash(mode)
+	})
+	for life := range 5 {
+		if life > 0 {
+			e = r.w.Restart("n")
+		}
+		var failure error
+		e.Go("life", func() { failure = r.life(e) })
+		if r.rng.IntN(2) == 0 {
+			r.disk.CrashAt(1+r.rng.IntN(200), func() { r.w.Crash("n") })
+		}
+		if err := r.w.Run(r.w.Now().Add(time.Duration(5+r.rng.IntN(40)) * time.Millisecond)); err != nil {
+			return 0, err
+		}
+		if failure != nil {
+			return 0, fmt.Errorf("life %d: %w", life, failure)
+		}
+		if r.w.Up("n") {
+			r.w.Crash("n")
+		}
+	}
+	e = r.w.Restart("n")
+	var failure error
+	if err := r.w.Do(e, "last life", func() { failure = r.lastLife(e) }); err != nil {
+		return 0, err
+	}
+	for m := range r.w.Marks() {
+		marks[m] = true
+	}
+	return r.w.Hash(), failure
+}
+
+// life opens the node and writes until the crash.
+func (r *indexRun) life(e *env.Env) error {
+	s, err := r.open(e)
+	if err != nil {
+		return err
+	}
+	if r.rng.IntN(2) == 0 {
+		if err := r.check(s); err != nil {
+			return err
+		}
+	}
+	for i := range 3 {
+		d := &indexDriver{s: s.Service, rng: r.w.Stream(fmt.Sprint("writer", i)), def: r.def}
+		e.Go("writer", func() {
+			for {
+				if d.write() != nil {
+					return // the node is going down
+				}
+				r.written++
+				e.Sleep(time.Duration(d.rng.IntN(3000)) * time.Microsecond)
+			}
+		})
+	}
+	return nil
+}
+
+func (r *indexRun) lastLife(e *env.Env) error {
+	s, err := r.open(e)
+	if err != nil {
+		return err
+	}
+	if err := r.check(s); err != nil {
+		return err
+	}
+	d := &indexDriver{s: s.Service, rng: r.rng, def: r.def}
+	for range 20 {
+		if err := d.write(); err != nil {
+			return err
+		}
+	}
+	if err := r.check(s); err != nil {
+		return err
+	}
+	return s.close()
+}
+
+func (r *indexRun) open(e *env.Env) (*stack, error) {
+	s, err := openStack(e, r.disk.Mount())
+	if err != nil {
+		return nil, err
+	}
+	if s.record(r.def.Name) == nil {
+		if _, err := s.Create(r.def); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// check waits for the indexes, which nobody writes to, and compares them.
+func (r *indexRun) check(s *stack) error {
+	if err := awaitIndexes(s.Service, r.def.Name); err != nil {
+		return err
+	}
+	r.checked++
+	d := indexDriver{def: r.def}
+	for _, x := range d.allIndexes() {
+		if err := checkIndex(s.Service, &r.def, x, r.rng); err != nil {
+			return err
+		}
+	}
+	return nil
+}

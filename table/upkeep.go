@@ -1,0 +1,333 @@
+package table
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
+)
+
+// An upkeep brings the changes of one partition of a base table to the partitions
+// of its global indexes. It is one task, and goes in rounds:
+//
+//  1. read change records after the cursor, up to maxRoundBytes;
+//  2. work out which entries they delete and put, and sort those by the index
+//     partition that they belong to;
+//  3. propose one batch to each of these partitions, and wait for all;
+//  4. move the cursor behind the records, and once in a while propose to the base
+//     partition to trim them.
+//
+// The cursor need not be kept: a new upkeep begins after what was trimmed, and the
+// index partitions know what they have (partition.EntryBatch). A round that fails
+// in part is repeated as a whole.
+//
+// Changes of one item are in one partition's records, in order, so they reach each
+// index in order. Entries of different index partitions are not changed at the
+// same moment: a reader may see an item that moves in both places or in neither,
+// as in DynamoDB.
+type upkeep struct {
+	core *core
+	base *livePartition
+	wake *env.Queue[struct{}]  // a record was written
+	rush *env.Queue[struct{}]  // a writer waits
+	stop *env.Future[struct{}] // set to end the task
+	done *env.Future[struct{}] // the task has ended
+
+	table   atomic.Pointer[liveTable] // what the indexes are now
+	cursor  atomic.Uint64             // sequence number up to which all indexes have the changes
+	handled atomic.Int64              // bytes of records handled, of those written since start
+	failing atomic.Bool               // the last round failed
+
+	start     uint64 // sequence number of the latest record at the start
+	untrimmed int    // records handled since the last trim
+	keep      bool   // an index cannot take its changes; so they must not go
+
+	mu      env.Leaf // guards waiting
+	waiting []*env.Future[struct{}]
+}
+
+const (
+	// A round reads this much at most, so that a batch is a fraction of what a
+	// group takes at once.
+	maxRoundChanges = 2048
+	maxRoundBytes   = 1 << 20
+
+	// Records are trimmed when there are so many, or when nothing was written for
+	// trimPause: each trim is an entry of the log, and a range tombstone.
+	trimChanges = 4096
+	trimPause   = time.Second
+
+	// Writes wait while indexes are so far behind. The records lie in the store,
+	// not in memory, so it is a bound of staleness and of disk, not of memory.
+	maxLagBytes   = 64 << 20
+	maxLagChanges = 256 << 10
+
+	minRetry, maxRetry = time.Millisecond, time.Second
+)
+
+// startUpkeep starts the task for a partition of a table.
+func (c *core) startUpkeep(p *livePartition, t *liveTable) *upkeep {
+	u := &upkeep{
+		core: c, base: p,
+		wake:  env.NewQueue[struct{}](c.env, 1),
+		rush:  env.NewQueue[struct{}](c.env, 1),
+		stop:  env.NewFuture[struct{}](c.env),
+		done:  env.NewFuture[struct{}](c.env),
+		start: p.Sequence(),
+	}
+	u.mu.Bind(c.env)
+	u.table.Store(t)
+	u.cursor.Store(p.Trimmed())
+	p.Watch(func() { u.wake.TrySend(struct{}{}) })
+	c.env.Go(fmt.Sprintf("index upkeep %d", p.id), u.run)
+	return u
+}
+
+// end stops the task and returns when it has ended.
+func (u *upkeep) end() {
+	u.base.Watch(nil)
+	u.stop.Set(struct{}{}, nil)
+	u.wake.TrySend(struct{}{})
+	_, _ = u.done.Await()
+}
+
+func (u *upkeep) run() {
+	retry := minRetry
+	for !u.stop.Ready() {
+		due, err := u.round()
+		u.failing.Store(err != nil)
+		u.admitAll()
+		switch {
+		case err != nil:
+			u.core.env.Sometimes("table: index upkeep failed")
+			u.rest(retry)
+			retry = min(2*retry, maxRetry)
+			continue
+		case due > 0:
+			u.rest(due)
+		case u.cursor.Load() >= u.base.Sequence():
+			u.idle()
+		}
+		retry = minRetry
+	}
+	u.admitAll()
+	u.done.Set(struct{}{}, nil)
+}
+
+// rest waits for a time, or until a writer waits or the task is to end.
+func (u *upkeep) rest(d time.Duration) {
+	env.WaitAnyFor(u.core.env, d, u.stop, u.rush)
+	u.rush.TryRecv()
+}
+
+// idle waits for the next record.
+func (u *upkeep) idle() {
+	if u.untrimmed == 0 {
+		u.wake.Recv()
+		return
+	}
+	if _, ok := u.wake.RecvFor(trimPause); !ok && !u.stop.Ready() {
+		u.trim()
+	}
+}
+
+// A shipment is the batch for one index partition.
+type shipment struct {
+	to    *livePartition
+	batch *partition.EntryBatch
+}
+
+// A roundState collects what the records of a round mean.
+type roundState struct {
+	table     *liveTable
+	source    uint64
+	shipments []shipment
+	at        map[uint64]int // position in shipments by group
+	through   uint64
+	changes   int
+	bytes     int
+	fresh     int64 // bytes of records written since the start
+	keep      bool
+	key, old  []byte // scratch
+}
+
+// round handles the next records. It returns how long to wait until the next
+// change is due, 0 = not at all.
+func (u *upkeep) round() (due time.Duration, err error) {
+	r := roundState{table: u.table.Load(), source: u.base.id, at: map[uint64]int{}, through: u.cursor.Load()}
+	err = u.base.Changes(r.through, func(c *partition.Change) bool {
+		if due = u.due(c); due > 0 {
+			return false
+		}
+		r.take(c)
+		if c.Sequence > u.start {
+			r.fresh += int64(c.Bytes)
+		}
+		return r.changes < maxRoundChanges && r.bytes < maxRoundBytes
+	})
+	if err != nil {
+		return 0, err
+	}
+	if r.changes == 0 {
+		return due, nil
+	}
+	if err := r.ship(); err != nil {
+		return 0, err
+	}
+	u.keep = r.keep
+	u.cursor.Store(r.through)
+	u.handled.Add(r.fresh)
+	if u.untrimmed += r.changes; u.untrimmed >= trimChanges {
+		u.trim()
+	}
+	return due, nil
+}
+
+// due returns how long a change is still to be held back. When that keeps writes
+// waiting, it is not.
+func (u *upkeep) due(c *partition.Change) time.Duration {
+	if u.core.indexDelay == 0 || c.Backfill || u.behind() {
+		return 0
+	}
+	now, _ := u.core.env.Wall()
+	left := time.Duration(c.Timestamp.Physical()-now) + u.core.indexDelay
+	return min(max(left, 0), u.core.indexDelay)
+}
+
+// take adds what one change means for the indexes that it concerns.
+func (r *roundState) take(c *partition.Change) {
+	r.changes++
+	r.bytes += c.Bytes
+	r.through = c.Sequence
+	for _, id := range c.Indexes {
+		k := r.table.globals[id]
+		switch {
+		case k == nil: // deleted meanwhile
+		case k.failed != nil:
+			r.keep = true
+		default:
+			r.takeFor(k, c)
+		}
+	}
+}
+
+// takeFor deletes the old entry, unless it stays where it is, and puts the new
+// one.
+func (r *roundState) takeFor(k *keySet, c *partition.Change) {
+	schema := r.table.schema
+	r.key = r.key[:0]
+	if c.New != nil && k.index.Has(c.New) {
+		r.key = schema.AppendEntryKey(r.key, k.index, c.New)
+	}
+	if c.Old != nil && k.index.Has(c.Old) {
+		r.old = schema.AppendEntryKey(r.old[:0], k.index, c.Old)
+		if string(r.old) != string(r.key) {
+			r.batchFor(k, r.old).Delete(c.Sequence, r.old)
+		}
+	}
+	if len(r.key) > 0 {
+		batch := r.batchFor(k, r.key)
+		before := batch.Bytes()
+		batch.Put(c.Sequence, r.key, c.Timestamp, schema.Entry(k.index, c.New))
+		r.bytes += batch.Bytes() - before
+	}
+}
+
+func (r *roundState) batchFor(k *keySet, key []byte) *partition.EntryBatch {
+	to := k.partitions.of(partition.RowHash(key))
+	at, ok := r.at[to.id]
+	if !ok {
+		at = len(r.shipments)
+		r.at[to.id] = at
+		r.shipments = append(r.shipments, shipment{to, partition.NewEntryBatch(r.source)})
+	}
+	return r.shipments[at].batch
+}
+
+// ship proposes all batches and waits for them.
+func (r *roundState) ship() error {
+	futures := make([]*env.Future[any], len(r.shipments))
+	for i, s := range r.shipments {
+		futures[i] = s.to.group.Propose(s.batch.Encode(r.through))
+	}
+	var failure error
+	for _, f := range futures {
+		v, err := f.Await()
+		if err == nil {
+			err = v.(*partition.Result).Err
+		}
+		if err != nil {
+			failure = err
+		}
+	}
+	return failure
+}
+
+// trim proposes that the records up to the cursor go. Whether that works is no
+// matter: the next trim takes more.
+func (u *upkeep) trim() {
+	u.untrimmed = 0
+	if u.keep {
+		return
+	}
+	c := partition.Command{Kind: partition.Trim, Through: u.cursor.Load()}
+	u.base.group.Propose(c.Encode())
+}
+
+// behind reports whether writes are to wait for the indexes. While a round cannot
+// be done, they need not: it may take long, and the log of changes is patient.
+func (u *upkeep) behind() bool {
+	lag := u.base.ChangeBytes() - u.handled.Load()
+	return (lag > u.core.maxLag || u.base.Sequence()-u.cursor.Load() > maxLagChanges) && !u.failing.Load() && !u.stop.Ready()
+}
+
+// admit parks a writer while the indexes are too far behind.
+func (u *upkeep) admit() {
+	for u.behind() {
+		f := env.NewFuture[struct{}](u.core.env)
+		u.mu.Lock()
+		u.waiting = append(u.waiting, f)
+		u.mu.Unlock()
+		if !u.behind() { // the last round may not have seen f
+			return
+		}
+		u.core.env.Sometimes("table: write waits for indexes")
+		u.rush.TrySend(struct{}{})
+		_, _ = f.Await()
+	}
+}
+
+// admitAll lets the writers that wait look again.
+func (u *upkeep) admitAll() {
+	u.mu.Lock()
+	waiting := u.waiting
+	u.waiting = nil
+	u.mu.Unlock()
+	for _, f := range waiting {
+		f.Set(struct{}{}, nil)
+	}
+}
+
+// attach starts or informs the upkeeps of a table. The caller holds control, or
+// is the only one.
+func (c *core) attach(t *liveTable) {
+	for _, p := range t.partitions {
+		switch {
+		case p.upkeep != nil:
+			p.upkeep.table.Store(t)
+		case t.failed == nil && len(t.places) > 0:
+			p.upkeep = c.startUpkeep(p, t)
+		}
+	}
+}
+
+// detach ends the upkeeps of a table.
+func (t *liveTable) detach() {
+	for _, p := range t.partitions {
+		if p.upkeep != nil {
+			p.upkeep.end()
+		}
+	}
+}
