@@ -198,11 +198,11 @@ func TestDescribe(t *testing.T) {
 
 func TestTagPages(t *testing.T) {
 	f := idle()
-	d := &table.Description{}
+	var all []table.Tag
 	for i := range 25 {
-		d.Tags = append(d.Tags, table.Tag{Key: fmt.Sprint("k", i), Value: "v"})
+		all = append(all, table.Tag{Key: fmt.Sprint("k", i), Value: "v"})
 	}
-	f.describe = func(string) (*table.Description, error) { return d, nil }
+	f.tags = func(string) ([]table.Tag, error) { return all, nil }
 	h := fakeEdge(f)
 	const arn = `"ResourceArn":"arn:aws:dynamodb:us-east-1:000000000000:table/abc"`
 	for token, want := range map[string]string{

@@ -28,7 +28,6 @@ func refuseCreateParameters(in *api.CreateTableInput) error {
 	parameters := []parameter{
 		{"GlobalTableSettingsReplicationMode", in.GlobalTableSettingsReplicationMode.Given},
 		{"GlobalTableSourceArn", in.GlobalTableSourceArn.Given},
-		{"ResourcePolicy", in.ResourcePolicy.Given},
 		{"VectorIndexes", bool(in.VectorIndexes)},
 		{"WarmThroughput of an index", hasWarmIndex(in.GlobalSecondaryIndexes)},
 	}
@@ -73,8 +72,11 @@ func definition(in *api.CreateTableInput) (table.Definition, error) {
 	if s := in.SSESpecification; s != nil {
 		d.SSE = &table.SSESpec{Enabled: s.Enabled.Value, Type: s.SSEType.Value, KMSKeyID: s.KMSMasterKeyId.Value}
 	}
-	for _, t := range in.Tags {
-		d.Tags = append(d.Tags, table.Tag{Key: t.Key.Value, Value: t.Value.Value})
+	d.Tags = tags(in.Tags)
+	if d.Policy = in.ResourcePolicy.Value; in.ResourcePolicy.Given {
+		if err := checkPolicy(d.Policy); err != nil {
+			return d, err
+		}
 	}
 	var err error
 	d.Partitions, err = partitions(d.Tags)

@@ -28,7 +28,33 @@ type fakeTables struct {
 	keyNames   func(table, index string) (*table.KeyNames, error)
 	writeAll   func(list []table.Write) []table.WriteOutcome
 	list       func(startAfter string, limit int) ([]string, string, error)
+	tags       func(name string) ([]table.Tag, error)
 }
+
+// Settings are there if their table is; none is set.
+
+func (f *fakeTables) missing(name string) error {
+	_, err := f.describe(name)
+	return err
+}
+func (f *fakeTables) Recovery(name string) (table.Recovery, error) {
+	return table.Recovery{}, f.missing(name)
+}
+func (f *fakeTables) SetRecovery(name string, _ bool, _ int) (table.Recovery, error) {
+	return f.Recovery(name)
+}
+func (f *fakeTables) TimeToLive(name string) (status, attribute string, err error) {
+	return table.StatusDisabled, "", f.missing(name)
+}
+func (f *fakeTables) SetTimeToLive(name string, _ bool, _ string) error { return f.missing(name) }
+func (f *fakeTables) Tag(name string, _ []table.Tag) error              { return f.missing(name) }
+func (f *fakeTables) Untag(name string, _ []string) error               { return f.missing(name) }
+func (f *fakeTables) Policy(name string) (table.Policy, error) {
+	return table.Policy{}, f.missing(name)
+}
+func (f *fakeTables) PutPolicy(name, _, _ string) (string, error) { return "", f.missing(name) }
+func (f *fakeTables) DeletePolicy(name, _ string) (string, error) { return "", f.missing(name) }
+func (f *fakeTables) Tags(name string) ([]table.Tag, error)       { return f.tags(name) }
 
 func (f *fakeTables) Describe(name string) (*table.Description, error)    { return f.describe(name) }
 func (f *fakeTables) Get(r *table.GetRequest) (*table.GetResult, error)   { return f.get(r) }
@@ -57,7 +83,7 @@ func (f *fakeTables) List(startAfter string, limit int) ([]string, string, error
 
 // fakeEdge serves the operations on a fake.
 func fakeEdge(f *fakeTables) *edge {
-	front := &frontend{tables: f, region: "us-east-1"}
+	front := &frontend{tables: f, account: "000000000000", region: "us-east-1"}
 	return newEdge("us-east-1", slog.New(slog.DiscardHandler), front.operations())
 }
 
@@ -78,6 +104,9 @@ func idle() *fakeTables {
 		keyNames: func(string, string) (*table.KeyNames, error) { return nil, missing },
 		writeAll: func(list []table.Write) []table.WriteOutcome { return make([]table.WriteOutcome, len(list)) },
 		list:     func(string, int) ([]string, string, error) { return nil, "", nil },
+		tags: func(name string) ([]table.Tag, error) {
+			return nil, &table.NotFoundError{Table: name, Control: true}
+		},
 		describe: func(name string) (*table.Description, error) {
 			return nil, &table.NotFoundError{Table: name, Control: true}
 		},

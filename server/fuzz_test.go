@@ -33,6 +33,9 @@ func FuzzHandler(f *testing.F) {
 			if w.Code != 200 && w.Code != 400 {
 				t.Errorf("%s %s: got %d %s", operation, body, w.Code, w.Body)
 			}
+			if w.Body.Len() == 0 && (operation == "TagResource" || operation == "UntagResource") {
+				continue
+			}
 			if !strings.HasPrefix(w.Body.String(), "{") || jsonscan.Valid(w.Body.Bytes(), 1000) != nil {
 				t.Errorf("%s %s: answer is not JSON: %s", operation, body, w.Body)
 			}

@@ -123,6 +123,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`X-Amzn-Requestid: [0-9A-Z]{52}\n`), "X-Amzn-Requestid: <52 characters>\n"},
 	{regexp.MustCompile(`request [0-9A-V]{52}`), "request <id>"},
 	{regexp.MustCompile(`"TableId":"[0-9a-f-]{36}"`), `"TableId":"<uuid>"`},
+	{regexp.MustCompile(`"RevisionId":"[0-9]{13}"`), `"RevisionId":"<revision>"`},
 	{regexp.MustCompile(`DateTime":[0-9.]+`), `DateTime":<time>`},
 }
 

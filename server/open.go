@@ -165,7 +165,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	front := &frontend{tables: s.tables, region: o.Region}
+	front := &frontend{tables: s.tables, account: s.tables.Account(), region: o.Region}
 	s.edge = newEdge(o.Region, o.Log, front.operations())
 	s.edge.origins = o.Origins
 	if !o.Shared {
@@ -177,7 +177,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 // enter returns the operations on the tables of an account in a region.
 func (s *Server) enter(account, region string) (map[string]operation, bool) {
 	in, known := s.tables.In(account, region)
-	front := &frontend{tables: in, region: region}
+	front := &frontend{tables: in, account: account, region: region}
 	return front.operations(), known
 }
 

@@ -13,6 +13,7 @@ type operation func(body []byte) (api.Output, error)
 // tables is what operations need of the room below; *table.Service has it.
 type tables interface {
 	tableControl
+	tableSettings
 	singleItems
 	collections
 	statements
@@ -25,6 +26,21 @@ type tableControl interface {
 	List(startAfter string, limit int) (names []string, last string, err error)
 	Delete(name string) (*table.Description, error)
 	Update(r table.UpdateTableRequest) (*table.Description, error)
+}
+
+// tableSettings changes and shows what is set of a table after its creation.
+// Tables are named by name or ARN.
+type tableSettings interface {
+	Tag(name string, tags []table.Tag) error
+	Untag(name string, keys []string) error
+	Tags(name string) ([]table.Tag, error)
+	SetTimeToLive(name string, enabled bool, attribute string) error
+	TimeToLive(name string) (status, attribute string, err error)
+	SetRecovery(name string, on bool, days int) (table.Recovery, error)
+	Recovery(name string) (table.Recovery, error)
+	PutPolicy(name, text, expected string) (revision string, err error)
+	DeletePolicy(name, expected string) (revision string, err error)
+	Policy(name string) (table.Policy, error)
 }
 
 // singleItems reads and writes one item at a time.
@@ -52,9 +68,9 @@ type statements interface {
 
 // A frontend carries out operations on tables. There is one file per operation.
 type frontend struct {
-	tables tables
-	region string
-	trees  expr.Cache // of the expressions in requests
+	tables          tables
+	account, region string     // whose tables they are, and where
+	trees           expr.Cache // of the expressions in requests
 }
 
 // operations returns every operation of the service by name. Those that are
@@ -67,23 +83,50 @@ func (f *frontend) operations() map[string]operation {
 	all["BatchExecuteStatement"] = typed(f.batchExecuteStatement)
 	all["BatchGetItem"] = typed(f.batchGetItem)
 	all["BatchWriteItem"] = typed(f.batchWriteItem)
+	all["CreateBackup"] = typed(f.createBackup)
 	all["CreateTable"] = typed(f.createTable)
+	all["DeleteBackup"] = typed(f.deleteBackup)
 	all["DeleteItem"] = typed(f.deleteItem)
+	all["DeleteResourcePolicy"] = typed(f.deleteResourcePolicy)
 	all["DeleteTable"] = typed(f.deleteTable)
+	all["DescribeBackup"] = typed(f.describeBackup)
 	all["DescribeContinuousBackups"] = typed(f.describeContinuousBackups)
+	all["DescribeContributorInsights"] = typed(f.describeContributorInsights)
 	all["DescribeEndpoints"] = typed(f.describeEndpoints)
+	all["DescribeExport"] = typed(f.describeExport)
+	all["DescribeGlobalTable"] = typed(f.describeGlobalTable)
+	all["DescribeGlobalTableSettings"] = typed(f.describeGlobalTableSettings)
+	all["DescribeImport"] = typed(f.describeImport)
+	all["DescribeKinesisStreamingDestination"] = typed(f.describeKinesisDestination)
 	all["DescribeLimits"] = typed(f.describeLimits)
 	all["DescribeTable"] = typed(f.describeTable)
+	all["DescribeTableReplicaAutoScaling"] = typed(f.describeReplicaAutoScaling)
 	all["DescribeTimeToLive"] = typed(f.describeTimeToLive)
 	all["ExecuteStatement"] = typed(f.executeStatement)
+	all["ExportTableToPointInTime"] = typed(f.exportTable)
 	all["GetItem"] = typed(f.getItem)
+	all["GetResourcePolicy"] = typed(f.getResourcePolicy)
+	all["ListBackups"] = typed(f.listBackups)
+	all["ListContributorInsights"] = typed(f.listContributorInsights)
+	all["ListExports"] = typed(f.listExports)
+	all["ListGlobalTables"] = typed(f.listGlobalTables)
+	all["ListImports"] = typed(f.listImports)
 	all["ListTables"] = typed(f.listTables)
 	all["ListTagsOfResource"] = typed(f.listTagsOfResource)
 	all["PutItem"] = typed(f.putItem)
+	all["PutResourcePolicy"] = typed(f.putResourcePolicy)
 	all["Query"] = typed(f.query)
+	all["RestoreTableFromBackup"] = typed(f.restoreTableFromBackup)
+	all["RestoreTableToPointInTime"] = typed(f.restoreTableToPointInTime)
 	all["Scan"] = typed(f.scan)
+	all["TagResource"] = typed(f.tagResource)
+	all["UntagResource"] = typed(f.untagResource)
+	all["UpdateContinuousBackups"] = typed(f.updateContinuousBackups)
+	all["UpdateGlobalTable"] = typed(f.updateGlobalTable)
+	all["UpdateGlobalTableSettings"] = typed(f.updateGlobalTableSettings)
 	all["UpdateItem"] = typed(f.updateItem)
 	all["UpdateTable"] = typed(f.updateTable)
+	all["UpdateTimeToLive"] = typed(f.updateTimeToLive)
 	return all
 }
 

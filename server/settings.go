@@ -2,91 +2,78 @@ package server
 
 import (
 	"errors"
-	"strconv"
-	"strings"
+	"time"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
 
-// Clients ask for these settings of a table right after creating it. None of
-// them can be changed yet, so the answers are short.
+func (f *frontend) updateTimeToLive(in *api.UpdateTimeToLiveInput) (*api.UpdateTimeToLiveOutput, error) {
+	spec := in.TimeToLiveSpecification
+	if err := f.tables.SetTimeToLive(in.TableName.Value, spec.Enabled.Value, spec.AttributeName.Value); err != nil {
+		return nil, err
+	}
+	return &api.UpdateTimeToLiveOutput{TimeToLiveSpecification: spec}, nil
+}
 
 func (f *frontend) describeTimeToLive(in *api.DescribeTimeToLiveInput) (*api.DescribeTimeToLiveOutput, error) {
-	if _, err := f.tables.Describe(in.TableName.Value); err != nil {
+	status, attribute, err := f.tables.TimeToLive(in.TableName.Value)
+	if err != nil {
 		return nil, err
 	}
-	return &api.DescribeTimeToLiveOutput{
-		TimeToLiveDescription: &api.TimeToLiveDescription{TimeToLiveStatus: api.Some("DISABLED")},
-	}, nil
+	return &api.DescribeTimeToLiveOutput{TimeToLiveDescription: &api.TimeToLiveDescription{
+		TimeToLiveStatus: api.Some(status),
+		AttributeName:    api.Optional[string]{Value: attribute, Given: attribute != ""},
+	}}, nil
 }
 
-// describeContinuousBackups belongs to the family that has an error of its own
-// for tables that do not exist.
+func (f *frontend) updateContinuousBackups(in *api.UpdateContinuousBackupsInput) (*api.UpdateContinuousBackupsOutput, error) {
+	name, spec := in.TableName.Value, in.PointInTimeRecoverySpecification
+	r, err := f.tables.SetRecovery(name, spec.PointInTimeRecoveryEnabled.Value, int(spec.RecoveryPeriodInDays.Value))
+	if err != nil {
+		return nil, backupError(name, err)
+	}
+	return &api.UpdateContinuousBackupsOutput{ContinuousBackupsDescription: describeRecovery(r)}, nil
+}
+
 func (f *frontend) describeContinuousBackups(in *api.DescribeContinuousBackupsInput) (*api.DescribeContinuousBackupsOutput, error) {
 	name := in.TableName.Value
-	var missing *table.NotFoundError
-	_, err := f.tables.Describe(name)
-	if errors.As(err, &missing) {
-		return nil, &api.TableNotFoundException{Message: api.Some("Table not found: " + name)}
-	}
+	r, err := f.tables.Recovery(name)
 	if err != nil {
-		return nil, err
+		return nil, backupError(name, err)
 	}
-	return &api.DescribeContinuousBackupsOutput{
-		ContinuousBackupsDescription: &api.ContinuousBackupsDescription{
-			ContinuousBackupsStatus:        api.Some("DISABLED"),
-			PointInTimeRecoveryDescription: &api.PointInTimeRecoveryDescription{PointInTimeRecoveryStatus: api.Some("DISABLED")},
-		},
-	}, nil
+	return &api.DescribeContinuousBackupsOutput{ContinuousBackupsDescription: describeRecovery(r)}, nil
 }
 
-const tagsPerPage = 10
-
-// listTagsOfResource shows the tags that CreateTable was given, ten at a time.
-// NextToken is the number of tags shown before.
-func (f *frontend) listTagsOfResource(in *api.ListTagsOfResourceInput) (*api.ListTagsOfResourceOutput, error) {
-	arn := in.ResourceArn.Value
-	if err := checkTableARN(arn); err != nil {
-		return nil, err
-	}
-	var missing *table.NotFoundError
-	d, err := f.tables.Describe(arn)
-	if errors.As(err, &missing) {
-		return nil, &api.ResourceNotFoundException{Message: api.Some("Requested resource not found: ResourcArn: " + arn + " not found")}
-	}
-	if err != nil {
-		return nil, err
-	}
-	first := 0
-	if in.NextToken.Given {
-		if first, err = strconv.Atoi(in.NextToken.Value); err != nil || first < 0 || first > len(d.Tags) {
-			return nil, validationFault("Invalid NextToken: " + in.NextToken.Value)
+func describeRecovery(r table.Recovery) *api.ContinuousBackupsDescription {
+	d := &api.PointInTimeRecoveryDescription{PointInTimeRecoveryStatus: api.Some(table.StatusDisabled)}
+	if r.Since != 0 {
+		earliest, latest := r.Window(env.Time(time.Now().UnixNano()))
+		d = &api.PointInTimeRecoveryDescription{
+			EarliestRestorableDateTime: api.Some(earliest),
+			LatestRestorableDateTime:   api.Some(latest),
+			PointInTimeRecoveryStatus:  api.Some(table.StatusEnabled),
+			RecoveryPeriodInDays:       api.Some(int32(r.Days)),
 		}
 	}
-	return tagPage(d.Tags, first), nil
+	return &api.ContinuousBackupsDescription{ContinuousBackupsStatus: api.Some(table.StatusEnabled), PointInTimeRecoveryDescription: d}
 }
 
-func tagPage(tags []table.Tag, first int) *api.ListTagsOfResourceOutput {
-	last := min(first+tagsPerPage, len(tags))
-	out := &api.ListTagsOfResourceOutput{Tags: []api.Tag{}}
-	for _, t := range tags[first:last] {
-		out.Tags = append(out.Tags, api.Tag{Key: api.Some(t.Key), Value: api.Some(t.Value)})
+// backupError is err as operations about backups answer with it, which have
+// errors of their own.
+func backupError(name string, err error) error {
+	var missing *table.NotFoundError
+	var inUse *table.InUseError
+	switch {
+	case errors.As(err, &missing):
+		return &api.TableNotFoundException{Message: api.Some("Table not found: " + name)}
+	case errors.As(err, &inUse) && inUse.Status == table.StatusDeleting:
+		return &api.TableNotFoundException{Message: api.Some("Table not found: " + name)}
+	case errors.As(err, &inUse):
+		return &api.ContinuousBackupsUnavailableException{
+			Message: api.Some("Backups are being enabled for the table: " + name + ". Please retry later"),
+		}
 	}
-	if last < len(tags) {
-		out.NextToken = api.Some(strconv.Itoa(last))
-	}
-	return out
-}
-
-// checkTableARN accepts arn:aws:dynamodb:<region>:<account>:table/<name>.
-func checkTableARN(arn string) error {
-	if !api.IsARN(arn) {
-		return validationFault("Invalid TableArn: ARNs must start with 'arn:': " + arn)
-	}
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[2] != "dynamodb" || !strings.HasPrefix(parts[5], "table/") || strings.Count(parts[5], "/") != 1 {
-		return validationFault("Invalid TableArn: Invalid ResourceArn provided as input " + arn)
-	}
-	return nil
+	return err
 }

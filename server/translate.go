@@ -48,6 +48,7 @@ func translateTable(err error) error {
 		limit   *table.LimitError
 		failed  *table.ConditionFailedError
 		full    *table.CollectionFullError
+		policy  *table.PolicyNotFoundError
 		absent  *table.NotBuiltError
 	)
 	switch {
@@ -65,6 +66,8 @@ func translateTable(err error) error {
 		return &api.ConditionalCheckFailedException{Message: api.Some(failed.Error()), Item: failed.Item}
 	case errors.As(err, &full):
 		return &api.ItemCollectionSizeLimitExceededException{Message: api.Some(full.Error())}
+	case errors.As(err, &policy):
+		return &api.PolicyNotFoundException{Message: api.Some(policy.Error())}
 	case errors.As(err, &absent):
 		return notBuiltFault(absent.What)
 	case errors.Is(err, table.ErrClosed):

@@ -65,6 +65,10 @@ func (s *Service) newRecord(d Definition) *record {
 	if d.BillingMode == BillingOnDemand {
 		r.onDemandSince = now
 	}
+	if d.Policy != "" {
+		r.policy = Policy{}.next(d.Policy, now)
+		r.def.Policy = ""
+	}
 	if d.Throughput == nil {
 		r.def.Throughput = &Throughput{}
 	}

@@ -33,7 +33,7 @@ func checkDefinition(d *Definition) error {
 	for _, check := range []func(*Definition) error{
 		checkBilling, checkTableKeys, checkDefinitionsUsed,
 		checkLocalIndexes, checkGlobalIndexes, checkProjectedTotal,
-		checkDuplicateDefinitions, checkStream, checkRates, checkTags, checkPartitions,
+		checkDuplicateDefinitions, checkStream, checkRates, checkTags, checkPartitions, checkPolicySize,
 	} {
 		if err := check(d); err != nil {
 			return err
@@ -341,6 +341,8 @@ func checkPartitions(d *Definition) error {
 	}
 	return nil
 }
+
+func checkPolicySize(d *Definition) error { return policySize(d.Policy) }
 
 func hasIndex(list []IndexDefinition, name string) bool {
 	return slices.ContainsFunc(list, func(x IndexDefinition) bool { return x.Name == name })

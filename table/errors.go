@@ -23,7 +23,10 @@ func (e *NotFoundError) Error() string {
 }
 
 // An InUseError refuses a change of a table that exists or is changing.
-type InUseError struct{ Message string }
+type InUseError struct {
+	Message string
+	Status  string // of a table in a transition
+}
 
 func (e *InUseError) Error() string { return e.Message }
 
@@ -31,6 +34,13 @@ func (e *InUseError) Error() string { return e.Message }
 type LimitError struct{ Message string }
 
 func (e *LimitError) Error() string { return e.Message }
+
+// A PolicyNotFoundError says that a table has no policy, or not that revision of it.
+type PolicyNotFoundError struct{ Table string }
+
+func (e *PolicyNotFoundError) Error() string {
+	return "Resource-based policy not found for the provided ResourceArn: " + e.Table
+}
 
 // A ConditionFailedError reports that a write's condition was false. Item is
 // the item it was evaluated against, if the request asked for it and it exists.

@@ -95,6 +95,10 @@ type Definition struct {
 	SSE                *SSESpec
 	Tags               []Tag
 
+	// Policy is the text of a resource-based policy for the new table, "" = none.
+	// The catalog keeps it beside the definition.
+	Policy string
+
 	// Partitions is the number of hash ranges the table starts with; 0 means 1.
 	// It is an option of Stator; DynamoDB chooses by itself.
 	Partitions int

@@ -116,6 +116,9 @@ func (c *core) known() []*Service {
 
 func (c *core) closed() bool { return c.home.live.Load() == nil }
 
+// Account returns the account whose tables these are.
+func (s *Service) Account() string { return s.account }
+
 // record returns the catalog's record of a table of this space, nil if there is
 // none.
 func (s *Service) record(name string) *record {

@@ -10,7 +10,7 @@ import (
 // model, checked at the edge.
 const maxTags = 50
 
-// checkTags checks the tags of a new table.
+// checkTags checks all tags of a table.
 func checkTags(d *Definition) error {
 	if len(d.Tags) > maxTags {
 		return invalidValue("Number of tags exceeds the per-table limit of %d", maxTags)
@@ -19,7 +19,7 @@ func checkTags(d *Definition) error {
 	for _, t := range d.Tags {
 		switch {
 		case seen[t.Key]:
-			return invalidValue("Duplicate tag key: %s", t.Key)
+			return duplicateTag(t.Key)
 		case strings.HasPrefix(t.Key, "aws:"):
 			return invalidValue("Tag keys must not begin with the reserved prefix aws:, got: %s", t.Key)
 		case strings.ContainsFunc(t.Key, notInTags), strings.ContainsFunc(t.Value, notInTags):
@@ -29,6 +29,8 @@ func checkTags(d *Definition) error {
 	}
 	return nil
 }
+
+func duplicateTag(key string) error { return invalidValue("Duplicate tag key: %s", key) }
 
 func notInTags(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsSpace(r) && !strings.ContainsRune("+-=._:/@", r)

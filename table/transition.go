@@ -117,5 +117,5 @@ func (s *Service) checkIdle(name string) error {
 		return nil
 	}
 	verb := map[string]string{StatusCreating: "created", StatusUpdating: "updated", StatusDeleting: "deleted"}[t.status]
-	return &InUseError{Message: "Attempt to change a resource which is still in use: Table is being " + verb + ": " + name}
+	return &InUseError{Message: "Attempt to change a resource which is still in use: Table is being " + verb + ": " + name, Status: t.status}
 }

@@ -34,6 +34,15 @@ func (c *Violations) controlTableName(name Optional[string]) {
 	c.checkTableName(name.Value, bounds{3, maxNameLength})
 }
 
+// taggedTableName checks the ARN of the table whose tags an operation is about.
+func (c *Violations) taggedTableName(arn Optional[string]) {
+	if !arn.Given || arn.Value == "" {
+		c.whole = "Invalid TableArn"
+		return
+	}
+	c.length(nil, "ResourceArn", arn.Value, bounds{1, 1283})
+}
+
 func (c *Violations) checkTableName(name string, b bounds) {
 	var v Violations
 	if IsARN(name) {

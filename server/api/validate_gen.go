@@ -1060,11 +1060,7 @@ func (v *ListTagsOfResourceInput) Validate(c *Violations) {
 }
 
 func (v *ListTagsOfResourceInput) validate(c *Violations, at *path) {
-	if v.ResourceArn.Given {
-		c.length(at, "ResourceArn", v.ResourceArn.Value, bounds{1, 1283})
-	} else {
-		c.null(at, "ResourceArn")
-	}
+	c.taggedTableName(v.ResourceArn)
 }
 
 func (v *LocalSecondaryIndex) validate(c *Violations, at *path) {
@@ -1574,11 +1570,7 @@ func (v *TagResourceInput) Validate(c *Violations) {
 }
 
 func (v *TagResourceInput) validate(c *Violations, at *path) {
-	if v.ResourceArn.Given {
-		c.length(at, "ResourceArn", v.ResourceArn.Value, bounds{1, 1283})
-	} else {
-		c.null(at, "ResourceArn")
-	}
+	c.taggedTableName(v.ResourceArn)
 	if v.Tags != nil {
 		for i := range v.Tags {
 			at := &path{up: at, name: "Tags", index: i + 1}
@@ -1675,11 +1667,7 @@ func (v *UntagResourceInput) Validate(c *Violations) {
 }
 
 func (v *UntagResourceInput) validate(c *Violations, at *path) {
-	if v.ResourceArn.Given {
-		c.length(at, "ResourceArn", v.ResourceArn.Value, bounds{1, 1283})
-	} else {
-		c.null(at, "ResourceArn")
-	}
+	c.taggedTableName(v.ResourceArn)
 	if v.TagKeys != nil {
 		for i := range v.TagKeys {
 			at := &path{up: at, name: "TagKeys", index: i + 1}
@@ -1718,11 +1706,7 @@ func (v *UpdateContinuousBackupsInput) validate(c *Violations, at *path) {
 	} else {
 		c.null(at, "PointInTimeRecoverySpecification")
 	}
-	if v.TableName.Given {
-		c.length(at, "TableName", v.TableName.Value, bounds{1, 1024})
-	} else {
-		c.null(at, "TableName")
-	}
+	c.controlTableName(v.TableName)
 }
 
 // Validate adds every violation of the request to c.
@@ -2008,11 +1992,7 @@ func (v *UpdateTimeToLiveInput) Validate(c *Violations) {
 }
 
 func (v *UpdateTimeToLiveInput) validate(c *Violations, at *path) {
-	if v.TableName.Given {
-		c.length(at, "TableName", v.TableName.Value, bounds{1, 1024})
-	} else {
-		c.null(at, "TableName")
-	}
+	c.controlTableName(v.TableName)
 	if v.TimeToLiveSpecification != nil {
 		v.TimeToLiveSpecification.validate(c, &path{up: at, name: "TimeToLiveSpecification"})
 	} else {

@@ -191,12 +191,11 @@ func (m *model) bounds(structure, member, shapeName string) (lower, upper *int64
 	return lower, upper
 }
 
-// tableNameRule returns "item", "control" or "" for a structure's TableName.
+// tableNameRule returns "item", "control" or "" for a structure's TableName,
+// "tagged" or "" for its ResourceArn.
 func (m *model) tableNameRule(structure, member string) string {
-	if member != "TableName" {
-		return ""
-	}
-	for _, rule := range []string{"item", "control"} {
+	rules := map[string][]string{"TableName": {"item", "control"}, "ResourceArn": {"tagged"}}
+	for _, rule := range rules[member] {
 		if slices.Contains(m.overlay.TableNames[rule], structure) {
 			return rule
 		}
