@@ -35,9 +35,11 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/offheap"
+	"github.com/statordb/stator/internal/prefetch"
 )
 
 // Segments have 256 KiB, fewer where the cache is so small that it would have but a
@@ -239,6 +241,8 @@ func (c *Cache) Pin(s *Slots, j int) (block []byte, p Place, ok bool) {
 	if word&isFrame == 0 || c.crowded.Load() {
 		return nil, 0, false
 	}
+	// A reader will want the head of the block and most slots, which lie behind it.
+	prefetch.Lines(unsafe.Pointer(&c.memory[c.at(word)]), headLines*lineBytes)
 	// Whoever empties a segment changes its generation first and looks for pins
 	// then. So either it is seen here that the block is gone, or the pin is seen there.
 	c.pins[word>>segShift&segMask].Add(1)
@@ -254,6 +258,9 @@ func (c *Cache) Pin(s *Slots, j int) (block []byte, p Place, ok bool) {
 	at += frameHeaderBytes
 	return c.memory[at : at+n : at+n], Place(word), true
 }
+
+// headLines is how many lines of a block are asked for when it is pinned.
+const headLines = 4
 
 // Unpin ends the use of what Pin returned.
 func (c *Cache) Unpin(p Place) { c.pins[uint64(p)>>segShift&segMask].Add(-1) }

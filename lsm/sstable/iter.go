@@ -285,7 +285,9 @@ func (it *Iter) decode(j int, a admission) bool {
 	if it.b.warm(data); !it.b.parse(data, it.r.lift) {
 		return it.malformed()
 	}
-	it.touched ^= it.touch(data)
+	if it.view.stays() { // and is not in memory of our own
+		it.touched ^= it.touch(data)
+	}
 	it.first, it.end = 0, it.b.count
 	ok1, ok2 := true, true
 	if it.lower != nil {
