@@ -434,10 +434,10 @@ func (g *group) add() *candidate {
 func (g *group) reset() { g.list, g.buffer = g.list[:0], g.buffer[:0] }
 
 // sift removes what does not come out of the iterator: what the filter does not hold
-// for, and what a newer source hides; rank is that of the source. It stops at the first
-// version of which it cannot be known; those behind it are removed, and n says
-// how many have been dealt with.
-func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
+// for, and what a newer source hides; rank is that of the source, and the newer sources with
+// a bit in hidesNothing need not be asked. It stops at the first version of which it cannot
+// be known; those behind it are removed, and n says how many have been dealt with.
+func (it *FilteredIter) sift(g *group, rank int, hidesNothing uint64) (n int, err error) {
 	it.counts.Considered += uint64(len(g.list))
 	end := len(g.list)
 	for i := range end {
@@ -450,6 +450,9 @@ func (it *FilteredIter) sift(g *group, rank int) (n int, err error) {
 		}
 	}
 	for r := range rank {
+		if r < 64 && hidesNothing>>r&1 != 0 {
+			continue
+		}
 		if s := &it.newer[r]; end > 0 && !s.hasNothing(g.list[0].user, g.list[end-1].user, it.reverse) {
 			e := error(nil)
 			if end, e = it.shadow(s, g.list[:end], rank == len(it.sources)-1); e != nil {

@@ -123,7 +123,7 @@ func (h *memoryHits) fill(g *group) (from []byte, err error) {
 			g.list = append(g.list, h.candidate(h.rows[h.place(i)].ref, h.rows[h.place(i)].isSure))
 		}
 		users := g.list[:n]
-		done, err := h.it.sift(g, h.rank)
+		done, err := h.it.sift(g, h.rank, 0)
 		if err != nil && len(g.list) == 0 {
 			return users[done].user, err
 		}

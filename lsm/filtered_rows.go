@@ -18,15 +18,20 @@ type rowCursor struct {
 	count      uint64 // rows in all of the bitmap
 	top        uint64 // about how far they reach
 
+	except   []*roaring.Bitmap // left out when the rest is unpacked
+	isSifted bool              // they have been left out of the window
+
 	window []uint32 // in the order of movement
 	i      int      // of the next one
 
 	part, all []uint32 // buffers for windows
 }
 
-// The number of rows wanted in a window grows from first to last.
+// The number of rows wanted in a window grows from first to last, or to sift where there is
+// something to leave out: it is left out of all the rest at once.
 const (
 	firstWindow = 16
+	siftWindow  = 256
 	lastWindow  = 1024
 )
 
@@ -54,7 +59,7 @@ func (c *rowCursor) back(n int) { c.i -= n }
 
 // unpack fills the window with the rows of the next part.
 func (c *rowCursor) unpack() {
-	if c.wanted >= lastWindow {
+	if c.wanted >= lastWindow || c.wanted >= siftWindow && len(c.except) > 0 {
 		c.unpackAll()
 		return
 	}
@@ -84,8 +89,16 @@ func (c *rowCursor) unpack() {
 
 // unpackAll fills the window with all rows that are left.
 func (c *rowCursor) unpackAll() {
+	rows := c.rows
+	if c.isSifted = len(c.except) > 0; c.isSifted {
+		rows = rows.Clone()
+		for _, e := range c.except {
+			rows.AndNot(e)
+		}
+		c.count = rows.GetCardinality()
+	}
 	c.all = slices.Grow(c.all[:0], int(c.count))[:c.count]
-	c.rows.ToExistingArray(&c.all)
+	rows.ToExistingArray(&c.all)
 	lower, _ := slices.BinarySearch(c.all, c.first)
 	upper, _ := slices.BinarySearch(c.all, c.end)
 	c.window, c.i, c.first = c.all[lower:upper], 0, c.end

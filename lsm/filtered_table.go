@@ -34,6 +34,7 @@ type tableHits struct {
 	above   sstable.RowIter // looks at the row before a candidate
 	ahead   int             // size of the next group
 
+	shaded      shaded
 	selected    facet.Selection // of the table
 	hasVersions bool            // some key of the table has more than one
 }
@@ -42,6 +43,7 @@ type tableHits struct {
 const maxGroup = sstable.MaxRead
 
 func (h *tableHits) seek(user []byte, reverse bool) {
+	h.shaded.leave()
 	h.reverse, h.ahead, h.isOpen = reverse, 1, false
 	h.target = append(h.target[:0], user...)
 	switch {
@@ -80,6 +82,7 @@ func (h *tableHits) fill(g *group) (from []byte, err error) {
 }
 
 func (h *tableHits) close() {
+	h.shaded.leave()
 	h.rows.Release()
 	h.above.Release()
 }
@@ -94,6 +97,7 @@ func (h *tableHits) border() []byte {
 
 // leave goes on to the next table.
 func (h *tableHits) leave() {
+	h.shaded.leave()
 	h.isOpen, h.target = false, nil
 	if h.reverse {
 		h.at--
@@ -123,6 +127,8 @@ func (h *tableHits) open(t *table) error {
 	p := t.reader.Properties()
 	h.selected, h.hasVersions = s, p.UserKeys < p.Entries
 	h.cursor.init(s.May, first, end, h.reverse)
+	h.shaded.lookUp(h.it, h.rank, t)
+	h.cursor.except = h.shaded.rows
 	h.isOpen = true
 	return nil
 }
@@ -169,7 +175,12 @@ func (h *tableHits) consider(rows []uint32, g *group) (from []byte, err error) {
 		from, rows = h.border(), rows[:read]
 	}
 	looked := g.list
-	if done, e := h.it.sift(g, h.rank); e != nil {
+	hidesNothing := uint64(0)
+	if h.cursor.isSifted {
+		hidesNothing = h.shaded.known
+	}
+	h.shaded.asked += uint64(len(g.list))
+	if done, e := h.it.sift(g, h.rank, hidesNothing); e != nil {
 		undecided := looked[done]
 		h.cursor.back(len(rows) - slices.Index(rows, undecided.row))
 		from, err = undecided.user, e

@@ -12,7 +12,8 @@ import (
 	"github.com/statordb/stator/lsm/tombstone"
 )
 
-// A table is an open table file. All but wrote, refs, dropped and damage is immutable.
+// A table is an open table file. All but wrote, shadows, refs, dropped and damage is
+// immutable.
 type table struct {
 	meta       *manifest.Table
 	name       string
@@ -27,6 +28,8 @@ type table struct {
 	// damage is why the table is not merged with others any more. Reads go on, as
 	// far as there is a reader, and find what is still sound.
 	damage atomic.Pointer[error]
+
+	shadows shadows // on older tables
 
 	refs    int  // versions that hold the table; guarded by DB.mu
 	dropped bool // the manifest does not name it any more; guarded by DB.mu
