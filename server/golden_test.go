@@ -30,7 +30,7 @@ type goldenExchange struct {
 	comment, request, answer string
 }
 
-func readGolden(t *testing.T, name string) []goldenExchange {
+func readGolden(t testing.TB, name string) []goldenExchange {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
