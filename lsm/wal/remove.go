@@ -44,7 +44,7 @@ func (l *Log) unlink(s *segment) (sp spare, reuse bool, err error) {
 	if busy || len(l.spares) >= l.o.Recycle || s.allocated != l.o.SegmentBytes {
 		return spare{}, false, l.fs.Remove(s.name)
 	}
-	sp = spare{s.id, s.allocated}
+	sp = spare{s.id, s.allocated, s.written}
 	return sp, true, l.fs.Rename(s.name, l.path(spareName(l.o.Prefix, s.id)))
 }
 

@@ -222,7 +222,7 @@ func (l *Log) recoverNewest() error {
 	}
 	s.allocated = sc.size
 	if sc.size == headerBytes { // nothing was ever written behind the header
-		s.sealed, s.end, s.synced = false, headerBytes, headerBytes
+		s.sealed, s.end, s.synced, s.written = false, headerBytes, headerBytes, headerBytes
 		l.tail = s
 		return nil
 	}

@@ -168,6 +168,9 @@ func (l *Log) Append(payloads ...[]byte) (Position, error) {
 	if l.buf = buf; cap(buf) > keepBufferBytes {
 		l.buf = nil
 	}
+	if err := l.writeAhead(t, t.end+total); err != nil {
+		return Position{}, l.fail("append", err)
+	}
 	if _, err := t.writer().WriteAt(buf, t.end); err != nil {
 		return Position{}, l.fail("append", err)
 	}

@@ -520,6 +520,55 @@ func TestReserveGrows(t *testing.T) {
 	}
 }
 
+// Reserved space is written before records need it, once: not again in a file that is used
+// again, not over what is there, and not at all by a lazy log.
+func TestWriteAhead(t *testing.T) {
+	for _, isLazy := range []bool{false, true} {
+		zeroed := map[string]int{}
+		disk := vfs.NewDisk(1)
+		fs := vfs.NewInject(disk, func(op vfs.Op) error {
+			if op.Kind == vfs.OpWrite && op.Len == zeroAhead {
+				zeroed[op.Name]++
+			}
+			return nil
+		})
+		o := Options{Prefix: "w", SegmentBytes: 1 << 20, Recycle: 1, Preallocate: true, Lazy: isLazy}
+		l := mustOpen(t, fs, o)
+		const records = 450
+		for i := range records {
+			_, err := l.Append(fmt.Appendf(nil, "%d %*s", i, 10<<10, ""))
+			must(t, err)
+			must(t, l.Sync())
+			if id := l.tail.id; i < 300 && id > 1 {
+				must(t, l.RemoveBefore(id))
+			}
+		}
+		if got := l.tail.id; got < 4 {
+			t.Fatalf("%d segments, want more", got)
+		}
+		want := map[string]int{}
+		if !isLazy {
+			// The last 4 KiB of a file are less than a whole piece. The third and fourth segment are
+			// the files of the first two.
+			want = map[string]int{"w000001.spare": 3, "w000002.spare": 3, "w000005.spare": 2}
+		}
+		if fmt.Sprint(zeroed) != fmt.Sprint(want) {
+			t.Errorf("lazy %v: pieces of zeros are %v, want %v", isLazy, zeroed, want)
+		}
+		disk.Crash(vfs.LoseAll)
+		l = mustOpen(t, fs, o)
+		got, err := replayed(l, 0)
+		must(t, err)
+		var first, last int
+		fmt.Sscan(got[0], &first)
+		fmt.Sscan(got[len(got)-1], &last)
+		if last != records-1 || len(got) != records-first || first > 300 {
+			t.Errorf("lazy %v: records %d to %d came back, %d of them", isLazy, first, last, len(got))
+		}
+		must(t, l.Close())
+	}
+}
+
 // A damaged log is left as it is: what is behind the damage may still be wanted.
 func TestDamageIsLeftAlone(t *testing.T) {
 	for _, o := range []Options{small, {Dir: "log", Prefix: "w", SegmentBytes: 16 << 10, Preallocate: true, Lazy: true}} {
