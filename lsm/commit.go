@@ -46,8 +46,9 @@ type commitQueue struct {
 	leading bool     // someone is the leader
 	waiting []*commitRequest
 
-	// What the last leader had in its group.
-	lastGroup atomic.Int64
+	// How many writers there seem to be: the last leader's group and those who came
+	// meanwhile.
+	writers int
 
 	// Scratch of the leader.
 	group    []*commitRequest
@@ -123,24 +124,28 @@ func (db *DB) lead(r *commitRequest) error {
 }
 
 // gather lets those come whom the last leader has just answered: they usually write again,
-// and so all writers share each sync, where else one half would wait while the
-// other half's sync is under way. A lone writer does not wait.
+// and so all writers share each sync, where else one part would wait while the
+// other's sync is under way. A lone writer does not wait.
 func (db *DB) gather() {
 	q := &db.commits
-	for range gatherYields {
+	before := 0
+	for idle := 0; idle < gatherYields; idle++ {
 		q.mu.Lock()
-		n := len(q.waiting)
+		n, writers := len(q.waiting)+1, q.writers
 		q.mu.Unlock()
-		if int64(n)+1 >= q.lastGroup.Load() {
+		if n >= writers {
 			return
+		}
+		if n > before {
+			idle, before = 0, n
 		}
 		db.e.Yield()
 	}
 }
 
-// gatherYields bounds how long a leader waits for writers that may not come: some
-// microseconds, a small part of a sync.
-const gatherYields = 32
+// gatherYields bounds how often a leader looks for writers that may not come since the last
+// one came: it takes some microseconds, a small part of a sync.
+const gatherYields = 100
 
 // spins is how often a follower looks for its fate before it parks, for a microsecond or
 // two: a leader that does not sync is done by then, and parking costs more.
@@ -190,7 +195,6 @@ func (q *commitQueue) take(leader *commitRequest) {
 	}
 	q.group = append(q.group, q.waiting[:n]...)
 	q.waiting = slices.Delete(q.waiting, 0, n)
-	q.lastGroup.Store(int64(len(q.group)))
 }
 
 // passOn makes the first who waits the leader, and returns the followers of this one:
@@ -200,6 +204,7 @@ func (q *commitQueue) passOn() (followers []*commitRequest) {
 		followers = slices.Clone(q.group[1:])
 	}
 	q.mu.Lock()
+	q.writers = len(q.group) + len(q.waiting)
 	var next *commitRequest
 	if q.leading = len(q.waiting) > 0; q.leading {
 		next = q.waiting[0]
