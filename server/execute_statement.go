@@ -24,9 +24,9 @@ func (f *frontend) executeSelect(in *api.ExecuteStatementInput, s *partiql.Selec
 	if err != nil {
 		return nil, err
 	}
-	digest := statementDigest(in.Statement.Value, in.Parameters)
 	var at position
 	if in.NextToken.Given {
+		digest := statementDigest(in.Statement.Value, in.Parameters)
 		if at, err = parseToken(in.NextToken.Value, digest); err != nil {
 			return nil, err
 		}
@@ -41,6 +41,7 @@ func (f *frontend) executeSelect(in *api.ExecuteStatementInput, s *partiql.Selec
 		ConsumedCapacity: consumed(in.ReturnConsumedCapacity, s.Table, got.used.units, got.used.indexes),
 	}
 	if got.next != nil {
+		digest := statementDigest(in.Statement.Value, in.Parameters)
 		out.NextToken = api.Some(statementToken(digest, got.next))
 	}
 	return out, nil
