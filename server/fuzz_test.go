@@ -1,8 +1,12 @@
 package server
 
 import (
+	"bufio"
+	"hash/crc32"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +84,39 @@ func FuzzOperations(f *testing.F) {
 		}
 		if w.Body.Len() > 0 && jsonscan.Valid(w.Body.Bytes(), 1000) != nil {
 			t.Errorf("%s %s: answer is not JSON: %s", operation, body, w.Body)
+		}
+	})
+}
+
+// FuzzProtocol sends arbitrary HTTP requests, beginning with those of the
+// protocol's golden file: whatever the method, the headers and the encoding of
+// the body, there is one answer with a request id, a length and a checksum.
+func FuzzProtocol(f *testing.F) {
+	for _, e := range readGolden(f, filepath.Join("testdata", "protocol.txt")) {
+		head, body, _ := strings.Cut(e.request, "\n\n")
+		f.Add(head, []byte(strings.TrimSuffix(body, "\n")))
+	}
+	const gzipped = "POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Encoding: gzip\nAccept-Encoding: gzip;q=0.5, deflate, *;q=0"
+	f.Add(gzipped, compress(nil, "gzip", []byte(`{"TableName":"abc"}`)))
+	f.Add(strings.Replace(gzipped, "gzip", "deflate", 1), compress(nil, "deflate", []byte(`{}`)))
+	h := fakeEdge(idle())
+	f.Fuzz(func(t *testing.T, head string, body []byte) {
+		raw := strings.ReplaceAll(head, "\n", "\r\n") + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + string(body)
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+		if err != nil {
+			return
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		got := w.Result().Header
+		if want := strconv.FormatUint(uint64(crc32.ChecksumIEEE(w.Body.Bytes())), 10); got.Get("X-Amz-Crc32") != want {
+			t.Errorf("%s: checksum %s, want %s", head, got.Get("X-Amz-Crc32"), want)
+		}
+		if len(got.Get("X-Amzn-Requestid")) != 52 || got.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+			t.Errorf("%s: headers %v", head, got)
+		}
+		if h.bodies.left.Load() != bodyBudget {
+			t.Fatalf("%s: %d bytes of the budget were not given back", head, bodyBudget-h.bodies.left.Load())
 		}
 	})
 }
