@@ -156,6 +156,7 @@ func TestDescribe(t *testing.T) {
 	rich.OnDemand = &table.OnDemandThroughput{MaxRead: -1}
 	rich.TableClass, rich.TableClassUpdated = "STANDARD", 2e9
 	rich.DeletionProtection = true
+	rich.SSEStatus = table.StatusEnabled
 	rich.SSE = &table.SSESpec{Enabled: true, Type: "KMS", KMSKeyID: "key"}
 	rich.LocalIndexes = []table.IndexDefinition{{Name: "local", Keys: keys, Projection: &table.Projection{Type: "KEYS_ONLY"}}}
 	rich.GlobalIndexes = []table.IndexDefinition{{Name: "global", Keys: keys[1:], Projection: &table.Projection{Type: "INCLUDE", NonKeyAttributes: []string{"x"}}}}

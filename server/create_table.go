@@ -29,21 +29,11 @@ func refuseCreateParameters(in *api.CreateTableInput) error {
 		{"GlobalTableSettingsReplicationMode", in.GlobalTableSettingsReplicationMode.Given},
 		{"GlobalTableSourceArn", in.GlobalTableSourceArn.Given},
 		{"VectorIndexes", bool(in.VectorIndexes)},
-		{"WarmThroughput of an index", hasWarmIndex(in.GlobalSecondaryIndexes)},
 	}
 	if anyGiven(parameters) {
 		return notBuiltFault("CreateTable with " + given(parameters))
 	}
 	return nil
-}
-
-func hasWarmIndex(indexes []api.GlobalSecondaryIndex) bool {
-	for i := range indexes {
-		if indexes[i].WarmThroughput != nil {
-			return true
-		}
-	}
-	return false
 }
 
 func definition(in *api.CreateTableInput) (table.Definition, error) {
@@ -66,12 +56,7 @@ func definition(in *api.CreateTableInput) (table.Definition, error) {
 	for i := range in.GlobalSecondaryIndexes {
 		d.GlobalIndexes = append(d.GlobalIndexes, globalIndex(&in.GlobalSecondaryIndexes[i]))
 	}
-	if s := in.StreamSpecification; s != nil {
-		d.Stream = &table.StreamSpec{Enabled: s.StreamEnabled.Value, ViewType: s.StreamViewType.Value}
-	}
-	if s := in.SSESpecification; s != nil {
-		d.SSE = &table.SSESpec{Enabled: s.Enabled.Value, Type: s.SSEType.Value, KMSKeyID: s.KMSMasterKeyId.Value}
-	}
+	d.Stream, d.SSE = stream(in.StreamSpecification), encryption(in.SSESpecification)
 	d.Tags = tags(in.Tags)
 	if d.Policy = in.ResourcePolicy.Value; in.ResourcePolicy.Given {
 		if err := checkPolicy(d.Policy); err != nil {
@@ -134,7 +119,22 @@ func globalIndex(in *api.GlobalSecondaryIndex) table.IndexDefinition {
 		Projection: projectionOf(in.Projection),
 		Throughput: throughput(in.ProvisionedThroughput),
 		OnDemand:   onDemand(in.OnDemandThroughput),
+		Warm:       warm(in.WarmThroughput),
 	}
+}
+
+func stream(in *api.StreamSpecification) *table.StreamSpec {
+	if in == nil {
+		return nil
+	}
+	return &table.StreamSpec{Enabled: in.StreamEnabled.Value, ViewType: in.StreamViewType.Value}
+}
+
+func encryption(in *api.SSESpecification) *table.SSESpec {
+	if in == nil {
+		return nil
+	}
+	return &table.SSESpec{Enabled: in.Enabled.Value, Type: in.SSEType.Value, KMSKeyID: in.KMSMasterKeyId.Value}
 }
 
 func projectionOf(in *api.Projection) *table.Projection {

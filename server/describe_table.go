@@ -25,7 +25,7 @@ func describe(d *table.Description) *api.TableDescription {
 		KeySchema:                 describeKeys(d.Keys),
 		OnDemandThroughput:        describeOnDemand(d.OnDemand),
 		ProvisionedThroughput:     describeThroughput(*d.Throughput, d.ThroughputChanges),
-		SSEDescription:            describeSSE(d.SSE),
+		SSEDescription:            describeSSE(d),
 		StreamSpecification:       describeStream(d.Stream),
 		TableArn:                  api.Some(d.ARN),
 		TableId:                   api.Some(d.ID),
@@ -35,7 +35,10 @@ func describe(d *table.Description) *api.TableDescription {
 	}
 	warm := d.Warm()
 	t.WarmThroughput = &api.TableWarmThroughputDescription{
-		ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(table.StatusActive),
+		ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(warmStatus(d.Status)),
+	}
+	if d.StreamLabel != "" {
+		t.LatestStreamLabel, t.LatestStreamArn = api.Some(d.StreamLabel), api.Some(d.ARN+"/stream/"+d.StreamLabel)
 	}
 	if d.TableClass != "" {
 		t.TableClassSummary = &api.TableClassSummary{TableClass: api.Some(d.TableClass), LastUpdateDateTime: instant(d.TableClassUpdated)}
@@ -77,9 +80,13 @@ func describeBilling(d *table.Description) *api.BillingModeSummary {
 	if mode == "" {
 		mode = table.BillingProvisioned
 	}
+	since := d.BillingModeOnDemandSince
+	if d.Status == table.StatusCreating {
+		since = 0
+	}
 	return &api.BillingModeSummary{
 		BillingMode:                       api.Some(mode),
-		LastUpdateToPayPerRequestDateTime: instant(d.BillingModeOnDemandSince),
+		LastUpdateToPayPerRequestDateTime: instant(since),
 	}
 }
 
@@ -101,17 +108,24 @@ func describeThroughput(t table.Throughput, c table.ThroughputChanges) *api.Prov
 	}
 }
 
-// describeSSE is absent for the default key. Stator stores the choice of a key
-// and shows it; what is on disk is as encrypted as the disk is.
-func describeSSE(s *table.SSESpec) *api.SSEDescription {
-	if s == nil || !s.Enabled {
+// warmStatus is the status of the rates of a table or index that has one.
+func warmStatus(status string) string {
+	if status == table.StatusCreating {
+		return status
+	}
+	return table.StatusActive
+}
+
+// describeSSE is absent for the default key.
+func describeSSE(d *table.Description) *api.SSEDescription {
+	if d.SSEStatus == "" {
 		return nil
 	}
-	d := &api.SSEDescription{Status: api.Some("ENABLED"), SSEType: api.Some("KMS")}
-	if s.KMSKeyID != "" {
-		d.KMSMasterKeyArn = api.Some(s.KMSKeyID)
+	sse := &api.SSEDescription{Status: api.Some(d.SSEStatus), SSEType: api.Some("KMS")}
+	if d.SSE != nil && d.SSE.KMSKeyID != "" {
+		sse.KMSMasterKeyArn = api.Some(d.SSE.KMSKeyID)
 	}
-	return d
+	return sse
 }
 
 func describeStream(s *table.StreamSpec) *api.StreamSpecification {
@@ -157,7 +171,7 @@ func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription 
 			Projection:            describeProjection(x.Projection),
 			ProvisionedThroughput: describeThroughput(rates, d.GlobalIndexChanges[i]),
 			WarmThroughput: &api.GlobalSecondaryIndexWarmThroughputDescription{
-				ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(table.StatusActive),
+				ReadUnitsPerSecond: api.Some(warm.Read), WriteUnitsPerSecond: api.Some(warm.Write), Status: api.Some(warmStatus(indexStatus(d, i))),
 			},
 		})
 	}

@@ -124,6 +124,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`request [0-9A-V]{52}`), "request <id>"},
 	{regexp.MustCompile(`"TableId":"[0-9a-f-]{36}"`), `"TableId":"<uuid>"`},
 	{regexp.MustCompile(`"RevisionId":"[0-9]{13}"`), `"RevisionId":"<revision>"`},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}"`), `<label>"`},
 	{regexp.MustCompile(`DateTime":[0-9.]+`), `DateTime":<time>`},
 }
 

@@ -25,6 +25,8 @@ func updateTableRequest(in *api.UpdateTableInput) (table.UpdateTableRequest, err
 		OnDemand:       onDemand(in.OnDemandThroughput),
 		WarmThroughput: warm(in.WarmThroughput),
 		TableClass:     in.TableClass.Value,
+		Stream:         stream(in.StreamSpecification),
+		SSE:            encryption(in.SSESpecification),
 	}
 	if in.DeletionProtectionEnabled.Given {
 		r.DeletionProtection = &in.DeletionProtectionEnabled.Value
@@ -35,8 +37,6 @@ func updateTableRequest(in *api.UpdateTableInput) (table.UpdateTableRequest, err
 		{"GlobalTableWitnessUpdates", in.GlobalTableWitnessUpdates != nil},
 		{"MultiRegionConsistency", in.MultiRegionConsistency.Given},
 		{"ReplicaUpdates", in.ReplicaUpdates != nil},
-		{"SSESpecification", in.SSESpecification != nil},
-		{"StreamSpecification", in.StreamSpecification != nil},
 		{"VectorIndexUpdates", bool(in.VectorIndexUpdates)},
 	} {
 		if p.given {
@@ -65,13 +65,12 @@ func addIndexUpdate(r *table.UpdateTableRequest, u *api.GlobalSecondaryIndexUpda
 		r.Others = append(r.Others, "GlobalSecondaryIndexUpdates.Create")
 	case u.Delete != nil:
 		r.Others = append(r.Others, "GlobalSecondaryIndexUpdates.Delete")
-	case u.Update.WarmThroughput != nil:
-		r.Others = append(r.Others, "GlobalSecondaryIndexUpdates.Update.WarmThroughput")
 	default:
 		r.GlobalIndexThroughput = append(r.GlobalIndexThroughput, table.IndexThroughput{
 			Name:       u.Update.IndexName.Value,
 			Throughput: throughput(u.Update.ProvisionedThroughput),
 			OnDemand:   onDemand(u.Update.OnDemandThroughput),
+			Warm:       warm(u.Update.WarmThroughput),
 		})
 	}
 	return nil

@@ -69,6 +69,7 @@ func (s *Service) newRecord(d Definition) *record {
 		r.policy = Policy{}.next(d.Policy, now)
 		r.def.Policy = ""
 	}
+	r.newStream(d.Stream, now)
 	if d.Throughput == nil {
 		r.def.Throughput = &Throughput{}
 	}

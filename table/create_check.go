@@ -33,7 +33,7 @@ func checkDefinition(d *Definition) error {
 	for _, check := range []func(*Definition) error{
 		checkBilling, checkTableKeys, checkDefinitionsUsed,
 		checkLocalIndexes, checkGlobalIndexes, checkProjectedTotal,
-		checkDuplicateDefinitions, checkStream, checkRates, checkTags, checkPartitions, checkPolicySize,
+		checkDuplicateDefinitions, checkStream, checkEncryption, checkRates, checkTags, checkPartitions, checkPolicySize,
 	} {
 		if err := check(d); err != nil {
 			return err
@@ -310,21 +310,11 @@ func checkDuplicateDefinitions(d *Definition) error {
 	return nil
 }
 
-// checkStream checks the stream specification; streams themselves are not
-// built yet.
 func checkStream(d *Definition) error {
-	if d.Stream == nil {
-		return nil
-	}
-	switch {
-	case d.Stream.Enabled && d.Stream.ViewType == "":
-		return invalidValue("StreamViewType must be specified when StreamEnabled is true")
-	case !d.Stream.Enabled && d.Stream.ViewType != "":
+	if s := d.Stream; s != nil && !s.Enabled && s.ViewType != "" {
 		return invalidValue("Table is being created with stream disabled, StreamViewType may not be specified")
-	case d.Stream.Enabled:
-		return &NotBuiltError{What: "StreamSpecification"}
 	}
-	return nil
+	return d.Stream.check()
 }
 
 // checkRates checks the rates that are beyond provisioned throughput.
@@ -332,7 +322,13 @@ func checkRates(d *Definition) error {
 	if err := d.checkCaps(); err != nil {
 		return err
 	}
-	return checkWarm(d.implied(d.Throughput), d.WarmThroughput)
+	for i := range d.GlobalIndexes {
+		x := &d.GlobalIndexes[i]
+		if err := checkWarm(d.implied(x.Throughput), x.Warm, x.Name); err != nil {
+			return err
+		}
+	}
+	return checkWarm(d.implied(d.Throughput), d.WarmThroughput, "")
 }
 
 func checkPartitions(d *Definition) error {

@@ -139,8 +139,16 @@ func TestCreateRefusals(t *testing.T) {
 			invalidPrefix + "StreamViewType must be specified when StreamEnabled is true"},
 		{"view without stream", hashOnly(func(d *Definition) { d.Stream = &StreamSpec{ViewType: "KEYS_ONLY"} }),
 			invalidPrefix + "Table is being created with stream disabled, StreamViewType may not be specified"},
-		{"stream", hashOnly(func(d *Definition) { d.Stream = &StreamSpec{Enabled: true, ViewType: "KEYS_ONLY"} }),
-			"StreamSpecification is not built yet"},
+		{"AES", hashOnly(func(d *Definition) { d.SSE = &SSESpec{Enabled: true, Type: "AES256"} }), invalidPrefix + "SSEType AES256 is not supported"},
+		{"key of the default", hashOnly(func(d *Definition) { d.SSE = &SSESpec{KMSKeyID: "k"} }),
+			invalidPrefix + "SSEType and KMSMasterKeyId may not be specified when Enabled is false"},
+		{"large policy", hashOnly(func(d *Definition) { d.Policy = strings.Repeat("x", 20<<10+1) }),
+			"Resource-based policy size exceeds the limit of 20480 bytes"},
+		{"cold index", sorted(func(d *Definition) {
+			d.GlobalIndexes[0].Throughput = &Throughput{5, 5}
+			d.GlobalIndexes[0].Warm = &Throughput{4, 5}
+		}),
+			invalidPrefix + "Requested ReadUnitsPerSecond for WarmThroughput for index glo is lower than current WarmThroughput, decreasing WarmThroughput is not supported"},
 		{"caps of provisioned", hashOnly(func(d *Definition) { d.OnDemand = &OnDemandThroughput{MaxRead: 5} }), capsRefused},
 		{"index caps of provisioned", sorted(func(d *Definition) { d.GlobalIndexes[0].OnDemand = &OnDemandThroughput{MaxRead: 5} }), capsRefused},
 		{"no cap", demand(func(d *Definition) { d.OnDemand = &OnDemandThroughput{} }),

@@ -78,8 +78,13 @@ func (s *Service) describe(r *record) *Description {
 		ID:                       r.uuid,
 		ARN:                      s.arn(r.def.Name),
 		Created:                  r.created,
+		StreamLabel:              r.streamLabel,
 		BillingModeOnDemandSince: r.onDemandSince,
 		TableClassUpdated:        r.classUpdated,
+	}
+	if sse := r.def.SSE; sse != nil && sse.Enabled {
+		d.SSEStatus = StatusEnabled
+		d.SSE = &SSESpec{Enabled: true, Type: "KMS", KMSKeyID: s.keyARN(sse.KMSKeyID)}
 	}
 	s.describeChanges(d, r)
 	for i := range r.def.GlobalIndexes {

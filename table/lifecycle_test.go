@@ -374,7 +374,7 @@ func TestUpdateThroughput(t *testing.T) {
 	}
 
 	u, err = w.Update(UpdateTableRequest{Table: "tab", BillingMode: BillingOnDemand})
-	if err != nil || *u.Throughput != (Throughput{}) || u.BillingMode != BillingOnDemand || u.BillingModeOnDemandSince == 0 {
+	if err != nil || *u.Throughput != (Throughput{}) || u.BillingMode != BillingOnDemand || u.BillingModeOnDemandSince != 0 {
 		t.Errorf("Update to on-demand answers with %+v, %v", u, err)
 	}
 	_, err = w.Update(UpdateTableRequest{Table: "tab", BillingMode: BillingProvisioned, Throughput: &Throughput{3, 4},

@@ -57,6 +57,7 @@ type IndexDefinition struct {
 	Projection *Projection         // nil when not given, which CreateTable refuses
 	Throughput *Throughput         // global indexes only; nil when not given
 	OnDemand   *OnDemandThroughput // global indexes only; nil when not given
+	Warm       *Throughput         // rates it was warmed up to; global indexes only; nil when not given
 }
 
 // A StreamSpec asks for a stream of item changes.
@@ -131,6 +132,12 @@ type Description struct {
 	// includes the 100 bytes per item that DynamoDB adds for its index.
 	ItemCount, SizeBytes int64
 
+	// StreamLabel is that of the latest stream, also when it is disabled by now; ""
+	// = there never was one.
+	StreamLabel string
+	// SSEStatus is the status of encryption with a key of choice.
+	SSEStatus string
+
 	BillingModeOnDemandSince env.Time // when it last became on-demand; 0 = never
 	TableClassUpdated        env.Time // 0 = never
 
@@ -154,6 +161,7 @@ type IndexThroughput struct {
 	Name       string
 	Throughput *Throughput
 	OnDemand   *OnDemandThroughput
+	Warm       *Throughput
 }
 
 // An UpdateTableRequest changes a table. Nil and "" mean: leave as it is.
@@ -166,6 +174,8 @@ type UpdateTableRequest struct {
 	GlobalIndexThroughput []IndexThroughput
 	DeletionProtection    *bool
 	TableClass            string
+	Stream                *StreamSpec
+	SSE                   *SSESpec
 
 	// Others names parameters that were given and are not built yet.
 	Others []string

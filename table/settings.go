@@ -15,8 +15,6 @@ type settings struct {
 	// streamLabel is that of the latest stream, also after it was disabled; ""
 	// if there never was one.
 	streamLabel string
-	// indexWarm are the rates that global indexes were warmed up to, by name.
-	indexWarm []indexWarmth
 }
 
 // A TimeToLive says which attribute tells when an item expires.
@@ -38,11 +36,6 @@ type Policy struct {
 	Revision string // of this text; new with every change
 }
 
-type indexWarmth struct {
-	name string
-	warm Throughput
-}
-
 // Kinds of the parts of a table record. A record has at most one of each kind,
 // in this order, and none that would be empty.
 //
@@ -50,7 +43,7 @@ type indexWarmth struct {
 //	2 recovery:          since, days
 //	3 policy:            text, revision
 //	4 stream:            label of the latest one
-//	5 warmth of indexes: count, for each one: name, read, write (zigzag)
+//	5 warmth of indexes: for each global index: rates?
 //	6 places of indexes: index_place.go; absent if no global index has entries
 const (
 	partTimeToLive  = 1
@@ -89,12 +82,10 @@ func (w *writer) parts(r *record) {
 		p.text(r.policy.Revision)
 	})
 	part(partStream, r.streamLabel != "", func(p *writer) { p.text(r.streamLabel) })
-	part(partIndexWarmth, len(r.indexWarm) > 0, func(p *writer) {
-		p.uint(uint64(len(r.indexWarm)))
-		for _, x := range r.indexWarm {
-			p.text(x.name)
-			p.int(x.warm.Read)
-			p.int(x.warm.Write)
+	warm := func(x IndexDefinition) bool { return x.Warm != nil }
+	part(partIndexWarmth, slices.ContainsFunc(r.def.GlobalIndexes, warm), func(p *writer) {
+		for i := range r.def.GlobalIndexes {
+			p.throughput(r.def.GlobalIndexes[i].Warm)
 		}
 	})
 	placed := slices.ContainsFunc(r.places, func(p indexPlace) bool { return len(p.slots) > 0 })
@@ -132,8 +123,8 @@ func (d *reader) part(kind uint64, r *record) {
 	case partStream:
 		r.streamLabel = d.text()
 	case partIndexWarmth:
-		for range d.count() {
-			r.indexWarm = append(r.indexWarm, indexWarmth{name: d.text(), warm: Throughput{Read: d.int(), Write: d.int()}})
+		for i := range r.def.GlobalIndexes {
+			r.def.GlobalIndexes[i].Warm = d.throughput()
 		}
 	case partPlaces:
 		r.places = d.places()

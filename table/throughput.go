@@ -76,7 +76,9 @@ func (d *Definition) Warm() Throughput {
 }
 
 // WarmIndex is Warm for a global index.
-func (d *Definition) WarmIndex(x *IndexDefinition) Throughput { return d.implied(x.Throughput) }
+func (d *Definition) WarmIndex(x *IndexDefinition) Throughput {
+	return d.implied(x.Throughput).raised(x.Warm)
+}
 
 // implied returns the warm rates of a table or index that nobody warmed up.
 func (d *Definition) implied(provisioned *Throughput) Throughput {
@@ -95,9 +97,13 @@ func (t Throughput) raised(to *Throughput) Throughput {
 }
 
 // checkWarm checks rates to warm up to, of which 0 stands for one not given.
-// What is warm stays warm.
-func checkWarm(current Throughput, asked *Throughput) error {
-	const lower = "Requested %s for WarmThroughput for table is lower than current WarmThroughput, decreasing WarmThroughput is not supported"
+// What is warm stays warm. index "" = the table's.
+func checkWarm(current Throughput, asked *Throughput, index string) error {
+	where := "table"
+	if index != "" {
+		where = "index " + index
+	}
+	lower := "Requested %s for WarmThroughput for " + where + " is lower than current WarmThroughput, decreasing WarmThroughput is not supported"
 	switch {
 	case asked == nil:
 	case *asked == Throughput{}:

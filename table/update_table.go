@@ -69,6 +69,11 @@ func (s *Service) describeChange(r, next *record) *Description {
 		for i := range d.GlobalIndexes {
 			d.GlobalIndexes[i].Throughput = r.def.GlobalIndexes[i].Throughput
 		}
+	} else {
+		d.BillingModeOnDemandSince = r.onDemandSince
+	}
+	if next.def.SSE != r.def.SSE {
+		d.SSEStatus = StatusUpdating
 	}
 	return d
 }
@@ -96,8 +101,10 @@ func (u *UpdateTableRequest) check() error {
 	if u.BillingMode == BillingProvisioned && u.Throughput == nil {
 		return invalidValue("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
 	}
-	if err := checkUnits(u.Throughput, ""); err != nil {
-		return err
+	for _, err := range []error{checkUnits(u.Throughput, ""), u.Stream.check(), u.SSE.check()} {
+		if err != nil {
+			return err
+		}
 	}
 	for i, x := range u.GlobalIndexThroughput {
 		if err := checkUnits(x.Throughput, x.Name); err != nil {
@@ -112,7 +119,7 @@ func (u *UpdateTableRequest) check() error {
 
 func (u *UpdateTableRequest) empty() bool {
 	return u.BillingMode == "" && u.Throughput == nil && u.OnDemand == nil && u.WarmThroughput == nil &&
-		len(u.GlobalIndexThroughput) == 0 && u.DeletionProtection == nil && u.TableClass == "" && len(u.Others) == 0
+		u.Stream == nil && u.SSE == nil && len(u.GlobalIndexThroughput) == 0 && u.DeletionProtection == nil && u.TableClass == "" && len(u.Others) == 0
 }
 
 // change returns the record after the update.
@@ -122,7 +129,7 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 			return nil, u.missingIndex(r, x.Name)
 		}
 	}
-	if err := checkWarm(r.def.Warm(), u.WarmThroughput); err != nil {
+	if err := checkWarm(r.def.Warm(), u.WarmThroughput, ""); err != nil {
 		return nil, err
 	}
 	next := r.with(func(next *record) {
@@ -130,6 +137,12 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 		next.indexChanges = slices.Clone(r.indexChanges)
 		u.changeSettings(next, now)
 	})
+	if err := u.changeStream(next, now); err != nil {
+		return nil, err
+	}
+	if err := u.changeEncryption(next); err != nil {
+		return nil, err
+	}
 	if err := u.changeBilling(r, next, now); err != nil {
 		return nil, err
 	}
@@ -230,17 +243,23 @@ func (r *record) goProvisioned(t Throughput) {
 func (r *record) changeThroughput(t Throughput, now env.Time) error {
 	old := *r.def.Throughput
 	if t == old {
-		return refuse("The provisioned throughput for the table will not change. The requested value equals the current value. "+
-			"Current ReadCapacityUnits provisioned for the table: %d. Requested ReadCapacityUnits: %d. "+
-			"Current WriteCapacityUnits provisioned for the table: %d. Requested WriteCapacityUnits: %d. "+
-			"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
-			old.Read, t.Read, old.Write, t.Write)
+		return unchanged("table", "table", t)
 	}
 	if err := r.changes.note(old, t, now); err != nil {
 		return err
 	}
 	r.def.Throughput = &t
 	return nil
+}
+
+// unchanged refuses rates that are in force. which names the table or index,
+// what says which of both it is.
+func unchanged(which, what string, t Throughput) error {
+	return refuse("The provisioned throughput for the %s will not change. The requested value equals the current value. "+
+		"Current ReadCapacityUnits provisioned for the %s: %d. Requested ReadCapacityUnits: %d. "+
+		"Current WriteCapacityUnits provisioned for the %s: %d. Requested WriteCapacityUnits: %d. "+
+		"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
+		which, what, t.Read, t.Read, what, t.Write, t.Write)
 }
 
 func (u *UpdateTableRequest) changeIndexes(next *record, now env.Time) error {
@@ -252,11 +271,21 @@ func (u *UpdateTableRequest) changeIndexes(next *record, now env.Time) error {
 				return indexUnitsOnDemand(x.Name)
 			}
 			if old := index.Throughput; old != nil {
+				if *old == *x.Throughput {
+					return unchanged("index "+x.Name, "index", *old)
+				}
 				if err := next.indexChanges[at].note(*old, *x.Throughput, now); err != nil {
 					return err
 				}
 			}
 			index.Throughput = x.Throughput
+		}
+		if err := checkWarm(next.def.WarmIndex(index), x.Warm, x.Name); err != nil {
+			return err
+		}
+		if x.Warm != nil {
+			warm := next.def.WarmIndex(index).raised(x.Warm)
+			index.Warm = &warm
 		}
 		index.OnDemand = index.OnDemand.changed(x.OnDemand)
 	}
