@@ -96,12 +96,12 @@ func (s *pebbleSession) Scan(from []byte, reverse bool, n int, visit func(k, v [
 	if err != nil {
 		return 0, err
 	}
-	ok, step := false, it.Next
+	ok := false
 	switch {
 	case reverse && from == nil:
-		ok, step = it.Last(), it.Prev
+		ok = it.Last()
 	case reverse:
-		ok, step = it.SeekLT(from), it.Prev
+		ok = it.SeekLT(from)
 	case from == nil:
 		ok = it.First()
 	default:
@@ -110,8 +110,12 @@ func (s *pebbleSession) Scan(from []byte, reverse bool, n int, visit func(k, v [
 	i := 0
 	for ; ok && i < n; i++ {
 		visit(it.Key(), it.Value())
-		if i+1 < n {
-			ok = step()
+		switch { // a method value would be an allocation for each scan
+		case i+1 == n:
+		case reverse:
+			ok = it.Prev()
+		default:
+			ok = it.Next()
 		}
 	}
 	return i, errors.Join(it.Error(), it.Close())
