@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -476,5 +477,75 @@ func TestLastEvaluatedKeyOfSingleItems(t *testing.T) {
 	answer = succeed(t, h, "ExecuteStatement", request)
 	if len(answer["Items"].([]any)) != 1 || answer["NextToken"] != nil {
 		t.Errorf("got %v, want the last item", answer)
+	}
+}
+
+// A SELECT from a global index with a key of four attributes: what the WHERE
+// clause says of them makes queries, as far as it goes.
+func TestSelectFromGlobalIndex(t *testing.T) {
+	h := openMemory(t).Handler()
+	attribute := func(name, typ string) any { return document{"AttributeName": name, "AttributeType": typ} }
+	key := func(name, role string) any { return document{"AttributeName": name, "KeyType": role} }
+	succeed(t, h, "CreateTable", document{
+		"TableName": "abc", "BillingMode": "PAY_PER_REQUEST",
+		"KeySchema":            []any{key("p", "HASH")},
+		"AttributeDefinitions": []any{attribute("p", "S"), attribute("h", "S"), attribute("i", "N"), attribute("r", "S"), attribute("q", "N")},
+		"GlobalSecondaryIndexes": []any{document{
+			"IndexName":  "four",
+			"KeySchema":  []any{key("h", "HASH"), key("i", "HASH"), key("r", "RANGE"), key("q", "RANGE")},
+			"Projection": document{"ProjectionType": "INCLUDE", "NonKeyAttributes": []any{"m"}},
+		}},
+	})
+	const items = 2 * 2 * 2 * 3
+	for n := range items {
+		h1, i, r, q := n%2, n/2%2, n/4%2, n/8
+		succeed(t, h, "ExecuteStatement", document{"Statement": fmt.Sprintf(
+			"INSERT INTO abc VALUE {'p': 'p%02d', 'h': 'h%d', 'i': %d, 'r': 'r%d', 'q': %d, 'm': {'k': %d}, 'other': 1}", n, h1, i, r, q, n)})
+	}
+	for len(succeed(t, h, "ExecuteStatement", document{"Statement": "SELECT * FROM abc.four"})["Items"].([]any)) < items {
+		runtime.Gosched() // the index follows the table
+	}
+	for _, tt := range []struct {
+		queried bool // else scanned
+		where   string
+		want    string // n of the items, in order
+	}{
+		{true, "h = 'h1' AND i = 0", "[1 9 17 5 13 21]"},
+		{true, "h = 'h1' AND i = 0 AND r = 'r1' AND q >= 1", "[13 21]"},
+		{true, "h = 'h1' AND i = 0 AND q = 1", "[9 13]"},
+		{true, "h = 'h1' AND i = 0 AND r = 'r0' ORDER BY r DESC, q DESC", "[17 9 1]"},
+		{true, "h IN ['h1', 'h0'] AND (i = 0 OR i = 1) AND r = 'r0' AND q = 2", "[17 19 16 18]"},
+		{true, "h IN ['h1', 'h0'] AND i IN [0, 1] AND r = 'r0' AND q = 2 ORDER BY i DESC, h", "[18 19 16 17]"},
+		{false, "h = 'h1' AND i >= 1 AND q = 0 AND m.k > 4", "[7]"},
+	} {
+		answer := succeed(t, h, "ExecuteStatement", document{"Statement": `SELECT m.k FROM abc."four" WHERE ` + tt.where, "ReturnConsumedCapacity": "INDEXES"})
+		var got []string
+		for _, it := range answer["Items"].([]any) {
+			got = append(got, it.(document)["k"].(document)["N"].(string))
+		}
+		if fmt.Sprint(got) != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.where, got, tt.want)
+		}
+		if used := answer["ConsumedCapacity"].(document)["GlobalSecondaryIndexes"]; used == nil {
+			t.Errorf("%s: no capacity of the index: %v", tt.where, answer)
+		}
+		if !strings.Contains(tt.where, "ORDER") { // which only queries can follow
+			status, _ := ask(t, h, "ExecuteStatement", document{"Statement": "SELECT * FROM abc.four WHERE " + tt.where + " ORDER BY h, i, r, q"})
+			if queried := status == http.StatusOK; queried != tt.queried {
+				t.Errorf("%s: queried %v, want %v", tt.where, queried, tt.queried)
+			}
+		}
+	}
+	for statement, want := range map[string]string{
+		"SELECT other FROM abc.four WHERE h = 'h1' AND i = 0": "One or more parameter values were invalid: Global secondary index four does not project [other]",
+		"SELECT * FROM abc.four WHERE h = 1 AND i = 0":        "One or more parameter values were invalid: Condition parameter type does not match schema type",
+	} {
+		if _, answer := ask(t, h, "ExecuteStatement", document{"Statement": statement}); answer["message"] != want {
+			t.Errorf("%s: got %v, want %s", statement, answer, want)
+		}
+	}
+	_, answer := ask(t, h, "ExecuteStatement", document{"Statement": "SELECT * FROM abc.four", "ConsistentRead": true})
+	if want := "Consistent reads are not supported on global secondary indexes"; answer["message"] != want {
+		t.Errorf("got %v, want %s", answer, want)
 	}
 }
