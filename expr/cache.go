@@ -49,6 +49,8 @@ type template struct {
 	text string
 	uses uses
 
+	nameKeys, valueKeys []string // of uses, sorted; shared with Params
+
 	// One of them, as kind says.
 	condition  *Condition
 	update     *Update
@@ -144,18 +146,14 @@ func (t *template) bind(p *Params) (bound template, ok bool) {
 			return bound, false
 		}
 	}
-	var few [8]item.Value
-	values := few[:0]
-	for i := range t.uses.values {
-		v, ok := t.uses.values[i].get(p)
-		if !ok {
-			return bound, false
-		}
-		values = append(values, v)
-	}
 	bound = *t
-	if len(values) > 0 {
-		b := binder{values: values}
+	if n := len(t.uses.values); n > 0 {
+		b := binder{values: make([]item.Value, n)}
+		for i := range t.uses.values {
+			if b.values[i], ok = t.uses.values[i].get(p); !ok {
+				return bound, false
+			}
+		}
 		bound.condition, bound.update = b.condition(t.condition), b.update(t.update)
 		if b.refused {
 			return bound, false
@@ -176,12 +174,20 @@ func (u *usedValue) get(p *Params) (item.Value, bool) {
 
 // use notes in p what the expression uses.
 func (t *template) use(p *Params) {
-	for _, n := range t.uses.names {
-		p.usedNames = insert(p.usedNames, n.key)
+	p.usedNames = merged(p.usedNames, t.nameKeys)
+	p.usedValues = merged(p.usedValues, t.valueKeys)
+}
+
+// merged returns the keys of both sorted lists, of which the second one has no
+// room behind it. It changes the first one only.
+func merged(used, more []string) []string {
+	if len(used) == 0 {
+		return more
 	}
-	for i := range t.uses.values {
-		p.usedValues = insert(p.usedValues, t.uses.values[i].key)
+	for _, key := range more {
+		used = insert(used, key)
 	}
+	return used
 }
 
 // cached returns what the cache of p knows of a text, if it has one.
@@ -199,6 +205,13 @@ func (p *parser) remember(t template) {
 		return
 	}
 	t.kind, t.text, t.uses = p.kind, p.lex.text, p.uses
+	for _, n := range t.uses.names {
+		t.nameKeys = insert(t.nameKeys, n.key)
+	}
+	for _, v := range t.uses.values {
+		t.valueKeys = insert(t.valueKeys, v.key)
+	}
+	t.nameKeys, t.valueKeys = slices.Clip(t.nameKeys), slices.Clip(t.valueKeys)
 	b := binder{values: make([]item.Value, len(t.uses.values))}
 	t.condition, t.update = b.condition(t.condition), b.update(t.update)
 	p.params.cache.add(&t)

@@ -148,9 +148,12 @@ func newKeyTerm(op Op, subject operand, constants ...operand) (KeyTerm, error) {
 
 func checkKeyOperands(subject operand, constants []operand) error {
 	nested, attributes := subject.sized, 0
-	for _, o := range append(constants, subject) {
-		nested = nested || o.sized
-		if o.path != nil {
+	if subject.path != nil {
+		attributes++
+	}
+	for i := range constants {
+		nested = nested || constants[i].sized
+		if constants[i].path != nil {
 			attributes++
 		}
 	}
