@@ -165,6 +165,7 @@ func describeGlobal(d *table.Description) []api.GlobalSecondaryIndexDescription 
 			IndexName:             api.Some(x.Name),
 			IndexSizeBytes:        api.Some(counts.Bytes),
 			IndexStatus:           api.Some(indexStatus(d, i)),
+			Backfilling:           backfilling(d, i),
 			ItemCount:             api.Some(counts.Items),
 			KeySchema:             describeKeys(x.Keys),
 			OnDemandThroughput:    describeOnDemand(x.OnDemand),
@@ -192,6 +193,14 @@ func indexStatus(d *table.Description, i int) string {
 		return table.StatusCreating
 	}
 	return d.GlobalIndexStatus[i]
+}
+
+// backfilling is absent unless UpdateTable is creating the index.
+func backfilling(d *table.Description, i int) api.Optional[bool] {
+	if d.Status == table.StatusCreating || d.GlobalIndexStatus[i] != table.StatusCreating {
+		return api.Optional[bool]{}
+	}
+	return api.Some(i < len(d.GlobalIndexBackfilling) && d.GlobalIndexBackfilling[i])
 }
 
 func describeProjection(p *table.Projection) *api.Projection {

@@ -27,6 +27,7 @@ func updateTableRequest(in *api.UpdateTableInput) (table.UpdateTableRequest, err
 		TableClass:     in.TableClass.Value,
 		Stream:         stream(in.StreamSpecification),
 		SSE:            encryption(in.SSESpecification),
+		Attributes:     attributeDefinitions(in.AttributeDefinitions),
 	}
 	if in.DeletionProtectionEnabled.Given {
 		r.DeletionProtection = &in.DeletionProtectionEnabled.Value
@@ -62,9 +63,16 @@ func addIndexUpdate(r *table.UpdateTableRequest, u *api.GlobalSecondaryIndexUpda
 		return validationFault("One or more parameter values were invalid: " +
 			"Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete may be given")
 	case u.Create != nil:
-		r.Others = append(r.Others, "GlobalSecondaryIndexUpdates.Create")
+		r.CreateIndexes = append(r.CreateIndexes, table.IndexDefinition{
+			Name:       u.Create.IndexName.Value,
+			Keys:       keySchema(u.Create.KeySchema),
+			Projection: projectionOf(u.Create.Projection),
+			Throughput: throughput(u.Create.ProvisionedThroughput),
+			OnDemand:   onDemand(u.Create.OnDemandThroughput),
+			Warm:       warm(u.Create.WarmThroughput),
+		})
 	case u.Delete != nil:
-		r.Others = append(r.Others, "GlobalSecondaryIndexUpdates.Delete")
+		r.DeleteIndexes = append(r.DeleteIndexes, u.Delete.IndexName.Value)
 	default:
 		r.GlobalIndexThroughput = append(r.GlobalIndexThroughput, table.IndexThroughput{
 			Name:       u.Update.IndexName.Value,

@@ -27,6 +27,9 @@ func (s *Service) Delete(table string) (*Description, error) {
 	if r == nil {
 		return nil, &NotFoundError{Table: table, Control: true}
 	}
+	if r.building() {
+		return nil, updating(name)
+	}
 	if r.def.DeletionProtection {
 		return nil, &ValidationError{Message: "Resource cannot be deleted as it is currently protected against deletion. " +
 			"Disable deletion protection first."}

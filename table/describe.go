@@ -104,7 +104,12 @@ func (s *Service) describe(r *record) *Description {
 			d.LocalIndexCounts = append(d.LocalIndexCounts, t.indexes[x.Name].counts())
 		}
 		for _, x := range r.def.GlobalIndexes {
-			d.GlobalIndexCounts = append(d.GlobalIndexCounts, t.indexes[x.Name].counts())
+			k := t.indexes[x.Name]
+			if k == nil { // the record is newer
+				k = &keySet{}
+			}
+			d.GlobalIndexCounts = append(d.GlobalIndexCounts, k.counts())
+			d.GlobalIndexBackfilling = append(d.GlobalIndexBackfilling, k.status == indexCreating && k.failed == nil && len(k.partitions) > 0)
 		}
 	}
 	return d

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -11,24 +12,24 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 )
 
-var indexSeeds = flag.Int("table.index-seeds", 6, "how many seeds TestIndexCrashes runs")
+var indexSeeds = flag.Int("table.index-seeds", 5, "how many seeds TestIndexCrashes runs")
 
 // An indexRun runs a node that crashes again and again while tasks write to a
-// table with indexes. In the end, and after some of the starts, each index must
-// hold what follows from the items.
+// table with indexes, and one creates and deletes global indexes. In the end, and
+// after some of the starts, each index must hold what follows from the items.
 type indexRun struct {
 	w    *env.World
 	disk *vfs.Disk
 	rng  *rand.Rand
 	def  Definition
 
-	written, checked int
+	written, checked, built int
 }
 
 // TestIndexCrashes: whatever is lost between the write of an item and the upkeep
 // of its indexes, the indexes come out right, and a seed runs twice the same.
 func TestIndexCrashes(t *testing.T) {
-	written, checked := 0, 0
+	written, checked, built := 0, 0, 0
 	marks := map[env.Mark]bool{}
 	for seed := range uint64(*indexSeeds) {
 		r := &indexRun{}
@@ -36,16 +37,16 @@ func TestIndexCrashes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v\nreplay with -run TestIndexCrashes -table.index-seeds %d", seed, err, seed+1)
 		}
-		written, checked = written+r.written, checked+r.checked
+		written, checked, built = written+r.written, checked+r.checked, built+r.built
 		if seed%6 == 0 {
 			if again, err := new(indexRun).run(seed, marks); again != hash || err != nil {
 				t.Fatalf("seed %d: two runs differ (%v)", seed, err)
 			}
 		}
 	}
-	t.Logf("%d writes, %d checks, marks %v", written, checked, marks)
-	if written < 20**indexSeeds || checked < *indexSeeds {
-		t.Errorf("only %d writes and %d checks in %d seeds", written, checked, *indexSeeds)
+	t.Logf("%d writes, %d checks, %d indexes begun or dropped, marks %v", written, checked, built, marks)
+	if written < 20**indexSeeds || checked < *indexSeeds || built < *indexSeeds {
+		t.Errorf("only %d writes, %d checks and %d changes of indexes in %d seeds", written, checked, built, *indexSeeds)
 	}
 }
 
@@ -115,7 +116,36 @@ func (r *indexRun) life(e *env.Env) error {
 			}
 		})
 	}
+	rng := r.w.Stream("control")
+	e.Go("control", func() {
+		for {
+			e.Sleep(time.Duration(rng.IntN(8)) * time.Millisecond)
+			_, err := s.Update(r.change(rng))
+			var inUse *InUseError
+			if err == nil {
+				r.built++
+			} else if !errors.As(err, &inUse) && !errors.As(err, new(*NotFoundError)) && !errors.As(err, new(*ValidationError)) {
+				return // the node is going down
+			}
+		}
+	})
 	return nil
+}
+
+// change draws the creation or deletion of one of three global indexes, which may
+// be there or not.
+func (r *indexRun) change(rng *rand.Rand) UpdateTableRequest {
+	x := onlineIndexes[rng.IntN(len(onlineIndexes))]
+	if rng.IntN(3) == 0 {
+		return UpdateTableRequest{Table: r.def.Name, DeleteIndexes: []string{x.Name}}
+	}
+	return UpdateTableRequest{Table: r.def.Name, CreateIndexes: []IndexDefinition{x}, Attributes: r.def.Attributes}
+}
+
+var onlineIndexes = []IndexDefinition{
+	{Name: "onlineNumber", Keys: keys("n"), Projection: all()},
+	{Name: "onlineText", Keys: keys("a", "s"), Projection: &Projection{Type: "INCLUDE", NonKeyAttributes: []string{"w"}}},
+	{Name: "multi", Keys: []KeyElement{{"a", Hash}, {"p", Hash}, {"b", Range}, {"n", Range}}, Projection: &Projection{Type: "KEYS_ONLY"}},
 }
 
 func (r *indexRun) lastLife(e *env.Env) error {
@@ -153,13 +183,20 @@ func (r *indexRun) open(e *env.Env) (*stack, error) {
 
 // check waits for the indexes, which nobody writes to, and compares them.
 func (r *indexRun) check(s *stack) error {
+	if err := awaitBuilt(s.Service, r.def.Name); err != nil {
+		return err
+	}
 	if err := awaitIndexes(s.Service, r.def.Name); err != nil {
 		return err
 	}
 	r.checked++
-	d := indexDriver{def: r.def}
+	now, err := s.Describe(r.def.Name)
+	if err != nil {
+		return err
+	}
+	d := indexDriver{def: now.Definition}
 	for _, x := range d.allIndexes() {
-		if err := checkIndex(s.Service, &r.def, x, r.rng); err != nil {
+		if err := checkIndex(s.Service, &d.def, x, r.rng); err != nil {
 			return err
 		}
 	}

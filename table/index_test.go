@@ -168,6 +168,21 @@ func awaitIndexes(s *Service, table string) error {
 	return fmt.Errorf("the indexes of %s do not catch up", table)
 }
 
+// awaitBuilt returns when no index of a table is being created or deleted.
+func awaitBuilt(s *Service, table string) error {
+	for range 10_000 {
+		d, err := s.Describe(table)
+		if err != nil {
+			return err
+		}
+		if d.Status == StatusActive {
+			return nil
+		}
+		s.env.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("the indexes of %s are not built", table)
+}
+
 func (t *liveTable) indexesCaughtUp() bool {
 	for _, p := range t.partitions {
 		if p.upkeep != nil && p.upkeep.cursor.Load() < p.Sequence() {

@@ -147,9 +147,12 @@ type Description struct {
 	LocalIndexCounts []IndexCounts
 
 	// Per element of GlobalIndexes.
-	GlobalIndexStatus  []string
-	GlobalIndexCounts  []IndexCounts // empty while the table cannot be used
-	GlobalIndexChanges []ThroughputChanges
+	GlobalIndexStatus []string
+	GlobalIndexCounts []IndexCounts // empty while the table cannot be used
+	// GlobalIndexBackfilling says that an index is being created and has got as
+	// far as that the items of the table are brought to it.
+	GlobalIndexBackfilling []bool
+	GlobalIndexChanges     []ThroughputChanges
 }
 
 // IndexCounts is what an index holds, counted as ItemCount and SizeBytes of its
@@ -172,6 +175,9 @@ type UpdateTableRequest struct {
 	OnDemand              *OnDemandThroughput
 	WarmThroughput        *Throughput
 	GlobalIndexThroughput []IndexThroughput
+	CreateIndexes         []IndexDefinition // global ones; at most one change in all of
+	DeleteIndexes         []string          // CreateIndexes and DeleteIndexes is possible
+	Attributes            []AttributeDefinition
 	DeletionProtection    *bool
 	TableClass            string
 	Stream                *StreamSpec

@@ -52,6 +52,9 @@ type core struct {
 	indexDelay time.Duration // see Options.IndexDelay
 	maxLag     int64         // maxLagBytes, less in tests
 
+	closing  *env.Future[struct{}] // set when Close begins
+	builders *env.Group            // tasks that create and delete indexes
+
 	catalog      *catalog
 	catalogGroup group
 
@@ -71,7 +74,8 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 }
 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
-	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes}, o)
+	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes,
+		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e)}, o)
 	var err error
 	if s.catalog, err = openCatalog(db); err != nil {
 		return nil, err
@@ -110,7 +114,13 @@ func (s *Service) recover() error {
 			return err
 		}
 	}
-	return s.removeOrphans()
+	if err := s.removeOrphans(); err != nil {
+		return err
+	}
+	for _, r := range s.catalog.snapshot().records() {
+		s.enter(r.space).startBuilder(r)
+	}
+	return nil
 }
 
 // removeOrphans drops groups that no table owns, which would pin the log for
@@ -199,6 +209,8 @@ func (s *Service) propose(command []byte) (*record, error) {
 // refused. The caller must have waited for those in flight before it closes the
 // store.
 func (s *Service) Close() error {
+	s.closing.Set(struct{}{}, nil)
+	_ = s.builders.Wait()
 	s.control.Lock()
 	defer s.control.Unlock()
 	for _, in := range s.known() {

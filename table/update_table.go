@@ -39,7 +39,13 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	if next, err = s.replace(next); err != nil {
 		return nil, err
 	}
+	s.startBuilder(next)
 	d := s.describeChange(r, next)
+	for i := range d.GlobalIndexes {
+		if slices.ContainsFunc(u.GlobalIndexThroughput, func(x IndexThroughput) bool { return x.Name == d.GlobalIndexes[i].Name }) {
+			d.GlobalIndexStatus[i] = StatusUpdating
+		}
+	}
 	if u.immediate() {
 		d.show(StatusUpdating)
 		return d, nil
@@ -66,7 +72,7 @@ func (s *Service) describeChange(r, next *record) *Description {
 	if next.def.BillingMode == r.def.BillingMode {
 		d.Throughput = r.def.Throughput
 		s.describeChanges(d, r)
-		for i := range d.GlobalIndexes {
+		for i := range r.def.GlobalIndexes { // new ones come after them
 			d.GlobalIndexes[i].Throughput = r.def.GlobalIndexes[i].Throughput
 		}
 	} else {
@@ -106,24 +112,20 @@ func (u *UpdateTableRequest) check() error {
 			return err
 		}
 	}
-	for i, x := range u.GlobalIndexThroughput {
-		if err := checkUnits(x.Throughput, x.Name); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(u.GlobalIndexThroughput[:i], func(y IndexThroughput) bool { return y.Name == x.Name }) {
-			return invalidValue("Only one global secondary index update per index is allowed simultaneously. Index: %s", x.Name)
-		}
-	}
-	return nil
+	return u.checkIndexUpdates()
 }
 
 func (u *UpdateTableRequest) empty() bool {
 	return u.BillingMode == "" && u.Throughput == nil && u.OnDemand == nil && u.WarmThroughput == nil &&
-		u.Stream == nil && u.SSE == nil && len(u.GlobalIndexThroughput) == 0 && u.DeletionProtection == nil && u.TableClass == "" && len(u.Others) == 0
+		u.Stream == nil && u.SSE == nil && len(u.GlobalIndexThroughput)+len(u.CreateIndexes)+len(u.DeleteIndexes) == 0 &&
+		u.DeletionProtection == nil && u.TableClass == "" && len(u.Others) == 0
 }
 
 // change returns the record after the update.
 func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
+	if err := u.checkBuilding(r); err != nil {
+		return nil, err
+	}
 	for _, x := range u.GlobalIndexThroughput {
 		if !hasIndex(r.def.GlobalIndexes, x.Name) {
 			return nil, u.missingIndex(r, x.Name)
@@ -132,11 +134,7 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 	if err := checkWarm(r.def.Warm(), u.WarmThroughput, ""); err != nil {
 		return nil, err
 	}
-	next := r.with(func(next *record) {
-		next.def.GlobalIndexes = slices.Clone(r.def.GlobalIndexes)
-		next.indexChanges = slices.Clone(r.indexChanges)
-		u.changeSettings(next, now)
-	})
+	next := r.withIndexes(func(next *record) { u.changeSettings(next, now) })
 	if err := u.changeStream(next, now); err != nil {
 		return nil, err
 	}
@@ -148,6 +146,9 @@ func (u *UpdateTableRequest) change(r *record, now env.Time) (*record, error) {
 	}
 	next.def.OnDemand = next.def.OnDemand.changed(u.OnDemand)
 	if err := u.changeIndexes(next, now); err != nil {
+		return nil, err
+	}
+	if err := u.changePlaces(r, next); err != nil {
 		return nil, err
 	}
 	return next, next.def.checkCaps()

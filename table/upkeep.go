@@ -157,6 +157,10 @@ type roundState struct {
 // change is due, 0 = not at all.
 func (u *upkeep) round() (due time.Duration, err error) {
 	r := roundState{table: u.table.Load(), source: u.base.id, at: map[uint64]int{}, through: u.cursor.Load()}
+	most := maxRoundChanges
+	if u.core.env.Buggify("table: small index round") {
+		most = 1
+	}
 	err = u.base.Changes(r.through, func(c *partition.Change) bool {
 		if due = u.due(c); due > 0 {
 			return false
@@ -165,7 +169,7 @@ func (u *upkeep) round() (due time.Duration, err error) {
 		if c.Sequence > u.start {
 			r.fresh += int64(c.Bytes)
 		}
-		return r.changes < maxRoundChanges && r.bytes < maxRoundBytes
+		return r.changes < most && r.bytes < maxRoundBytes
 	})
 	if err != nil {
 		return 0, err
@@ -179,7 +183,7 @@ func (u *upkeep) round() (due time.Duration, err error) {
 	u.keep = r.keep
 	u.cursor.Store(r.through)
 	u.handled.Add(r.fresh)
-	if u.untrimmed += r.changes; u.untrimmed >= trimChanges {
+	if u.untrimmed += r.changes; u.untrimmed >= trimChanges || u.core.env.Buggify("table: early trim") {
 		u.trim()
 	}
 	return due, nil

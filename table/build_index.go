@@ -1,0 +1,244 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/partition"
+)
+
+// A builder creates or deletes the global indexes of one table that the record
+// says are to be. It is a task of its own; each step can be repeated, also after a
+// restart:
+//
+//	create: 1. start the groups of the index
+//	        2. tell its partitions, then those of the table, that it exists: from
+//	           that point of a partition's log on, writes bring their changes to it
+//	        3. bring the rows that are there to it (partition/backfill.go)
+//	        4. wait until it has all of them, and make it active
+//	delete: 1. tell the partitions of the table that it does not exist any more
+//	        2. remove its groups, then its entries and its part of the record
+type builder struct {
+	s     *Service
+	table string
+	id    uint32 // of the table
+}
+
+const (
+	backfillRows = 512 // per command, which the log's worker runs between others
+	pollIndexes  = 2 * time.Millisecond
+)
+
+// startBuilder starts the task if a table has indexes to create or delete.
+func (s *Service) startBuilder(r *record) {
+	if r.status != recordActive || !r.building() {
+		return
+	}
+	b := &builder{s, r.def.Name, r.id}
+	s.builders.Go("index builder", func() error {
+		b.run()
+		return nil
+	})
+}
+
+func (b *builder) run() {
+	retry := minRetry
+	for {
+		more, err := b.step()
+		switch {
+		case err != nil:
+			b.s.env.Sometimes("table: index builder failed")
+			if b.s.rest(retry) {
+				return
+			}
+			retry = min(2*retry, maxRetry)
+		case !more:
+			return
+		default:
+			retry = minRetry
+		}
+	}
+}
+
+// rest waits for a time, or until the service closes; then it returns true.
+func (c *core) rest(d time.Duration) (closing bool) {
+	_, _, closing = c.closing.AwaitFor(d)
+	return closing
+}
+
+// step finds the index to work on and works on it. It returns false when there is
+// none, or when nothing can be done.
+func (b *builder) step() (more bool, err error) {
+	if b.s.closing.Ready() {
+		return false, nil
+	}
+	t, at, err := b.prepare()
+	if err != nil || t == nil {
+		return false, err
+	}
+	if t.places[at].status == indexDeleting {
+		return true, nil // prepare has done it
+	}
+	id := t.places[at].id
+	through, err := b.fill(t, id)
+	if err != nil {
+		return false, err
+	}
+	if !b.await(t, through, id) {
+		return true, nil
+	}
+	return true, b.activate(id)
+}
+
+// current returns the record of the table, nil if that is gone.
+func (b *builder) current() *record {
+	r := b.s.record(b.table)
+	if r == nil || r.id != b.id || r.status != recordActive {
+		return nil
+	}
+	return r
+}
+
+// prepare does the steps that change what a table is: those under control. It
+// returns the table and which index is next; nil when there is nothing to do.
+func (b *builder) prepare() (t *liveTable, at int, err error) {
+	b.s.control.Lock()
+	defer b.s.control.Unlock()
+	r := b.current()
+	if r == nil || b.s.closed() {
+		return nil, 0, nil
+	}
+	at = slices.IndexFunc(r.places, func(p indexPlace) bool { return p.status != indexActive })
+	t = (*b.s.live.Load())[b.table]
+	if at < 0 || t == nil || t.failed != nil {
+		return nil, 0, nil
+	}
+	if r.places[at].status == indexDeleting {
+		return t, at, b.remove(t, at)
+	}
+	t, err = b.start(t, at)
+	if err != nil || t == nil {
+		return nil, 0, err
+	}
+	return t, at, b.s.configure(t, true)
+}
+
+// start makes sure that the groups of a new index run. Nil means that they cannot.
+func (b *builder) start(t *liveTable, at int) (*liveTable, error) {
+	if place := &t.places[at]; place.id == 0 { // the table is older than indexes are
+		r, err := b.s.replace(t.withIndexes(func(r *record) { r.places[at].slots = evenSlots(len(r.slots)) }))
+		if err != nil {
+			return nil, err
+		}
+		t = (*b.s.live.Load())[r.def.Name]
+	}
+	k := t.globals[t.places[at].id]
+	switch {
+	case k.failed == nil:
+		return t, nil
+	case !errors.Is(k.failed, errNotStarted):
+		return nil, nil
+	}
+	// Groups that were not started with the table are new and empty; what an
+	// attempt before has left of them may go.
+	slots := t.places[at].slots
+	for _, s := range slots {
+		if err := b.s.host.Remove(s.group); err != nil {
+			return nil, fmt.Errorf("table %s: remove group %d: %w", b.table, s.group, err)
+		}
+	}
+	started, err := b.s.runJobs(appendJobs(nil, t.record, slots))
+	if err != nil {
+		return nil, err
+	}
+	groups := t.groups()
+	for _, s := range slots {
+		groups[s.group] = started[s.group]
+	}
+	t = newLiveTable(t.record, groups)
+	b.s.publish(t)
+	return t, nil
+}
+
+// fill brings the rows of all partitions to an index. It returns the change, per
+// partition, that the index must have then.
+func (b *builder) fill(t *liveTable, id uint32) (through []uint64, err error) {
+	for _, p := range t.partitions {
+		for {
+			c := partition.Command{Kind: partition.Backfill, Index: id, Rows: backfillRows}
+			if b.s.env.Buggify("table: small backfill") {
+				c.Rows = 1
+			}
+			if b.s.closing.Ready() || !b.creating(id) {
+				return nil, nil
+			}
+			p.upkeep.admit()
+			v, err := p.group.Propose(c.Encode()).Await()
+			if err != nil {
+				return nil, fmt.Errorf("table %s: backfill: %w", b.table, err)
+			}
+			r := v.(*partition.Result)
+			if r.Err != nil {
+				return nil, fmt.Errorf("table %s: backfill: %w", b.table, r.Err)
+			}
+			if r.Done {
+				through = append(through, r.Sequence)
+				break
+			}
+		}
+	}
+	return through, nil
+}
+
+// creating reports whether the index is still to be created.
+func (b *builder) creating(id uint32) bool {
+	r := b.current()
+	return r != nil && slices.ContainsFunc(r.places, func(p indexPlace) bool { return p.id == id && p.status == indexCreating })
+}
+
+// await returns when an index has the given changes; false if it is not wanted
+// any more.
+func (b *builder) await(t *liveTable, through []uint64, id uint32) bool {
+	for i, sequence := range through {
+		for t.partitions[i].upkeep.cursor.Load() < sequence {
+			if b.s.rest(pollIndexes) || !b.creating(id) {
+				return false
+			}
+		}
+	}
+	return through != nil
+}
+
+// activate makes an index active.
+func (b *builder) activate(id uint32) error {
+	b.s.control.Lock()
+	defer b.s.control.Unlock()
+	if !b.creating(id) || b.s.closed() {
+		return nil
+	}
+	_, err := b.s.replace(b.current().withIndexes(func(r *record) {
+		for i := range r.places {
+			if r.places[i].id == id {
+				r.places[i].status = indexActive
+			}
+		}
+	}))
+	return err
+}
+
+// remove deletes an index. The published table knows it no more, so no upkeep
+// begins to bring changes to it.
+func (b *builder) remove(t *liveTable, at int) error {
+	if err := b.s.configure(t, true); err != nil {
+		return err
+	}
+	for _, s := range t.places[at].slots {
+		if err := b.s.host.Remove(s.group); err != nil {
+			return fmt.Errorf("table %s: remove group %d: %w", b.table, s.group, err)
+		}
+	}
+	_, err := b.s.replace(t.withIndexes(func(r *record) { r.dropIndex(at) }))
+	return err
+}

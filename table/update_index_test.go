@@ -1,0 +1,173 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// An index is created and deleted while the table is in use; definitions of key
+// attributes come and go with it.
+func TestIndexOnline(t *testing.T) {
+	w := newWorld(t)
+	def := simple("tab", 3)
+	w.create(def)
+	for i := range 40 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"%d"},"g":{"S":"g%d"},"v":{"S":"v"}}`, i, i%3))
+	}
+	w.put("tab", `{"p":{"S":"odd"},"g":{"N":"1"}}`) // which the index skips
+	x := IndexDefinition{Name: "byG", Keys: keys("g"), Projection: &Projection{Type: "KEYS_ONLY"}}
+	d, err := w.Update(UpdateTableRequest{Table: "tab", CreateIndexes: []IndexDefinition{x}, Attributes: attributes("g", "S", "other", "N")})
+	if err != nil || d.Status != StatusUpdating || !slices.Equal(d.GlobalIndexStatus, []string{StatusCreating}) {
+		t.Fatalf("Update = %+v, %v", d, err)
+	}
+	w.put("tab", `{"p":{"S":"1"},"g":{"S":"moved"}}`)
+	if err := errors.Join(awaitBuilt(w.Service, "tab"), awaitIndexes(w.Service, "tab")); err != nil {
+		t.Fatal(err)
+	}
+	d, err = w.Describe("tab")
+	if err != nil || !slices.Equal(d.GlobalIndexStatus, []string{StatusActive}) || !slices.Equal(d.Attributes, attributes("p", "S", "g", "S")) {
+		t.Fatalf("Describe = %+v, %v", d, err)
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	if err := checkIndex(w.Service, &d.Definition, &x, rng); err != nil {
+		t.Error(err)
+	}
+	_, err = w.Put(&PutRequest{Table: "tab", Item: js(`{"p":{"S":"bad"},"g":{"N":"1"}}`)})
+	checkError(t, "Put of a wrong type", err, invalidPrefix+"Type mismatch for Index Key g Expected: S Actual: N IndexName: byG")
+
+	d, err = w.Update(UpdateTableRequest{Table: "tab", DeleteIndexes: []string{"byG"}})
+	if err != nil || d.Status != StatusUpdating || !slices.Equal(d.GlobalIndexStatus, []string{StatusDeleting}) {
+		t.Fatalf("Update = %+v, %v", d, err)
+	}
+	if err := awaitBuilt(w.Service, "tab"); err != nil {
+		t.Fatal(err)
+	}
+	d, err = w.Describe("tab")
+	if err != nil || len(d.GlobalIndexes) != 0 || !slices.Equal(d.Attributes, def.Attributes) {
+		t.Errorf("Describe = %+v, %v", d, err)
+	}
+	_, err = w.Query(&QueryRequest{Table: "tab", Index: "byG", Keys: keyed("g = :g", `{":g":{"S":"g1"}}`)})
+	checkError(t, "Query", err, "The table does not have the specified index: byG")
+	w.put("tab", `{"p":{"S":"fine"},"g":{"N":"1"}}`)
+	if groups := len(w.host.Groups()); groups != 1+3 {
+		t.Errorf("%d groups are left, want those of the catalog and the table", groups)
+	}
+	for range 2 { // the name can be used again
+		if _, err := w.Update(UpdateTableRequest{Table: "tab", CreateIndexes: []IndexDefinition{x}, Attributes: attributes("g", "S")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(awaitBuilt(w.Service, "tab"), awaitIndexes(w.Service, "tab")); err != nil {
+			t.Fatal(err)
+		}
+		d, _ = w.Describe("tab")
+		if err := checkIndex(w.Service, &d.Definition, &x, rng); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.Update(UpdateTableRequest{Table: "tab", DeleteIndexes: []string{"byG"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := awaitBuilt(w.Service, "tab"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestIndexUpdateRefusals(t *testing.T) {
+	w := newWorld(t)
+	w.create(indexed("tab"))
+	with := func(change func(*IndexDefinition)) []IndexDefinition {
+		x := IndexDefinition{Name: "new", Keys: keys("k"), Projection: all()}
+		change(&x)
+		return []IndexDefinition{x}
+	}
+	same := func(*IndexDefinition) {}
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprint("a", i)
+	}
+	for _, c := range []struct {
+		name string
+		u    UpdateTableRequest
+		want string
+	}{
+		{"two changes", UpdateTableRequest{CreateIndexes: with(same), DeleteIndexes: []string{"glo"}},
+			"Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"},
+		{"twice the same", UpdateTableRequest{CreateIndexes: with(same), DeleteIndexes: []string{"new"}},
+			invalidPrefix + "Only one global secondary index update per index is allowed simultaneously. Index: new"},
+		{"no definition", UpdateTableRequest{CreateIndexes: with(same)},
+			invalidPrefix + "Some index key attributes are not defined in AttributeDefinitions. Keys: [k], AttributeDefinitions: []"},
+		{"defined before only", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Keys = keys("p") }), Attributes: attributes("k", "S")},
+			invalidPrefix + "Some index key attributes are not defined in AttributeDefinitions. Keys: [p], AttributeDefinitions: [k]"},
+		{"redefined", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Keys = keys("p") }), Attributes: attributes("p", "N")},
+			invalidPrefix + "Attributes cannot be redefined. Please check that your attribute has the same type as previously defined. " +
+				"Existing schema: Schema:[SchemaElement: key{p:S:HASH}] New schema: Schema:[SchemaElement: key{p:N:HASH}]"},
+		{"roles", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Keys = []KeyElement{{"k", Range}} }), Attributes: attributes("k", "S")},
+			"Invalid KeySchema: The first KeySchemaElement is not a HASH key type"},
+		{"projection", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Projection = nil }), Attributes: attributes("k", "S")},
+			invalidPrefix + "Unknown ProjectionType: null"},
+		{"too many projected", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Projection = &Projection{"INCLUDE", many} }), Attributes: attributes("k", "S")},
+			invalidPrefix + "Number of NonKeyAttributes of all indexes exceeds the per-table limit of 100"},
+		{"name of a global index", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Name = "glo" }), Attributes: attributes("k", "S")},
+			"Attempting to create an index which already exists: glo"},
+		{"name of a local index", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Name = "loc" }), Attributes: attributes("k", "S")},
+			"Attempting to create an index which already exists: loc"},
+		{"units on demand", UpdateTableRequest{CreateIndexes: with(func(x *IndexDefinition) { x.Throughput = &Throughput{1, 1} }), Attributes: attributes("k", "S")},
+			invalidPrefix + "ProvisionedThroughput should not be specified for index: new when BillingMode is PAY_PER_REQUEST"},
+		{"delete a local index", UpdateTableRequest{DeleteIndexes: []string{"loc"}}, invalidPrefix + "Local secondary indexes cannot be deleted: loc"},
+		{"delete a missing index", UpdateTableRequest{DeleteIndexes: []string{"nope"}}, "Requested resource not found"},
+	} {
+		c.u.Table = "tab"
+		_, err := w.Update(c.u)
+		checkError(t, c.name, err, c.want)
+	}
+}
+
+// What is possible while an index is being created: not much.
+func TestIndexBuilding(t *testing.T) {
+	w := newWorld(t)
+	w.create(indexed("tab"))
+	const inUse = "Attempt to change a resource which is still in use: Table is being updated: tab"
+	set := func(status indexStatus) { // without a builder
+		if _, err := w.replace(w.record("tab").withIndexes(func(r *record) { r.places[0].status = status })); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tooMany := IndexDefinition{Name: "new", Keys: keys("p"), Projection: all()}
+	protect := true
+	set(indexCreating)
+	d, err := w.Describe("tab")
+	if err != nil || d.Status != StatusUpdating || d.GlobalIndexStatus[0] != StatusCreating || !d.GlobalIndexBackfilling[0] {
+		t.Errorf("Describe = %+v, %v", d, err)
+	}
+	_, err = w.Query(&QueryRequest{Table: "tab", Index: "glo", Keys: keyed("x = :x", `{":x":{"S":"a"}}`)})
+	checkError(t, "Query", err, "Cannot read from backfilling global secondary index: glo")
+	_, err = w.Scan(&ScanRequest{Table: "tab", Index: "glo"})
+	checkError(t, "Scan", err, "Cannot read from backfilling global secondary index: glo")
+	_, err = w.Update(UpdateTableRequest{Table: "tab", CreateIndexes: []IndexDefinition{tooMany}, Attributes: attributes("p", "S")})
+	checkError(t, "create another", err, inUse)
+	_, err = w.Update(UpdateTableRequest{Table: "tab", DeletionProtection: &protect})
+	checkError(t, "another change", err, inUse)
+	_, err = w.Delete("tab")
+	checkError(t, "Delete", err, inUse)
+	w.put("tab", `{"p":{"S":"a"},"s":{"N":"1"}}`)
+
+	set(indexDeleting)
+	_, err = w.Update(UpdateTableRequest{Table: "tab", DeleteIndexes: []string{"glo"}})
+	checkError(t, "delete what is being deleted", err, inUse)
+	set(indexCreating)
+	if _, err = w.Update(UpdateTableRequest{Table: "tab", DeleteIndexes: []string{"glo"}}); err != nil {
+		t.Fatalf("delete what is being created: %v", err)
+	}
+	if err := awaitBuilt(w.Service, "tab"); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := w.Describe("tab"); err != nil || len(d.GlobalIndexes) != 0 {
+		t.Errorf("Describe = %+v, %v", d, err)
+	}
+	if _, err := w.Delete("tab"); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+}
