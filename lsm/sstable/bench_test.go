@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -194,6 +195,48 @@ func BenchmarkScanReverse(b *testing.B) {
 				it.Last()
 			}
 			benchSink += it.Value()[0]
+		}
+	})
+}
+
+// BenchmarkDecode decodes the entries of a table that lies in the processor's cache, so
+// that nothing is measured but the instructions: as a scan does, and as who
+// wants one row of two. One operation is one entry.
+func BenchmarkDecode(b *testing.B) {
+	var c content
+	for i := range 1000 {
+		c.entries = append(c.entries, entry{
+			Internal: key.Internal{User: benchKeys[1].user(nil, uint64(i)), Trailer: key.MakeTrailer(key.SeqNum(i), key.Set)},
+			value:    make([]byte, 100),
+		})
+	}
+	r := build(b, c, Options{})
+	b.Run("stretch", func(b *testing.B) {
+		it := r.NewIter(nil, nil)
+		for b.Loop() {
+			if !it.Next() {
+				it.First()
+			}
+			benchSink += it.Value()[0]
+		}
+	})
+	b.Run("rows", func(b *testing.B) {
+		var rows []uint32
+		for i := range uint32(MaxRead) {
+			rows = append(rows, 2*i)
+		}
+		var it RowIter
+		it.Init(r)
+		var items []iterator.Item
+		var buffer []byte
+		var err error
+		for i := 0; b.Loop(); i++ {
+			if i%MaxRead > 0 {
+				continue
+			}
+			if items, buffer, err = it.Read(rows, items[:0], buffer[:0]); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

@@ -106,20 +106,33 @@ func (b *block) entry(i int) (suffix []byte, t key.Trailer, value []byte, ok boo
 	if i+1 < b.count {
 		end = b.entries + b.place(i+1)
 	}
-	key0 := start + b.suffixWidth + b.trailerWidth
-	if key0 > end || end > len(b.data) {
-		return nil, 0, nil, false
-	}
-	n := int(b.data[start])
-	if b.suffixWidth == 2 {
-		n |= int(b.data[start+1]) << 8
-	}
-	key1 := key0 + n
+	key0, key1 := b.suffixAt(start, end)
 	if key1 > end {
 		return nil, 0, nil, false
 	}
-	delta := b.loadTrailer(start + b.suffixWidth)
-	return b.data[key0:key1:key1], key.Trailer(b.least + delta), b.data[key1:end:end], true
+	return b.data[key0:key1:key1], b.trailerAt(start), b.data[key1:end:end], true
+}
+
+// suffixAt finds the suffix of the entry in data[start:end], [key0, key1); what is behind it
+// is the value. If key1 > end, the entry does not fit.
+//
+// It is all that is known of how an entry is laid out, and small enough to be inlined
+// where many are decoded.
+func (b *block) suffixAt(start, end int) (key0, key1 int) {
+	key0 = start + b.suffixWidth + b.trailerWidth
+	if key0 > end || end > len(b.data) {
+		return 0, end + 1
+	}
+	key1 = key0 + int(b.data[start])
+	if b.suffixWidth == 2 {
+		key1 += int(b.data[start+1]) << 8
+	}
+	return key0, key1
+}
+
+// trailerAt decodes the trailer of the entry that starts there.
+func (b *block) trailerAt(start int) key.Trailer {
+	return key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth))
 }
 
 // place is the low half of slot i.

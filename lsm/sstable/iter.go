@@ -348,11 +348,11 @@ func (it *Iter) show(i, lower, upper int) bool {
 }
 
 // decodeStretch decodes entries [lower, upper) of the current block into the stretch
-// and returns the end of those that fitted. It does what block.entry does, for many.
+// and returns the end of those that fitted.
 func (it *Iter) decodeStretch(lower, upper int) int {
 	b := &it.b
 	data, slots := b.data, b.data[b.slots:b.entries]
-	prefix, fixed := b.commonPrefix(), b.suffixWidth+b.trailerWidth
+	prefix := b.commonPrefix()
 	items, keys := it.stretch.Items[:0], it.keys[:0]
 	start := b.entries + b.place(lower)
 	i := lower
@@ -361,15 +361,7 @@ func (it *Iter) decodeStretch(lower, upper int) int {
 		if i+1 < b.count {
 			end = b.entries + int(little.Uint16(slots[4*i+4:]))
 		}
-		key0 := start + fixed
-		if key0 > end || end > len(data) {
-			break
-		}
-		n := int(data[start])
-		if b.suffixWidth == 2 {
-			n |= int(data[start+1]) << 8
-		}
-		key1 := key0 + n
+		key0, key1 := b.suffixAt(start, end)
 		if key1 > end {
 			break
 		}
@@ -377,7 +369,7 @@ func (it *Iter) decodeStretch(lower, upper int) int {
 		keys = appendKey(keys, prefix, data[key0:key1])
 		items = append(items, iterator.Item{
 			User:    keys[at:len(keys):len(keys)],
-			Trailer: key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth)),
+			Trailer: b.trailerAt(start),
 			Value:   data[key1:end:end],
 		})
 		start = end

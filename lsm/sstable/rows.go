@@ -290,11 +290,11 @@ func (it *RowIter) enterAt(row uint32, p *rowPlaces, k int, a admission) error {
 }
 
 // take appends the entries of rows, from the first on, as far as they lie in the current
-// block and are well formed. It does what block.entry does, for many.
+// block and are well formed.
 func (it *RowIter) take(rows []uint32, items []iterator.Item, buffer []byte) ([]iterator.Item, []byte) {
 	b := &it.b
 	data, slots := b.data, b.data[b.slots:b.entries]
-	prefix, fixed := b.commonPrefix(), b.suffixWidth+b.trailerWidth
+	prefix := b.commonPrefix()
 	isCopied := !it.view.stays()
 	for _, row := range rows {
 		i := int(row - it.first)
@@ -305,28 +305,21 @@ func (it *RowIter) take(rows []uint32, items []iterator.Item, buffer []byte) ([]
 		if i+1 < b.count {
 			end = b.entries + int(little.Uint16(slots[4*i+4:]))
 		}
-		key0 := start + fixed
-		if key0 > end || end > len(data) {
-			break
-		}
-		n := int(data[start])
-		if b.suffixWidth == 2 {
-			n |= int(data[start+1]) << 8
-		}
-		key1 := key0 + n
+		key0, key1 := b.suffixAt(start, end)
 		if key1 > end {
 			break
 		}
 		at := len(buffer)
+		keyEnd := at + len(prefix) + key1 - key0
 		if buffer = appendKey(buffer, prefix, data[key0:key1]); isCopied {
 			buffer = append(buffer, data[key1:end]...)
 		}
 		items = slices.Grow(items, 1)[:len(items)+1]
 		item := &items[len(items)-1] // set in place: a copy waits for what it copies
-		item.User = buffer[at : at+b.prefix+n : at+b.prefix+n]
-		item.Trailer = key.Trailer(b.least + b.loadTrailer(start+b.suffixWidth))
+		item.User = buffer[at:keyEnd:keyEnd]
+		item.Trailer = b.trailerAt(start)
 		if item.Value = data[key1:end:end]; isCopied {
-			item.Value = buffer[at+b.prefix+n : len(buffer) : len(buffer)]
+			item.Value = buffer[keyEnd:len(buffer):len(buffer)]
 		}
 	}
 	return items, buffer
