@@ -252,7 +252,7 @@ func (db *DB) blame(err error, c *claim) error {
 	}
 	for _, t := range c.v.open(c.Tables()) {
 		if t.name == damage.File {
-			db.damaged(t, err)
+			db.damaged(&t.heldFile, err)
 			return nil
 		}
 	}

@@ -130,6 +130,21 @@ func (db *DB) compactFirst(level, output int, lower, upper []byte) (span manifes
 // compactAsked carries out what choose picks. If that is in conflict with what is being
 // merged, it waits, and has choose pick again.
 func (db *DB) compactAsked(choose func(*compaction.View) *compaction.Pick) error {
+	return db.carryOut(func(v *compaction.View) (p *compaction.Pick, isBusy bool) {
+		alone := *v
+		alone.Running = nil
+		if p = choose(&alone); p != nil && !v.Allows(p) {
+			return nil, true
+		}
+		return p, false
+	})
+}
+
+// carryOut carries out what choose picks, for a caller who waits. If choose reports that what
+// is being merged keeps it from picking more, it is asked again after the next merge has ended.
+//
+// The future is taken before choose looks: a merge that ends in between sets it.
+func (db *DB) carryOut(choose func(*compaction.View) (p *compaction.Pick, isBusy bool)) error {
 	for {
 		if err := db.refused(); err != nil {
 			return err
@@ -138,23 +153,20 @@ func (db *DB) compactAsked(choose func(*compaction.View) *compaction.Pick) error
 		ended := db.ended
 		db.mu.Unlock()
 		isBusy := false
-		c, err := db.claim(func(_ *version, v *compaction.View) *compaction.Pick {
-			alone := *v
-			alone.Running = nil
-			p := choose(&alone)
-			isBusy = p != nil && !v.Allows(p)
-			if isBusy {
-				return nil
-			}
+		c, err := db.claim(func(_ *version, v *compaction.View) (p *compaction.Pick) {
+			p, isBusy = choose(v)
 			return p
 		})
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case c != nil:
+		}
+		if c != nil {
 			c.asked = true
-			return db.compact(c)
-		case !isBusy:
+			if err := db.compact(c); err != nil {
+				return err
+			}
+		}
+		if !isBusy {
 			return nil
 		}
 		_, _ = ended.Await()

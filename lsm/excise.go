@@ -50,33 +50,9 @@ func (db *DB) excise(lower, upper []byte) error {
 // with that sequence number hides from everybody. It waits for merges that have such
 // a table, and looks at what came of them.
 func (db *DB) dropWithin(s manifest.Span, hidden key.SeqNum) error {
-	for {
-		if err := db.refused(); err != nil {
-			return err
-		}
-		db.mu.Lock()
-		ended := db.ended
-		db.mu.Unlock()
-		isBusy := false
-		c, err := db.claim(func(v *version, view *compaction.View) *compaction.Pick {
-			var p *compaction.Pick
-			p, isBusy = droppable(view, s, hidden, db.openSnapshots())
-			return p
-		})
-		if err != nil {
-			return err
-		}
-		if c != nil {
-			c.asked = true
-			if err := db.compact(c); err != nil {
-				return err
-			}
-		}
-		if !isBusy {
-			return nil
-		}
-		_, _ = ended.Await()
-	}
+	return db.carryOut(func(v *compaction.View) (p *compaction.Pick, isBusy bool) {
+		return droppable(v, s, hidden, db.openSnapshots())
+	})
 }
 
 // droppable returns the pick that drops what can be dropped within a span, or nil. isBusy

@@ -336,7 +336,7 @@ func TestExciseGivesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	tables := db.current.Load().version.levels[1]
-	db.damaged(tables[len(tables)/2], errors.New("so it is said"))
+	db.damaged(&tables[len(tables)/2].heldFile, errors.New("so it is said"))
 	read := db.Metrics().Levels[1].Read
 	if err := db.Excise([]byte(""), []byte("1")); err != nil {
 		t.Fatal(err)

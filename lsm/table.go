@@ -3,7 +3,6 @@ package lsm
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
@@ -12,11 +11,11 @@ import (
 	"github.com/statordb/stator/lsm/tombstone"
 )
 
-// A table is an open table file. All but wrote, shadows, refs, dropped and damage is
+// A table is an open table file. All but wrote, shadows and what changes in a heldFile is
 // immutable.
 type table struct {
+	heldFile
 	meta       *manifest.Table
-	name       string
 	span       manifest.Span
 	reader     *sstable.Reader // nil if the table cannot be read at all
 	tombstones *tombstone.List
@@ -25,21 +24,15 @@ type table struct {
 	// it and those that follow it in the same edit; nil once the edit is installed.
 	wrote []*valueFile
 
-	// damage is why the table is not merged with others any more. Reads go on, as
-	// far as there is a reader, and find what is still sound.
-	damage atomic.Pointer[error]
-
 	shadows shadows // on older tables
-
-	refs    int  // versions that hold the table; guarded by DB.mu
-	dropped bool // the manifest does not name it any more; guarded by DB.mu
 }
 
-// unreadable returns the error of a table without a reader.
-func (t *table) unreadable() error { return *t.damage.Load() }
-
-// isSound reports whether the table may be merged with others.
-func (t *table) isSound() bool { return t.damage.Load() == nil }
+func (db *DB) newTable(meta *manifest.Table) *table {
+	return &table{
+		heldFile: heldFile{kind: "table", num: meta.Num, name: db.o.tableName(meta.Num)},
+		meta:     meta, span: meta.Span(),
+	}
+}
 
 func tableMeta(num manifest.FileNum, m sstable.Meta) *manifest.Table {
 	return &manifest.Table{
@@ -53,7 +46,7 @@ func tableMeta(num manifest.FileNum, m sstable.Meta) *manifest.Table {
 
 // openTable opens a table file for reading.
 func (db *DB) openTable(meta *manifest.Table) (*table, error) {
-	t := &table{meta: meta, name: db.o.tableName(meta.Num), span: meta.Span()}
+	t := db.newTable(meta)
 	var err error
 	o := originOf(meta)
 	o.Pool = db.pool
@@ -137,19 +130,7 @@ func (db *DB) quarantine(meta *manifest.Table) *table {
 	if err == nil {
 		return t
 	}
-	t = &table{meta: meta, name: db.o.tableName(meta.Num), span: meta.Span()}
-	if errors.Is(err, vfs.ErrNotExist) {
-		err = corrupt.New(t.name, 0, "table file is missing")
-	}
-	db.damaged(t, err)
+	t = db.newTable(meta)
+	db.quarantined(&t.heldFile, err)
 	return t
-}
-
-// damaged notes that a table is not to be merged with others.
-func (db *DB) damaged(t *table, err error) {
-	err = fmt.Errorf("lsm: table %s: %w", t.meta.Num, err)
-	if t.damage.CompareAndSwap(nil, &err) {
-		db.metrics.damaged.Add(1)
-		db.o.Events.damaged(DamageEvent{Table: t.meta.Num, Name: t.name, Err: err})
-	}
 }

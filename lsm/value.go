@@ -4,28 +4,26 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/vlog"
 )
 
 // A valueFile is an open value file (package vlog): large values to which entries of
-// tables point. Versions hold it as they hold tables. All but refs, dropped and damage
-// is immutable.
+// tables point. Versions hold it as they hold tables. All but what changes in a heldFile is
+// immutable.
 type valueFile struct {
+	heldFile
 	meta   manifest.ValueFile // without Live
-	name   string
-	reader *vlog.Reader // nil if the file cannot be read at all
+	reader *vlog.Reader       // nil if the file cannot be read at all
+}
 
-	// damage is why values are not moved out of the file any more. Reads go on, as
-	// far as there is a reader, and find what is still sound.
-	damage atomic.Pointer[error]
-
-	refs    int  // versions that hold the file; guarded by DB.mu
-	dropped bool // the manifest does not name it any more; guarded by DB.mu
+func (db *DB) newValueFile(meta manifest.ValueFile) *valueFile {
+	return &valueFile{
+		heldFile: heldFile{kind: "value file", num: meta.Num, name: db.o.valueName(meta.Num)},
+		meta:     meta,
+	}
 }
 
 // values are the value files of a database. DB.mu guards them.
@@ -37,7 +35,7 @@ type values struct {
 // openValues opens a value file for reading. It must be as the manifest has it, or
 // will have it.
 func (db *DB) openValues(meta manifest.ValueFile) (*valueFile, error) {
-	f := &valueFile{meta: meta, name: db.o.valueName(meta.Num)}
+	f := db.newValueFile(meta)
 	m, err := mapFile(db.fs, f.name, db.o.NoMmap)
 	if err != nil {
 		return nil, err
@@ -59,27 +57,15 @@ func (db *DB) quarantineValues(meta manifest.ValueFile) *valueFile {
 	if err == nil {
 		return f
 	}
-	f = &valueFile{meta: meta, name: db.o.valueName(meta.Num)}
-	if errors.Is(err, vfs.ErrNotExist) {
-		err = corrupt.New(f.name, 0, "value file is missing")
-	}
-	db.damagedValues(f, err)
+	f = db.newValueFile(meta)
+	db.quarantined(&f.heldFile, err)
 	return f
-}
-
-// damagedValues notes that values are not to be moved out of the file.
-func (db *DB) damagedValues(f *valueFile, err error) {
-	err = fmt.Errorf("lsm: value file %s: %w", f.meta.Num, err)
-	if f.damage.CompareAndSwap(nil, &err) {
-		db.metrics.damaged.Add(1)
-		db.o.Events.damaged(DamageEvent{Table: f.meta.Num, Name: f.name, Err: err})
-	}
 }
 
 // readable returns the reader, or why there is none.
 func (f *valueFile) readable() (*vlog.Reader, error) {
 	if f.reader == nil {
-		return nil, *f.damage.Load()
+		return nil, f.unreadable()
 	}
 	return f.reader, nil
 }

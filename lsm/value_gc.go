@@ -35,7 +35,7 @@ func (db *DB) emptied(v *version) empties {
 // valuesSound reports whether values may be moved out of a file.
 func (v *version) valuesSound(num manifest.FileNum) bool {
 	i, ok := v.meta.FindValues(num)
-	return ok && v.values[i].damage.Load() == nil
+	return ok && v.values[i].isSound()
 }
 
 func (e *empties) condemns(p vlog.Pointer) bool {
@@ -74,8 +74,8 @@ func (db *DB) blameValues(err error, v *version) bool {
 		return false
 	}
 	for _, f := range v.values {
-		if f.name == damage.File && f.damage.Load() == nil {
-			db.damagedValues(f, err)
+		if f.name == damage.File && f.isSound() {
+			db.damaged(&f.heldFile, err)
 			return true
 		}
 	}
