@@ -22,6 +22,7 @@ type cursor struct {
 	pin          uint64 // its number in DB.pins
 	seq          key.SeqNum
 	lower, upper []byte
+	prefixEnd    []byte // memory for the end of a prefix
 	sources
 	merge iterator.Merge // of sources
 

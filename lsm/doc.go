@@ -23,7 +23,7 @@
 // may be dropped) and compact_range.go (what a caller asks for), stall.go; in bulk:
 // table_file.go, ingest.go, hold.go, excise.go; large
 // values: value_writer.go, value.go, value_gc.go; the way of a read: state.go,
-// get.go, snapshot.go; iterator.go with sources.go (what it reads from), cursor.go
+// get.go, snapshot.go; iterator.go with key_bounds.go (what it is limited to), sources.go (what it reads from), cursor.go
 // (its moves), read_ahead.go, run.go (the steps that most moves are), level.go,
 // pins.go; the way of a filtered read: facets.go, filtered.go, filtered_table.go,
 // filtered_rows.go, filtered_memory.go; then open.go (recovery), obsolete.go,

@@ -78,7 +78,8 @@ func (db *DB) newFilteredIter(s *state, seq key.SeqNum, o IterOptions, f Filter)
 		db.releaseState(s)
 		return nil, ErrNoFacets
 	}
-	it := &FilteredIter{db: db, state: s, seq: seq, lower: o.Lower, upper: o.Upper, filter: f, at: -1}
+	b, _ := db.keyBounds(o, nil)
+	it := &FilteredIter{db: db, state: s, seq: seq, lower: b.lower, upper: b.upper, filter: f, at: -1}
 	it.facets.facets, it.facets.from = db.o.Facets, s.version
 	for _, m := range append([]*memory{s.active}, s.sealed...) {
 		it.addDeletes(m.Tombstones())
@@ -88,10 +89,10 @@ func (db *DB) newFilteredIter(s *state, seq key.SeqNum, o IterOptions, f Filter)
 	}
 	l0 := s.version.levels[0]
 	for i := range l0 {
-		it.addTables(l0[i : i+1])
+		it.addTables(l0[i:i+1], &b)
 	}
 	for _, tables := range s.version.levels[1:] {
-		it.addTables(tables)
+		it.addTables(tables, &b)
 	}
 	it.addDeletes(s.version.tombstones())
 	db.metrics.iterators.Add(1)
@@ -105,9 +106,14 @@ func (it *FilteredIter) addDeletes(l *tombstone.List) {
 	}
 }
 
-// addTables adds those of tables, which lie side by side, that are within the bounds.
-func (it *FilteredIter) addTables(tables []*table) {
-	if tables = within(tables, IterOptions{Lower: it.lower, Upper: it.upper}); len(tables) > 0 {
+// addTables adds those of tables, which lie side by side, that are within the bounds. One
+// that the prefix leaves out has no newer versions of what is wanted either.
+func (it *FilteredIter) addTables(tables []*table, b *keyBounds) {
+	tables, skipped := b.within(tables)
+	if skipped > 0 {
+		it.db.metrics.prefixSkipped.Add(uint64(skipped))
+	}
+	if len(tables) > 0 {
 		it.addSource(&tableHits{it: it, rank: len(it.sources), tables: tables}, newerSource{tables: tables})
 	}
 }

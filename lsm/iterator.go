@@ -5,10 +5,15 @@ import (
 	"github.com/statordb/stator/lsm/key"
 )
 
-// IterOptions limit an iterator to keys in [Lower, Upper); nil stands for no bound.
-// The slices must not change while the iterator is in use.
+// IterOptions limit an iterator to keys in [Lower, Upper), nil stands for no bound, that
+// begin with Prefix. The slices must not change while the iterator is in use.
+//
+// With Options.PrefixLen or Split the iterator leaves out tables that have no key with
+// the prefix, as a rule without reading any block of them. What it finds is the same
+// without.
 type IterOptions struct {
 	Lower, Upper []byte
+	Prefix       []byte
 }
 
 // An Iterator moves over the live keys of the database as it was when the iterator was

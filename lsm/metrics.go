@@ -40,6 +40,8 @@ type Metrics struct {
 
 	Stalls [stallReasons]StallMetrics // by StallReason
 
+	PrefixSkipped uint64 // tables that iterators left out by the filters of prefixes
+
 	Filtered FilterMetrics // by filtered iterators that are closed
 
 	Snapshots, Iterators int // open
@@ -160,6 +162,7 @@ func (db *DB) Metrics() Metrics {
 	for _, sealed := range s.sealed {
 		m.MemtableBytes += sealed.Bytes()
 	}
+	m.PrefixSkipped = c.prefixSkipped.Load()
 	m.Filtered = FilterMetrics{c.considered.Load(), c.shadowed.Load(), c.emitted.Load()}
 	for i := range m.Stalls {
 		m.Stalls[i] = StallMetrics{c.delays[i].Load(), c.stalls[i].Load(), time.Duration(c.stallNanos[i].Load())}
@@ -220,6 +223,7 @@ type counters struct {
 	read, written              [manifest.Levels]atomic.Uint64
 	delays, stalls, stallNanos [stallReasons]atomic.Uint64
 	pauseNanos                 atomic.Uint64
+	prefixSkipped              atomic.Uint64
 	iterators                  atomic.Int64
 	damaged                    atomic.Uint64
 	valuesWritten, valuesMoved atomic.Uint64

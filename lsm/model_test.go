@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,12 @@ func randomOptions(rng *rand.Rand) Options {
 	}
 	switch rng.IntN(4) {
 	case 0:
+		o.PrefixLen = 1 + rng.IntN(4)
+	case 1:
+		o.Split = splitAtEven
+	}
+	switch rng.IntN(4) {
+	case 0:
 	case 1:
 		o.Facets, o.FacetsName = otherFacets, "other"
 	default:
@@ -142,6 +149,9 @@ func randomOptions(rng *rand.Rand) Options {
 	}
 	return o
 }
+
+// splitAtEven takes all up to the first even digit other than 0 as the prefix.
+func splitAtEven(user []byte) int { return 1 + bytes.IndexAny(user, "2468") }
 
 func (t *tester) open() {
 	db, err := Open(t.e, t.disk.Mount(), t.o)
@@ -263,9 +273,13 @@ func (t *tester) walkOver(content map[string]string, between func(), open func(I
 	if t.rng.IntN(2) == 0 {
 		o.Upper = t.randomKey()
 	}
+	if t.rng.IntN(3) == 0 {
+		k := t.randomKey()
+		o.Prefix = k[:t.rng.IntN(1+len(k))]
+	}
 	var keys []string
 	for _, k := range slices.Sorted(maps.Keys(content)) {
-		if (o.Lower == nil || k >= string(o.Lower)) && (o.Upper == nil || k < string(o.Upper)) {
+		if (o.Lower == nil || k >= string(o.Lower)) && (o.Upper == nil || k < string(o.Upper)) && strings.HasPrefix(k, string(o.Prefix)) {
 			keys = append(keys, k)
 		}
 	}

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"time"
 
@@ -130,8 +131,40 @@ type Options struct {
 	// Default "facets".
 	FacetsName string
 
+	// PrefixLen makes tables filter the first PrefixLen bytes of their keys, for
+	// iterators with IterOptions.Prefix: they leave out tables in which no key begins with
+	// the prefix. It costs 10 bits for each distinct prefix. Shorter keys have
+	// no prefix. Default 0: no such filter. It may be changed between one Open and
+	// the next; tables written under another length are just not left out.
+	PrefixLen int
+
+	// Split is for prefixes that have no fixed length, such as all up to a separator; then
+	// PrefixLen does not count. It must be safe for concurrent use.
+	Split SplitFunc
+
+	// SplitName names the function and its version, in at most 255 bytes: a function
+	// that splits otherwise than before must get a new name. Default "split".
+	SplitName string
+
 	// Events is told what happens in the background. Default: nobody.
 	Events *Listener
+}
+
+// A SplitFunc returns how many bytes from the start of a key are its prefix, 0 if it has none.
+//
+// It must look at nothing but these bytes: if it says n > 0 of a key, it says n of every key
+// that begins with the same n bytes. A table whose keys show that it does not has no filter of
+// prefixes.
+type SplitFunc = sstable.SplitFunc
+
+// fixedSplit is the SplitFunc of Options.PrefixLen.
+func fixedSplit(n int) SplitFunc {
+	return func(user []byte) int {
+		if len(user) < n {
+			return 0
+		}
+		return n
+	}
 }
 
 // Compaction is a policy of compaction; see package compaction for how they compare.
@@ -200,6 +233,11 @@ func (o Options) withDefaults() Options {
 	if o.Facets != nil {
 		o.FacetsName = cmp.Or(o.FacetsName, "facets")
 	}
+	if o.Split != nil {
+		o.SplitName = cmp.Or(o.SplitName, "split")
+	} else if o.PrefixLen > 0 {
+		o.Split, o.SplitName = fixedSplit(o.PrefixLen), fmt.Sprintf("first %d", o.PrefixLen)
+	}
 	o.CompactionConcurrency = max(1, cmp.Or(o.CompactionConcurrency, defaultCompactions))
 	if o.Compaction == nil {
 		o.Compaction = Leveled{}
@@ -243,6 +281,7 @@ func (o Options) table(num manifest.FileNum, level int) sstable.Options {
 	if o.Facets != nil {
 		t.Facets = o.FacetsName
 	}
+	t.Split, t.SplitName = o.Split, o.SplitName
 	return t
 }
 

@@ -245,7 +245,7 @@ func bounds(t *testing.T, d *datadriven.TestData) (lower, upper []byte) {
 
 func (s *script) iterate(t *testing.T, d *datadriven.TestData) (string, error) {
 	lower, upper := bounds(t, d)
-	it, err := s.view(t, d).NewIter(IterOptions{lower, upper})
+	it, err := s.view(t, d).NewIter(IterOptions{Lower: lower, Upper: upper})
 	if err != nil {
 		return "", err
 	}

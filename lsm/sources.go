@@ -1,8 +1,6 @@
 package lsm
 
 import (
-	"bytes"
-	"sort"
 	"sync/atomic"
 
 	"github.com/statordb/stator/lsm/iterator"
@@ -44,7 +42,8 @@ func (s *Snapshot) newCursor(o IterOptions) (*cursor, error) {
 // openCursor takes over the reference to the state.
 func (db *DB) openCursor(s *state, seq key.SeqNum, o IterOptions) *cursor {
 	c := db.cursors.take()
-	c.db, c.state, c.seq, c.lower, c.upper = db, s, seq, o.Lower, o.Upper
+	b, end := db.keyBounds(o, c.prefixEnd)
+	c.db, c.state, c.seq, c.lower, c.upper, c.prefixEnd = db, s, seq, b.lower, b.upper, end
 	c.place, c.err, c.item = atStart, nil, &noItem
 	c.reverse, c.beyond = false, false
 	c.leaveRun()
@@ -53,12 +52,15 @@ func (db *DB) openCursor(s *state, seq key.SeqNum, o IterOptions) *cursor {
 		c.addMemtable(m)
 	}
 	c.unbounded = len(c.list)
-	l0 := s.version.levels[0]
+	l0, skipped := s.version.levels[0], 0
 	for i := range l0 {
-		c.addTables(l0[i:i+1], o)
+		skipped += c.addTables(l0[i:i+1], &b)
 	}
 	for _, tables := range s.version.levels[1:] {
-		c.addTables(tables, o)
+		skipped += c.addTables(tables, &b)
+	}
+	if skipped > 0 {
+		db.metrics.prefixSkipped.Add(uint64(skipped))
 	}
 	c.addDeletes(s.version.tombstones())
 	c.merge.Init(c.list...)
@@ -112,37 +114,27 @@ func (s *sources) addMemtable(m *memory) {
 	s.addDeletes(m.Tombstones())
 }
 
-// addTables adds those of tables, which lie side by side, that are within the bounds.
-func (s *sources) addTables(tables []*table, o IterOptions) {
-	if tables = within(tables, o); len(tables) == 0 {
-		return
+// addTables adds those of tables, which lie side by side, that are within the bounds. It
+// returns how many the prefix has left out.
+func (s *sources) addTables(tables []*table, b *keyBounds) (skipped int) {
+	if tables, skipped = b.within(tables); len(tables) == 0 {
+		return skipped
 	}
 	if s.levelsIn == len(s.levels) {
 		s.levels = append(s.levels, new(levelIter))
 	}
 	l := s.levels[s.levelsIn]
 	s.levelsIn++
-	l.init(tables, o.Lower, o.Upper)
+	l.init(tables, b.lower, b.upper)
 	l.marks = true
 	s.list = append(s.list, l)
+	return skipped
 }
 
 func (s *sources) addDeletes(l *tombstone.List) {
 	if !l.Empty() {
 		s.deletes = append(s.deletes, l)
 	}
-}
-
-// within returns the part of tables that may have keys within the bounds.
-func within(tables []*table, o IterOptions) []*table {
-	first, end := 0, len(tables)
-	if o.Lower != nil {
-		first = sort.Search(end, func(i int) bool { return !tables[i].span.Before(o.Lower) })
-	}
-	if o.Upper != nil {
-		end = sort.Search(end, func(i int) bool { return bytes.Compare(tables[i].span.Start, o.Upper) >= 0 })
-	}
-	return tables[first:max(first, end)]
 }
 
 // clear lets go of everything but memory for the next use. The iterators have been

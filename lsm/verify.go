@@ -10,6 +10,7 @@ import (
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/sstable"
 	"github.com/statordb/stator/lsm/vlog"
 )
 
@@ -51,14 +52,14 @@ func (t *table) verify(db *DB, v *version, values map[manifest.FileNum]*vlog.Rea
 	return vfs.Guard(func() error { return t.verifyPointers(v, values) })
 }
 
-// verifyEntries checks the file, and the bitmaps if the function that they are made by is
-// known.
+// verifyEntries checks the file, and what was made by functions that are known.
 func (t *table) verifyEntries(db *DB, v *version) error {
-	if db.o.Facets == nil {
-		return t.reader.Verify()
+	known := sstable.Functions{FacetsName: db.o.FacetsName, Split: db.o.Split, SplitName: db.o.SplitName}
+	if db.o.Facets != nil {
+		f := faceter{facets: db.o.Facets, from: v}
+		known.Facets = f.ask
 	}
-	f := faceter{facets: db.o.Facets, from: v}
-	return t.reader.VerifyFacets(db.o.FacetsName, f.ask)
+	return t.reader.VerifyWith(known)
 }
 
 // verifyPointers follows all pointers of a sound table, as far as they lead into sound

@@ -77,11 +77,14 @@ func TestSelect(t *testing.T) {
 		if err != nil || s.IsExact() || s.May.GetCardinality() != uint64(len(c.entries)) || !s.Sure.IsEmpty() {
 			t.Errorf("selection for another function: %v", s)
 		}
-		if err := r.VerifyFacets("facets", askTest); err != nil {
-			t.Errorf("VerifyFacets = %v", err)
+		if err := r.VerifyWith(Functions{Facets: askTest, FacetsName: "facets"}); err != nil {
+			t.Errorf("VerifyWith = %v", err)
 		}
-		if err := r.VerifyFacets("facets", func([]byte, key.Trailer, []byte) (*facet.Tags, error) { return &facet.Tags{}, nil }); !isDamage(err) {
-			t.Errorf("VerifyFacets of another function = %v", err)
+		if err := r.VerifyWith(Functions{
+			Facets:     func([]byte, key.Trailer, []byte) (*facet.Tags, error) { return &facet.Tags{}, nil },
+			FacetsName: "facets",
+		}); !isDamage(err) {
+			t.Errorf("VerifyWith of another function = %v", err)
 		}
 	}
 }

@@ -48,7 +48,9 @@ func smallOptions() []Options {
 			})
 		}
 	}
-	return append(all, Options{Number: 7, BlockBytes: 256, FilterBitsPerKey: -1, Facets: "facets"})
+	return append(all, Options{
+		Number: 7, BlockBytes: 256, FilterBitsPerKey: -1, Facets: "facets", Split: testSplit, SplitName: "split",
+	})
 }
 
 // TestEveryFlippedBit flips each bit of a small table in turn. Verify must find

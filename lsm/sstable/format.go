@@ -11,13 +11,13 @@ import (
 //
 // A table is blocks without gaps, then a footer:
 //
-//	+------------+-----+------------+--------+---------+---------+-------+------------+-----------+--------+
-//	| data block | ... | dictionary | filter | range   | bitmaps | index | properties | directory | footer |
-//	|            |     |            |        | deletes |         |       |            |           | 64 B   |
-//	+------------+-----+------------+--------+---------+---------+-------+------------+-----------+--------+
+//	+------------+-----+------------+--------+----------+---------+---------+-------+------------+-----------+--------+
+//	| data block | ... | dictionary | filter | prefixes | range   | bitmaps | index | properties | directory | footer |
+//	|            |     |            |        |          | deletes |         |       |            |           | 64 B   |
+//	+------------+-----+------------+--------+----------+---------+---------+-------+------------+-----------+--------+
 //
-// The directory says where each section starts. Dictionary, filter, range
-// deletes and bitmaps are absent when there is nothing to put into them; a table may
+// The directory says where each section starts. Dictionary, filter, prefixes,
+// range deletes and bitmaps are absent when there is nothing to put into them; a table may
 // have no data. A reader skips sections of a kind it does not know; what it must
 // understand raises the version instead.
 //
@@ -75,10 +75,11 @@ const (
 	sectionDirectory    section = 6
 	sectionDictionary   section = 7
 	sectionBitmaps      section = 8 // lsm/facet draws the payload
+	sectionPrefixes     section = 9 // prefix.go
 )
 
 func (s section) String() string {
-	names := [...]string{"unknown", "data", "filter", "range deletes", "index", "properties", "directory", "dictionary", "bitmaps"}
+	names := [...]string{"unknown", "data", "filter", "range deletes", "index", "properties", "directory", "dictionary", "bitmaps", "prefixes"}
 	if int(s) < len(names) {
 		return names[s]
 	}

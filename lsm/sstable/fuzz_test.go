@@ -126,6 +126,7 @@ func FuzzSections(f *testing.F) {
 	f.Add(appendRangeDeletes(nil, smallContent().deletes))
 	f.Add(appendDirectory(nil, []directoryEntry{{kind: sectionData, size: 9}, {kind: 99, offset: 9, size: 1}}))
 	f.Add([]byte{6, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(append([]byte{6, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'n', 0}, make([]byte, lineBytes)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, reason := parseProperties(b); reason == "" {
 			again, reason := parseProperties(p.append(nil))
@@ -145,6 +146,9 @@ func FuzzSections(f *testing.F) {
 		}
 		if filter, err := parseFilter(b); err == nil {
 			filter.MayContain(uint64(len(b)) << 40)
+		}
+		if p, err := parsePrefixes(b); err == nil {
+			p.filter.MayContain(uint64(len(b)) << 40)
 		}
 	})
 }

@@ -23,6 +23,7 @@ func TestGolden(t *testing.T) {
 		"v2-zstd.sst":      {Number: 7, BlockBytes: 256, Compression: Zstd},
 		"v2-zstd-dict.sst": {Number: 7, BlockBytes: 256, Compression: ZstdDict, trainBytes: 600},
 		"v1-bitmaps.sst":   {Number: 7, BlockBytes: 256, Facets: "facets"},
+		"v1-prefixes.sst":  {Number: 7, BlockBytes: 256, Split: testSplit, SplitName: "split"},
 	} {
 		path := filepath.Join("testdata", name)
 		b, err := os.ReadFile(path)
@@ -37,8 +38,14 @@ func TestGolden(t *testing.T) {
 		if err := r.Verify(); err != nil {
 			t.Errorf("%s: Verify: %v", name, err)
 		}
-		if err := r.VerifyFacets("facets", askTest); err != nil || r.BitmapBytes() > 0 != (o.Facets != "") {
-			t.Errorf("%s: VerifyFacets: %v", name, err)
+		if err := r.VerifyWith(Functions{Facets: askTest, FacetsName: "facets"}); err != nil || r.BitmapBytes() > 0 != (o.Facets != "") {
+			t.Errorf("%s: VerifyWith: %v", name, err)
+		}
+		if f, err := r.PrefixFilter("split"); err != nil || (f != nil) != (o.Split != nil) {
+			t.Errorf("%s: PrefixFilter = %v, %v", name, f, err)
+		}
+		if err := r.VerifyWith(Functions{Split: testSplit, SplitName: "split"}); err != nil {
+			t.Errorf("%s: VerifyWith: %v", name, err)
 		}
 		checkScan(t, r, c)
 		for _, e := range c.entries {

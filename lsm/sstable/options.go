@@ -32,6 +32,11 @@ type Options struct {
 	// tags; whoever adds entries then calls Tag. Default empty: no bitmaps.
 	Facets string
 
+	// Split, if not nil, gives the prefixes of which the table has a filter, and SplitName
+	// names it, in at most 255 bytes. Default: no such filter.
+	Split     SplitFunc
+	SplitName string
+
 	// FilterBitsPerKey sizes the filter. Default 10: about 1 % of absent keys
 	// pass. Negative: no filter.
 	FilterBitsPerKey int

@@ -44,6 +44,9 @@ type Reader struct {
 	filter   atomic.Pointer[filter.Filter]
 	bitmaps  atomic.Pointer[facet.Set]
 
+	prefixesAt directoryEntry // likewise
+	prefixes   atomic.Pointer[prefixFilter]
+
 	pool       *Pool
 	slots      atomic.Pointer[cache.Slots] // of the blocks in the pool's cache; nil before first use
 	dictionary atomic.Bool                 // the pool knows the table's dictionary
@@ -107,7 +110,7 @@ func (r *Reader) open(number uint64, seq key.SeqNum) error {
 
 // openSections reads all that is kept in memory.
 func (r *Reader) openSections() error {
-	r.filterAt = r.section(sectionFilter)
+	r.filterAt, r.prefixesAt = r.section(sectionFilter), r.section(sectionPrefixes)
 	if err := r.parseSection(sectionRangeDeletes, func(b []byte) (reason string) {
 		r.deletes, reason = parseRangeDeletes(b)
 		return reason
@@ -224,8 +227,10 @@ func (r *Reader) Properties() Properties { return r.properties }
 // Size is the length of the file in bytes.
 func (r *Reader) Size() uint64 { return uint64(r.size) }
 
-// ResidentBytes is how much memory reads need besides the blocks: index and filter.
-func (r *Reader) ResidentBytes() uint64 { return r.properties.IndexBytes + r.properties.FilterBytes }
+// ResidentBytes is how much memory reads need besides the blocks: index and filters.
+func (r *Reader) ResidentBytes() uint64 {
+	return r.properties.IndexBytes + r.properties.FilterBytes + uint64(r.prefixesAt.size)
+}
 
 // Offset returns where in the file the mapped address lies, for messages about a page
 // that could not be read. ok is false for an address elsewhere.

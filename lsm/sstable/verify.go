@@ -18,19 +18,29 @@ import (
 //  2. every data block: checksum, codec, heads, entries in order
 //  3. the index: each separator between its blocks, each row number, and that a
 //     search for a block's first and last key ends in that block
-//  4. the filter: no key of the table is ruled out
+//  4. the filters: no key of the table, and no prefix, is ruled out
 //  5. the properties: counted anew
 //  6. the bitmaps: that each is well-formed and within the table
 //
 // The error is a *corrupt.Error unless the file could not be read.
-func (r *Reader) Verify() error { return r.VerifyFacets("", nil) }
+func (r *Reader) Verify() error { return r.VerifyWith(Functions{}) }
 
-// VerifyFacets is Verify for who has the facet function with the given name: bitmaps
-// that were made by it are compared with what ask says of each value. If ask fails,
-// that is left out.
-func (r *Reader) VerifyFacets(name string, ask func(user []byte, t key.Trailer, value []byte) (*facet.Tags, error)) error {
+// Functions are those that the writer of a table was given, as far as they are known.
+type Functions struct {
+	// Facets says what the facet function of that name gives a value. If it fails, bitmaps
+	// are not compared.
+	Facets     func(user []byte, t key.Trailer, value []byte) (*facet.Tags, error)
+	FacetsName string
+
+	Split     SplitFunc
+	SplitName string
+}
+
+// VerifyWith is Verify for who has the functions by which a table was made: what bears their
+// names is compared with what they say.
+func (r *Reader) VerifyWith(f Functions) error {
 	return vfs.Guard(func() error {
-		v := verifier{r: r, ask: ask, facetsName: name}
+		v := verifier{r: r, Functions: f}
 		for _, check := range []func() error{v.sections, v.data, v.end} {
 			if err := check(); err != nil {
 				return err
@@ -42,17 +52,17 @@ func (r *Reader) VerifyFacets(name string, ask func(user []byte, t key.Trailer, 
 
 // A verifier goes through the data once and remembers what the end must match.
 type verifier struct {
-	r       *Reader
-	filter  *filter.Filter
-	counted Properties
-	last    key.Internal // the entry before; a buffer of its own
-	stored  []byte       // a block as in the file, unless that is mapped
-	scratch []byte       // the block decoded
+	r *Reader
+	Functions
+	filter   *filter.Filter
+	prefixes *filter.Filter // nil: there are none, or nobody knows of what
+	counted  Properties
+	last     key.Internal // the entry before; a buffer of its own
+	stored   []byte       // a block as in the file, unless that is mapped
+	scratch  []byte       // the block decoded
 
-	ask        func(user []byte, t key.Trailer, value []byte) (*facet.Tags, error) // nil: nobody knows
-	facetsName string
-	bitmaps    *facet.Set    // what is to be compared; nil: nothing
-	rows       facet.Builder // of bitmaps, anew
+	bitmaps *facet.Set    // what is to be compared; nil: nothing
+	rows    facet.Builder // of bitmaps, anew
 }
 
 // sections reads again what Open has read, and the sections that Open does not
@@ -80,7 +90,18 @@ func (v *verifier) sections() error {
 	if err != nil {
 		return err
 	}
+	if err := v.openPrefixes(again); err != nil {
+		return err
+	}
 	return v.openBitmaps(again)
+}
+
+func (v *verifier) openPrefixes(r *Reader) error {
+	_, err := r.loadPrefixes()
+	if err == nil && v.Split != nil {
+		v.prefixes, err = r.PrefixFilter(v.SplitName)
+	}
+	return err
 }
 
 func (v *verifier) openBitmaps(r *Reader) error {
@@ -91,7 +112,7 @@ func (v *verifier) openBitmaps(r *Reader) error {
 	if err := s.Check(); err != nil {
 		return r.badBitmaps(err)
 	}
-	if v.ask != nil && s.Name() == v.facetsName {
+	if v.Facets != nil && s.Name() == v.FacetsName {
 		v.bitmaps = s
 	}
 	return nil
@@ -102,7 +123,7 @@ func (v *verifier) facetsOf(user []byte, t key.Trailer, value []byte) {
 	if v.bitmaps == nil || !t.Kind().IsValue() {
 		return
 	}
-	tags, err := v.ask(user, t, value)
+	tags, err := v.Facets(user, t, value)
 	if err != nil {
 		v.bitmaps = nil
 		return
@@ -195,6 +216,10 @@ func (v *verifier) entries(j int, b *block) error {
 			s := v.r.section(sectionFilter)
 			return corrupt.New(v.r.name, s.offset, "filter rules out %s, which is in the table", key.Format(user))
 		}
+		if prefix := v.prefixOf(user); prefix != nil && !v.prefixes.MayContain(filter.Hash(prefix)) {
+			s := v.r.section(sectionPrefixes)
+			return corrupt.New(v.r.name, s.offset, "filter rules out the prefix of %s, which is in the table", key.Format(user))
+		}
 		isNew := v.counted.Entries == 0 || !bytes.Equal(user, v.last.User)
 		v.counted.addEntry(user, trailer, len(value), isNew)
 		v.facetsOf(user, trailer, value)
@@ -202,6 +227,14 @@ func (v *verifier) entries(j int, b *block) error {
 		v.last.Trailer = trailer
 	}
 	return nil
+}
+
+// prefixOf returns the prefix of a user key, if the table should know it.
+func (v *verifier) prefixOf(user []byte) []byte {
+	if v.prefixes == nil {
+		return nil
+	}
+	return v.Split.Prefix(user)
 }
 
 // end checks what the whole of the data says about index and properties.

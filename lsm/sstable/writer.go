@@ -21,7 +21,7 @@ const chunkBytes = 1 << 20
 //	           built behind the pending bytes, and its index entry noted
 //	(chunk)    pending bytes go to the file when there are enough of them
 //	Tag        notes what the last entry's value says, for bitmaps
-//	Finish     writes filter, range deletes, bitmaps, index, properties, directory
+//	Finish     writes filters, range deletes, bitmaps, index, properties, directory
 //	           and footer, and syncs
 //
 // Besides one chunk and the block being filled, it holds about 30 bytes for each
@@ -49,6 +49,7 @@ type Writer struct {
 	index    indexBuilder
 	hashes   []uint64      // of the distinct user keys
 	deletes  []RangeDelete // sorted by Finish
+	prefixes prefixes
 	facets   facet.Builder
 	sections []directoryEntry
 
@@ -73,7 +74,7 @@ func (w *Writer) Reset(f vfs.File, o Options) {
 	*w = Writer{
 		f: f, options: o.withDefaults(), version: 1,
 		pending: w.pending[:0], block: w.block, payload: w.payload[:0], index: w.index.emptied(),
-		hashes: w.hashes[:0], last: key.Internal{User: w.last.User[:0]}, left: w.left[:0],
+		hashes: w.hashes[:0], prefixes: prefixes{hashes: w.prefixes.hashes[:0]}, last: key.Internal{User: w.last.User[:0]}, left: w.left[:0],
 	}
 	if o.Compression != None {
 		w.encoder = &encoder{choice: o.Compression}
@@ -103,6 +104,9 @@ func (w *Writer) Add(user []byte, t key.Trailer, value []byte) error {
 	w.block.add(user, t, value, grown)
 	if isNew && w.options.FilterBitsPerKey > 0 {
 		w.hashes = append(w.hashes, filter.Hash(user))
+	}
+	if isNew && w.options.Split != nil {
+		w.prefixes.add(w.options.Split, user, shared)
 	}
 	w.properties.addEntry(user, t, len(value), isNew)
 	w.last.User = append(w.last.User[:shared], user[shared:]...)
@@ -157,7 +161,7 @@ func (w *Writer) AddRangeDelete(start, end []byte, seq key.SeqNum) error {
 
 // EstimatedSize is about how large the file would be if it were finished now.
 func (w *Writer) EstimatedSize() uint64 {
-	size := w.offset() + int64(w.heldSize) + int64(w.index.bytes()) + int64(len(w.hashes)*w.options.FilterBitsPerKey/8)
+	size := w.offset() + int64(w.heldSize) + int64(w.index.bytes()) + int64((len(w.hashes)+len(w.prefixes.hashes))*w.options.FilterBitsPerKey/8)
 	if !w.block.empty() {
 		size += int64(envelopeBytes + w.block.payloadBytes())
 	}
@@ -196,7 +200,7 @@ func (w *Writer) finish() error {
 	p := &w.properties
 	p.DataBlocks, p.DataBytes = uint64(len(w.index.offsets)), uint64(w.offset())
 	for _, write := range []func() error{
-		w.writeDictionary, w.writeFilter, w.writeRangeDeletes, w.writeBitmaps, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
+		w.writeDictionary, w.writeFilter, w.writePrefixes, w.writeRangeDeletes, w.writeBitmaps, w.writeIndex, w.writeProperties, w.writeDirectory, w.writePending,
 	} {
 		if err := write(); err != nil {
 			return err
