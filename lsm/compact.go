@@ -50,12 +50,22 @@ func (db *DB) pauseMerges(d time.Duration) {
 
 // awaitMerges waits until there may be something to do.
 func (db *DB) awaitMerges() {
-	if every := db.current.Load().version.shape.Every; every > 0 {
+	shape := &db.current.Load().version.shape
+	every := shape.Every
+	if shape.Due > 0 {
+		if due := max(time.Duration(shape.Due-db.now()), leastWait); every == 0 || due < every {
+			every = due
+		}
+	}
+	if every > 0 {
 		db.merges.RecvFor(every)
 		return
 	}
 	db.merges.Recv()
 }
+
+// leastWait is how soon it is looked again at what is due, but could not be done.
+const leastWait = time.Second
 
 // compactOnce carries out the compaction that is needed most, if any.
 func (db *DB) compactOnce() (did bool, err error) {
@@ -87,6 +97,12 @@ type claim struct {
 	*compaction.Pick
 	v     *version // that it was chosen from
 	asked bool     // a caller waits for it
+
+	// It may drop what has expired by expireNow and no snapshot sees: those that were open
+	// when it began, or any that is opened until it is given back.
+	expires   bool
+	snapshots []key.SeqNum
+	expireNow env.Time
 }
 
 // claim lets choose pick something from the current version, or returns nil if it does not.
@@ -102,15 +118,36 @@ func (db *DB) claim(choose func(*version, *compaction.View) *compaction.Pick) (*
 		return nil, err
 	}
 	view.Version, view.Usable = v.meta, v.isSound
-	p := choose(v, view)
-	if p == nil {
-		db.releaseVersion(v)
+	c := &claim{v: v}
+	if db.o.Expiry != nil {
+		c.expires = true
+		c.snapshots, c.expireNow = db.beginExpiring()
+		view.Expiry, view.Newest, view.Now = v.expiryOf, newestOf(c.snapshots), c.expireNow
+	}
+	if c.Pick = choose(v, view); c.Pick == nil {
+		db.letGo(c)
 		return nil, nil
 	}
 	db.mu.Lock()
-	db.running = append(db.running, p)
+	db.running = append(db.running, c.Pick)
 	db.mu.Unlock()
-	return &claim{Pick: p, v: v}, nil
+	return c, nil
+}
+
+// newestOf returns the last of some snapshots, 0 if there is none.
+func newestOf(snapshots []key.SeqNum) key.SeqNum {
+	if len(snapshots) == 0 {
+		return 0
+	}
+	return snapshots[len(snapshots)-1]
+}
+
+// letGo gives back what a claim holds but for its pick.
+func (db *DB) letGo(c *claim) {
+	if c.expires {
+		db.endExpiring()
+	}
+	db.releaseVersion(c.v)
 }
 
 // view returns what a policy sees, without the version.
@@ -133,7 +170,7 @@ func (db *DB) release(c *claim) {
 	db.ended = env.NewFuture[struct{}](db.e)
 	db.mu.Unlock()
 	ended.Set(struct{}{}, nil)
-	db.releaseVersion(c.v)
+	db.letGo(c)
 	wake(db.merges)
 }
 

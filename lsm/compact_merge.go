@@ -28,14 +28,18 @@ type merging struct {
 	snapshots []key.SeqNum
 	below     []*manifest.Table // of the level under the output, within the span
 	times     times             // of the tables written
+	expireNow int64             // what expires until then is dropped; 0: nothing is
 }
 
 // merge writes what is still needed of a claim's tables into new ones. On an error nothing
 // is left behind.
 func (db *DB) merge(c *claim) ([]*table, error) {
 	m := &merging{
-		db: db, c: c, ranges: tombstonesOf(c.v.open(c.Tables())), snapshots: db.openSnapshots(),
-		times: timesOf(db.now(), c.Tables()),
+		db: db, c: c, ranges: tombstonesOf(c.v.open(c.Tables())), snapshots: c.snapshots,
+		times: timesOf(db.now(), c.Tables()), expireNow: int64(c.expireNow),
+	}
+	if !c.expires {
+		m.snapshots = db.openSnapshots()
 	}
 	if c.Output > 0 && c.Output+1 < manifest.Levels {
 		m.below = c.v.meta.Overlapping(c.Output+1, c.Span())
@@ -110,10 +114,13 @@ func (m *merging) part(w *tableWriter) error {
 		}
 	}
 	merged := iterator.New(sources...)
-	err := w.writeAll(&survivors{
+	s := &survivors{
 		source: merged, ranges: m.ranges, snapshots: m.snapshots,
 		hidesNothing: m.c.v.hidesNothingBelow(m.c.Output, m.c.Inputs),
-	})
+		expirer:      expirer{expiry: m.db.o.Expiry, from: m.c.v, now: m.expireNow},
+	}
+	err := w.writeAll(s)
+	m.db.metrics.expired.Add(s.expired)
 	if e := merged.Close(); err == nil && e != nil {
 		w.abandon()
 		err = e

@@ -73,6 +73,7 @@ type DB struct {
 	mu         env.Leaf
 	nextFile   manifest.FileNum
 	snapshots  []key.SeqNum          // of open snapshots, ascending, with duplicates
+	expiring   int                   // merges under way that drop what has expired
 	running    []*compaction.Pick    // being carried out
 	ended      *env.Future[struct{}] // set when the next of them ends
 	obsolete   []*table              // to be closed and removed by the cleaner

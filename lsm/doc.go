@@ -20,7 +20,7 @@
 //
 // Reading order: options.go, db.go; the way of a write: batch.go, commit.go,
 // seal.go, flush.go, install.go, compact.go with compact_merge.go, merge.go (what
-// may be dropped) and compact_range.go (what a caller asks for), stall.go; in bulk:
+// may be dropped), expiry.go and compact_range.go (what a caller asks for), stall.go; in bulk:
 // table_file.go, ingest.go, hold.go, excise.go; large
 // values: value_writer.go, value.go, value_gc.go; the way of a read: state.go,
 // get.go, snapshot.go; iterator.go with key_bounds.go (what it is limited to), sources.go (what it reads from), cursor.go

@@ -65,7 +65,7 @@ func (db *DB) NewFilteredIter(o IterOptions, f Filter) (*FilteredIter, error) {
 // NewFilteredIter is DB.NewFilteredIter as of the snapshot. The iterator may outlive
 // it.
 func (s *Snapshot) NewFilteredIter(o IterOptions, f Filter) (*FilteredIter, error) {
-	st, err := s.db.acquireState()
+	st, err := s.acquireState()
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,8 @@ func (t *tester) filtered(v view, content map[string]string) {
 		t.check(errors.Is(err, ErrNoFacets), "NewFilteredIter without facets: %v", err)
 		return
 	}
+	v, content, done := t.fixed(v, content)
+	defer done()
 	wanted := maps.Clone(content)
 	maps.DeleteFunc(wanted, func(k, v string) bool { return !t.holds(f, k, v) })
 	defer func() {

@@ -147,6 +147,7 @@ func (db *DB) flushMemtable(m *memory) error {
 	}
 	err := w.writeAll(&survivors{
 		source: m.NewIter(), ranges: m.Tombstones(), snapshots: db.openSnapshots(), hidesNothing: hidesNothing,
+		expirer: expirer{expiry: db.o.Expiry},
 	})
 	if err != nil {
 		return fmt.Errorf("lsm: flush: %w", err)

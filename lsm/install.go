@@ -83,7 +83,6 @@ func withAdded(tables map[manifest.FileNum]*table, added []*table) map[manifest.
 // newVersion returns the version that the manifest describes, of open tables.
 func (db *DB) newVersion(s manifest.State, tables map[manifest.FileNum]*table) *version {
 	v := &version{meta: s.Version, flushedSeq: s.FlushedSeq, byNum: map[manifest.FileNum]*table{}}
-	v.shape = db.o.Compaction.Shape(&compaction.View{Version: s.Version, Options: db.o.compaction()})
 	for level, metas := range s.Version.Levels {
 		for _, m := range metas {
 			t := tables[m.Num]
@@ -94,6 +93,11 @@ func (db *DB) newVersion(s manifest.State, tables map[manifest.FileNum]*table) *
 			v.fences[level] = newFences(v.levels[level])
 		}
 	}
+	view := &compaction.View{Version: s.Version, Options: db.o.compaction()}
+	if db.o.Expiry != nil {
+		view.Expiry = v.expiryOf
+	}
+	v.shape = db.o.Compaction.Shape(view)
 	return v
 }
 

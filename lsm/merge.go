@@ -23,10 +23,14 @@ import (
 //
 //  1. A version is dropped if the stripe has a newer version of its key, or a newer
 //     range delete over it.
+//
 //  2. A tombstone of stripe 0 is dropped if nothing older is left that it could
 //     hide: not here, by rule 1, and not below the output level.
 //
-// The same goes for range deletes; see remaining.
+//  3. A version of the last stripe that has expired is dropped likewise, if nothing older
+//     is left of its key, or else replaced by a tombstone.
+//
+// Rules 1 and 2 go for range deletes, too; see remaining.
 //
 // Invariant: a snapshot that is opened later sees no stripe but the last, because
 // everything here was visible before the merge began.
@@ -38,6 +42,11 @@ type survivors struct {
 	// hidesNothing reports whether no level below the output has anything in the
 	// span of user keys [start, end], or [start, end) if open.
 	hidesNothing func(start, end []byte, open bool) bool
+
+	expirer
+	expires int64  // when the current version expires; 0: never
+	isGone  bool   // it has expired, and a tombstone is to take its place
+	expired uint64 // versions that were dropped or replaced
 
 	user    []byte // of the last version looked at
 	stripe  int    // its stripe
@@ -80,6 +89,7 @@ func (s *survivors) skip(stands bool) bool {
 }
 
 func (s *survivors) needs(user []byte, t key.Trailer) bool {
+	s.isGone, s.expires = false, 0
 	stripe := s.stripeOf(t.SeqNum())
 	s.isNew = !s.started || !bytes.Equal(user, s.user)
 	if !s.isNew && stripe == s.stripe {
@@ -92,7 +102,25 @@ func (s *survivors) needs(user []byte, t key.Trailer) bool {
 	if s.ranges.Cover(user, s.lastOf(stripe)) > t.SeqNum() {
 		return false
 	}
+	if s.expiry != nil {
+		s.expires = s.expirer.at(user, t, s.source.Value())
+	}
+	if s.expires > 0 && s.expires <= s.now && stripe == len(s.snapshots) {
+		s.expired++
+		s.isGone, s.expires = true, 0
+		return !(stripe == 0 && s.hidesNothing(user, user, false))
+	}
 	return !(t.Kind() == key.Delete && stripe == 0 && s.hidesNothing(user, user, false))
+}
+
+// version returns the version that is needed. It is as the source has it, unless it has
+// expired.
+func (s *survivors) version() (user []byte, t key.Trailer, value []byte) {
+	user, t = s.source.Key()
+	if s.isGone {
+		return user, key.MakeTrailer(t.SeqNum(), key.Delete), nil
+	}
+	return user, t, s.source.Value()
 }
 
 // remaining returns the range deletes that are still needed: of each fragment the

@@ -32,6 +32,7 @@ type Metrics struct {
 	Moves       uint64
 	Drops       uint64 // of tables that FIFO gave up, or Excise
 	Ingested    uint64 // tables
+	Expired     uint64 // versions that merges dropped, or made tombstones, because of Options.Expiry
 
 	Running   int    // compactions under way
 	DebtBytes uint64 // about how much they will have to rewrite until all levels are in shape
@@ -162,7 +163,7 @@ func (db *DB) Metrics() Metrics {
 	for _, sealed := range s.sealed {
 		m.MemtableBytes += sealed.Bytes()
 	}
-	m.PrefixSkipped = c.prefixSkipped.Load()
+	m.PrefixSkipped, m.Expired = c.prefixSkipped.Load(), c.expired.Load()
 	m.Filtered = FilterMetrics{c.considered.Load(), c.shadowed.Load(), c.emitted.Load()}
 	for i := range m.Stalls {
 		m.Stalls[i] = StallMetrics{c.delays[i].Load(), c.stalls[i].Load(), time.Duration(c.stallNanos[i].Load())}
@@ -223,7 +224,7 @@ type counters struct {
 	read, written              [manifest.Levels]atomic.Uint64
 	delays, stalls, stallNanos [stallReasons]atomic.Uint64
 	pauseNanos                 atomic.Uint64
-	prefixSkipped              atomic.Uint64
+	prefixSkipped, expired     atomic.Uint64
 	iterators                  atomic.Int64
 	damaged                    atomic.Uint64
 	valuesWritten, valuesMoved atomic.Uint64

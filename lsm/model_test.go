@@ -99,6 +99,8 @@ type tester struct {
 	said  uint64 // what must survive the death of the process
 
 	snapshots []modelSnapshot
+
+	gone map[string]bool // keys that have expired and been dropped; nil: nothing expires
 }
 
 type modelSnapshot struct {
@@ -154,6 +156,12 @@ func randomOptions(rng *rand.Rand) Options {
 func splitAtEven(user []byte) int { return 1 + bytes.IndexAny(user, "2468") }
 
 func (t *tester) open() {
+	if t.gone != nil {
+		clear(t.gone) // the last write may be lost, too
+		if t.o.Expiry = testExpiry; t.rng.IntN(4) == 0 {
+			t.o.Expiry = nil
+		}
+	}
 	db, err := Open(t.e, t.disk.Mount(), t.o)
 	t.must(err)
 	t.db = db
@@ -195,6 +203,7 @@ func (t *tester) randomOps() []operation {
 				op.value = make([]byte, 5000)
 			}
 			copy(op.value, strconv.Itoa(len(t.model.ops)+i))
+			t.makeExpire(op.value)
 		}
 		ops[i] = op
 	}
@@ -217,7 +226,7 @@ func (t *tester) write() {
 	if t.o.DisableWAL {
 		t.must(t.db.Admit())
 	}
-	t.model.apply(ops)
+	t.apply(ops)
 	t.must(t.db.Apply(b))
 	t.said = t.model.lastSeq()
 	t.check(t.db.LastSeq() == t.said, "last seq %d, want %d", t.db.LastSeq(), t.said)
@@ -231,6 +240,10 @@ func (t *tester) get(v view, content map[string]string) {
 	k := t.randomKey()
 	got, err := v.Get(k, []byte("prefix"))
 	want, found := content[string(k)]
+	if found && errors.Is(err, ErrNotFound) && t.isRelaxed(v) {
+		t.expired(string(k), want)
+		return
+	}
 	if !found {
 		t.check(errors.Is(err, ErrNotFound), "Get(%s) = %q, %v, want not found", k, got, err)
 		return
@@ -240,9 +253,12 @@ func (t *tester) get(v view, content map[string]string) {
 
 // scan reads everything forward and backward.
 func (t *tester) scan(v view, content map[string]string) {
-	keys := slices.Sorted(maps.Keys(content))
 	it, err := v.NewIter(IterOptions{})
 	t.must(err)
+	if t.isRelaxed(v) {
+		content = t.observe(it, content)
+	}
+	keys := slices.Sorted(maps.Keys(content))
 	i := 0
 	for ok := it.First(); ok; ok = it.Next() {
 		t.check(i < len(keys) && string(it.Key()) == keys[i] && string(it.Value()) == content[keys[i]],
@@ -261,6 +277,8 @@ func (t *tester) scan(v view, content map[string]string) {
 
 // walk makes random moves within random bounds. Other things may happen in between.
 func (t *tester) walk(v view, content map[string]string, between func()) {
+	v, content, done := t.fixed(v, content)
+	defer done()
 	t.walkOver(content, between, func(o IterOptions) (walker, error) { return v.NewIter(o) })
 }
 
@@ -333,7 +351,8 @@ func (t *tester) step() {
 			}
 		})
 	case n < 81:
-		t.snapshots = append(t.snapshots, modelSnapshot{t.db.NewSnapshot(), maps.Clone(t.model.now())})
+		s := t.db.NewSnapshot()
+		t.snapshots = append(t.snapshots, modelSnapshot{s, t.seen(s, maps.Clone(t.model.now()))})
 	case n < 88 && len(t.snapshots) > 0:
 		s := t.snapshots[t.rng.IntN(len(t.snapshots))]
 		t.get(s, s.content)
@@ -401,6 +420,7 @@ func randomFiles(e *env.Env, fs vfs.FS, t *tester) (names []string, ops []operat
 				continue
 			}
 			v := fmt.Appendf(nil, "%d%*s", len(t.model.ops), t.rng.IntN(150), "")
+			t.makeExpire(v)
 			b.Set([]byte(k), v)
 			err = errors.Join(err, f.Set([]byte(k), v))
 		}
@@ -419,7 +439,10 @@ func (t *tester) ingest() {
 	before, err := t.db.NewIter(IterOptions{})
 	t.must(err)
 	content := maps.Clone(t.model.now())
-	t.model.apply(ops)
+	if t.gone != nil {
+		content = t.observe(before, content)
+	}
+	t.apply(ops)
 	t.must(t.db.Ingest(names...))
 	t.altered()
 	for _, name := range names {
@@ -449,7 +472,7 @@ func (t *tester) excise() {
 		lower, upper = []byte("0"), []byte("6")
 	}
 	old := t.db.current.Load().version.byNum
-	t.model.apply([]operation{{kind: key.RangeDelete, user: lower, value: upper}})
+	t.apply([]operation{{kind: key.RangeDelete, user: lower, value: upper}})
 	hidden := key.SeqNum(t.model.lastSeq())
 	t.must(t.db.Excise(lower, upper))
 	t.altered()
@@ -519,6 +542,9 @@ func crashRun(seed uint64) error {
 	defer w.Close()
 	rng := rand.New(rand.NewPCG(seed, 1))
 	tr := &tester{disk: vfs.NewDisk(seed), rng: rng, o: randomOptions(rng), model: newModel()}
+	if rng.IntN(2) == 0 {
+		tr.gone = map[string]bool{}
+	}
 	tr.e = w.NewNode("n")
 	tr.disk.OnOp(func(op vfs.Op) error {
 		if rng.IntN(4) == 0 && op.Writes() { // long enough for other tasks to get their turn

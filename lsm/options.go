@@ -117,6 +117,14 @@ type Options struct {
 	// reason to merge it.
 	TombstoneAge time.Duration
 
+	// Expiry says when entries expire: merges then drop them, and tables of which half has
+	// expired are merged for that alone (not with FIFO, which has a TTL of its own). Until
+	// then they may be seen; once one is gone, no older value of its key comes
+	// back. Snapshots and iterators see what they saw. It must be deterministic, quick and
+	// safe for concurrent use, and is asked about each value that a flush or a merge writes;
+	// those in value files are read for it. Default: nothing expires.
+	Expiry ExpiryFunc
+
 	// Facets derives tags from each key and value, for NewFilteredIter: tables and
 	// memtables keep a bitmap for each tag. It must be deterministic, quick and safe
 	// for concurrent use; it is called under locks, and must not call the database.

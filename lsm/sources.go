@@ -32,7 +32,7 @@ func (db *DB) newCursor(o IterOptions) (*cursor, error) {
 }
 
 func (s *Snapshot) newCursor(o IterOptions) (*cursor, error) {
-	st, err := s.db.acquireState()
+	st, err := s.acquireState()
 	if err != nil {
 		return nil, err
 	}

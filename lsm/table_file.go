@@ -22,6 +22,7 @@ type TableFile struct {
 	file   vfs.File
 	w      *sstable.Writer
 	facets faceter
+	expiry ExpiryFunc
 	last   []byte // the last key
 	keys   uint64
 	err    error
@@ -31,7 +32,7 @@ var errTableEnded = errors.New("lsm: the table file is ended")
 
 // NewTableFile creates a file. Of the options those count that say how a table is
 // written: BlockBytes, Compression (of the last level; ZstdDict is taken for Zstd),
-// Facets and FacetsName. They should be those of the database.
+// Facets, FacetsName, PrefixLen, Split, SplitName and Expiry. They should be those of the database.
 func NewTableFile(e *env.Env, fs vfs.FS, name string, o Options) (*TableFile, error) {
 	f, err := fs.Create(name)
 	if err != nil {
@@ -42,7 +43,7 @@ func NewTableFile(e *env.Env, fs vfs.FS, name string, o Options) (*TableFile, er
 	so := o.table(0, len(o.CompressionPerLevel)+1)
 	so.Number, so.Compression = number, min(so.Compression, Zstd)
 	t := &TableFile{fs: fs, name: name, file: f, w: sstable.NewWriter(f, so)}
-	t.facets.facets = o.Facets
+	t.facets.facets, t.expiry = o.Facets, o.Expiry
 	return t, nil
 }
 
@@ -85,6 +86,9 @@ func (t *TableFile) write(kind key.Kind, user, value []byte) error {
 	}
 	t.last = append(t.last[:0], user...)
 	t.keys++
+	if t.expiry != nil && kind == key.Set {
+		t.w.Expires(t.expiry(user, value))
+	}
 	if t.facets.facets != nil && kind == key.Set {
 		tags, err := t.facets.ask(user, trailer, value)
 		if err != nil {

@@ -61,7 +61,7 @@ func (w *tableWriter) write(s *survivors) error {
 	w.values.db = w.db
 	w.facets.facets = w.db.o.Facets
 	for ok := s.first(); ok; ok = s.next() {
-		user, t := s.source.Key()
+		user, t, value := s.version()
 		if w.open != nil && s.isNew && w.isFull(user) {
 			if err := w.finish(user); err != nil {
 				return err
@@ -72,9 +72,10 @@ func (w *tableWriter) write(s *survivors) error {
 				return err
 			}
 		}
-		if err := w.add(user, t, s.source.Value()); err != nil {
+		if err := w.add(user, t, value); err != nil {
 			return err
 		}
+		w.open.w.Expires(s.expires)
 	}
 	if err := s.source.Err(); err != nil {
 		return err

@@ -26,7 +26,8 @@ import (
 //     below it for each byte of its own, tombstones not counted as bytes to be kept.
 //   - Levels above the base, which another policy or an older version has filled, are
 //     emptied likewise.
-//   - If all that is done, tables with many or old tombstones are taken down.
+//   - If all that is done, tables with many or old tombstones are taken down, and those
+//     of which half has expired.
 //   - Tables with nothing below are moved, not merged.
 type Leveled struct{}
 
@@ -39,7 +40,7 @@ const mostL0 = 2
 
 // Shape returns the dynamic targets.
 func (Leveled) Shape(v *View) Shape {
-	s := Shape{L0: v.L0Tables, Base: lastLevel, Every: v.TombstoneAge / agePart}
+	s := Shape{L0: v.L0Tables, Base: lastLevel, Every: v.TombstoneAge / agePart, Due: v.due()}
 	target := uint64(0)
 	for level := 1; level < manifest.Levels; level++ {
 		target = max(target, v.Bytes(level))
@@ -104,7 +105,7 @@ func (p Leveled) Next(v *View) *Pick {
 			return pick
 		}
 	}
-	return v.pickTombstones()
+	return v.pickWaste()
 }
 
 // urgency orders levels that are too full. One to be emptied is not more urgent than one
@@ -162,11 +163,16 @@ func (s *Shape) pickTable(v *View, level int) *Pick {
 }
 
 // workBelow is how many bytes must be rewritten for each KiB of t, less the share of
-// its entries that are tombstones.
+// its entries that are tombstones or have expired.
 func workBelow(v *View, level int, t *manifest.Table) (work uint64) {
 	for _, b := range v.Overlapping(level+1, t.Span()) {
 		work += b.Size
 	}
-	values := t.Entries - min(t.Deletes, t.Entries)
+	waste := t.Deletes
+	if v.Expiry != nil {
+		e := v.Expiry(t)
+		waste += e.Expired(uint64(v.Now), t.Entries)
+	}
+	values := t.Entries - min(waste, t.Entries)
 	return work * 1024 / max(t.Size, 1) * (1 + values) / (1 + t.Entries)
 }

@@ -3,6 +3,7 @@ package compaction
 import (
 	"time"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/manifest"
 )
 
@@ -32,6 +33,10 @@ type Shape struct {
 
 	// Every is how often time alone may give something to do. 0: never.
 	Every time.Duration
+
+	// Due is the first time at which a table is worth merging because of what has expired
+	// in it, by the wall clock. 0: never.
+	Due env.Time
 
 	// Debt is about how many bytes must be rewritten until all is as it should be.
 	Debt uint64

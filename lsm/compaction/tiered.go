@@ -30,7 +30,7 @@ func (Tiered) Next(v *View) *Pick {
 	if p := v.pickCrowd(runs); p != nil {
 		return p
 	}
-	if p := v.pickTombstones(); p != nil {
+	if p := v.pickWaste(); p != nil {
 		return p
 	}
 	return v.sink(runs)
@@ -40,7 +40,7 @@ func (Tiered) Next(v *View) *Pick {
 func (Tiered) Shape(v *View) Shape { return v.tieredShape() }
 
 func (v *View) tieredShape() Shape {
-	s := Shape{Base: lastLevel, L0: mostRuns * v.L0Tables, Every: v.TombstoneAge / agePart}
+	s := Shape{Base: lastLevel, L0: mostRuns * v.L0Tables, Every: v.TombstoneAge / agePart, Due: v.due()}
 	if runs := v.runs(); len(runs) > s.L0 {
 		for _, r := range runs[:len(runs)-s.L0] {
 			s.Debt += r.bytes
@@ -76,7 +76,7 @@ func (LazyLeveled) Next(v *View) *Pick {
 	if p := v.pickCrowd(runs); p != nil {
 		return p
 	}
-	if p := v.pickTombstones(); p != nil {
+	if p := v.pickWaste(); p != nil {
 		return p
 	}
 	return v.sink(v.runs())

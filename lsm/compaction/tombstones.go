@@ -14,7 +14,7 @@ func (v *View) pickTombstones() *Pick {
 			if !v.isWorthPurging(t) {
 				continue
 			}
-			if p := v.purge(level, t); p != nil {
+			if p := v.purge(level, t, "tombstones"); p != nil {
 				return p
 			}
 		}
@@ -22,26 +22,32 @@ func (v *View) pickTombstones() *Pick {
 	oldest := v.oldestFree()
 	for i, t := range oldest {
 		if v.hasOldTombstones(t) {
-			output := 1
-			for output < lastLevel && len(v.Levels[output]) == 0 {
-				output++
-			}
-			return v.into(0, oldest[i:], output, "old tombstones")
+			return v.intoFirst(oldest[i:], "old tombstones")
 		}
 	}
 	return nil
 }
 
+// intoFirst returns the pick that takes the end of level 0 into the first level that is not
+// empty.
+func (v *View) intoFirst(tables []*manifest.Table, reason string) *Pick {
+	output := 1
+	for output < lastLevel && len(v.Levels[output]) == 0 {
+		output++
+	}
+	return v.into(0, tables, output, reason)
+}
+
 // purge returns the pick that takes t to the next level that it overlaps; or, if
 // there is none, rewrites it.
-func (v *View) purge(level int, t *manifest.Table) *Pick {
+func (v *View) purge(level int, t *manifest.Table, reason string) *Pick {
 	for below := level + 1; below < manifest.Levels; below++ {
 		if len(v.Overlapping(below, t.Span())) > 0 {
-			return v.into(level, []*manifest.Table{t}, below, "tombstones")
+			return v.into(level, []*manifest.Table{t}, below, reason)
 		}
 	}
 	p := Rewrite(level, t)
-	p.Reason = "tombstones"
+	p.Reason = reason
 	return v.allow(p)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
+	"github.com/statordb/stator/lsm/sstable"
 )
 
 // Options are the numbers that policies go by. All but TombstoneAge must be positive.
@@ -37,6 +38,12 @@ type View struct {
 	Snapshot key.SeqNum
 
 	Now env.Time
+
+	// Expiry says when the entries of a table expire; nil: none does.
+	Expiry func(*manifest.Table) sstable.Expiry
+
+	// Newest is the last open snapshot, or 0: what has expired and is not newer must stay.
+	Newest key.SeqNum
 }
 
 // Free reports whether a table may be picked: it can be read, and is not being merged.

@@ -122,6 +122,9 @@ func FuzzSections(f *testing.F) {
 	var p Properties
 	p.addEntry([]byte("k"), key.MakeTrailer(3, key.Set), 5, true)
 	f.Add(p.append(nil))
+	expiring := p
+	expiring.Expiry = Expiry{Entries: 1, First: 9, Last: 9, Half: 9}
+	f.Add(expiring.append(nil))
 	f.Add(append(p.append(nil), 30, 3, 'n', 'e', 'w')) // a property of a later version
 	f.Add(appendRangeDeletes(nil, smallContent().deletes))
 	f.Add(appendDirectory(nil, []directoryEntry{{kind: sectionData, size: 9}, {kind: 99, offset: 9, size: 1}}))

@@ -31,6 +31,8 @@ type Properties struct {
 	DataBytes   uint64 // of the data blocks in the file
 	FilterBytes uint64
 	IndexBytes  uint64
+
+	Expiry Expiry // zero also in tables of older versions
 }
 
 // Meta is what the writer of a table knows about it in the end.
@@ -103,8 +105,8 @@ func (p *Properties) addSeq(seq key.SeqNum) {
 //	tag uvarint | length uvarint | value
 //
 // A value is an 8-byte integer, or for tags 20 and 21 an internal key: trailer
-// 8 B, then the user key. Readers skip tags they do not know; every tag drawn
-// here is present.
+// 8 B, then the user key. Readers skip tags they do not know. The tags up to 21
+// are present; 22 to 25 are, all of them, if entries expire.
 const (
 	tagNumber       = 1
 	tagEntries      = 2
@@ -121,6 +123,10 @@ const (
 	tagIndexBytes   = 13
 	tagSmallest     = 20
 	tagLargest      = 21
+	tagExpiring     = 22
+	tagFirstExpiry  = 23
+	tagLastExpiry   = 24
+	tagHalfExpiry   = 25
 )
 
 // A property is one row of the list above; exactly one of number and key is set.
@@ -151,8 +157,22 @@ func (p *Properties) table() []property {
 	}
 }
 
+// expiryTable is the part of table that only tables with entries that expire have.
+func (p *Properties) expiryTable() []property {
+	return []property{
+		{tag: tagExpiring, number: &p.Expiry.Entries},
+		{tag: tagFirstExpiry, number: &p.Expiry.First},
+		{tag: tagLastExpiry, number: &p.Expiry.Last},
+		{tag: tagHalfExpiry, number: &p.Expiry.Half},
+	}
+}
+
 func (p *Properties) append(dst []byte) []byte {
-	for _, row := range p.table() {
+	rows := p.table()
+	if p.Expiry.Entries > 0 {
+		rows = append(rows, p.expiryTable()...)
+	}
+	for _, row := range rows {
 		dst = binary.AppendUvarint(dst, row.tag)
 		if row.number != nil {
 			dst = append(dst, 8)
@@ -168,7 +188,7 @@ func (p *Properties) append(dst []byte) []byte {
 
 // parseProperties decodes a properties block; reason says why it cannot.
 func parseProperties(b []byte) (p Properties, reason string) {
-	known := p.table()
+	known := append(p.table(), p.expiryTable()...)
 	last := uint64(0)
 	for len(b) > 0 {
 		tag, value, rest, ok := nextProperty(b)
@@ -187,8 +207,11 @@ func parseProperties(b []byte) (p Properties, reason string) {
 		}
 		known = known[1:]
 	}
-	if len(known) > 0 {
+	if len(known) > 0 && known[0].tag != tagExpiring {
 		return p, fmt.Sprintf("property %d is missing", known[0].tag)
+	}
+	if !p.Expiry.valid(p.Entries) {
+		return p, "expiry makes no sense"
 	}
 	return p, ""
 }

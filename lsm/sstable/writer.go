@@ -21,6 +21,7 @@ const chunkBytes = 1 << 20
 //	           built behind the pending bytes, and its index entry noted
 //	(chunk)    pending bytes go to the file when there are enough of them
 //	Tag        notes what the last entry's value says, for bitmaps
+//	Expires    notes when the last entry expires
 //	Finish     writes filters, range deletes, bitmaps, index, properties, directory
 //	           and footer, and syncs
 //
@@ -50,6 +51,7 @@ type Writer struct {
 	hashes   []uint64      // of the distinct user keys
 	deletes  []RangeDelete // sorted by Finish
 	prefixes prefixes
+	expiries expiries
 	facets   facet.Builder
 	sections []directoryEntry
 
@@ -424,6 +426,7 @@ func (w *Writer) writeProperties() error {
 	p := &w.properties
 	if p.Entries > 0 {
 		p.widen(w.last)
+		p.Expiry = w.expiries.summary(p.Entries)
 	}
 	for _, d := range w.deletes {
 		p.addRangeDelete(d)
