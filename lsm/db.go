@@ -92,6 +92,7 @@ type DB struct {
 	pins    pins
 
 	pacer   pacer
+	limiter limiter
 	metrics counters
 	stuckL0 atomic.Bool // level 0 is too full, but damage prevents merging it
 
@@ -132,6 +133,7 @@ func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 		db.pins.open = map[uint64]pin{}
 	}
 	db.pacer.init(e)
+	db.limiter.init(e, &db.isDown, db.o.BackgroundBytesPerSec)
 	return db
 }
 

@@ -139,7 +139,7 @@ func (db *DB) flushMemtable(m *memory) error {
 	}
 	began := db.e.Now()
 	now := db.now()
-	w := &tableWriter{db: db, times: times{now, now}}
+	w := &tableWriter{db: db, isFlush: true, times: times{now, now}}
 	s := db.current.Load()
 	hidesNothing := s.version.hidesNothingBelow(0, nil)
 	if s.oldest() != m { // what is older is in no table yet

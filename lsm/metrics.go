@@ -39,6 +39,8 @@ type Metrics struct {
 
 	Paused time.Duration // how long compactions made way for writers, in all
 
+	Limited time.Duration // how long background work waited for BackgroundBytesPerSec, in all
+
 	Stalls [stallReasons]StallMetrics // by StallReason
 
 	PrefixSkipped uint64 // tables that iterators left out by the filters of prefixes
@@ -158,6 +160,7 @@ func (db *DB) Metrics() Metrics {
 		DebtBytes: s.version.shape.Debt, Paused: time.Duration(c.pauseNanos.Load()),
 		Iterators: int(c.iterators.Load()), DamagedTables: int(c.damaged.Load()),
 	}
+	m.Limited = time.Duration(db.limiter.waited.Load())
 	m.TableMemory, m.Cache = s.version.residentBytes(), CacheMetrics(db.cache.Stats())
 	m.Filters = db.pool.FilterStats()
 	for _, sealed := range s.sealed {

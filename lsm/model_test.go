@@ -132,9 +132,10 @@ func randomOptions(rng *rand.Rand) Options {
 		DisableWAL:         rng.IntN(3) == 0, NoPreallocate: rng.IntN(3) == 0,
 		Sync: SyncMode(rng.IntN(3)), SyncEvery: 5 * time.Millisecond,
 		MemoryBytes: []int64{0, 16 << 10}[rng.IntN(2)], NoMmap: rng.IntN(3) == 0,
-		Compression:         sstable.Compression(rng.IntN(4)),
-		CompressionPerLevel: [][]Compression{nil, {NoCompression, S2, ZstdDict}}[rng.IntN(2)],
-		Dir:                 []string{"", "db/x"}[rng.IntN(2)],
+		Compression:           sstable.Compression(rng.IntN(4)),
+		CompressionPerLevel:   [][]Compression{nil, {NoCompression, S2, ZstdDict}}[rng.IntN(2)],
+		Dir:                   []string{"", "db/x"}[rng.IntN(2)],
+		BackgroundBytesPerSec: []int64{0, 0, 10 << 20}[rng.IntN(3)], PaceFlushes: rng.IntN(2) == 0,
 	}
 	switch rng.IntN(4) {
 	case 0:

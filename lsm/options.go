@@ -101,6 +101,16 @@ type Options struct {
 	// same time. Default 2.
 	CompactionConcurrency int
 
+	// BackgroundBytesPerSec is how much compactions, those that move values out of value files
+	// included, may write to files per second, all together. If that is too little for
+	// what is written to the database, writers are slowed down in the end. It may be changed
+	// while the database is open: SetBackgroundBytesPerSec. Default 0: no limit.
+	BackgroundBytesPerSec int64
+
+	// PaceFlushes has BackgroundBytesPerSec count flushes, too. They do not wait for
+	// compactions, which get what flushes leave. Default false: flushes are not held up.
+	PaceFlushes bool
+
 	// L0Tables is how many tables of level 0, or with other policies runs of one size,
 	// start a compaction. Default 4.
 	L0Tables int

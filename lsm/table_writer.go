@@ -21,6 +21,7 @@ import (
 type tableWriter struct {
 	db      *DB
 	level   int
+	isFlush bool              // or a merge
 	maxSize uint64            // of a table; 0: one table takes all
 	ranges  *tombstone.List   // to be written
 	below   []*manifest.Table // level+1, in order: a table should not overlap too many
@@ -58,7 +59,7 @@ func (w *tableWriter) writeAll(s *survivors) error {
 
 func (w *tableWriter) write(s *survivors) error {
 	w.ranges = s.remaining()
-	w.values.db = w.db
+	w.values.db, w.values.isFlush = w.db, w.isFlush
 	w.facets.facets = w.db.o.Facets
 	for ok := s.first(); ok; ok = s.next() {
 		user, t, value := s.version()
@@ -138,7 +139,7 @@ func (w *tableWriter) begin() error {
 	if w.writer == nil {
 		w.writer = new(sstable.Writer)
 	}
-	w.writer.Reset(f, w.db.o.table(num, w.level))
+	w.writer.Reset(w.db.limited(f, w.isFlush), w.db.o.table(num, w.level))
 	w.open = &openTable{num, name, f, w.writer}
 	w.overlap = 0
 	return nil

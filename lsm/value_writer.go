@@ -19,6 +19,7 @@ import (
 // a scan lie together, as far as they were written together.
 type valueWriter struct {
 	db      *DB
+	isFlush bool                        // or a merge
 	empties                             // what compaction moves; the zero value moves nothing
 	refs    map[manifest.FileNum]uint64 // bytes that the open table points to
 	pointer []byte                      // a buffer
@@ -101,7 +102,7 @@ func (w *valueWriter) begin() error {
 	if err != nil {
 		return err
 	}
-	w.open = &openValues{num, name, f, vlog.NewWriter(f, w.db.o.valueFile(num))}
+	w.open = &openValues{num, name, f, vlog.NewWriter(w.db.limited(f, w.isFlush), w.db.o.valueFile(num))}
 	return nil
 }
 
