@@ -116,7 +116,7 @@ func (db *DB) examine(name string) (*foreign, error) {
 // check tells whether the database can take the file.
 func (f *foreign) check(db *DB, r *sstable.Reader) error {
 	p := &f.found.Properties
-	if reason := unfit(p, r); reason != "" {
+	if reason := unfit(p); reason != "" {
 		return fmt.Errorf("%w: %s %s", ErrNotIngestible, f.name, reason)
 	}
 	if err := vfs.Guard(func() error {
@@ -135,7 +135,7 @@ func (f *foreign) check(db *DB, r *sstable.Reader) error {
 	return t.verifyEntries(db, nil) // there are no pointers
 }
 
-func unfit(p *sstable.Properties, r *sstable.Reader) string {
+func unfit(p *sstable.Properties) string {
 	switch {
 	case p.Entries+p.RangeDeletes == 0:
 		return "is empty"
@@ -144,8 +144,6 @@ func unfit(p *sstable.Properties, r *sstable.Reader) string {
 			p.SmallestSeq, p.LargestSeq, p.Entries, p.UserKeys)
 	case p.Number == 0:
 		return "has number 0"
-	case r.HasDictionary(): // it is found by the table's number, which another table may have
-		return "has a dictionary"
 	}
 	return ""
 }

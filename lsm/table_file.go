@@ -31,7 +31,7 @@ type TableFile struct {
 var errTableEnded = errors.New("lsm: the table file is ended")
 
 // NewTableFile creates a file. Of the options those count that say how a table is
-// written: BlockBytes, Compression (of the last level; ZstdDict is taken for Zstd),
+// written: BlockBytes, Compression (of the last level),
 // Facets, FacetsName, PrefixLen, Split, SplitName and Expiry. They should be those of the database.
 func NewTableFile(e *env.Env, fs vfs.FS, name string, o Options) (*TableFile, error) {
 	f, err := fs.Create(name)
@@ -41,7 +41,7 @@ func NewTableFile(e *env.Env, fs vfs.FS, name string, o Options) (*TableFile, er
 	o = o.withDefaults()
 	number := e.Rand() | 1 // no other file should have it, and 0 stands for none
 	so := o.table(0, len(o.CompressionPerLevel)+1)
-	so.Number, so.Compression = number, min(so.Compression, Zstd)
+	so.Number = number
 	t := &TableFile{fs: fs, name: name, file: f, w: sstable.NewWriter(f, so)}
 	t.facets.facets, t.expiry = o.Facets, o.Expiry
 	return t, nil

@@ -142,12 +142,13 @@ func (r *Reader) decode(b []byte, offset int64, scratch []byte) (data, grown []b
 	}
 	scratch = sized(scratch, raw)
 	data = scratch
+	by := &r.pool.plain
 	if c == codecZstdDict {
-		if err := r.loadDictionary(); err != nil {
+		if by, err = r.decoderWithDictionary(); err != nil {
 			return nil, scratch, err
 		}
 	}
-	if err := r.pool.decode(data[gap:], stream, c); err != nil {
+	if err := r.pool.decode(by, data[gap:], stream, c); err != nil {
 		return nil, scratch, corrupt.New(r.name, offset, "data block does not decode: %v", err)
 	}
 	if c >= codecS2 && !restore(data, count) {

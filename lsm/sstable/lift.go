@@ -21,10 +21,6 @@ func (p *Properties) IsFlat() bool {
 	return p.SmallestSeq == 0 && p.LargestSeq == 0 && p.UserKeys == p.Entries
 }
 
-// HasDictionary reports whether the table needs a dictionary. Readers that share a Pool
-// must not have the same number if so.
-func (r *Reader) HasDictionary() bool { return r.section(sectionDictionary).size > 0 }
-
 // liftTo lifts what Open has read to a sequence number; 0 leaves it as it is.
 func (r *Reader) liftTo(seq key.SeqNum) error {
 	if seq == 0 {

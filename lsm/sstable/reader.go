@@ -47,9 +47,10 @@ type Reader struct {
 	prefixesAt directoryEntry // likewise
 	prefixes   atomic.Pointer[prefixFilter]
 
-	pool       *Pool
-	slots      atomic.Pointer[cache.Slots] // of the blocks in the pool's cache; nil before first use
-	dictionary atomic.Bool                 // the pool knows the table's dictionary
+	pool  *Pool
+	slots atomic.Pointer[cache.Slots] // of the blocks in the pool's cache; nil before first use
+
+	withDictionary atomic.Pointer[decoder] // that knows the table's dictionary; nil: none was asked yet
 
 	// checked has one bit for each data block whose checksum has been found
 	// right. Two readers may both find a bit clear; then both check.
@@ -249,8 +250,8 @@ func (r *Reader) RangeDeletes() []RangeDelete { return r.deletes }
 
 // Close releases the mapping.
 func (r *Reader) Close() error {
-	if r.dictionary.Load() {
-		r.pool.dropDictionary(dictionaryID(r.number))
+	if d := r.withDictionary.Load(); d != nil {
+		r.pool.dropDictionary(d, dictionaryID(r.number))
 	}
 	if s := r.slots.Load(); s != nil {
 		r.pool.cache.Disown(s)
