@@ -306,7 +306,7 @@ func (c *Closed) verifyValues(f manifest.ValueFile) error {
 	if err != nil {
 		return err
 	}
-	r, err := vlog.Open(m, name, uint64(f.Num))
+	r, err := vlog.Open(m, name, uint64(f.Num), nil)
 	if err != nil {
 		m.Release()
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/statordb/stator/lsm/manifest"
 	"github.com/statordb/stator/lsm/memtable"
 	"github.com/statordb/stator/lsm/sstable"
+	"github.com/statordb/stator/lsm/vlog"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -65,6 +66,8 @@ type DB struct {
 	cache *cache.Cache   // of decoded blocks
 	slabs *memtable.Pool // memory for memtables
 	pool  *sstable.Pool
+
+	valueDecoder vlog.Decoder
 
 	current atomic.Pointer[state] // what readers see; replaced under mu
 	isDown  atomic.Bool           // closed, or failure is set: a quick look for every write

@@ -136,7 +136,7 @@ func inspectValues(fs vfs.FS, name string, w io.Writer, records bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := vlog.Open(m, name, 0)
+	r, err := vlog.Open(m, name, 0, nil)
 	if err != nil {
 		m.Release()
 		return err

@@ -40,7 +40,7 @@ func (db *DB) openValues(meta manifest.ValueFile) (*valueFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.reader, err = vlog.Open(m, f.name, uint64(meta.Num)); err != nil {
+	if f.reader, err = vlog.Open(m, f.name, uint64(meta.Num), &db.valueDecoder); err != nil {
 		m.Release()
 		return nil, err
 	}

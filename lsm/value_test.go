@@ -270,3 +270,38 @@ func TestSeparatedValuesAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+// Values in value files are read without an allocation, from mapped files and from others, in
+// whichever way they are stored.
+func TestValueReadsAllocateNothing(t *testing.T) {
+	for _, noMmap := range []bool{false, true} {
+		for c := range ValuesZstd + 1 {
+			db := mustOpenDB(t, vfs.NewMem(), Options{NoMmap: noMmap, ValueCompression: c, ValueThreshold: 100})
+			want := strings.Repeat("a value that shrinks, ", 40)
+			if err := errors.Join(set(db, "k", want), set(db, "l", want), db.Flush()); err != nil {
+				t.Fatal(err)
+			}
+			if m := db.Metrics(); m.Values.Files != 1 || (m.Values.Bytes < uint64(len(want))) != (c >= ValuesS2) {
+				t.Errorf("compression %d: %+v", c, m.Values)
+			}
+			it, err := db.NewIter(IterOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var dst []byte
+			user := []byte("k")
+			if n := testing.AllocsPerRun(20, func() {
+				dst, err = db.Get(user, dst[:0])
+				if err != nil || string(dst) != want || !it.First() || string(it.Value()) != want {
+					t.Fatalf("Get = %q, %v", dst, err)
+				}
+			}); n > 0 {
+				t.Errorf("no mmap %v, compression %d: a read allocates %v times", noMmap, c, n)
+			}
+			it.Close()
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

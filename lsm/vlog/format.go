@@ -5,7 +5,7 @@ import (
 	"hash/crc32"
 )
 
-// Format version 1. Integers are little-endian.
+// Format version 2. Integers are little-endian.
 //
 // A value file is records without gaps, then a footer:
 //
@@ -20,7 +20,7 @@ import (
 //	 4 stored    4B  bytes of the value as it is stored
 //	 8 raw       4B  bytes of the value once decoded
 //	12 key size  2B
-//	14 codec     1B  how the value is stored: 0 as it is, 1 S2
+//	14 codec     1B  how the value is stored: 0 as it is, 1 S2, 2 zstd
 //	15 zero      1B
 //	16 user key, then the stored value
 //
@@ -37,11 +37,13 @@ import (
 //	52 zero         4B
 //	56 magic        8B  "StatorVL"
 //
+// Version 2 is version 1 with zstd. A file without it is written as version 1.
+//
 // A checksum is mixed with its place as those of tables are: crc32c XOR both halves
 // of number × 0x9E3779B97F4A7C15 + offset. So a record that is sound in itself,
 // but lies in another place or file, does not pass.
 const (
-	version     = 1
+	maxVersion  = 2
 	magic       = "StatorVL"
 	headerBytes = 16
 	footerBytes = FooterBytes
@@ -111,6 +113,7 @@ type Meta struct {
 	KeyBytes   uint64
 	ValueBytes uint64 // before compression
 	Least      uint32 // bytes of the smallest record
+	version    uint32 // of the format
 }
 
 // RecordBytes is the size of all records: of the file without the footer.
@@ -119,7 +122,7 @@ func (m Meta) RecordBytes() uint64 { return m.Size - footerBytes }
 func (m Meta) appendFooter(dst []byte) []byte {
 	start := len(dst)
 	dst = little.AppendUint32(dst, 0)
-	dst = little.AppendUint32(dst, version)
+	dst = little.AppendUint32(dst, m.version)
 	for _, n := range []uint64{m.Number, m.Size, m.Records, m.KeyBytes, m.ValueBytes} {
 		dst = little.AppendUint64(dst, n)
 	}
@@ -130,10 +133,11 @@ func (m Meta) appendFooter(dst []byte) []byte {
 	return dst
 }
 
-func parseFooter(b []byte) (m Meta, sum, version, zero uint32, name string) {
+func parseFooter(b []byte) (m Meta, sum, zero uint32, name string) {
 	m = Meta{
 		Number: little.Uint64(b[8:]), Size: little.Uint64(b[16:]), Records: little.Uint64(b[24:]),
 		KeyBytes: little.Uint64(b[32:]), ValueBytes: little.Uint64(b[40:]), Least: little.Uint32(b[48:]),
+		version: little.Uint32(b[4:]),
 	}
-	return m, little.Uint32(b), little.Uint32(b[4:]), little.Uint32(b[52:]), string(b[56:])
+	return m, little.Uint32(b), little.Uint32(b[52:]), string(b[56:])
 }

@@ -30,7 +30,7 @@ func sealAll(b []byte) {
 // FuzzFile opens any bytes as a value file and reads any pointer: nothing panics, and
 // what is read lies in the file.
 func FuzzFile(f *testing.F) {
-	for _, codec := range []Codec{None, S2} {
+	for _, codec := range []Codec{None, S2, Zstd} {
 		entries := sample()
 		b, _ := write(f, Options{Number: 7, Codec: codec}, entries)
 		for _, e := range entries {
@@ -41,7 +41,7 @@ func FuzzFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b, user []byte, offset, size uint64) {
 		b = bytes.Clone(b)
 		sealAll(b)
-		r, err := Open(memory(t, b), testName, 0)
+		r, err := Open(memory(t, b), testName, 0, nil)
 		if err != nil {
 			if !isDamage(err) {
 				t.Fatalf("Open: %v", err)

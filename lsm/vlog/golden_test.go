@@ -16,7 +16,7 @@ var writeGolden = flag.Bool("write-golden", false, "write golden files that are 
 // TestGolden reads files of each released format version, and writes the same today.
 // They are never written anew.
 func TestGolden(t *testing.T) {
-	for name, o := range map[string]Options{"v1-none.vlog": {Number: 7}, "v1-s2.vlog": {Number: 7, Codec: S2}} {
+	for name, o := range map[string]Options{"v1-none.vlog": {Number: 7}, "v1-s2.vlog": {Number: 7, Codec: S2}, "v2-zstd.vlog": {Number: 7, Codec: Zstd}} {
 		entries := sample()
 		written, _ := write(t, o, entries)
 		path := filepath.Join("testdata", name)
@@ -25,7 +25,7 @@ func TestGolden(t *testing.T) {
 			b, err = written, os.WriteFile(path, written, 0o644)
 		}
 		must(t, err)
-		r, err := Open(memory(t, b), testName, 7)
+		r, err := Open(memory(t, b), testName, 7, nil)
 		must(t, err)
 		must(t, r.Verify())
 		i := 0
@@ -50,11 +50,11 @@ func TestGolden(t *testing.T) {
 func TestLaterVersion(t *testing.T) {
 	b, _ := write(t, Options{Number: 7}, sample())
 	at := len(b) - footerBytes
-	b[at+4] = 2
+	b[at+4] = 3
 	little.PutUint32(b[at:], checksum(b[at+4:], 7, int64(at)))
-	_, err := Open(memory(t, b), testName, 7)
+	_, err := Open(memory(t, b), testName, 7, nil)
 	var damage *corrupt.Error
-	if !errors.As(err, &damage) || damage.Reason != "format version 2, this program reads 1" {
+	if !errors.As(err, &damage) || damage.Reason != "format version 3, this program reads 1 to 2" {
 		t.Errorf("Open = %v", err)
 	}
 }

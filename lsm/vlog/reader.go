@@ -3,6 +3,7 @@ package vlog
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/bits"
 	"slices"
 	"sync/atomic"
@@ -14,18 +15,20 @@ import (
 	"github.com/statordb/stator/lsm/key"
 )
 
-// A Reader reads one value file in place.
+// A Reader reads one value file, in place where it is mapped.
 //
 // A value that it returns aliases the mapping unless it was compressed, and is valid
 // until Close; the caller sees to it that no read is under way and no value in use
-// then. As with tables, the caller puts a vfs.Guard around reads; Open and Verify
+// then. With a vfs.ReadMapping a record is read into the memory that the caller gives. As with tables, the caller puts a vfs.Guard around reads; Open and Verify
 // have their own.
 //
 // A Reader is safe for concurrent use.
 type Reader struct {
-	name string
-	m    vfs.Mapping
-	meta Meta
+	name    string
+	m       vfs.Mapping
+	file    io.ReaderAt // nil if the file is really mapped
+	meta    Meta
+	decoder *Decoder
 
 	// checked has one bit for each granule of the file, which is no larger than
 	// the smallest record: so of the records that begin in a granule there is at
@@ -37,10 +40,16 @@ type Reader struct {
 
 // Open opens the value file in m, which is called name in errors. The Reader takes
 // over m if Open succeeds. Only the footer is read. A number other than
-// that of the file is damage; 0 accepts any.
-func Open(m vfs.Mapping, name string, number uint64) (r *Reader, err error) {
+// that of the file is damage; 0 accepts any. Without a decoder it has its own.
+func Open(m vfs.Mapping, name string, number uint64, d *Decoder) (r *Reader, err error) {
+	if d == nil {
+		d = new(Decoder)
+	}
 	err = vfs.Guard(func() error {
-		r = &Reader{name: name, m: m}
+		r = &Reader{name: name, m: m, decoder: d}
+		if m.Bytes() == nil {
+			r.file, _ = m.(io.ReaderAt)
+		}
 		return r.open(number)
 	})
 	if err != nil {
@@ -59,14 +68,14 @@ func (r *Reader) open(number uint64) error {
 	if err != nil {
 		return err
 	}
-	m, sum, v, zero, word := parseFooter(b)
+	m, sum, zero, word := parseFooter(b)
 	switch want := checksum(b[4:], m.Number, at); {
 	case word != magic:
 		return corrupt.New(r.name, at, "no value file: its last bytes are %q", word)
 	case sum != want:
 		return corrupt.New(r.name, at, "checksum of the footer is %08x, want %08x", sum, want)
-	case v != version:
-		return corrupt.New(r.name, at, "format version %d, this program reads %d", v, version)
+	case m.version < 1 || m.version > maxVersion:
+		return corrupt.New(r.name, at, "format version %d, this program reads 1 to %d", m.version, maxVersion)
 	case m.Size != uint64(size):
 		return corrupt.New(r.name, at, "file has %d bytes, says %d", size, m.Size)
 	case number != 0 && m.Number != number:
@@ -104,53 +113,83 @@ func (r *Reader) Close() error {
 
 // AppendValue appends the value of user, which p points to, to dst.
 func (r *Reader) AppendValue(dst, user []byte, p Pointer) ([]byte, error) {
-	h, stored, err := r.record(user, p)
+	h, stored, all, err := r.record(user, p, dst)
 	if err != nil {
 		return dst, err
 	}
-	dst, reason := h.codec.appendDecoded(dst, stored, int(h.raw))
+	if r.file == nil {
+		return r.appendDecoded(dst, h, stored, p)
+	}
+	// The record lies where the value should be: what is decoded goes behind it, and then there.
+	value := stored
+	if h.codec != None {
+		n := len(all)
+		if all, err = r.appendDecoded(all, h, stored, p); err != nil {
+			return dst, err
+		}
+		value = all[n:]
+	}
+	n := len(dst) + copy(all[len(dst):], value)
+	return all[:n], nil
+}
+
+// Value returns the value of user, which p points to, in place or, if it must be
+// decoded or read, in scratch, which may be nil and is returned grown.
+func (r *Reader) Value(user []byte, p Pointer, scratch []byte) (value, grown []byte, err error) {
+	h, stored, grown, err := r.record(user, p, scratch[:0])
+	if err != nil || h.codec == None {
+		return stored, grown, err
+	}
+	n := len(grown)
+	if grown, err = r.appendDecoded(grown, h, stored, p); err != nil {
+		return nil, grown, err
+	}
+	return grown[n:], grown, nil
+}
+
+func (r *Reader) appendDecoded(dst []byte, h header, stored []byte, p Pointer) ([]byte, error) {
+	dst, reason := r.decoder.append(dst, stored, h.codec, int(h.raw))
 	if reason != "" {
 		return dst, corrupt.New(r.name, int64(p.Offset), "%s", reason)
 	}
 	return dst, nil
 }
 
-// Value returns the value of user, which p points to, in place or, if it must be
-// decoded, in scratch, which may be nil and is returned grown.
-func (r *Reader) Value(user []byte, p Pointer, scratch []byte) (value, grown []byte, err error) {
-	h, stored, err := r.record(user, p)
-	if err != nil {
-		return nil, scratch, err
-	}
-	if h.codec == None {
-		return stored, scratch, nil
-	}
-	scratch, reason := h.codec.appendDecoded(scratch[:0], stored, int(h.raw))
-	if reason != "" {
-		return nil, scratch, corrupt.New(r.name, int64(p.Offset), "%s", reason)
-	}
-	return scratch, scratch, nil
-}
-
 // record finds the record of user at p. Its checksum is verified the first time; that
-// it is the record of this key and size, each time.
-func (r *Reader) record(user []byte, p Pointer) (h header, stored []byte, err error) {
+// it is the record of this key and size, each time. If the file is not mapped, the record is
+// appended to scratch, which is returned grown.
+func (r *Reader) record(user []byte, p Pointer, scratch []byte) (h header, stored, grown []byte, err error) {
 	if !r.holds(p) {
-		return h, nil, r.leadsAstray(user, p)
+		return h, nil, scratch, r.leadsAstray(user, p)
 	}
-	b, err := r.view(int64(p.Offset), int(p.Size))
+	b, grown, err := r.read(p, scratch)
 	if err != nil {
-		return h, nil, err
+		return h, nil, scratch, err
 	}
 	if err := r.checkOnce(b, p); err != nil {
-		return h, nil, err
+		return h, nil, scratch, err
 	}
 	h = parseHeader(b)
 	value := headerBytes + int(h.keyBytes)
 	if h.recordBytes() != p.Size || !bytes.Equal(b[headerBytes:value], user) {
-		return h, nil, r.leadsAstray(user, p)
+		return h, nil, scratch, r.leadsAstray(user, p)
 	}
-	return h, b[value:len(b):len(b)], nil
+	return h, b[value:len(b):len(b)], grown, nil
+}
+
+// read returns the bytes that p points to: of the mapping, or read behind scratch.
+func (r *Reader) read(p Pointer, scratch []byte) (b, grown []byte, err error) {
+	if r.file == nil {
+		b, err = r.view(int64(p.Offset), int(p.Size))
+		return b, scratch, err
+	}
+	n, end := len(scratch), len(scratch)+int(p.Size)
+	grown = slices.Grow(scratch, int(p.Size))[:end]
+	b = grown[n:end:end]
+	if got, err := r.file.ReadAt(b, int64(p.Offset)); got < len(b) {
+		return nil, scratch, fmt.Errorf("vlog: read %s at %d: %w", r.name, p.Offset, err)
+	}
+	return b, grown, nil
 }
 
 // checkOnce checks a record unless that has been done.
@@ -171,7 +210,7 @@ func (r *Reader) leadsAstray(user []byte, p Pointer) error {
 
 // CheckPointer reports, as an error, if p does not lead to a sound record of user.
 func (r *Reader) CheckPointer(user []byte, p Pointer) error {
-	_, _, err := r.record(user, p)
+	_, _, _, err := r.record(user, p, nil)
 	return err
 }
 
@@ -202,7 +241,7 @@ func (r *Reader) check(b []byte, offset int64) error {
 		return corrupt.New(r.name, offset, "checksum of record is %08x, want %08x", h.checksum, want)
 	case h.recordBytes() != uint64(len(b)):
 		return corrupt.New(r.name, offset, "record says %d bytes, has %d", h.recordBytes(), len(b))
-	case h.zero != 0 || h.raw > MaxValueBytes || h.codec == None && h.raw != h.stored:
+	case h.zero != 0 || h.raw > MaxValueBytes || h.codec == None && h.raw != h.stored || h.codec.version() > r.meta.version:
 		return corrupt.New(r.name, offset, "record makes no sense: %+v", h)
 	}
 	return nil

@@ -16,7 +16,7 @@ func (r *Reader) Verify() error {
 		if err := again.open(r.meta.Number); err != nil {
 			return err
 		}
-		counted := Meta{Number: r.meta.Number, Size: r.meta.Size}
+		counted := Meta{Number: r.meta.Number, Size: r.meta.Size, version: again.meta.version}
 		var scratch []byte
 		err := again.Records(func(c Record) error {
 			counted.Records++
@@ -29,7 +29,7 @@ func (r *Reader) Verify() error {
 				return nil
 			}
 			var reason string
-			if scratch, reason = c.Codec.appendDecoded(scratch[:0], c.stored, c.RawBytes); reason != "" {
+			if scratch, reason = r.decoder.append(scratch[:0], c.stored, c.Codec, c.RawBytes); reason != "" {
 				return corrupt.New(r.name, int64(c.Offset), "%s", reason)
 			}
 			return nil

@@ -86,12 +86,15 @@ func isDamage(err error) bool {
 }
 
 func TestWrittenIsRead(t *testing.T) {
-	for _, codec := range []Codec{None, S2} {
+	for _, codec := range []Codec{None, S2, Zstd} {
 		entries := sample()
 		file, meta := write(t, Options{Number: 7, Codec: codec}, entries)
-		r, err := Open(memory(t, file), testName, 7)
+		r, err := Open(memory(t, file), testName, 7, nil)
 		must(t, err)
 		must(t, r.Verify())
+		if (codec == Zstd) != (meta.version == 2) {
+			t.Errorf("%v: written in format version %d", codec, meta.version)
+		}
 		if r.Meta() != meta || meta.Records != uint64(len(entries)) {
 			t.Errorf("%v: meta %+v, written %+v", codec, r.Meta(), meta)
 		}
@@ -122,10 +125,58 @@ func TestWrittenIsRead(t *testing.T) {
 	}
 }
 
+// Without a mapping, reads into memory that has grown allocate nothing, and find the same.
+func TestReadWithoutMapping(t *testing.T) {
+	for _, codec := range []Codec{None, S2, Zstd} {
+		entries := sample()
+		file, _ := write(t, Options{Number: 7, Codec: codec}, entries)
+		fs := vfs.NewMem()
+		f, err := fs.Create("f")
+		must(t, err)
+		_, err = f.WriteAt(file, 0)
+		must(t, err)
+		m, err := vfs.ReadMapping(f)
+		must(t, err)
+		r, err := Open(m, testName, 7, nil)
+		must(t, err)
+		must(t, r.Verify())
+		dst, scratch := []byte("prefix"), []byte(nil)
+		readAll := func() {
+			for _, e := range entries {
+				got, err := r.AppendValue(dst[:6], e.user, e.at)
+				if err != nil || string(got) != "prefix"+string(e.value) {
+					t.Errorf("%v: %s = %q, %v, want %q", codec, e.at, got, err, e.value)
+				}
+				dst = got
+				var value []byte
+				value, scratch, err = r.Value(e.user, e.at, scratch)
+				if err != nil || !bytes.Equal(value, e.value) {
+					t.Errorf("%v: %s = %q, %v, want %q", codec, e.at, value, err, e.value)
+				}
+				p := e.at
+				p.Offset++
+				if got, err := r.AppendValue(dst[:6], e.user, p); !isDamage(err) || string(got) != "prefix" {
+					t.Errorf("%v: a pointer that leads astray: %q, %v", codec, got, err)
+				}
+			}
+		}
+		readAll()
+		if n := testing.AllocsPerRun(10, func() {
+			for _, e := range entries {
+				dst, _ = r.AppendValue(dst[:6], e.user, e.at)
+				_, scratch, _ = r.Value(e.user, e.at, scratch)
+			}
+		}); n > 0 {
+			t.Errorf("%v: reads allocate %v times", codec, n)
+		}
+		must(t, r.Close())
+	}
+}
+
 // A file may have nothing in it, or a value larger than what is written at once.
 func TestExtremeSizes(t *testing.T) {
 	file, meta := write(t, Options{Number: 7}, nil)
-	r, err := Open(memory(t, file), testName, 7)
+	r, err := Open(memory(t, file), testName, 7, nil)
 	must(t, err)
 	if err := r.Verify(); err != nil || meta.Size != footerBytes {
 		t.Errorf("empty file: %+v, %v", meta, err)
@@ -138,9 +189,9 @@ func TestExtremeSizes(t *testing.T) {
 		{user: []byte("b"), value: bytes.Repeat([]byte("0123456789abcdef"), 3*chunkBytes/16)},
 		{user: []byte("c"), value: []byte("small")},
 	}
-	for _, codec := range []Codec{None, S2} {
+	for _, codec := range []Codec{None, S2, Zstd} {
 		file, _ = write(t, Options{Number: 7, Codec: codec}, large)
-		r, err = Open(memory(t, file), testName, 7)
+		r, err = Open(memory(t, file), testName, 7, nil)
 		must(t, err)
 		must(t, r.Verify())
 		for _, e := range large {
@@ -157,7 +208,7 @@ func TestExtremeSizes(t *testing.T) {
 
 // Each flipped bit is found by Verify; a read gives the right value or the error.
 func TestEveryFlippedBit(t *testing.T) {
-	for _, codec := range []Codec{None, S2} {
+	for _, codec := range []Codec{None, S2, Zstd} {
 		entries := sample()
 		b, _ := write(t, Options{Number: 7, Codec: codec}, entries)
 		m := memory(t, b)
@@ -175,7 +226,7 @@ func TestEveryFlippedBit(t *testing.T) {
 
 // readAll reads in all ways; what it reads must be right.
 func readAll(t *testing.T, m vfs.Mapping, entries []entry) (found error) {
-	r, err := Open(m, testName, 7)
+	r, err := Open(m, testName, 7, nil)
 	if err != nil {
 		return err
 	}
@@ -202,14 +253,14 @@ func TestWrongFileOrPointer(t *testing.T) {
 	entries := sample()
 	b, _ := write(t, Options{Number: 7}, entries)
 	for n := range b {
-		if _, err := Open(memory(t, b[:n]), testName, 7); !isDamage(err) {
+		if _, err := Open(memory(t, b[:n]), testName, 7, nil); !isDamage(err) {
 			t.Fatalf("the first %d bytes: %v", n, err)
 		}
 	}
-	if _, err := Open(memory(t, b), testName, 8); !isDamage(err) {
+	if _, err := Open(memory(t, b), testName, 8, nil); !isDamage(err) {
 		t.Errorf("as number 8: %v", err)
 	}
-	r, err := Open(memory(t, b), testName, 0)
+	r, err := Open(memory(t, b), testName, 0, nil)
 	must(t, err)
 	e := entries[2]
 	for _, p := range []Pointer{
@@ -281,7 +332,7 @@ func TestFinishedWriter(t *testing.T) {
 func TestConcurrentReads(t *testing.T) {
 	entries := sample()
 	b, _ := write(t, Options{Number: 7}, entries)
-	r, err := Open(memory(t, b), testName, 7)
+	r, err := Open(memory(t, b), testName, 7, nil)
 	must(t, err)
 	var all sync.WaitGroup
 	for range 4 {
@@ -298,9 +349,9 @@ func TestConcurrentReads(t *testing.T) {
 
 func TestReadsAllocateNothing(t *testing.T) {
 	entries := sample()
-	for _, codec := range []Codec{None, S2} {
+	for _, codec := range []Codec{None, S2, Zstd} {
 		b, _ := write(t, Options{Number: 7, Codec: codec}, entries)
-		r, err := Open(memory(t, b), testName, 7)
+		r, err := Open(memory(t, b), testName, 7, nil)
 		must(t, err)
 		dst, scratch := make([]byte, 0, 1<<10), make([]byte, 0, 1<<10)
 		if n := testing.AllocsPerRun(100, func() {

@@ -34,14 +34,14 @@ type Writer struct {
 	err     error
 	pending []byte // written to the file next
 	start   int64  // offset of pending in the file
-	scratch []byte // of a value to be compressed
+	encoder encoder
 }
 
 var errFinished = errors.New("vlog: the file is finished")
 
 // NewWriter writes a value file into f, which must be empty.
 func NewWriter(f vfs.File, o Options) *Writer {
-	return &Writer{f: f, o: o, meta: Meta{Number: o.Number}}
+	return &Writer{f: f, o: o, meta: Meta{Number: o.Number, version: 1}, encoder: encoder{codec: o.Codec}}
 }
 
 // Add appends a record and returns the pointer to it.
@@ -52,8 +52,11 @@ func (w *Writer) Add(user, value []byte) (Pointer, error) {
 	case len(user) > MaxKeyBytes || len(value) > MaxValueBytes:
 		return Pointer{}, fmt.Errorf("vlog: key of %d and value of %d bytes", len(user), len(value))
 	}
-	stored, scratch, codec := w.o.Codec.encode(value, w.scratch)
-	w.scratch = scratch
+	stored, codec, err := w.encoder.encode(value)
+	if err != nil {
+		w.err = fmt.Errorf("vlog: encode a value: %w", err)
+		return Pointer{}, w.err
+	}
 	h := header{stored: uint32(len(stored)), raw: uint32(len(value)), keyBytes: uint16(len(user)), codec: codec}
 	p := Pointer{File: w.o.Number, Offset: w.offset(), Size: h.recordBytes()}
 	if err := w.append(h, user, stored); err != nil {
@@ -64,6 +67,7 @@ func (w *Writer) Add(user, value []byte) (Pointer, error) {
 	m.Records++
 	m.KeyBytes += uint64(len(user))
 	m.ValueBytes += uint64(len(value))
+	m.version = max(m.version, codec.version())
 	if size := uint32(p.Size); m.Least == 0 || size < m.Least {
 		m.Least = size
 	}
