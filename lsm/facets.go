@@ -1,8 +1,9 @@
 package lsm
 
 import (
+	"encoding/binary"
 	"errors"
-	"sort"
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
@@ -39,23 +40,64 @@ var ErrNoFacets = errors.New("lsm: no facet function")
 // A facetIndex holds the bitmaps of a memtable: for each tag the entries that have it,
 // by their number in the order in which they came. The lists only grow; a reader takes
 // them as they are and makes bitmaps of what it needs.
+//
+// Lists and refs lie in the memory of memtables, outside the Go heap.
 type facetIndex struct {
 	facets FacetFunc
 	tags   facet.Tags // of the entry being added; the writer's
 	bytes  atomic.Int64
 
-	// mu guards the fields below it, but not what the slices in them have: that
-	// does not change any more.
+	// mu guards the fields below it, but not the memory that they lead to: what has been
+	// written there does not change any more.
 	mu   env.Leaf
 	rows facet.Builder
-	refs []memtable.Ref // by number
+	refs refs
+}
+
+// refs lead from the number of an entry to the entry. They lie in blocks that double in
+// size: block k has 2^(firstRefs+k) of them, 4 bytes each, from number 2^firstRefs × (2^k − 1) on.
+type refs struct {
+	pool   *memtable.Pool
+	blocks [][]byte
+	count  int
+}
+
+const (
+	firstRefs = 8
+	refBytes  = 4
+)
+
+func (r *refs) add(ref memtable.Ref) {
+	block, i := placeOfRef(r.count)
+	if block == len(r.blocks) {
+		r.blocks = append(r.blocks, r.pool.Alloc(refBytes<<(firstRefs+block)))
+	}
+	binary.LittleEndian.PutUint32(r.blocks[block][refBytes*i:], uint32(ref))
+	r.count++
+}
+
+func (r *refs) at(number uint32) memtable.Ref {
+	block, i := placeOfRef(int(number))
+	return memtable.Ref(binary.LittleEndian.Uint32(r.blocks[block][refBytes*i:]))
+}
+
+func placeOfRef(number int) (block, i int) {
+	block = bits.Len32(uint32(number)>>firstRefs+1) - 1
+	return block, number - (1<<block-1)<<firstRefs
+}
+
+func (r *refs) free() {
+	for _, b := range r.blocks {
+		r.pool.Free(b)
+	}
+	r.blocks = nil
 }
 
 // newMemory returns an empty memtable for about so many keys.
 func (db *DB) newMemory(keys int) *memory {
 	m := &memory{Table: memtable.New(db.slabs, keys)}
 	if db.o.Facets != nil {
-		m.index = &facetIndex{facets: db.o.Facets}
+		m.index = &facetIndex{facets: db.o.Facets, rows: facet.NewBuilder(db.slabs), refs: refs{pool: db.slabs}}
 		m.index.mu.Bind(db.e)
 	}
 	return m
@@ -104,29 +146,33 @@ func (x *facetIndex) add(ref memtable.Ref, user []byte, t key.Trailer, value []b
 	if t.Kind() == key.Set {
 		x.facets(user, value, &x.tags)
 	}
-	x.bytes.Add(int64(4 + 4*x.tags.Len()))
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.rows.Add(uint32(len(x.refs)), &x.tags)
-	x.refs = append(x.refs, ref)
+	x.rows.Add(uint32(x.refs.count), &x.tags)
+	x.refs.add(ref)
+	x.bytes.Store(int64(refBytes*x.refs.count + x.rows.Bytes()))
+}
+
+// Free gives the memory of the memtable back.
+func (m *memory) Free() {
+	m.Table.Free()
+	if m.index != nil {
+		m.index.rows.Free()
+		m.index.refs.free()
+	}
 }
 
 // selectRows finds the entries for which f holds. refs has all that were there when it
 // began; so those that a reader may see.
-func (x *facetIndex) selectRows(f Filter) (s facet.Selection, refs []memtable.Ref) {
+func (x *facetIndex) selectRows(f Filter) (s facet.Selection, refs refs) {
 	x.mu.Lock()
 	refs = x.refs
 	x.mu.Unlock()
-	s, _ = f.Select(uint32(len(refs)), func(tag []byte) (facet.Selection, error) {
+	s, _ = f.Select(uint32(refs.count), func(tag []byte) (facet.Selection, error) {
 		x.mu.Lock()
 		rows, maybe := x.rows.Lists(tag)
 		x.mu.Unlock()
-		return facet.SelectionOf(before(rows, len(refs)), before(maybe, len(refs))), nil
+		return facet.SelectionOf(rows, maybe, uint32(refs.count)), nil
 	})
 	return s, refs
-}
-
-// before cuts a list off at the first row that is not less than n.
-func before(rows []uint32, n int) []uint32 {
-	return rows[:sort.Search(len(rows), func(i int) bool { return int(rows[i]) >= n })]
 }

@@ -61,7 +61,7 @@ func (h *memoryHits) gather() {
 	var first []byte
 	common := 0
 	for row := range roaring.Values(s.May) {
-		user, t, _ := h.m.At(refs[row])
+		user, t, _ := h.m.At(refs.at(row))
 		if t.SeqNum() > h.it.seq || t.Kind() != key.Set || !h.it.hasWithin(user) {
 			continue
 		}
@@ -69,7 +69,7 @@ func (h *memoryHits) gather() {
 			first, common = user, len(user)
 		}
 		common = commonPrefix(first[:common], user)
-		h.rows = append(h.rows, memoryRow{ref: refs[row], isSure: h.isSure(s, row)})
+		h.rows = append(h.rows, memoryRow{ref: refs.at(row), isSure: h.isSure(s, row)})
 	}
 	for i := range h.rows {
 		r := &h.rows[i]

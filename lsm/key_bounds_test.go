@@ -11,7 +11,7 @@ import (
 // An iterator with a prefix leaves out the tables that have no key with it, and reads no block
 // of them; it finds what one without finds.
 func TestIteratorPrefix(t *testing.T) {
-	db := mustOpenDB(t, vfs.NewDisk(1), Options{PrefixLen: 4, Compaction: FIFO{}, ValueThreshold: -1, Facets: testFacets})
+	db := mustOpenDB(t, vfs.NewDisk(1), Options{PrefixLen: 4, Compaction: FIFO{}, L0Tables: 100, ValueThreshold: -1, Facets: testFacets})
 	defer db.Close()
 	const tables = 4
 	for i := range tables { // all span the same keys; table i has every prefix p with p mod tables = i

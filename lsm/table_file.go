@@ -129,6 +129,7 @@ func (t *TableFile) Abandon() {
 	if t.file == nil {
 		return
 	}
+	t.w.Abandon()
 	_ = t.file.Close()
 	_ = t.fs.Remove(t.name)
 	t.file = nil

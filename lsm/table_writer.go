@@ -187,6 +187,7 @@ func (w *tableWriter) finish(upper []byte) error {
 // removed by the next Open.
 func (w *tableWriter) abandon() {
 	if w.open != nil {
+		w.open.w.Abandon()
 		_ = w.open.file.Close()
 		_ = w.db.fs.Remove(w.open.name)
 	}

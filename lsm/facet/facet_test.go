@@ -133,7 +133,10 @@ func TestSelect(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkSelection(t, x, stored, rows)
-			memory, _ := x.Select(uint32(n), func(tag []byte) (Selection, error) { return SelectionOf(b.Lists(tag)), nil })
+			memory, _ := x.Select(uint32(n), func(tag []byte) (Selection, error) {
+				rows, maybe := b.Lists(tag)
+				return SelectionOf(rows, maybe, uint32(n)), nil
+			})
 			if !memory.May.Equals(stored.May) || !memory.Sure.Equals(stored.Sure) {
 				t.Fatalf("%v: in memory %d to %d rows, stored %d to %d", x, memory.Sure.GetCardinality(),
 					memory.May.GetCardinality(), stored.Sure.GetCardinality(), stored.May.GetCardinality())

@@ -190,16 +190,17 @@ func (s *Set) Equal(b *Builder) error {
 		return fmt.Errorf("%d tags, want %d", s.count, len(b.lists))
 	}
 	for i := range s.count + 1 {
-		want := b.incomplete
+		rows := b.incomplete.rows(&b.store)
 		if i < s.count {
-			want, _ = b.Lists(s.tag(i))
+			rows, _ = b.Lists(s.tag(i))
 		}
+		want := rows.bitmap(s.rows)
 		got, err := s.bitmap(i)
 		if err != nil {
 			return err
 		}
-		if !got.Equals(bitmapOf(want)) {
-			return fmt.Errorf("bitmap %d has %d rows, and not those wanted, %d", i, got.GetCardinality(), len(want))
+		if !got.Equals(want) {
+			return fmt.Errorf("bitmap %d has %d rows, and not those wanted, %d", i, got.GetCardinality(), want.GetCardinality())
 		}
 	}
 	return nil

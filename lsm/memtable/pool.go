@@ -36,6 +36,13 @@ func NewPool(limit int) *Pool {
 	return &Pool{limit: limit}
 }
 
+// Alloc returns n bytes, a power of two, with whatever is in them, for what belongs to a
+// table but is not in it.
+func (p *Pool) Alloc(n int) []byte { return p.take(n, false) }
+
+// Free takes back what Alloc returned.
+func (p *Pool) Free(b []byte) { p.give(b, false) }
+
 // take returns n bytes, a power of two, all zero if zeroed.
 func (p *Pool) take(n int, zeroed bool) []byte {
 	if p == nil || n < offheap.SmallBytes {

@@ -3,6 +3,7 @@ package sstable
 import (
 	"errors"
 
+	"github.com/statordb/stator/internal/offheap"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/facet"
 )
@@ -18,9 +19,20 @@ func (w *Writer) Tag(tags *facet.Tags) {
 
 // ForgetFacets leaves out the bitmaps of the table, because the tags of a value cannot
 // be found out.
-func (w *Writer) ForgetFacets() { w.options.Facets = "" }
+func (w *Writer) ForgetFacets() {
+	w.options.Facets = ""
+	w.facets.Free()
+}
+
+// outside is the facet.Memory of a Writer: a table of half a million rows takes some MiB for
+// a short time, and a garbage collector counts them for longer.
+type outside struct{}
+
+func (outside) Alloc(n int) []byte { return offheap.Alloc(n) }
+func (outside) Free(b []byte)      { offheap.Free(b) }
 
 func (w *Writer) writeBitmaps() error {
+	defer w.facets.Free()
 	if w.options.Facets == "" || w.properties.Entries == 0 {
 		return nil
 	}

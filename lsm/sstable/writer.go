@@ -30,8 +30,8 @@ const chunkBytes = 1 << 20
 // from the start, without gaps, never twice. The file stays the caller's: to
 // close, to make its name durable, and to remove after an error.
 //
-// After an error a Writer refuses everything with that error. A Writer is not
-// safe for concurrent use.
+// After an error a Writer refuses everything with that error; whoever does not Finish
+// calls Abandon. A Writer is not safe for concurrent use.
 type Writer struct {
 	f       vfs.File
 	options Options
@@ -60,7 +60,10 @@ type Writer struct {
 	left       []byte       // last user key of the last closed block
 }
 
-var errFinished = errors.New("sstable: the table is finished")
+var (
+	errFinished  = errors.New("sstable: the table is finished")
+	errAbandoned = errors.New("sstable: the table is abandoned")
+)
 
 // NewWriter writes a table into f, which must be empty.
 func NewWriter(f vfs.File, o Options) *Writer {
@@ -72,9 +75,11 @@ func NewWriter(f vfs.File, o Options) *Writer {
 // Reset makes w a writer of another table, whatever became of the one before. It reuses
 // the memory: some MiB, which cost more to get than many blocks to write.
 func (w *Writer) Reset(f vfs.File, o Options) {
+	w.Abandon()
 	w.block.reset()
 	*w = Writer{
-		f: f, options: o.withDefaults(), version: 1,
+		facets: facet.NewBuilder(outside{}),
+		f:      f, options: o.withDefaults(), version: 1,
 		pending: w.pending[:0], block: w.block, payload: w.payload[:0], index: w.index.emptied(),
 		hashes: w.hashes[:0], prefixes: prefixes{hashes: w.prefixes.hashes[:0]}, last: key.Internal{User: w.last.User[:0]}, left: w.left[:0],
 	}
@@ -82,6 +87,15 @@ func (w *Writer) Reset(f vfs.File, o Options) {
 		w.encoder = &encoder{choice: o.Compression}
 	}
 	w.properties.Number = o.Number
+}
+
+// Abandon gives back what does not belong to the garbage collector, of a table that is not
+// to be finished. The Writer is of no use before the next Reset.
+func (w *Writer) Abandon() {
+	w.facets.Free()
+	if w.err == nil {
+		w.err = errAbandoned
+	}
 }
 
 // Add appends an entry, which must sort behind those added before. It copies
