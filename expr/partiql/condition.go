@@ -38,6 +38,7 @@ func (p *parser) or() term {
 	}
 	all := []*expr.Condition{p.needCondition(first)}
 	for p.acceptKeyword("OR") {
+		p.needOperandNext()
 		all = append(all, p.needCondition(p.and()))
 	}
 	return term{condition: p.orOf(all)}
@@ -50,6 +51,7 @@ func (p *parser) and() term {
 	}
 	all := []*expr.Condition{p.needCondition(first)}
 	for p.acceptKeyword("AND") {
+		p.needOperandNext()
 		all = append(all, p.needCondition(p.not()))
 	}
 	return term{condition: p.andOf(all)}
@@ -70,6 +72,13 @@ func (p *parser) needCondition(t term) *expr.Condition {
 		p.unexpected()
 	}
 	return t.condition
+}
+
+// needOperandNext reports that nothing follows an operator.
+func (p *parser) needOperandNext() {
+	if p.current.kind == endToken {
+		p.malformed("Missing right-hand side expression of infix operator")
+	}
 }
 
 // needOperand returns the operand that t is.
@@ -117,7 +126,10 @@ func (p *parser) predicate() term {
 	switch op := comparators[p.current.kind]; {
 	case op != 0:
 		p.advance()
+		p.needOperandNext()
 		c = p.build.Compare(op, p.needOperand(t), p.operand())
+	case p.at("LIKE"):
+		p.fail(refuse("Unsupported operator: LIKE"))
 	case p.acceptKeyword("BETWEEN"):
 		c = p.between(p.needOperand(t))
 	case p.acceptKeyword("IN"):
@@ -140,6 +152,9 @@ func (p *parser) term() term {
 		p.enter()
 		defer p.leave()
 		p.advance()
+		if p.current.kind == rightParen {
+			p.malformed("Expression group cannot be empty")
+		}
 		t := p.or()
 		p.expect(rightParen)
 		return t
@@ -189,13 +204,18 @@ func (p *parser) noFunction(name string, operands int) {
 }
 
 func (p *parser) between(subject expr.Operand) *expr.Condition {
+	p.needOperandNext()
 	lower := p.operand()
 	p.expectKeyword("AND")
+	if p.failed == nil && p.current.kind == endToken {
+		p.malformed("Expected expression after AND")
+	}
 	return p.build.Between(subject, lower, p.operand())
 }
 
 // in reads the list behind IN, in brackets or parentheses.
 func (p *parser) in(subject expr.Operand) *expr.Condition {
+	p.needOperandNext()
 	end := rightBracket
 	if !p.accept(leftBracket) {
 		end = rightParen
@@ -214,7 +234,7 @@ func (p *parser) is(subject expr.Operand) *expr.Condition {
 	negated := p.acceptKeyword("NOT")
 	word := p.current
 	if word.kind != wordToken {
-		p.unexpected()
+		p.malformed("Expected type name")
 		return nil
 	}
 	p.advance()
@@ -231,7 +251,7 @@ func (p *parser) isA(subject expr.Operand, word token) *expr.Condition {
 	case word.is("MISSING") && subject.IsPath():
 		return p.build.Call("attribute_not_exists", subject)
 	case !known:
-		p.malformed("Unexpected keyword")
+		p.malformed("Expected type name")
 		return nil
 	}
 	anyOf := make([]*expr.Condition, len(types))

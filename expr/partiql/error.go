@@ -2,6 +2,7 @@ package partiql
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/statordb/stator/expr"
 )
@@ -25,10 +26,16 @@ func (p *parser) malformed(detail string) {
 	p.fail(refuse("Statement wasn't well formed, can't be processed: %s", detail))
 }
 
-// unexpected reports that the current token cannot stand where it is.
+// unexpected reports that no term begins at the current token.
 func (p *parser) unexpected() {
+	word := ""
+	if p.current.kind == wordToken {
+		word = strings.ToLower(p.current.text)
+	}
 	switch {
-	case p.current.kind == wordToken && isKeyword(p.current.text):
+	case operatorWords[word] || p.current.kind >= plus:
+		p.malformed("Unexpected operator")
+	case isKeyword(word) && !markWords[word]:
 		p.malformed("Unexpected keyword")
 	case p.current.kind == badToken:
 		p.malformed("Unexpected character")

@@ -74,6 +74,13 @@ func (p *parser) expect(kind tokenKind) {
 	}
 }
 
+// need is expect with a text of its own.
+func (p *parser) need(kind tokenKind, detail string) {
+	if !p.accept(kind) {
+		p.malformed(detail)
+	}
+}
+
 // at reports whether the current token is this keyword.
 func (p *parser) at(keyword string) bool { return p.current.is(keyword) }
 
@@ -92,6 +99,13 @@ func (p *parser) acceptKeyword(keyword string) bool {
 func (p *parser) expectKeyword(keyword string) {
 	if !p.acceptKeyword(keyword) {
 		p.unexpected()
+	}
+}
+
+// needKeyword is expectKeyword with a text of its own.
+func (p *parser) needKeyword(keyword, detail string) {
+	if !p.acceptKeyword(keyword) {
+		p.malformed(detail)
 	}
 }
 

@@ -6,24 +6,43 @@ import (
 	"github.com/statordb/stator/expr"
 )
 
-// name := word | quoted
-func (p *parser) name() string {
-	t := p.current
-	if t.kind == quotedToken && t.text != "" || t.kind == wordToken && !isKeyword(t.text) {
-		p.advance()
-		return t.text
-	}
-	p.unexpected()
-	return ""
+// atName reports whether the current token can be a name.
+func (p *parser) atName() bool {
+	return p.current.kind == quotedToken && p.current.text != "" || p.current.kind == wordToken && !isKeyword(p.current.text)
 }
 
+// name := word | quoted
+func (p *parser) name() string {
+	if !p.atName() {
+		p.unexpected()
+	}
+	return p.advance().text
+}
+
+// target reads the name of what a statement changes.
+func (p *parser) target() string {
+	if !p.atName() {
+		p.malformed("Expected identifier for simple path")
+	}
+	return p.advance().text
+}
+
+// targetPath reads the path of an attribute that is changed.
+func (p *parser) targetPath() expr.Path { return p.pathFrom(p.target()) }
+
 // path := name ( "." name | "[" digits "]" | "[" string "]" )*
-func (p *parser) path() expr.Path {
-	elems := []expr.PathElem{{Name: p.name()}}
+func (p *parser) path() expr.Path { return p.pathFrom(p.name()) }
+
+// pathFrom reads the rest of a path whose first name has been read.
+func (p *parser) pathFrom(name string) expr.Path {
+	elems := []expr.PathElem{{Name: name}}
 	for {
 		switch {
 		case p.accept(dot):
-			elems = append(elems, expr.PathElem{Name: p.name()})
+			if !p.atName() {
+				p.malformed("Invalid path dot component")
+			}
+			elems = append(elems, expr.PathElem{Name: p.advance().text})
 		case p.accept(leftBracket):
 			elems = append(elems, p.step())
 			p.expect(rightBracket)

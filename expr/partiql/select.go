@@ -10,15 +10,25 @@ func (p *parser) selectStatement() *Select {
 	s := &Select{}
 	if !p.accept(star) {
 		s.Columns = list(p, p.column)
+	} else if p.current.kind == comma {
+		p.malformed(starAlone)
 	}
-	p.expectKeyword("FROM")
+	p.needKeyword("FROM", "Expected FROM after SELECT list")
+	if p.atValue() {
+		p.notSource()
+	}
 	s.Table = p.name()
 	if p.accept(dot) {
 		s.Index = p.name()
 	}
+	if p.current.kind == plus || p.current.kind == minus { // of a name that needs quotation marks
+		p.advance()
+		p.notSource()
+	}
 	if p.current.kind == comma || p.at("JOIN") || p.at("INNER") || p.at("LEFT") || p.at("CROSS") {
 		p.fail(refuse("Only select from a single table or index is supported."))
 	}
+	p.noAlias()
 	s.Where = p.where()
 	if p.acceptKeyword("ORDER") {
 		p.expectKeyword("BY")
@@ -32,8 +42,33 @@ func (p *parser) selectStatement() *Select {
 	return s
 }
 
+// noAlias reports another name for a column or table: there are none.
+func (p *parser) noAlias() {
+	if p.at("AS") || p.atName() {
+		p.fail(refuse("Unsupported alias"))
+	}
+}
+
+// notSource reports something behind FROM that is no table.
+func (p *parser) notSource() {
+	if p.current.kind == wordToken && isKeyword(p.current.text) {
+		p.unexpected()
+		return
+	}
+	p.fail(refuse("Unexpected from source"))
+}
+
+const starAlone = "Other expressions may not be present in the select list when '*' is used without dot notation."
+
 func (p *parser) column() Column {
+	switch {
+	case p.current.kind == star:
+		p.malformed(starAlone)
+	case p.current.kind == wordToken && p.following.kind == leftParen:
+		p.fail(refuse("Unsupported function in SELECT list: %s", p.current.text))
+	}
 	path := p.path()
+	p.noAlias()
 	return Column{Path: path, Name: columnName(path)}
 }
 

@@ -20,7 +20,7 @@ func (p *parser) change() bool {
 }
 
 func (p *parser) removal() bool {
-	path := p.path()
+	path := p.targetPath()
 	if p.failed == nil {
 		p.build.Remove(path)
 	}
@@ -30,8 +30,8 @@ func (p *parser) removal() bool {
 // assignment := path "=" source. What adds to or takes from a set is an action
 // of its own, and must name the set that is changed.
 func (p *parser) assignment() bool {
-	path := p.path()
-	p.expect(equal)
+	path := p.targetPath()
+	p.need(equal, "Expected '='")
 	if p.following.kind == leftParen && (p.at("SET_ADD") || p.at("SET_DELETE")) {
 		p.setChange(path)
 		return true

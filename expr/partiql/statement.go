@@ -105,8 +105,11 @@ func (p *parser) statement() (s Statement) {
 	default:
 		p.malformed("Expected data manipulation")
 	}
-	p.accept(semicolon)
-	if p.current.kind != endToken {
+	switch ended := p.accept(semicolon); {
+	case p.current.kind == endToken:
+	case ended:
+		p.malformed("Unexpected token after semicolon. (Only one query is allowed.)")
+	default:
 		p.malformed("Unexpected token after expression")
 	}
 	return s

@@ -7,10 +7,10 @@ import (
 // insert reads what follows INSERT.
 func (p *parser) insert() *Insert {
 	p.expectKeyword("INTO")
-	s := &Insert{Table: p.name()}
-	p.expectKeyword("VALUE")
-	if p.current.kind != leftBrace && p.current.kind != question {
-		p.unexpected()
+	s := &Insert{Table: p.target()}
+	if !p.acceptKeyword("VALUE") {
+		p.term() // a value without VALUE would be a bag of items, which no table takes
+		p.malformed("Unexpected token after expression")
 	}
 	v := p.value()
 	switch {
@@ -25,7 +25,7 @@ func (p *parser) insert() *Insert {
 
 // update reads what follows UPDATE.
 func (p *parser) update() *Update {
-	s := &Update{Table: p.name()}
+	s := &Update{Table: p.target()}
 	if !p.at("SET") && !p.at("REMOVE") {
 		p.malformed("Expected data manipulation")
 	}
@@ -41,8 +41,8 @@ func (p *parser) update() *Update {
 
 // delete reads what follows DELETE.
 func (p *parser) delete() *Delete {
-	p.expectKeyword("FROM")
-	s := &Delete{Table: p.name()}
+	p.needKeyword("FROM", "Expected FROM after DELETE")
+	s := &Delete{Table: p.target()}
 	s.Where = p.where()
 	s.Returning = p.returning()
 	if s.Returning != ReturningNothing && s.Returning != AllOld {
@@ -63,7 +63,7 @@ func (p *parser) returning() Returning {
 	}
 	all := p.oneOf("ALL", "MODIFIED")
 	updated := p.oneOf("NEW", "OLD")
-	p.expect(star)
+	p.need(star, "Unsupported syntax in RETURNING columns.")
 	return returnings[all][updated]
 }
 
@@ -72,6 +72,6 @@ func (p *parser) oneOf(first, second string) bool {
 	if p.acceptKeyword(first) {
 		return true
 	}
-	p.expectKeyword(second)
+	p.needKeyword(second, "Expected ( MODIFIED | ALL ) ( NEW | OLD ) in each returning element.")
 	return false
 }
