@@ -225,6 +225,9 @@ func (e *edge) operate(x *exchange, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if name == "DescribeEndpoints" {
+		answer = endpointsAt(x.r.Host)
+	}
 	return answer.AppendJSON(x.out[:0]), nil
 }
 

@@ -118,6 +118,9 @@ func checkKeyRoles(keys []KeyElement) error {
 // checkDefinitionsUsed refuses attribute definitions that no key uses.
 func checkDefinitionsUsed(d *Definition) error {
 	if !d.hasIndexes() {
+		if err := checkDuplicateDefinitions(d); err != nil {
+			return err
+		}
 		if len(d.Keys) != len(d.Attributes) {
 			return invalidValue("Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
 		}

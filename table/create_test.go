@@ -54,6 +54,8 @@ func TestCreateRefusals(t *testing.T) {
 	}{
 		{"units of on-demand", hashOnly(func(d *Definition) { d.BillingMode = BillingOnDemand }),
 			invalidPrefix + "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"},
+		{"defined twice", hashOnly(func(d *Definition) { d.Attributes = attributes("p", "S", "p", "N") }),
+			invalidPrefix + "Duplicate AttributeName in AttributeDefinitions: p"},
 		{"no units", hashOnly(func(d *Definition) { d.Throughput = nil }),
 			invalidPrefix + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"},
 		{"read units", hashOnly(func(d *Definition) { d.Throughput = &Throughput{1_000_000_000_001, 1_000_000_000_001} }),

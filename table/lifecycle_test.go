@@ -308,6 +308,8 @@ func TestUpdateTableRefusals(t *testing.T) {
 		{"index twice", UpdateTableRequest{Table: "tab", GlobalIndexThroughput: []IndexThroughput{{Name: "g1", Throughput: five}, {Name: "g1", Throughput: five}}},
 			invalidPrefix + "Only one global secondary index update per index is allowed simultaneously. Index: g1"},
 		{"missing index", UpdateTableRequest{Table: "tab", GlobalIndexThroughput: []IndexThroughput{{Name: "g9", Throughput: five}}}, "Requested resource not found"},
+		{"index without rates", UpdateTableRequest{Table: "tab", GlobalIndexThroughput: []IndexThroughput{{Name: "g1"}}},
+			invalidPrefix + "ProvisionedThroughput must be specified for index: g1"},
 		{"local index", UpdateTableRequest{Table: "tab", GlobalIndexThroughput: []IndexThroughput{{Name: "loc", Throughput: five}}},
 			invalidPrefix + "The local secondary index loc has no throughput of its own"},
 		{"units with on-demand", UpdateTableRequest{Table: "tab", BillingMode: BillingOnDemand, Throughput: five},

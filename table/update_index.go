@@ -16,6 +16,9 @@ func (u *UpdateTableRequest) checkIndexUpdates() error {
 		if err := checkUnits(x.Throughput, x.Name); err != nil {
 			return err
 		}
+		if x.Throughput == nil && x.OnDemand == nil && x.Warm == nil {
+			return invalidValue("ProvisionedThroughput must be specified for index: %s", x.Name)
+		}
 		names = append(names, x.Name)
 	}
 	for i := range u.CreateIndexes {
