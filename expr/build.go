@@ -135,12 +135,13 @@ func (b *Builder) Not(c *Condition) *Condition {
 func (b *Builder) And(list ...*Condition) *Condition {
 	var all and
 	for _, c := range list {
-		if c != nil {
-			all = append(all, conjuncts(c.root)...)
+		if c == nil {
+			continue
 		}
-	}
-	for range len(all) - 1 {
-		b.checks.operator()
+		if all != nil {
+			b.checks.operator()
+		}
+		all = append(all, conjuncts(c.root)...)
 	}
 	return all.condition()
 }

@@ -25,9 +25,10 @@
 // parser.go hold what all kinds share, fault.go which of several errors is
 // reported. Then condition.go (grammar) with predicate.go (tree) and eval.go
 // (meaning); update.go with action.go and apply.go likewise; projection.go;
-// keycondition.go; legacy.go. build.go and split.go make trees for another
-// language (partiql) and take conditions apart. codec.go and decode.go are the binary form of
-// conditions and updates in the replicated log. print.go writes trees as text.
+// keycondition.go; legacy.go. build.go makes the same trees for another
+// language, and split.go takes conditions apart; see package partiql. codec.go
+// and decode.go are the binary form of conditions and updates in the replicated
+// log. print.go writes trees as text.
 // cache.go keeps trees for texts that come again, bind.go gives them new
 // constants.
 package expr

@@ -52,6 +52,8 @@ var grammar = []struct{ text, want string }{
 	{`SELECT * FROM T WHERE NOT a = 1 AND b = 2`, `select  from T. where NOT a = {N:1} AND b = {N:2} order []`},
 	{`SELECT * FROM T WHERE NOT (a = 1 AND b = 2)`, `select  from T. where NOT (a = {N:1} AND b = {N:2}) order []`},
 	{`SELECT * FROM T WHERE ((a) = (1))`, `select  from T. where a = {N:1} order []`},
+	{`SELECT * FROM T WHERE ((a = 1 AND b = 2) AND (c = 3 OR d = 4)) AND e = 5`,
+		`select  from T. where a = {N:1} AND b = {N:2} AND (c = {N:3} OR d = {N:4}) AND e = {N:5} order []`},
 	{`SELECT * FROM T WHERE a BETWEEN 1 AND 2 AND b = 3`, `select  from T. where a BETWEEN {N:1} AND {N:2} AND b = {N:3} order []`},
 	{`SELECT * FROM T WHERE a NOT BETWEEN 1 AND 2`, `select  from T. where NOT a BETWEEN {N:1} AND {N:2} order []`},
 	{`SELECT * FROM T WHERE a IN [1, 'x', b]`, `select  from T. where a IN ({N:1}, {S:x}, b) order []`},
@@ -227,6 +229,23 @@ func TestMessages(t *testing.T) {
 		case !errors.As(err, &e) || e.Message != tt.want:
 			t.Errorf("%s:\n got %v\nwant %s", tt.text, err, tt.want)
 		}
+	}
+}
+
+// Each operator counts once, however conditions are put in parentheses: up to
+// 300 of them, as in expressions.
+func TestOperatorsAreCountedOnce(t *testing.T) {
+	where := strings.Repeat("(", 99) + "a = 1"
+	for range 99 {
+		where += " AND b = 2)"
+	}
+	where += " AND c = 3" + strings.Repeat(" OR d = 4", 50) // 151 comparisons and 149 more
+	if _, err := Parse("SELECT * FROM T WHERE "+where, nil); err == nil || !strings.Contains(err.Error(), "operator count: 301") {
+		t.Errorf("301 operators: got %v", err)
+	}
+	where = strings.TrimSuffix(where, " OR d = 4")
+	if _, err := Parse("SELECT * FROM T WHERE "+where, nil); err != nil {
+		t.Errorf("299 operators: %v", err)
 	}
 }
 
