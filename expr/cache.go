@@ -38,7 +38,7 @@ const (
 )
 
 // Params returns the parameters of a request whose expressions are parsed
-// through the cache; see NewParams.
+// through the cache; see NewParams. No Cache, nil, remembers nothing.
 func (c *Cache) Params(names map[string]string, values item.Item) *Params {
 	return &Params{names: names, values: values, cache: c}
 }

@@ -34,6 +34,8 @@ type edge struct {
 	callers callers
 	origins []string // of pages that may call; empty: all
 	bodies  budget
+	answers budget // large ones, while they are sent
+	turns   turns
 }
 
 // newEdge serves one set of operations to all callers.
@@ -41,6 +43,8 @@ func newEdge(region string, log *slog.Logger, operations map[string]operation) *
 	e := &edge{region: region, log: log}
 	e.callers.region, e.callers.shared = region, operations
 	e.bodies.left.Store(bodyBudget)
+	e.answers.left.Store(answerBudget)
+	e.turns = newTurns()
 	return e
 }
 
@@ -58,6 +62,7 @@ type exchange struct {
 	out    []byte // answer
 	packed []byte // answer, compressed
 	taken  int64  // of the body budget
+	held   int64  // of the answer budget
 }
 
 // maxKept is the largest buffer that an idle exchange keeps.
@@ -85,6 +90,7 @@ func (e *edge) finish(x *exchange) {
 		}
 	}
 	e.bodies.give(x.taken)
+	e.answers.give(x.held)
 	kept := exchange{}
 	if cap(x.body) <= maxKept {
 		kept.body = x.body[:0]
@@ -142,7 +148,11 @@ func (e *edge) post(x *exchange) {
 	if err != nil {
 		out, status = appendError(x.out[:0], e.translated(x, err))
 	}
-	x.out = out
+	if x.out = out; !x.hold(out) {
+		x.out = nil
+		x.reply(http.StatusServiceUnavailable, "", nil)
+		return
+	}
 	x.reply(status, answerType, out)
 }
 
@@ -221,14 +231,10 @@ func (e *edge) operate(x *exchange, body []byte) ([]byte, error) {
 	if e.callers.enter != nil {
 		run = e.callers.operations(who)[name]
 	}
-	answer, err := run(body)
-	if err != nil {
-		return nil, err
+	if collecting[name] {
+		return x.collect(run, body)
 	}
-	if name == "DescribeEndpoints" {
-		answer = endpointsAt(x.r.Host)
-	}
-	return answer.AppendJSON(x.out[:0]), nil
+	return x.run(run, body)
 }
 
 func isObject(body []byte) bool {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
@@ -83,6 +84,7 @@ func (o *Options) setDefaults() {
 type Server struct {
 	edge   *edge
 	tables *table.Service
+	trees  expr.Cache // shared by all callers
 	node   *replication.Node
 	store  *lsm.DB
 	lock   *vfs.DirLock // nil in memory
@@ -165,7 +167,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	front := &frontend{tables: s.tables, account: s.tables.Account(), region: o.Region}
+	front := &frontend{tables: s.tables, account: s.tables.Account(), region: o.Region, trees: &s.trees}
 	s.edge = newEdge(o.Region, o.Log, front.operations())
 	s.edge.origins = o.Origins
 	if !o.Shared {
@@ -177,7 +179,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 // enter returns the operations on the tables of an account in a region.
 func (s *Server) enter(account, region string) (map[string]operation, bool) {
 	in, known := s.tables.In(account, region)
-	front := &frontend{tables: in, account: account, region: region}
+	front := &frontend{tables: in, account: account, region: region, trees: &s.trees}
 	return front.operations(), known
 }
 

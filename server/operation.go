@@ -69,8 +69,8 @@ type statements interface {
 // A frontend carries out operations on tables. There is one file per operation.
 type frontend struct {
 	tables          tables
-	account, region string     // whose tables they are, and where
-	trees           expr.Cache // of the expressions in requests
+	account, region string      // whose tables they are, and where
+	trees           *expr.Cache // of the expressions in requests; nil = none
 }
 
 // operations returns every operation of the service by name. Those that are

@@ -70,7 +70,7 @@ func translateTable(err error) error {
 		return &api.PolicyNotFoundException{Message: api.Some(policy.Error())}
 	case errors.As(err, &absent):
 		return notBuiltFault(absent.What)
-	case errors.Is(err, table.ErrClosed):
+	case errors.Is(err, table.ErrClosed), err == errUnavailable:
 		return errUnavailable
 	}
 	return nil

@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"runtime"
+)
+
+// Answers of many items are up to 1 MiB of stored data, or 16 MiB for batches,
+// and more as JSON. Two bounds keep the memory that they take together finite,
+// however many clients ask at a time and however slowly they read:
+//
+//	asked ─→ waits for a turn ─→ collected and encoded ─→ counted ─→ sent
+//	                             a few at a time           answerBudget
+
+// answerBudget is what answers above maxKept may take while they are sent. An
+// answer beyond it is dropped and the client told to ask again.
+const answerBudget = 512 << 20
+
+// minTurns is how many answers of many items are made at a time, at least.
+const minTurns = 32
+
+// collecting are the operations that answer with many items.
+var collecting = map[string]bool{
+	"BatchExecuteStatement": true, "BatchGetItem": true, "ExecuteStatement": true, "ExecuteTransaction": true,
+	"Query": true, "Scan": true, "TransactGetItems": true,
+}
+
+// turns are taken by requests while their answers are made.
+type turns chan struct{}
+
+func newTurns() turns { return make(turns, max(minTurns, 2*runtime.GOMAXPROCS(0))) }
+
+// take waits for a turn, unless the client goes away first.
+func (t turns) take(ctx context.Context) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t turns) give() { <-t }
+
+// collect is run for an operation that may have to wait for its turn.
+func (x *exchange) collect(run operation, body []byte) ([]byte, error) {
+	if !x.edge.turns.take(x.r.Context()) {
+		return nil, errUnavailable
+	}
+	defer x.edge.turns.give()
+	return x.run(run, body)
+}
+
+// run carries out an operation and appends its answer to the exchange's buffer.
+func (x *exchange) run(run operation, body []byte) ([]byte, error) {
+	answer, err := run(body)
+	if err != nil {
+		return nil, err
+	}
+	if x.target == "DescribeEndpoints" {
+		answer = endpointsAt(x.r.Host)
+	}
+	return answer.AppendJSON(x.out[:0]), nil
+}
+
+// hold counts an answer that is about to be sent; false if there is no room.
+func (x *exchange) hold(answer []byte) bool {
+	n := int64(cap(answer))
+	if n <= maxKept {
+		return true
+	}
+	if !x.edge.answers.take(n) {
+		return false
+	}
+	x.held = n
+	return true
+}
