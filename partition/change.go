@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/statordb/stator/capacity"
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
@@ -202,38 +201,32 @@ func (p *Partition) Watch(f func()) {
 	p.watcher.Store(&f)
 }
 
-// errStopWalk ends a walk over change records early.
-var errStopWalk = errors.New("partition: enough")
-
-// Changes calls f with the change records after a sequence number, in order,
-// until it returns false. The record and its images are valid during the call. It
-// is not found what is not there any more; see Trimmed.
+// Changes calls f with the change records after a sequence number, in order, until
+// it returns false. The record and its images are valid during the call. It begins
+// with the first record that was not trimmed.
+//
+// Numbers have no gaps, so records are looked up one by one: an iterator would have
+// the engine bring everything that was written lately into order.
 func (p *Partition) Changes(after uint64, f func(c *Change) bool) error {
-	_, upper := ChangeSpan(p.group)
-	it, err := p.db.NewIter(lsm.IterOptions{Lower: appendChangeKey(nil, p.group, after+1), Upper: upper})
-	if err != nil {
-		return fmt.Errorf("partition %d: read changes: %w", p.group, err)
-	}
-	defer it.Close()
 	var c Change
-	err = vfs.Guard(func() error {
-		for ok := it.First(); ok; ok = it.Next() {
-			c.Sequence = binary.BigEndian.Uint64(it.Key()[9:])
-			value := it.Value()
-			if err := it.Err(); err != nil {
-				return err
-			}
-			if err := c.decode(value); err != nil {
-				return err
-			}
-			if !f(&c) {
-				return errStopWalk
-			}
+	var key, value []byte
+	last := p.Sequence()
+	for sequence := max(after, p.Trimmed()) + 1; sequence <= last; sequence++ {
+		key = appendChangeKey(key[:0], p.group, sequence)
+		b, err := p.db.Get(key, value[:0])
+		if errors.Is(err, lsm.ErrNotFound) {
+			err = fmt.Errorf("%w: change is missing", ErrFormat)
 		}
-		return it.Err()
-	})
-	if err != nil && !errors.Is(err, errStopWalk) {
-		return fmt.Errorf("partition %d: read changes: %w", p.group, err)
+		if err == nil {
+			err = c.decode(b)
+		}
+		if err != nil {
+			return fmt.Errorf("partition %d: read change %d: %w", p.group, sequence, err)
+		}
+		value, c.Sequence = b, sequence
+		if !f(&c) {
+			return nil
+		}
 	}
 	return nil
 }

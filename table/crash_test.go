@@ -25,11 +25,16 @@ type stack struct {
 }
 
 func openStack(e *env.Env, fs vfs.FS) (*stack, error) {
-	db, err := lsm.Open(e, fs, lsm.Options{DisableWAL: true, MemtableBytes: 64 << 10})
+	return openStackWith(e, fs, lsm.Options{DisableWAL: true, MemtableBytes: 64 << 10},
+		replication.Options{NodeID: 1, SegmentBytes: 64 << 10, MaxSegments: 3})
+}
+
+func openStackWith(e *env.Env, fs vfs.FS, store lsm.Options, log replication.Options) (*stack, error) {
+	db, err := lsm.Open(e, fs, store)
 	if err != nil {
 		return nil, err
 	}
-	node, err := replication.Open(e, fs, db, replication.Options{NodeID: 1, SegmentBytes: 64 << 10, MaxSegments: 3})
+	node, err := replication.Open(e, fs, db, log)
 	if err != nil {
 		return nil, err
 	}
