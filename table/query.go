@@ -10,7 +10,8 @@ import (
 
 // Query reads one item collection in sort-key order, a page at a time.
 //
-// Errors: *NotFoundError, *ValidationError, *NotBuiltError for a global index.
+// Errors: *NotFoundError, *ValidationError, *NotBuiltError for a local
+// index that is younger than its table.
 func (s *Service) Query(r *QueryRequest) (*Page, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 // Scan reads a table, or one segment of it, in the order of partition-key
 // hashes and, within one partition key, of sort keys, a page at a time.
 //
-// Errors: *NotFoundError, *ValidationError, *NotBuiltError for a global index.
+// Errors: *NotFoundError, *ValidationError, *NotBuiltError for a local
+// index that is younger than its table.
 func (s *Service) Scan(r *ScanRequest) (*Page, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 // An index is created and deleted while the table is in use; definitions of key
@@ -169,5 +170,116 @@ func TestIndexBuilding(t *testing.T) {
 	}
 	if _, err := w.Delete("tab"); err != nil {
 		t.Errorf("Delete: %v", err)
+	}
+}
+
+// A table whose record is older than entries of indexes gets its global indexes
+// built at the next start; its local ones say that they cannot be read.
+func TestIndexOfOldTable(t *testing.T) {
+	w := newWorld(t)
+	w.create(Definition{Name: "tab", Attributes: attributes("p", "S", "s", "N"), Keys: keys("p", "s"), Partitions: 2})
+	for i := range 20 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"%d"},"s":{"N":"1"},"g":{"S":"g%d"},"v":{"S":"v"}}`, i, i%3))
+	}
+	_, err := w.propose(replaceCommand(w.record("tab").with(func(r *record) {
+		r.def.Attributes = attributes("p", "S", "s", "N", "g", "S")
+		r.def.LocalIndexes = []IndexDefinition{{Name: "loc", Keys: keys("p", "g"), Projection: all()}}
+		r.def.GlobalIndexes = []IndexDefinition{{Name: "glo", Keys: keys("g"), Projection: all()}}
+		r.indexChanges, r.places = make([]ThroughputChanges, 1), nil
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.put("tab", `{"p":{"S":"late"},"s":{"N":"1"},"g":{"S":"g1"}}`)
+	if err := errors.Join(awaitBuilt(w.Service, "tab"), awaitIndexes(w.Service, "tab")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d, err := w.Describe("tab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkIndex(w.Service, &d.Definition, &d.GlobalIndexes[0], rand.New(rand.NewPCG(1, 1))); err != nil {
+			t.Error(err)
+		}
+		_, err = w.Query(&QueryRequest{Table: "tab", Index: "loc", Keys: keyed("p = :p", `{":p":{"S":"late"}}`)})
+		checkError(t, "Query of the local index", err, "reading a local secondary index of a table that an earlier version created is not built yet")
+		w.restart()
+	}
+}
+
+// builtOrFailing waits until the indexes of a table are built and have all
+// changes, or the log refuses; which of both, it returns.
+func (w *world) builtOrFailing(table string) (built bool) {
+	for {
+		w.host.mu.Lock()
+		failing := w.host.fails()
+		w.host.mu.Unlock()
+		if failing {
+			return false
+		}
+		t, err := w.lookup(table)
+		if err == nil && !t.building() && t.indexesCaughtUp() {
+			return true
+		}
+		w.env.Sleep(time.Millisecond)
+	}
+}
+
+// Wherever the log begins to refuse, what was begun is finished when it is well
+// again: at once, or after a restart.
+func TestIndexFaults(t *testing.T) {
+	x := IndexDefinition{Name: "late", Keys: keys("n", "s"), Projection: all()}
+	for n := 1; ; n++ {
+		w := newWorld(t)
+		w.host.failFrom = n
+		def := indexedAll("tab", 2)
+		rng := rand.New(rand.NewPCG(uint64(n), 1))
+		d := &indexDriver{t: t, s: w.Service, rng: rng, def: def}
+		_, err := w.Create(def)
+		for range 5 {
+			if err == nil {
+				err = d.write()
+			}
+		}
+		if err == nil {
+			_, err = w.Update(UpdateTableRequest{Table: "tab", CreateIndexes: []IndexDefinition{x}, Attributes: def.Attributes})
+		}
+		finished := err == nil && w.builtOrFailing("tab")
+		if n%2 == 0 {
+			w.restart()
+			d.s = w.Service
+		} else {
+			w.host.mu.Lock()
+			w.host.failFrom = 0
+			w.host.mu.Unlock()
+		}
+		if w.record("tab") == nil || w.record("tab").status != recordActive {
+			if _, err := w.Create(def); err != nil {
+				t.Fatalf("proposal %d failed, then Create: %v", n, err)
+			}
+		}
+		for range 5 {
+			if err := d.write(); err != nil {
+				t.Fatalf("proposal %d failed, then a write: %v", n, err)
+			}
+		}
+		if err := errors.Join(awaitBuilt(w.Service, "tab"), awaitIndexes(w.Service, "tab")); err != nil {
+			t.Fatalf("proposal %d failed: %v", n, err)
+		}
+		now, err := w.Describe("tab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.def = now.Definition
+		for _, x := range d.allIndexes() {
+			if err := checkIndex(w.Service, &d.def, x, rng); err != nil {
+				t.Fatalf("proposal %d failed: %v", n, err)
+			}
+		}
+		if finished {
+			return
+		}
 	}
 }
