@@ -369,7 +369,7 @@ func message(answer document) string {
 }
 
 // An UPDATE does what UpdateItem does on the condition that the item exists,
-// and answers the same; so does DELETE.
+// and answers the same.
 func TestUpdateEqualsUpdateItem(t *testing.T) {
 	h := openMemory(t).Handler()
 	g := newTwinner(*statementSeed)
@@ -426,6 +426,66 @@ func TestUpdateEqualsUpdateItem(t *testing.T) {
 	right := sorted(t, succeed(t, h, "Scan", document{"TableName": "rhs"})["Items"])
 	if !slices.Equal(left, right) {
 		t.Errorf("-statement.seed %d: statements left\n%v, updates\n%v", *statementSeed, left, right)
+	}
+}
+
+// A DELETE does what DeleteItem does on the condition that there is no item or
+// that it meets the rest of the clause, and answers the same.
+func TestDeleteEqualsDeleteItem(t *testing.T) {
+	h := openMemory(t).Handler()
+	g := newTwinner(*statementSeed)
+	items := g.items()
+	twinTable(t, h, "lhs", items)
+	twinTable(t, h, "rhs", items)
+	deleted, failed, missing := 0, 0, 0
+	for range 100 {
+		g.values = document{}
+		p, s := text(oneOf(g, "x", "y", "z")), number(fmt.Sprint(g.IntN(9)))
+		where := g.predicate(1)
+		request := document{
+			"TableName": "rhs", "Key": document{"p": p, "s": s}, "ConditionExpression": "attribute_not_exists(p) OR (" + where.expression + ")",
+			"ReturnValues": "ALL_OLD", "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+		}
+		if strings.HasPrefix(where.expression, "(") { // a second pair would be redundant
+			request["ConditionExpression"] = "attribute_not_exists(p) OR " + where.expression
+		}
+		if len(g.values) > 0 {
+			request["ExpressionAttributeValues"] = g.values
+		}
+		statement := g.statement("DELETE FROM lhs WHERE " + where.partiql + " AND s = " + literalOf(s) + " AND p = " + literalOf(p) + " RETURNING ALL OLD *")
+		if strings.Contains(where.partiql, "p = ") || strings.Contains(where.partiql, "s = ") {
+			continue // would be the key
+		}
+		statement["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+		leftStatus, left := ask(t, h, "ExecuteStatement", statement)
+		rightStatus, right := ask(t, h, "DeleteItem", request)
+		shown := []any{}
+		if right["Attributes"] != nil {
+			shown = append(shown, right["Attributes"])
+		}
+		same := leftStatus == rightStatus && left["__type"] == right["__type"] && reflect.DeepEqual(left["Item"], right["Item"])
+		if same && leftStatus == http.StatusOK {
+			same = reflect.DeepEqual(left["Items"], any(shown))
+		}
+		if !same {
+			t.Fatalf("-statement.seed %d: %v\n of %v: %v\nwant %v: %v", *statementSeed, statement, request, left, rightStatus, right)
+		}
+		switch {
+		case leftStatus != http.StatusOK:
+			failed++
+		case len(shown) == 0:
+			missing++
+		default:
+			deleted++
+		}
+	}
+	if min(deleted, failed, missing) < 5 {
+		t.Errorf("%d deleted, %d failed, %d missing: not much of a test", deleted, failed, missing)
+	}
+	left := sorted(t, succeed(t, h, "Scan", document{"TableName": "lhs"})["Items"])
+	right := sorted(t, succeed(t, h, "Scan", document{"TableName": "rhs"})["Items"])
+	if !slices.Equal(left, right) {
+		t.Errorf("-statement.seed %d: statements left\n%v, deletes\n%v", *statementSeed, left, right)
 	}
 }
 
