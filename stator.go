@@ -58,6 +58,9 @@ type Options struct {
 	// to make visible what eventual consistency may mean. Default 0: they follow
 	// within milliseconds. While 64 MB of changes wait, it is less.
 	IndexDelay time.Duration
+	// TTLInterval is the pause between searches for items whose time to live has
+	// passed. Default 10 s; negative: they are not deleted.
+	TTLInterval time.Duration
 	// Origins are the web pages that browsers may call Handler from. Default: all.
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
@@ -88,9 +91,10 @@ func Open(dir string, o Options) (*DB, error) {
 		Region: o.Region,
 		Log:    o.Log,
 
-		TableDelay: o.TableDelay,
-		IndexDelay: o.IndexDelay,
-		Origins:    o.Origins,
+		TableDelay:  o.TableDelay,
+		TTLInterval: o.TTLInterval,
+		IndexDelay:  o.IndexDelay,
+		Origins:     o.Origins,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", dir, err)

@@ -62,6 +62,9 @@ type Options struct {
 	// to make visible what eventual consistency may mean. Default 0: they follow
 	// within milliseconds. While 64 MB of changes wait, it is less.
 	IndexDelay time.Duration
+	// TTLInterval is the pause between searches for items whose time to live has
+	// passed. Default 10 s; negative: they are not deleted.
+	TTLInterval time.Duration
 	// Origins are the web pages that browsers may call from. Default: all.
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
@@ -163,7 +166,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region, TableDelay: o.TableDelay, IndexDelay: o.IndexDelay})
+	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region, TableDelay: o.TableDelay, TTLInterval: o.TTLInterval, IndexDelay: o.IndexDelay})
 	if err != nil {
 		return err
 	}

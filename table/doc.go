@@ -13,5 +13,6 @@
 // Reading order: schema.go and request.go (what goes in and out), errors.go,
 // service.go, then the operations, one file each: get.go, put.go, delete.go,
 // update.go, query.go, scan.go, batch_get.go, batch_write.go; create.go,
-// update_table.go, delete_table.go and catalog.go for the control plane.
+// update_table.go, delete_table.go and catalog.go for the control plane; settings.go,
+// alter.go and expire.go for what is set beside a schema.
 package table

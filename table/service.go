@@ -27,7 +27,10 @@ type Options struct {
 	// visible what eventual consistency may mean; default 0, a few milliseconds in
 	// practice. It is less when writes would have to wait for it.
 	IndexDelay time.Duration
-	ClockBound time.Duration // largest clock error to accept from the host; 0 = what env claims
+	// TTLInterval is the pause between searches for items whose time to live has
+	// passed; default 10 s, negative: they are not deleted.
+	TTLInterval time.Duration
+	ClockBound  time.Duration // largest clock error to accept from the host; 0 = what env claims
 }
 
 // A Service executes operations on the tables of one account in one region (see
@@ -52,8 +55,11 @@ type core struct {
 	indexDelay time.Duration // see Options.IndexDelay
 	maxLag     int64         // maxLagBytes, less in tests
 
+	ttlInterval time.Duration // of expire.go
+	expiring    bool          // its task runs; guarded by control
+
 	closing  *env.Future[struct{}] // set when Close begins
-	builders *env.Group            // tasks that create and delete indexes
+	builders *env.Group            // tasks that create and delete indexes, and expired items
 
 	catalog      *catalog
 	catalogGroup group
@@ -119,6 +125,9 @@ func (s *Service) recover() error {
 	}
 	for _, r := range s.catalog.snapshot().records() {
 		s.enter(r.space).startBuilder(r)
+		if r.ttl.Enabled {
+			s.startExpirer()
+		}
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestSettingsInTransitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, options: Options{TableDelay: 10 * time.Second}}
 		w.begin()
-		defer func() { w.db.Close() }()
+		defer func() { w.Close(); w.db.Close() }()
 		set := func(want string) {
 			t.Helper()
 			checkError(t, "Tag", w.Tag("tab", []Tag{{"a", "1"}}), want)
@@ -115,7 +115,7 @@ func TestTimeToLiveStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, options: Options{TableDelay: 10 * time.Second}}
 		w.begin()
-		defer func() { w.db.Close() }()
+		defer func() { w.Close(); w.db.Close() }()
 		w.create(simple("tab", 1))
 		state := func(want string) {
 			t.Helper()

@@ -59,6 +59,9 @@ func newService(c *core, o Options) *Service {
 		o.Account = defaultAccount
 	}
 	c.tableDelay = o.TableDelay
+	if c.ttlInterval = o.TTLInterval; o.TTLInterval == 0 {
+		c.ttlInterval = defaultTTLInterval
+	}
 	c.home = newSpace(spaceID{}, o.Account, o.Region)
 	s := &Service{core: c, space: c.home}
 	c.spaces.Store(&map[spaceID]*Service{{}: s})

@@ -30,6 +30,9 @@ func (s *Service) SetTimeToLive(table string, enabled bool, attribute string) er
 			return refuse("Time to live has been modified multiple times within a fixed interval")
 		}
 		r.ttl = TimeToLive{Attribute: attribute, Enabled: enabled, Changed: now}
+		if enabled {
+			s.startExpirer()
+		}
 		return nil
 	})
 }

@@ -18,19 +18,20 @@ import (
 )
 
 type serveCommand struct {
-	Dir        string        `type:"path" predictor:"dir" default:"stator-data" help:"Directory of the database; made if missing."`
-	Memory     bool          `help:"Keep everything in memory: nothing survives the process."`
-	Addr       string        `default:"127.0.0.1:8000" help:"Address to listen on; port 0 takes a free one."`
-	NoMmap     bool          `name:"no-mmap" help:"Read files with system calls instead of mapping them into memory."`
-	Sync       string        `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
-	Insecure   bool          `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
-	Shared     bool          `help:"Keep one set of tables for all callers. By default each access key stands for an account, which has tables of its own in each region."`
-	Region     string        `default:"us-east-1" help:"Region of shared tables, and of callers that name none."`
-	GSIDelay   time.Duration `name:"gsi-delay" default:"0s" help:"How long changes are held back from global secondary indexes, to make visible what eventual consistency may mean. By default they follow within milliseconds."`
-	TableDelay time.Duration `default:"100ms" help:"How long a table shows that it is being created, updated or deleted, as in the service, where it takes seconds. Until then a new table does not exist for items. DescribeTable waits for up to a second for the end of it."`
-	CORS       []string      `name:"cors" placeholder:"ORIGIN" help:"Origins of web pages that may call, separated by commas. Default: all."`
-	Optimize   bool          `help:"Merge all files of the database before it is served, so that nothing deleted takes space."`
-	Verbose    bool          `short:"v" help:"Log more."`
+	Dir         string        `type:"path" predictor:"dir" default:"stator-data" help:"Directory of the database; made if missing."`
+	Memory      bool          `help:"Keep everything in memory: nothing survives the process."`
+	Addr        string        `default:"127.0.0.1:8000" help:"Address to listen on; port 0 takes a free one."`
+	NoMmap      bool          `name:"no-mmap" help:"Read files with system calls instead of mapping them into memory."`
+	Sync        string        `enum:"always,interval,never" default:"always" help:"When writes reach the disk: always (before they are acknowledged), interval (every 100 ms), never (when the system likes). A killed process loses nothing in any mode; a power cut may with the last two."`
+	Insecure    bool          `help:"Allow addresses other than loopback: whoever reaches them can read and write everything, with any credentials."`
+	Shared      bool          `help:"Keep one set of tables for all callers. By default each access key stands for an account, which has tables of its own in each region."`
+	Region      string        `default:"us-east-1" help:"Region of shared tables, and of callers that name none."`
+	GSIDelay    time.Duration `name:"gsi-delay" default:"0s" help:"How long changes are held back from global secondary indexes, to make visible what eventual consistency may mean. By default they follow within milliseconds."`
+	TableDelay  time.Duration `default:"100ms" help:"How long a table shows that it is being created, updated or deleted, as in the service, where it takes seconds. Until then a new table does not exist for items. DescribeTable waits for up to a second for the end of it."`
+	TTLInterval time.Duration `name:"ttl-interval" default:"10s" help:"Pause between searches for items whose time to live has passed. A negative one keeps them."`
+	CORS        []string      `name:"cors" placeholder:"ORIGIN" help:"Origins of web pages that may call, separated by commas. Default: all."`
+	Optimize    bool          `help:"Merge all files of the database before it is served, so that nothing deleted takes space."`
+	Verbose     bool          `short:"v" help:"Log more."`
 }
 
 // drainFor is how long requests under way may take after SIGTERM.
@@ -60,7 +61,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	defer listener.Close()
 	db, err := stator.Open(c.Dir, stator.Options{
-		InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, IndexDelay: c.GSIDelay, Origins: c.origins(), Log: log,
+		InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, TTLInterval: c.TTLInterval, IndexDelay: c.GSIDelay, Origins: c.origins(), Log: log,
 	})
 	if err != nil {
 		return err
