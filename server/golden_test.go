@@ -76,9 +76,15 @@ func runGolden(t *testing.T, name string, h http.Handler) {
 
 var shortForm = regexp.MustCompile(`(?s)^([A-Z][A-Za-z]+) (\{.*\})\n$`)
 
+// goldenAnswer sends a request. A failure inside the server is never what a file may expect.
 func goldenAnswer(t *testing.T, h http.Handler, request string) string {
 	t.Helper()
 	w := httptest.NewRecorder()
+	defer func() {
+		if w.Code == http.StatusInternalServerError {
+			t.Errorf("%s: the server failed: %s", request, w.Body)
+		}
+	}()
 	if m := shortForm.FindStringSubmatch(request); m != nil {
 		h.ServeHTTP(w, newRequest(m[1], m[2]))
 		return fmt.Sprintf("%d\n%s\n", w.Code, stable(w.Body.String()))

@@ -71,7 +71,9 @@ func (s *Service) describeChange(r, next *record) *Description {
 	d := s.describe(next)
 	if next.def.BillingMode == r.def.BillingMode {
 		d.Throughput = r.def.Throughput
+		created := d.GlobalIndexChanges[len(r.indexChanges):]
 		s.describeChanges(d, r)
+		d.GlobalIndexChanges = append(d.GlobalIndexChanges, created...)
 		for i := range r.def.GlobalIndexes { // new ones come after them
 			d.GlobalIndexes[i].Throughput = r.def.GlobalIndexes[i].Throughput
 		}
