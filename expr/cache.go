@@ -204,6 +204,11 @@ func (p *parser) remember(t template) {
 	if p.params.cache == nil || p.uses.many || len(p.lex.text)+p.uses.size > maxCached {
 		return
 	}
+	p.params.cache.add(p.template(t))
+}
+
+// template completes t, which has a tree.
+func (p *parser) template(t template) *template {
 	t.kind, t.text, t.uses = p.kind, p.lex.text, p.uses
 	for _, n := range t.uses.names {
 		t.nameKeys = insert(t.nameKeys, n.key)
@@ -214,5 +219,5 @@ func (p *parser) remember(t template) {
 	t.nameKeys, t.valueKeys = slices.Clip(t.nameKeys), slices.Clip(t.valueKeys)
 	b := binder{values: make([]item.Value, len(t.uses.values))}
 	t.condition, t.update = b.condition(t.condition), b.update(t.update)
-	p.params.cache.add(&t)
+	return &t
 }

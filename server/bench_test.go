@@ -74,6 +74,17 @@ func BenchmarkQuery(b *testing.B) {
 		`{"TableName":"bench","KeyConditionExpression":"pk = :p","ExpressionAttributeValues":{":p":{"S":"key-0000001"}}}`)
 }
 
+// A full page of a Scan, 1,000 items.
+func BenchmarkScanPage(b *testing.B) {
+	f := benchTables()
+	page := &table.Page{Count: 1000, ScannedCount: 1000}
+	for range 1000 {
+		page.Items = append(page.Items, oneKilobyte())
+	}
+	f.scan = func(*table.ScanRequest) (*table.Page, error) { return page, nil }
+	benchmarkHandler(b, fakeEdge(f), "Scan", `{"TableName":"bench"}`)
+}
+
 func BenchmarkEmptyHandler(b *testing.B) {
 	answer := []byte(`{"Item":` + string(oneKilobyte().AppendJSON(nil)) + `}`)
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

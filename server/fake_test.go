@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/table"
 )
@@ -83,7 +84,7 @@ func (f *fakeTables) List(startAfter string, limit int) ([]string, string, error
 
 // fakeEdge serves the operations on a fake.
 func fakeEdge(f *fakeTables) *edge {
-	front := &frontend{tables: f, account: "000000000000", region: "us-east-1"}
+	front := &frontend{tables: f, account: "000000000000", region: "us-east-1", trees: new(expr.Cache)}
 	return newEdge("us-east-1", slog.New(slog.DiscardHandler), front.operations())
 }
 

@@ -3,6 +3,10 @@ package server
 import (
 	"context"
 	"runtime"
+	"slices"
+
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/server/api"
 )
 
 // Answers of many items are up to 1 MiB of stored data, or 16 MiB for batches,
@@ -65,7 +69,30 @@ func (x *exchange) run(run operation, body []byte) ([]byte, error) {
 	if x.target == "DescribeEndpoints" {
 		answer = endpointsAt(x.r.Host)
 	}
-	return answer.AppendJSON(x.out[:0]), nil
+	return answer.AppendJSON(slices.Grow(x.out[:0], room(answer))), nil
+}
+
+// room guesses how many bytes the items of an answer take as JSON, so that the
+// buffer does not grow step by step. It need not be right.
+func room(answer api.Output) (n int) {
+	switch a := answer.(type) {
+	case *api.QueryOutput:
+		return roomOf(a.Items)
+	case *api.ScanOutput:
+		return roomOf(a.Items)
+	case *api.BatchGetItemOutput:
+		for _, items := range a.Responses {
+			n += roomOf(items)
+		}
+	}
+	return n
+}
+
+func roomOf(items []item.Item) (n int) {
+	for _, it := range items {
+		n += len(it)*9/8 + 12*it.Len() + 16 // names, values and {"S":""} instead of a directory
+	}
+	return n
 }
 
 // hold counts an answer that is about to be sent; false if there is no room.
