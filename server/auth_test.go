@@ -63,6 +63,10 @@ func FuzzSignatureForm(f *testing.F) {
 		r.URL.RawQuery = query
 		r.Header["X-Amz-Date"] = []string{date}
 		r.Header["Authorization"] = []string{authorization}
-		_, _ = signedBy(r)
+		if who, err := signedBy(r); err == nil {
+			if account := accountOf(who.key); len(account) != 12 || strings.Trim(account, "0123456789") != "" || strings.ContainsAny(who.region, "/:") {
+				t.Errorf("%+v has account %s", who, account)
+			}
+		}
 	})
 }

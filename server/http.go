@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,7 +15,8 @@ import (
 )
 
 const (
-	targetPrefix = "DynamoDB_20120810."
+	targetPrefix  = "DynamoDB_20120810."
+	streamsPrefix = "DynamoDBStreams_20120810."
 
 	// maxDepth bounds the nesting of arrays and objects in a request. A value
 	// of the 32 levels that DynamoDB allows takes 65 within a member of an
@@ -215,10 +217,11 @@ func (e *edge) operate(x *exchange, body []byte) ([]byte, error) {
 			return nil, errSerialization
 		}
 	}
-	name, ok := strings.CutPrefix(firstHeader(x.r, "X-Amz-Target"), targetPrefix)
+	target := firstHeader(x.r, "X-Amz-Target")
+	name, ok := strings.CutPrefix(target, targetPrefix)
 	run, known := e.callers.shared[name]
 	if !ok || !known {
-		return nil, errUnknownOperation
+		return nil, unknownTarget(target)
 	}
 	x.target = name
 	who, err := signedBy(x.r)
@@ -235,6 +238,16 @@ func (e *edge) operate(x *exchange, body []byte) ([]byte, error) {
 		return x.collect(run, body)
 	}
 	return x.run(run, body)
+}
+
+// unknownTarget refuses operations that there are none of, and those of streams,
+// which are not built yet.
+func unknownTarget(target string) error {
+	name, ok := strings.CutPrefix(target, streamsPrefix)
+	if ok && slices.Contains([]string{"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}, name) {
+		return notBuiltFault(name)
+	}
+	return errUnknownOperation
 }
 
 func isObject(body []byte) bool {

@@ -216,7 +216,7 @@ func run(n, c, rounds, restartMB int) error {
 
 // compare alternates between Stator and the empty handler and prints medians.
 func compare(stator, dir, name, op string, body func(int) []byte, args []string, n, c, rounds int) error {
-	s, err := start(stator, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	s, err := start(stator, append([]string{"serve", "--addr", "127.0.0.1:0", "--table-delay", "0s"}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -297,7 +297,7 @@ func startFigures(stator, dir string) error {
 // process answers a read of the last item.
 func restartFigure(stator, dir string, mb int) error {
 	data := filepath.Join(dir, "restart")
-	p, err := start(stator, "serve", "--addr", "127.0.0.1:0", "--dir", data, "--sync", "never")
+	p, err := start(stator, "serve", "--addr", "127.0.0.1:0", "--table-delay", "0s", "--dir", data, "--sync", "never")
 	if err != nil {
 		return err
 	}
