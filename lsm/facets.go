@@ -44,7 +44,8 @@ var ErrNoFacets = errors.New("lsm: no facet function")
 // Lists and refs lie in the memory of memtables, outside the Go heap.
 type facetIndex struct {
 	facets FacetFunc
-	tags   facet.Tags // of the entry being added; the writer's
+	keys   func(user []byte) bool // Options.FacetKeys
+	tags   facet.Tags             // of the entry being added; the writer's
 	bytes  atomic.Int64
 
 	// mu guards the fields below it, but not the memory that they lead to: what has been
@@ -97,7 +98,7 @@ func (r *refs) free() {
 func (db *DB) newMemory(keys int) *memory {
 	m := &memory{Table: memtable.New(db.slabs, keys)}
 	if db.o.Facets != nil {
-		m.index = &facetIndex{facets: db.o.Facets, rows: facet.NewBuilder(db.slabs), refs: refs{pool: db.slabs}}
+		m.index = &facetIndex{facets: db.o.Facets, keys: db.o.FacetKeys, rows: facet.NewBuilder(db.slabs), refs: refs{pool: db.slabs}}
 		m.index.mu.Bind(db.e)
 	}
 	return m
@@ -107,19 +108,27 @@ func (db *DB) newMemory(keys int) *memory {
 // than a pointer to the value.
 type faceter struct {
 	facets FacetFunc
-	from   *version // has the value files; nil: there are no pointers
+	keys   func(user []byte) bool // Options.FacetKeys
+	from   *version               // has the value files; nil: there are no pointers
 	tags   facet.Tags
 	buffer []byte // for a value
 }
 
+func (o *Options) faceter(from *version) faceter {
+	return faceter{facets: o.Facets, keys: o.FacetKeys, from: from}
+}
+
 // ask returns the tags of a value, valid until the next call. The caller guards it.
 func (f *faceter) ask(user []byte, t key.Trailer, value []byte) (_ *facet.Tags, err error) {
+	f.tags.Reset()
+	if f.keys != nil && !f.keys(user) {
+		return &f.tags, nil
+	}
 	if t.Kind() == key.ValuePointer {
 		if value, f.buffer, err = f.from.valuePointed(user, value, f.buffer); err != nil {
 			return nil, err
 		}
 	}
-	f.tags.Reset()
 	f.facets(user, value, &f.tags)
 	return &f.tags, nil
 }
@@ -143,7 +152,7 @@ func (m *memory) Bytes() int {
 
 func (x *facetIndex) add(ref memtable.Ref, user []byte, t key.Trailer, value []byte) {
 	x.tags.Reset()
-	if t.Kind() == key.Set {
+	if t.Kind() == key.Set && (x.keys == nil || x.keys(user)) {
 		x.facets(user, value, &x.tags)
 	}
 	x.mu.Lock()

@@ -80,7 +80,7 @@ func (db *DB) newFilteredIter(s *state, seq key.SeqNum, o IterOptions, f Filter)
 	}
 	b, _ := db.keyBounds(o, nil)
 	it := &FilteredIter{db: db, state: s, seq: seq, lower: b.lower, upper: b.upper, filter: f, at: -1}
-	it.facets.facets, it.facets.from = db.o.Facets, s.version
+	it.facets = db.o.faceter(s.version)
 	for _, m := range append([]*memory{s.active}, s.sealed...) {
 		it.addDeletes(m.Tombstones())
 		if m.Len() > 0 {

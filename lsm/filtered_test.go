@@ -41,6 +41,9 @@ func otherFacets(user, value []byte, tags *Tags) {
 	testFacets(user, append([]byte{'5'}, value...), tags)
 }
 
+// oddKeys is a part of the keys.
+func oddKeys(user []byte) bool { return user[len(user)-1]%2 == 1 }
+
 var longTag = bytes.Repeat([]byte("long"), facet.MaxTagBytes/4+1)
 
 func randomFilter(rng *rand.Rand, depth int) Filter {
@@ -99,7 +102,9 @@ func (t *tester) filtered(v view, content map[string]string) {
 
 func (t *tester) holds(f Filter, k, v string) bool {
 	var tags Tags
-	t.o.Facets([]byte(k), []byte(v), &tags)
+	if t.o.FacetKeys == nil || t.o.FacetKeys([]byte(k)) {
+		t.o.Facets([]byte(k), []byte(v), &tags)
+	}
 	return f.Match(&tags)
 }
 
@@ -178,6 +183,42 @@ func TestFilteredMetrics(t *testing.T) {
 	}
 	if m.Levels[0].BitmapBytes == 0 || m.Iterators != 0 {
 		t.Errorf("metrics %+v", m)
+	}
+}
+
+// TestFacetKeys: nobody asks about keys that have no tags, so a compaction does not read
+// their values in value files.
+func TestFacetKeys(t *testing.T) {
+	o := quietOptions()
+	o.ValueThreshold, o.FacetKeys = 1, oddKeys
+	o.Facets = func(user, value []byte, tags *Tags) {
+		if !oddKeys(user) {
+			t.Errorf("asked about key %s", user)
+		}
+		testFacets(user, value, tags)
+	}
+	fs := vfs.NewMem()
+	db := mustOpenDB(t, fs, o)
+	b := db.NewBatch()
+	for i := range 100 {
+		b.Set(fmt.Appendf(nil, "%02d", i), []byte("22"))
+	}
+	if err := errors.Join(db.Apply(b), db.Flush(), db.Compact(nil, nil), db.Verify()); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for tag, want := range map[string]int{"even": 50, "seven": 10, "first=3": 0} {
+		it, err := db.NewFilteredIter(IterOptions{}, HasTag([]byte(tag)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for ok := it.First(); ok; ok = it.Next() {
+			n++
+		}
+		if err := errors.Join(it.Err(), it.Close()); err != nil || n != want {
+			t.Errorf("%s: %d keys, %v, want %d", tag, n, err, want)
+		}
 	}
 }
 

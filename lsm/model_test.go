@@ -147,6 +147,9 @@ func randomOptions(rng *rand.Rand) Options {
 	case 0:
 	case 1:
 		o.Facets, o.FacetsName = otherFacets, "other"
+		if rng.IntN(2) == 0 {
+			o.FacetKeys, o.FacetsName = oddKeys, "other, odd"
+		}
 	default:
 		o.Facets = testFacets
 	}

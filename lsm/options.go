@@ -147,6 +147,13 @@ type Options struct {
 	// compaction, too, and one or two bytes in the table. Default none.
 	Facets FacetFunc
 
+	// FacetKeys reports whether a key may have tags at all; to the others the facet
+	// function gives none. Their values are not looked at, which matters where they are
+	// in value files: a compaction moves the pointer to such a value, but must read the
+	// value to ask the facet function. It must be as quick, safe and deterministic as that,
+	// and a part of what FacetsName names. Default: every key.
+	FacetKeys func(user []byte) bool
+
 	// FacetsName names the function and its version, in at most 255 bytes. A table
 	// that was written under another name, or without facets, keeps working: filtered
 	// iterators ask the function about each of its values until compaction writes

@@ -43,7 +43,7 @@ func NewTableFile(e *env.Env, fs vfs.FS, name string, o Options) (*TableFile, er
 	so := o.table(0, len(o.CompressionPerLevel)+1)
 	so.Number = number
 	t := &TableFile{fs: fs, name: name, file: f, w: sstable.NewWriter(f, so)}
-	t.facets.facets, t.expiry = o.Facets, o.Expiry
+	t.facets, t.expiry = o.faceter(nil), o.Expiry
 	return t, nil
 }
 

@@ -60,7 +60,7 @@ func (w *tableWriter) writeAll(s *survivors) error {
 func (w *tableWriter) write(s *survivors) error {
 	w.ranges = s.remaining()
 	w.values.db, w.values.isFlush = w.db, w.isFlush
-	w.facets.facets = w.db.o.Facets
+	w.facets = w.db.o.faceter(w.facets.from)
 	for ok := s.first(); ok; ok = s.next() {
 		user, t, value := s.version()
 		if w.open != nil && s.isNew && w.isFull(user) {

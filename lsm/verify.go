@@ -56,7 +56,7 @@ func (t *table) verify(db *DB, v *version, values map[manifest.FileNum]*vlog.Rea
 func (t *table) verifyEntries(db *DB, v *version) error {
 	known := sstable.Functions{FacetsName: db.o.FacetsName, Split: db.o.Split, SplitName: db.o.SplitName}
 	if db.o.Facets != nil {
-		f := faceter{facets: db.o.Facets, from: v}
+		f := db.o.faceter(v)
 		known.Facets = f.ask
 	}
 	return t.reader.VerifyWith(known)
