@@ -211,16 +211,16 @@ func (p *Partition) unreadable(err error) error {
 }
 
 // stage records the new state of the key in scratch.key; a nil item deletes it.
-func (p *Partition) stage(it item.Item, ts txn.Timestamp) {
+func (p *Partition) stage(schema *Schema, it item.Item, ts txn.Timestamp) {
 	s := &p.scratch
 	staged := stagedRow{ts: ts}
 	if it == nil {
 		s.batch.Delete(s.key)
 	} else {
 		at := len(s.rows)
-		s.rows = appendRow(s.rows, ts, it)
+		s.rows = schema.appendRow(s.rows, ts, it)
 		s.batch.Set(s.key, s.rows[at:])
-		staged.item = item.Item(s.rows[at+rowOverhead:])
+		staged.item = item.Item(s.rows[len(s.rows)-len(it):])
 	}
 	if s.shared {
 		s.staged[string(s.key)] = staged

@@ -121,6 +121,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	batch.Delete(2, schema.AppendEntryKey(nil, &schema.Indexes[1], it))
 	f.Add(batch.Encode(2))
 	f.Add((&Command{Kind: Trim, Through: 1}).Encode())
+	f.Add((&Command{Kind: Configure, Config: &Config{Version: 3, Last: 9, Schema: facetSchema()}}).Encode())
 	f.Add((&Command{Kind: Backfill, Index: schema.Indexes[1].ID, Rows: 2}).Encode())
 	db := openStore(f, vfs.NewMem())
 	p, err := Open(db, 1)

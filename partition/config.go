@@ -38,21 +38,27 @@ func (c *Config) Keeps(x *Index) bool {
 //	+-----------+------------+----------+---------+----------+
 //	| keys 1B | hash key | sort key | index count uvarint | index ... | and in format 2 | entries 1B |
 //	+---------+----------+----------+---------------------+-----------+                 +------------+
+//	| count 1B | name text ... |  facets, in format 3, which otherwise is like 2
+//	+----------+---------------+
 //
 //	key:   | name text | type 1B |
 //	index: | name text | local 1B | hashes 1B | key count 1B | key ... | and in format 2
 //	       | id 4B | projection 1B | name count uvarint | name text ... |
 //
-// format is 2, or 1 as long as no index has entries; keys is 1, or 2 when there
+// format is 3 if there are facets; else 2, or 1 as long as no index has entries; keys is 1, or 2 when there
 // is a sort key; type is the byte of item.Type; projection is 1 if all attributes
 // are projected; entries is 1 for a partition of a global index.
 const (
 	configFormat        byte = 1
 	configFormatEntries byte = 2
+	configFormatFacets  byte = 3
 	configFixed              = 1 + 8 + 8 + 8 + 4
 )
 
 func (c *Config) format() byte {
+	if len(c.Schema.Facets) > 0 {
+		return configFormatFacets
+	}
 	if c.Entries || slices.ContainsFunc(c.Schema.Indexes, func(x Index) bool { return x.ID != 0 }) {
 		return configFormatEntries
 	}
@@ -75,12 +81,18 @@ func (c *Config) append(dst []byte) []byte {
 	for i := range c.Schema.Indexes {
 		dst = c.Schema.Indexes[i].append(dst, format)
 	}
-	if format == configFormatEntries {
+	if format >= configFormatEntries {
 		entries := byte(0)
 		if c.Entries {
 			entries = 1
 		}
 		dst = append(dst, entries)
+	}
+	if format == configFormatFacets {
+		dst = append(dst, byte(len(c.Schema.Facets)))
+		for _, name := range c.Schema.Facets {
+			dst = appendSized(dst, []byte(name))
+		}
 	}
 	return dst
 }
@@ -115,7 +127,7 @@ func (x *Index) append(dst []byte, format byte) []byte {
 }
 
 func decodeConfig(b []byte) (*Config, error) {
-	if len(b) < configFixed || b[0] != configFormat && b[0] != configFormatEntries {
+	if len(b) < configFixed || b[0] < configFormat || b[0] > configFormatFacets {
 		return nil, badConfig("frame")
 	}
 	c := &Config{
@@ -131,11 +143,16 @@ func decodeConfig(b []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b[0] == configFormatEntries {
+	if b[0] >= configFormatEntries {
 		if len(rest) == 0 || rest[0] > 1 || rest[0] == 1 && len(c.Schema.Indexes) != 1 {
 			return nil, badConfig("entries")
 		}
 		c.Entries, rest = rest[0] == 1, rest[1:]
+	}
+	if b[0] == configFormatFacets {
+		if rest, err = c.Schema.decodeFacets(rest); err != nil {
+			return nil, err
+		}
 	}
 	if len(rest) > 0 {
 		return nil, badConfig("bytes after the end")
@@ -170,6 +187,22 @@ func (s *Schema) decode(b []byte, format byte) (rest []byte, err error) {
 			return nil, err
 		}
 		s.Indexes = append(s.Indexes, x)
+	}
+	return b, nil
+}
+
+func (s *Schema) decodeFacets(b []byte) (rest []byte, err error) {
+	if len(b) == 0 || b[0] == 0 || b[0] > MaxFacets {
+		return nil, badConfig("facets")
+	}
+	count, b := int(b[0]), b[1:]
+	for range count {
+		name, rest, ok := cutSized(b)
+		if !ok || len(name) == 0 || slices.Contains(s.Facets, string(name)) {
+			return nil, badConfig("facet")
+		}
+		s.Facets = append(s.Facets, string(name))
+		b = rest
 	}
 	return b, nil
 }

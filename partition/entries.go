@@ -135,12 +135,12 @@ func (p *Partition) applyEntries(config *Config, cmd *Command, c *counters) Resu
 		if e.sequence <= have {
 			continue
 		}
-		if binary.BigEndian.Uint32(e.key[1:]) != config.Schema.Table || e.key[5] != baseIndex || !config.Owns(RowHash(e.key)) {
+		if binary.BigEndian.Uint32(e.key[1:]) != config.Schema.Table || e.key[indexOffset] != config.Schema.facetsFlag()|baseIndex || !config.Owns(RowHash(e.key)) {
 			return Result{Err: ErrWrongPartition}
 		}
 		ops = append(ops, e)
 	}
-	if err := p.stageOps(ops, c); err != nil {
+	if err := p.stageOps(&config.Schema, ops, c); err != nil {
 		return Result{Err: err}
 	}
 	p.scratch.sources[cmd.Source] = cmd.Through
@@ -152,7 +152,7 @@ func (p *Partition) applyEntries(config *Config, cmd *Command, c *counters) Resu
 
 // stageOps stages the operations, all of them or, if an entry cannot be read,
 // none.
-func (p *Partition) stageOps(ops []entryOp, c *counters) error {
+func (p *Partition) stageOps(schema *Schema, ops []entryOp, c *counters) error {
 	s := &p.scratch
 	sizes := make([]int, len(ops)) // of the entries before, -1 = there was none
 	fresh := make(map[string]int, len(ops))
@@ -187,7 +187,7 @@ func (p *Partition) stageOps(ops []entryOp, c *counters) error {
 			c.latest = max(c.latest, ops[i].ts)
 		}
 		s.key = append(s.key[:0], ops[i].key...)
-		p.stage(ops[i].item, ops[i].ts)
+		p.stage(schema, ops[i].item, ops[i].ts)
 	}
 	return nil
 }

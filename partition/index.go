@@ -177,7 +177,7 @@ func (p *Partition) stageEntries(s *Schema, changes []entryChange, ts txn.Timest
 			count.Items++
 			count.Bytes += int64(e.updated.Size())
 			p.scratch.entryKey = s.AppendEntryKey(p.scratch.entryKey[:0], e.index, e.updated)
-			p.scratch.row = appendRow(p.scratch.row[:0], ts, e.updated)
+			p.scratch.row = s.appendRow(p.scratch.row[:0], ts, e.updated)
 			p.scratch.batch.Set(p.scratch.entryKey, p.scratch.row)
 		}
 	}

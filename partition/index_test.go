@@ -223,7 +223,7 @@ func TestEntriesOnce(t *testing.T) {
 	check := func(what string, z int) {
 		t.Helper()
 		lower, upper := schema.HashSpan(x, 0, ^uint64(0))
-		rows, err := p.Rows(lower, upper, false)
+		rows, err := p.Rows(RowOptions{Lower: lower, Upper: upper})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,8 @@ import (
 //	collection   | 0x10 | table 4B | 0xff     | hash 8B | partition key |
 //
 // index is 0 for the base table, and 1 to 5 for its local indexes; a global
-// index has a number of its own in place of the table's. hash is xxhash64 of the
+// index has a number of its own in place of the table's. In the keys of rows with
+// facets 0x40 is added to it. hash is xxhash64 of the
 // partition key bytes that follow it; it is what partitions divide. The
 // partition key (of several attributes, one after the other) is self-delimiting,
 // and so are the sort keys of an index (item.AppendKeyPart). So the sort key of
@@ -40,10 +41,12 @@ const (
 	partBackfill byte = 3
 
 	baseIndex        byte = 0
+	facetsFlag       byte = 0x40
 	collectionsIndex byte = 0xff
 
-	hashOffset = 1 + 4 + 1
-	rowPrefix  = hashOffset + 8 // bytes before the partition key
+	indexOffset = 1 + 4
+	hashOffset  = indexOffset + 1
+	rowPrefix   = hashOffset + 8 // bytes before the partition key
 )
 
 func appendGroupKey(dst []byte, group uint64, part byte) []byte {
@@ -99,13 +102,22 @@ func (s *Schema) HashSpan(x *Index, first, last uint64) (lower, upper []byte) {
 // appendPlace appends what precedes the hash in the row keys of the base table
 // (x nil) or of an index.
 func (s *Schema) appendPlace(dst []byte, x *Index) []byte {
+	flag := s.facetsFlag()
 	switch {
 	case x == nil:
-		return appendPlace(dst, s.Table, baseIndex)
+		return appendPlace(dst, s.Table, flag|baseIndex)
 	case x.Local:
-		return appendPlace(dst, s.Table, byte(x.ID))
+		return appendPlace(dst, s.Table, flag|byte(x.ID))
 	}
-	return appendPlace(dst, x.ID, baseIndex)
+	return appendPlace(dst, x.ID, flag|baseIndex)
+}
+
+// facetsFlag is added to the index in the row keys of a table with facets.
+func (s *Schema) facetsFlag() byte {
+	if len(s.Facets) > 0 {
+		return facetsFlag
+	}
+	return 0
 }
 
 func appendPlace(dst []byte, table uint32, index byte) []byte {

@@ -31,7 +31,7 @@ func parseItem(t testing.TB, text string) item.Item {
 
 func openStore(t testing.TB, fs vfs.FS) *lsm.DB {
 	t.Helper()
-	db, err := lsm.Open(env.New(), fs, lsm.Options{DisableWAL: true})
+	db, err := lsm.Open(env.New(), fs, StoreOptions(lsm.Options{DisableWAL: true}))
 	if err != nil {
 		t.Fatalf("lsm.Open: %v", err)
 	}
@@ -208,7 +208,7 @@ func (s *script) get(input string) string {
 
 func (s *script) scan(reverse bool) string {
 	lower, upper := s.p.Config().Schema.HashSpan(nil, 0, ^uint64(0))
-	rows, err := s.p.Rows(lower, upper, reverse)
+	rows, err := s.p.Rows(RowOptions{Lower: lower, Upper: upper, Reverse: reverse})
 	if err != nil {
 		s.t.Fatalf("Rows: %v", err)
 	}

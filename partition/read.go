@@ -39,38 +39,60 @@ func (p *Partition) row(b []byte, err error) (item.Item, error) {
 //	err := rows.Err()
 type Rows struct {
 	p       *Partition
-	it      *lsm.Iterator
-	view    *lsm.Snapshot // nil unless Get may be called
+	it      *lsm.Iterator     // nil if narrow is not
+	narrow  *lsm.FilteredIter // over some of the rows
+	view    *lsm.Snapshot     // nil unless Get may be called
 	reverse bool
 	started bool
 	item    item.Item
 	err     error
 }
 
-// Rows opens an iterator over the rows with lower <= key < upper, in key order
-// or, with reverse, against it. The span must lie within the partition.
-func (p *Partition) Rows(lower, upper []byte, reverse bool) (*Rows, error) {
-	it, err := p.db.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
-	if err != nil {
-		return nil, fmt.Errorf("partition %d: open iterator: %w", p.group, err)
-	}
-	return &Rows{p: p, it: it, reverse: reverse}, nil
+// RowOptions say which rows are walked over, and how.
+type RowOptions struct {
+	// Rows with Lower <= key < Upper. The span must lie within the partition.
+	Lower, Upper []byte
+	Reverse      bool // against key order
+	// Narrow leaves out rows that the filter, from Schema.Narrow, does not hold
+	// for. Nil: all rows.
+	Narrow *lsm.Filter
+	// Items says that these are entries of a local index and that Get will be
+	// asked for their items, as they were at the same moment.
+	Items bool
 }
 
-// EntryRows is Rows for the entries of a local index whose items are wanted,
-// too: Get returns them as they were at the same moment.
-func (p *Partition) EntryRows(lower, upper []byte, reverse bool) (*Rows, error) {
-	view := p.db.NewSnapshot()
-	it, err := view.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
+// Rows opens an iterator over rows.
+func (p *Partition) Rows(o RowOptions) (*Rows, error) {
+	r := &Rows{p: p, reverse: o.Reverse}
+	var from source = p.db
+	if o.Items {
+		r.view = p.db.NewSnapshot()
+		from = r.view
+	}
+	var err error
+	span := lsm.IterOptions{Lower: o.Lower, Upper: o.Upper}
+	if o.Narrow != nil {
+		r.narrow, err = from.NewFilteredIter(span, *o.Narrow)
+	} else {
+		r.it, err = from.NewIter(span)
+	}
 	if err != nil {
-		view.Close()
+		if r.view != nil {
+			r.view.Close()
+		}
 		return nil, fmt.Errorf("partition %d: open iterator: %w", p.group, err)
 	}
-	return &Rows{p: p, it: it, view: view, reverse: reverse}, nil
+	return r, nil
+}
+
+// A source is the store, or a snapshot of it.
+type source interface {
+	NewIter(lsm.IterOptions) (*lsm.Iterator, error)
+	NewFilteredIter(lsm.IterOptions, lsm.Filter) (*lsm.FilteredIter, error)
 }
 
 // Get returns the item of a row key, nil if there is none. The item is the
-// caller's. Only for rows from EntryRows.
+// caller's. Only with RowOptions.Items.
 func (r *Rows) Get(key []byte) (item.Item, error) {
 	b, err := r.view.Get(key, nil)
 	return r.p.row(b, err)
@@ -81,8 +103,13 @@ func (r *Rows) Next() bool {
 	if r.err != nil || !r.move() {
 		return false
 	}
-	value := r.it.Value()
-	if r.err = r.it.Err(); r.err == nil {
+	var value []byte
+	if r.narrow != nil {
+		value, r.err = r.narrow.Value(), r.narrow.Err()
+	} else {
+		value, r.err = r.it.Value(), r.it.Err()
+	}
+	if r.err == nil {
 		_, r.item, r.err = decodeRow(value)
 	}
 	return r.err == nil
@@ -91,6 +118,9 @@ func (r *Rows) Next() bool {
 func (r *Rows) move() bool {
 	first := !r.started
 	r.started = true
+	if r.narrow != nil {
+		return move(r.narrow, first, r.reverse)
+	}
 	switch {
 	case first && r.reverse:
 		return r.it.Last()
@@ -102,6 +132,18 @@ func (r *Rows) move() bool {
 	return r.it.Next()
 }
 
+func move(it *lsm.FilteredIter, first, reverse bool) bool {
+	switch {
+	case first && reverse:
+		return it.Last()
+	case first:
+		return it.First()
+	case reverse:
+		return it.Prev()
+	}
+	return it.Next()
+}
+
 // Item returns the current item. It is valid until the next call of Next. It may lie
 // in a mapped file: whoever looks at it does so under vfs.Guard.
 func (r *Rows) Item() item.Item { return r.item }
@@ -111,6 +153,9 @@ func (r *Rows) Err() error {
 	if r.err != nil {
 		return r.err
 	}
+	if r.narrow != nil {
+		return r.narrow.Err()
+	}
 	return r.it.Err()
 }
 
@@ -118,6 +163,9 @@ func (r *Rows) Err() error {
 func (r *Rows) Close() error {
 	if r.view != nil {
 		r.view.Close()
+	}
+	if r.narrow != nil {
+		return r.narrow.Close()
 	}
 	return r.it.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm"
 )
 
 // TestRowGolden: keys, rows and progress records have the bytes of version 1.
@@ -43,11 +44,22 @@ func TestRowGolden(t *testing.T) {
 func FuzzDecodeRow(f *testing.F) {
 	f.Add(appendRow(nil, 5, parseItem(f, `{"p":{"S":"a"}}`)))
 	f.Add([]byte{rowFormat})
+	schema := facetSchema()
+	f.Add(schema.appendRow(nil, 5, parseItem(f, `{"p":{"S":"a"},"y":{"N":"1"}}`)))
+	key := schema.AppendRowKey(nil, parseItem(f, `{"p":{"S":"a"},"s":{"N":"1"}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ts, it, err := decodeRow(b)
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
 				t.Fatalf("error %v is not ErrFormat", err)
+			}
+			return
+		}
+		if b[0] == rowFormatFacets {
+			var tags lsm.Tags
+			facets(key, b, &tags)
+			if n := tags.Len(); n != int(b[rowOverhead]) || len(b) != rowOverhead+1+2*n+len(it) {
+				t.Fatalf("%x: %d tags before an item of %d bytes", b, n, len(it))
 			}
 			return
 		}

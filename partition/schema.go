@@ -61,6 +61,9 @@ type Schema struct {
 	Hash    Key
 	Sort    Key // Name "" = the table has no sort key
 	Indexes []Index
+	// Facets are the attributes whose values rows are marked with, at most MaxFacets
+	// (facets.go). They never change, because no row is written anew for it.
+	Facets []string
 }
 
 func (s *Schema) hasGlobal(id uint32) bool {

@@ -69,7 +69,7 @@ func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
 		r.Indexes = pl.uses()
 	}
 	r.Attributes = cmd.attributes(old, updated)
-	if ts, changed := p.settle(cmd.Timestamp, ts, old, updated, c); changed {
+	if ts, changed := p.settle(schema, cmd.Timestamp, ts, old, updated, c); changed {
 		p.stageEntries(schema, pl.changes, ts, c)
 		p.note(schema, &pl, old, updated, ts, c)
 	}
@@ -195,7 +195,7 @@ func touched(u *expr.Update, it item.Item) item.Item {
 //
 // Invariant: the timestamps of a key's versions strictly increase, also across
 // deletes. Where the proposer's clock is behind, the row's clock wins.
-func (p *Partition) settle(proposed, last txn.Timestamp, old, updated item.Item, c *counters) (txn.Timestamp, bool) {
+func (p *Partition) settle(s *Schema, proposed, last txn.Timestamp, old, updated item.Item, c *counters) (txn.Timestamp, bool) {
 	if old == nil && updated == nil {
 		return 0, false
 	}
@@ -209,6 +209,6 @@ func (p *Partition) settle(proposed, last txn.Timestamp, old, updated item.Item,
 		c.maxDelete = max(c.maxDelete, ts)
 	}
 	c.latest = max(c.latest, ts)
-	p.stage(updated, ts)
+	p.stage(s, updated, ts)
 	return ts, true
 }

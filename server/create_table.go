@@ -2,6 +2,7 @@ package server
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
@@ -65,7 +66,22 @@ func definition(in *api.CreateTableInput) (table.Definition, error) {
 	}
 	var err error
 	d.Partitions, err = partitions(d.Tags)
+	d.Facets = facets(d.Tags)
 	return d, err
+}
+
+// facets takes the names of attributes from a tag: stator:facets = status, region.
+// Like partitionsTag it is an option of Stator.
+func facets(tags []table.Tag) (names []string) {
+	for _, t := range tags {
+		if t.Key != table.FacetsTag {
+			continue
+		}
+		for name := range strings.SplitSeq(t.Value, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	return names
 }
 
 // partitionsTag lets a client choose how many partitions a table starts with.

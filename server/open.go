@@ -11,6 +11,7 @@ import (
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/table"
 )
@@ -148,14 +149,14 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 
 // store returns the options of the engine.
 func (o Options) store() lsm.Options {
-	return lsm.Options{
+	return partition.StoreOptions(lsm.Options{
 		Dir:           storeDir,
 		DisableWAL:    true,     // the raft log is the log
 		MemtableBytes: 32 << 20, // bounds what a restart replays
 		NoPreallocate: o.Memory,
 		NoMmap:        o.NoMmap,
 		Events:        logged(o.Log),
-	}
+	})
 }
 
 // open puts the rooms above the store.

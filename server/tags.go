@@ -23,8 +23,8 @@ func (f *frontend) tagResource(in *api.TagResourceInput) (nothing, error) {
 		return nothing{}, validationFault("Atleast one Tag needs to be provided as Input.")
 	}
 	for _, t := range in.Tags {
-		if t.Key.Value == partitionsTag {
-			return nothing{}, validationFault("Tag " + partitionsTag + " can only be given when a table is created")
+		if key := t.Key.Value; key == partitionsTag || key == table.FacetsTag {
+			return nothing{}, validationFault("Tag " + key + " can only be given when a table is created")
 		}
 	}
 	return nothing{}, resourceError(arn, f.tables.Tag(arn, tags(in.Tags)))

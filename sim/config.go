@@ -8,6 +8,7 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -83,11 +84,11 @@ func (c config) String() string {
 }
 
 func (c config) lsm() lsm.Options {
-	return lsm.Options{
+	return partition.StoreOptions(lsm.Options{
 		Dir: "store", DisableWAL: true,
 		MemtableBytes: c.memtableBytes, TableBytes: c.tableBytes, BlockBytes: c.blockBytes,
 		BaseBytes: c.baseBytes, L0Tables: c.l0Tables, LevelRatio: c.ratio, Compression: c.compression,
-	}
+	})
 }
 
 func (c config) replication() replication.Options {

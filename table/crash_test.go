@@ -12,6 +12,7 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -30,7 +31,7 @@ func openStack(e *env.Env, fs vfs.FS) (*stack, error) {
 }
 
 func openStackWith(e *env.Env, fs vfs.FS, store lsm.Options, log replication.Options) (*stack, error) {
-	db, err := lsm.Open(e, fs, store)
+	db, err := lsm.Open(e, fs, partition.StoreOptions(store))
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func checkDefinition(d *Definition) error {
 	for _, check := range []func(*Definition) error{
 		checkBilling, checkTableKeys, checkDefinitionsUsed,
 		checkLocalIndexes, checkGlobalIndexes, checkProjectedTotal,
-		checkDuplicateDefinitions, checkStream, checkEncryption, checkRates, checkTags, checkPartitions, checkPolicySize,
+		checkDuplicateDefinitions, checkStream, checkEncryption, checkRates, checkTags, checkPartitions, checkFacets, checkPolicySize,
 	} {
 		if err := check(d); err != nil {
 			return err

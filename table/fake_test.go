@@ -14,6 +14,7 @@ import (
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -129,7 +130,7 @@ func (w *world) begin() {
 
 func (w *world) start() {
 	w.t.Helper()
-	db, err := lsm.Open(w.env, w.fs, lsm.Options{DisableWAL: true})
+	db, err := lsm.Open(w.env, w.fs, partition.StoreOptions(lsm.Options{DisableWAL: true}))
 	if err != nil {
 		w.t.Fatalf("lsm.Open: %v", err)
 	}

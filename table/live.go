@@ -151,7 +151,7 @@ func newLiveTable(r *record, groups liveGroups) *liveTable {
 		t.failed = fmt.Errorf("table %s: %w", r.def.Name, err)
 	}
 	t.base.partitions = t.partitions
-	t.schema = &partition.Schema{Table: r.id, Hash: t.base.hashes[0]}
+	t.schema = &partition.Schema{Table: r.id, Hash: t.base.hashes[0], Facets: r.def.Facets}
 	if len(t.base.ranges) > 0 {
 		t.schema.Sort = t.base.ranges[0]
 	}
@@ -386,7 +386,8 @@ func (s *Service) configure(t *liveTable, again bool) error {
 		if k == nil || k.failed != nil {
 			continue
 		}
-		schema := partition.Schema{Table: k.index.ID, Hash: t.schema.Hash, Sort: t.schema.Sort, Indexes: []partition.Index{*k.index}}
+		schema := *t.schema
+		schema.Table, schema.Indexes = k.index.ID, []partition.Index{*k.index}
 		for _, p := range k.partitions {
 			propose(p, partition.Config{Version: 1, Entries: true, Schema: schema})
 		}

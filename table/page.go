@@ -8,6 +8,7 @@ import (
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
 )
 
@@ -26,11 +27,13 @@ const (
 //
 // The order of things is DynamoDB's: an item that was read counts against the
 // limit and the page size; then the filter may drop it; then the projection
-// reduces it.
+// reduces it. Where facets say that an item does not meet the filter, it is not
+// read, and does not count.
 type pager struct {
 	table      *liveTable
 	keys       *keySet // what is read: the table or one of its indexes
 	filter     *expr.Condition
+	narrow     *lsm.Filter // what the filter says of facets; nil = nothing
 	projection *expr.Projection
 	counting   bool
 	fetching   bool // items of entries are read from the table, too
@@ -45,7 +48,7 @@ type pager struct {
 
 func newPager(t *liveTable, k *keySet, filter *expr.Condition, projection *expr.Projection, choice string, limit int, consistent bool) *pager {
 	p := &pager{
-		table: t, keys: k, filter: filter, projection: projection,
+		table: t, keys: k, filter: filter, narrow: t.schema.Narrow(k.index, filter), projection: projection,
 		counting: choice == selectCount, fetching: t.fetches(k, projection, choice),
 		limit: limit, consistent: consistent,
 	}
@@ -99,11 +102,7 @@ func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (fu
 			return false, err
 		}
 	}
-	open := from.Rows
-	if p.fetching {
-		open = from.EntryRows
-	}
-	rows, err := open(lower, upper, reverse)
+	rows, err := from.Rows(partition.RowOptions{Lower: lower, Upper: upper, Reverse: reverse, Narrow: p.narrow, Items: p.fetching})
 	if err != nil {
 		return false, err
 	}

@@ -52,6 +52,13 @@ func placedRecord() *record {
 	return r
 }
 
+// facetedRecord has facets.
+func facetedRecord() *record {
+	r := sampleRecords()[1]
+	r.def.Facets = []string{"status", "region"}
+	return r
+}
+
 func TestRecordGolden(t *testing.T) {
 	const file = "testdata/records.v3.golden"
 	var out strings.Builder
@@ -61,6 +68,7 @@ func TestRecordGolden(t *testing.T) {
 	out.WriteString(hex.Dump(dropCommand(homeRecord("tab"))))
 	out.WriteString(hex.Dump(dropCommand(sampleRecords()[0])))
 	out.WriteString(hex.Dump(replaceCommand(placedRecord())))
+	out.WriteString(hex.Dump(replaceCommand(facetedRecord())))
 	if *rewriteGolden {
 		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -120,7 +128,7 @@ func undump(t *testing.T, file string) (dumps [][]byte) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	for _, want := range append(sampleRecords(), placedRecord()) {
+	for _, want := range append(sampleRecords(), placedRecord(), facetedRecord()) {
 		b := want.append(nil)
 		got, err := decodeRecord(b)
 		if err != nil {
@@ -146,6 +154,7 @@ func FuzzCatalogCommand(f *testing.F) {
 	}
 	f.Add(dropCommand(homeRecord("tab")))
 	f.Add(replaceCommand(placedRecord()))
+	f.Add(createCommand(facetedRecord()))
 	w := newWorld(f)
 	index := w.catalog.Applied()
 	f.Fuzz(func(t *testing.T, b []byte) {

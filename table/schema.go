@@ -103,6 +103,11 @@ type Definition struct {
 	// Partitions is the number of hash ranges the table starts with; 0 means 1.
 	// It is an option of Stator; DynamoDB chooses by itself.
 	Partitions int
+
+	// Facets are attributes by whose values filters find items without reading the
+	// others; at most partition.MaxFacets, none by default. They cannot be changed
+	// later. It is an option of Stator.
+	Facets []string
 }
 
 // Table states as DescribeTable shows them.

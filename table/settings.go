@@ -45,6 +45,7 @@ type Policy struct {
 //	4 stream:            label of the latest one
 //	5 warmth of indexes: for each global index: rates?
 //	6 places of indexes: index_place.go; absent if no global index has entries
+//	7 facets:            names of attributes
 const (
 	partTimeToLive  = 1
 	partRecovery    = 2
@@ -52,6 +53,7 @@ const (
 	partStream      = 4
 	partIndexWarmth = 5
 	partPlaces      = 6
+	partFacets      = 7
 )
 
 // parts writes the list of parts.
@@ -90,6 +92,7 @@ func (w *writer) parts(r *record) {
 	})
 	placed := slices.ContainsFunc(r.places, func(p indexPlace) bool { return len(p.slots) > 0 })
 	part(partPlaces, placed, func(p *writer) { p.places(r.places) })
+	part(partFacets, len(r.def.Facets) > 0, func(p *writer) { p.texts(r.def.Facets) })
 	w.uint(count)
 	w.b = append(w.b, list.b...)
 }
@@ -128,6 +131,11 @@ func (d *reader) part(kind uint64, r *record) {
 		}
 	case partPlaces:
 		r.places = d.places()
+	case partFacets:
+		r.def.Facets = d.texts()
+		if checkFacets(&r.def) != nil {
+			d.fail()
+		}
 	default:
 		d.fail()
 	}

@@ -22,7 +22,7 @@ func checkTags(d *Definition) error {
 			return duplicateTag(t.Key)
 		case strings.HasPrefix(t.Key, "aws:"):
 			return invalidValue("Tag keys must not begin with the reserved prefix aws:, got: %s", t.Key)
-		case strings.ContainsFunc(t.Key, notInTags), strings.ContainsFunc(t.Value, notInTags):
+		case strings.ContainsFunc(t.Key, notInTags), t.Key != FacetsTag && strings.ContainsFunc(t.Value, notInTags):
 			return invalidValue("Tags may have letters, digits, blanks and + - = . _ : / @ only, got: %s=%s", t.Key, t.Value)
 		}
 		seen[t.Key] = true
