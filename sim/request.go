@@ -19,13 +19,13 @@ import (
 const tableName = "items"
 
 func definition(partitions int) table.Definition {
-	return table.Definition{
+	return withIndexes(table.Definition{
 		Name:        tableName,
 		Attributes:  []table.AttributeDefinition{{Name: "p", Type: item.S}, {Name: "s", Type: item.S}},
 		Keys:        []table.KeyElement{{Name: "p", Role: table.Hash}, {Name: "s", Role: table.Range}},
 		BillingMode: "PAY_PER_REQUEST",
 		Partitions:  partitions,
-	}
+	})
 }
 
 // A key is "p/s".

@@ -111,9 +111,11 @@ func (r *run) story(d time.Duration) {
 	_ = r.tasks.Wait()
 	r.restart()
 	r.readAll()
+	r.checkIndexes()
 	r.close()
 	r.restart()
 	r.readAll()
+	r.checkIndexes()
 	if r.config.rot {
 		r.rot()
 	}

@@ -1,0 +1,119 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/table"
+)
+
+// indexes are those of the table: one of each kind, and one whose key changes
+// with every write.
+var indexes = []struct {
+	name string
+	all  bool // projects everything, else the keys
+}{{"local", true}, {"byValue", false}, {"byCount", true}}
+
+func withIndexes(d table.Definition) table.Definition {
+	d.Attributes = append(d.Attributes, table.AttributeDefinition{Name: "v", Type: item.S}, table.AttributeDefinition{Name: "n", Type: item.N})
+	keys := func(hash string, sort ...string) []table.KeyElement {
+		list := []table.KeyElement{{Name: hash, Role: table.Hash}}
+		for _, name := range sort {
+			list = append(list, table.KeyElement{Name: name, Role: table.Range})
+		}
+		return list
+	}
+	d.LocalIndexes = []table.IndexDefinition{{Name: "local", Keys: keys("p", "v"), Projection: &table.Projection{Type: "ALL"}}}
+	d.GlobalIndexes = []table.IndexDefinition{
+		{Name: "byValue", Keys: keys("v"), Projection: &table.Projection{Type: "KEYS_ONLY"}},
+		{Name: "byCount", Keys: keys("n", "p"), Projection: &table.Projection{Type: "ALL"}},
+	}
+	return d
+}
+
+// patienceWithIndexes is how long global indexes may take to follow once nobody
+// writes and nothing fails.
+const patienceWithIndexes = 3 * time.Second
+
+// checkIndexes compares the indexes with the table. The local one must be right at
+// once, the global ones in a while.
+func (r *run) checkIndexes() {
+	s := r.server
+	if s == nil || r.rotten != "" {
+		return
+	}
+	done := env.NewFuture[error](r.clients)
+	s.e.Go("check indexes", func() { done.Set(s.checkIndexes(), nil) })
+	if err, _ := done.Await(); err != nil {
+		r.fail(fmt.Errorf("sim: after all faults were over: %w", err))
+	}
+}
+
+func (s *server) checkIndexes() error {
+	for _, x := range indexes {
+		deadline := s.e.Now().Add(patienceWithIndexes)
+		for {
+			err := s.checkIndex(x.name, x.all)
+			if err == nil {
+				break
+			}
+			if x.name == "local" || s.e.Now() > deadline {
+				return err
+			}
+			s.e.Sleep(10 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+func (s *server) checkIndex(name string, all bool) error {
+	want, err := s.rows("", all)
+	if err != nil {
+		return err
+	}
+	got, err := s.rows(name, all)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("index %s holds %d entries\n%.2000q\nwant %d\n%.2000q", name, len(got), got, len(want), want)
+	}
+	return nil
+}
+
+// rows returns the items of the table or the entries of an index as sorted text:
+// all of each or its keys.
+func (s *server) rows(index string, all bool) (texts []string, err error) {
+	r := &table.ScanRequest{Table: tableName, Index: index, Limit: 10}
+	for {
+		page, err := s.tables.Scan(r)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range page.Items {
+			if !all {
+				it = keysOf(it)
+			}
+			texts = append(texts, string(it.AppendJSON(nil)))
+		}
+		if page.LastKey == nil {
+			slices.Sort(texts)
+			return texts, nil
+		}
+		r.StartKey = page.LastKey
+	}
+}
+
+// keysOf returns what byValue has of an item.
+func keysOf(it item.Item) item.Item {
+	parts := map[string]item.Value{}
+	for _, name := range []string{"p", "s", "v"} {
+		if v, ok := it.Get(name); ok {
+			parts[name] = v
+		}
+	}
+	return item.NewItem(parts)
+}
