@@ -71,14 +71,32 @@ func (p *Params) checkNames() error {
 	if len(p.names) == 0 {
 		return &Error{"ExpressionAttributeNames must not be empty"}
 	}
+	for key, name := range p.names {
+		if checkName(key, name) != nil {
+			return p.firstBadName()
+		}
+	}
+	return nil
+}
+
+// firstBadName returns the error of the first name that has one, in the order
+// of the keys.
+func (p *Params) firstBadName() error {
 	for _, key := range p.sortedNames() {
-		if err := checkPlaceholder("ExpressionAttributeNames", '#', key); err != nil {
+		if err := checkName(key, p.names[key]); err != nil {
 			return err
 		}
-		if n := len(p.names[key]); n == 0 || n > maxNameBytes {
-			return errorf("ExpressionAttributeNames contains invalid value: "+
-				"Attribute names must have between 1 and %d bytes; key: %s", maxNameBytes, key)
-		}
+	}
+	return nil
+}
+
+func checkName(key, name string) error {
+	if err := checkPlaceholder("ExpressionAttributeNames", '#', key); err != nil {
+		return err
+	}
+	if len(name) == 0 || len(name) > maxNameBytes {
+		return errorf("ExpressionAttributeNames contains invalid value: "+
+			"Attribute names must have between 1 and %d bytes; key: %s", maxNameBytes, key)
 	}
 	return nil
 }

@@ -52,6 +52,7 @@ func benchTables() *fakeTables {
 	get, put := &table.GetResult{Item: it}, &table.WriteResult{}
 	f.get = func(*table.GetRequest) (*table.GetResult, error) { return get, nil }
 	f.put = func(*table.PutRequest) (*table.WriteResult, error) { return put, nil }
+	f.update = func(*table.UpdateRequest) (*table.WriteResult, error) { return put, nil }
 	page := &table.Page{Count: 10, ScannedCount: 10}
 	for range 10 {
 		page.Items = append(page.Items, it)
@@ -72,6 +73,12 @@ func BenchmarkPutItem(b *testing.B) {
 func BenchmarkQuery(b *testing.B) {
 	benchmarkHandler(b, fakeEdge(benchTables()), "Query",
 		`{"TableName":"bench","KeyConditionExpression":"pk = :p","ExpressionAttributeValues":{":p":{"S":"key-0000001"}}}`)
+}
+
+func BenchmarkUpdateItem(b *testing.B) {
+	benchmarkHandler(b, fakeEdge(benchTables()), "UpdateItem", `{"TableName":"bench","Key":{"pk":{"S":"key-0000001"}},`+
+		`"UpdateExpression":"SET #s = :s, changed = :now ADD visits :one","ConditionExpression":"attribute_exists(pk) AND #s <> :s","ReturnValues":"UPDATED_NEW",`+
+		`"ExpressionAttributeNames":{"#s":"state"},"ExpressionAttributeValues":{":s":{"S":"done"},":now":{"N":"1764324000"},":one":{"N":"1"}}}`)
 }
 
 // A full page of a Scan, 1,000 items.
