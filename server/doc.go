@@ -5,6 +5,7 @@
 // it, and serves HTTP/1.1 and HTTP/2 requests whose X-Amz-Target names one of
 // DynamoDB's operations. A request passes
 //
+//	http1         the HTTP/1.1 of ordinary clients; net/http has all others
 //	http.go       size, method, content type, JSON syntax, operation, signature
 //	operation.go  decoding (api) and the constraints of the service model
 //	put.go, ...   the checks that need no table, one file per operation

@@ -22,11 +22,12 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/statordb/stator/server/http1"
 	"github.com/statordb/stator/table"
 )
 
 // listen serves h on a loopback port as the product does, and returns the address.
-func listen(t testing.TB, h http.Handler, configure ...func(*http.Server)) string {
+func listen(t testing.TB, h http.Handler, configure ...func(*http1.Server)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -246,7 +247,7 @@ func TestLargestBody(t *testing.T) {
 
 // A client that declares a body and does not send it is told so and let go.
 func TestSlowBody(t *testing.T) {
-	addr := listen(t, fakeEdge(idle()), func(s *http.Server) { s.ReadTimeout = 100 * time.Millisecond })
+	addr := listen(t, fakeEdge(idle()), func(s *http1.Server) { s.ReadTimeout = 100 * time.Millisecond })
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -432,8 +433,8 @@ func TestShutdownDrains(t *testing.T) {
 		<-leave
 		return &table.GetResult{}, nil
 	}
-	var s *http.Server
-	addr := listen(t, fakeEdge(f), func(server *http.Server) { s = server })
+	var s *http1.Server
+	addr := listen(t, fakeEdge(f), func(server *http1.Server) { s = server })
 	status := make(chan int, 1)
 	go func() {
 		r := newRequest("GetItem", getABC)
