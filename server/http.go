@@ -97,9 +97,8 @@ func (e *edge) finish(x *exchange) {
 	if cap(x.body) <= maxKept {
 		kept.body = x.body[:0]
 	}
-	if cap(x.out) <= maxKept {
-		kept.out = x.out[:0]
-	}
+	x.dropLarge()
+	kept.out = x.out[:0]
 	if cap(x.packed) <= maxKept {
 		kept.packed = x.packed[:0]
 	}

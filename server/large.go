@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"math/bits"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
@@ -69,7 +71,8 @@ func (x *exchange) run(run operation, body []byte) ([]byte, error) {
 	if x.target == "DescribeEndpoints" {
 		answer = endpointsAt(x.r.Host)
 	}
-	return answer.AppendJSON(slices.Grow(x.out[:0], room(answer))), nil
+	x.makeRoom(room(answer))
+	return answer.AppendJSON(x.out[:0]), nil
 }
 
 // room guesses how many bytes the items of an answer take as JSON, so that the
@@ -79,6 +82,8 @@ func room(answer api.Output) (n int) {
 	case *api.QueryOutput:
 		return roomOf(a.Items)
 	case *api.ScanOutput:
+		return roomOf(a.Items)
+	case *api.ExecuteStatementOutput:
 		return roomOf(a.Items)
 	case *api.BatchGetItemOutput:
 		for _, items := range a.Responses {
@@ -93,6 +98,45 @@ func roomOf(items []item.Item) (n int) {
 		n += len(it)*9/8 + 12*it.Len() + 16 // names, values and {"S":""} instead of a directory
 	}
 	return n
+}
+
+const (
+	minLargeLog = 17 // 128 KiB
+	maxLargeLog = 21 // 2 MiB: a page of 1 MiB, as JSON
+)
+
+// larges are buffers of answers above maxKept that are used again, until the
+// next collections: 1<<minLargeLog bytes, twice as many, and so on.
+var larges [maxLargeLog - minLargeLog + 1]sync.Pool
+
+// makeRoom gets a buffer of n bytes for an answer that would outgrow the
+// exchange's several times.
+func (x *exchange) makeRoom(n int) {
+	switch class := max(bits.Len(uint(n-1))-minLargeLog, 0); {
+	case n <= maxKept:
+		x.out = slices.Grow(x.out[:0], n)
+	case class >= len(larges):
+		x.out = make([]byte, 0, n)
+	default:
+		if b, ok := larges[class].Get().(*[]byte); ok {
+			x.out = *b
+			return
+		}
+		x.out = make([]byte, 0, 1<<(class+minLargeLog))
+	}
+}
+
+// dropLarge parts with the answer's buffer if it is a large one.
+func (x *exchange) dropLarge() {
+	n := cap(x.out)
+	if n <= maxKept {
+		return
+	}
+	b := x.out[:0]
+	x.out = nil
+	if class := bits.Len(uint(n)) - 1 - minLargeLog; class >= 0 && class < len(larges) {
+		larges[class].Put(&b)
+	}
 }
 
 // hold counts an answer that is about to be sent; false if there is no room.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
 
@@ -95,5 +96,31 @@ func TestTurns(t *testing.T) {
 	}
 	if got, want := len(h.turns), cap(h.turns)-1; got != want {
 		t.Errorf("%d turns are taken, want %d", got, want)
+	}
+}
+
+// Room is made in one step, and large buffers go back to where others of
+// their size come from.
+func TestMakeRoom(t *testing.T) {
+	for _, n := range []int{0, maxKept / 2, maxKept + 1, 1 << minLargeLog, 1<<minLargeLog + 1, 1 << maxLargeLog, 1<<maxLargeLog + 1, 20 << 20} {
+		x := &exchange{}
+		x.makeRoom(n)
+		if n <= maxKept/2 {
+			if x.dropLarge(); cap(x.out) < n {
+				t.Errorf("%d bytes: the small buffer is gone", n)
+			}
+			continue
+		}
+		if got := cap(x.out); got < n || got > max(2*n, 1<<minLargeLog) {
+			t.Errorf("%d bytes: room for %d", n, got)
+		}
+		if x.dropLarge(); x.out != nil {
+			t.Errorf("%d bytes: the large buffer stays", n)
+		}
+	}
+	page, _ := longPage(nil)
+	answer := answerPage(page, api.Optional[string]{}, "abc")
+	if got, want := room(answer), len(answer.AppendJSON(nil)); got < want || got > 2*want {
+		t.Errorf("expected %d bytes for an answer of %d", got, want)
 	}
 }

@@ -30,9 +30,7 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 	if coding := x.coding(body); coding != "" {
 		x.packed = compress(x.packed[:0], coding, body)
 		body = x.packed
-		if cap(x.out) > maxKept {
-			x.out = nil // while body is sent
-		}
+		x.dropLarge() // while the packed one is sent
 		h.Set("Content-Encoding", coding)
 	}
 	// One array holds all values: a header is a slice of strings.
