@@ -45,6 +45,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer spaceCollections()()
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelDebug
