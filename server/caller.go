@@ -25,8 +25,9 @@ type callers struct {
 	shared map[string]operation
 	// enter returns the operations on the tables of an account in a region, and
 	// whether they are worth remembering. Nil: all tables are shared.
-	enter  func(account, region string) (ops map[string]operation, keep bool)
-	region string // of callers that name none
+	enter   func(account, region string) (ops map[string]operation, keep bool)
+	region  string // of callers that name none
+	account string // of all callers, if tables are shared
 
 	latest atomic.Pointer[knownCaller] // most clients are alone
 	known  atomic.Pointer[map[caller]*knownCaller]

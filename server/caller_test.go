@@ -72,6 +72,33 @@ func TestCallers(t *testing.T) {
 	}
 }
 
+// A table of another account is not for the caller, whether there is one or not; one in another
+// region is just not there.
+func TestForeignTables(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		s, err := Open(Options{Memory: true, Shared: shared})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ operation, account, region, want string }{
+			{"GetItem", "111122223333", "us-east-1", "AccessDenied"},
+			{"PutItem", "111122223333", "us-east-1", "AccessDenied"},
+			{"DescribeTable", "111122223333", "us-east-1", "AccessDenied"},
+			{"GetItem", "000000000000", "eu-west-1", "ResourceNotFound"},
+			{"DescribeTable", "000000000000", "us-east-1", "ResourceNotFound"},
+		} {
+			arn := "arn:aws:dynamodb:" + c.region + ":" + c.account + ":table/abc"
+			got := callAs(t, s, "000000000000", "us-east-1", c.operation, `{"TableName":"`+arn+`","Key":{"a":{"S":"x"}},"Item":{"a":{"S":"x"}}}`)
+			if !strings.Contains(got, "#"+c.want) || c.want == "AccessDenied" && !strings.Contains(got, "dynamodb:"+c.operation+" on resource: "+arn) {
+				t.Errorf("shared %v, %s of %s: %s, want %s", shared, c.operation, arn, got, c.want)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Many keys of one account do not pile up.
 func TestCallersAreBounded(t *testing.T) {
 	made := 0

@@ -173,7 +173,7 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	}
 	front := &frontend{tables: s.tables, account: s.tables.Account(), region: o.Region, trees: &s.trees}
 	s.edge = newEdge(o.Region, o.Log, front.operations())
-	s.edge.origins = o.Origins
+	s.edge.origins, s.edge.callers.account = o.Origins, s.tables.Account()
 	if !o.Shared {
 		s.edge.callers.enter = s.enter
 	}

@@ -94,15 +94,15 @@ func (f *frontend) checkTableARN(arn, action string) error {
 		return validationFault("Invalid TableArn: Invalid ResourceArn provided as input " + arn)
 	}
 	if parts[4] != f.account {
-		return f.deniedFault(action, arn)
+		return deniedFault(f.account, action, arn)
 	}
 	return nil
 }
 
 // deniedFault refuses an action on something of another account, which only a
-// policy of that account's could allow.
-func (f *frontend) deniedFault(action, arn string) *fault {
-	return &fault{coralService, "AccessDeniedException", "Message", "User: arn:aws:iam::" + f.account + ":root is not authorized to perform: dynamodb:" + action +
+// policy of that other account could allow.
+func deniedFault(account, action, arn string) *fault {
+	return &fault{coralService, "AccessDeniedException", "Message", "User: arn:aws:iam::" + account + ":root is not authorized to perform: dynamodb:" + action +
 		" on resource: " + arn + " because no resource-based policy allows the dynamodb:" + action + " action"}
 }
 

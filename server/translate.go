@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/jsonscan"
@@ -17,11 +19,35 @@ import (
 // place there is an internal error: logged with the request's id, and told in
 // general words.
 func (e *edge) translated(x *exchange, err error) error {
+	var missing *table.NotFoundError
+	if errors.As(err, &missing) && api.IsARN(missing.Table) {
+		if account, other := e.accountOf(x.r), accountIn(missing.Table); other != "" && other != account {
+			return deniedFault(account, x.target, missing.Table)
+		}
+	}
 	if answer := translate(err); answer != nil {
 		return answer
 	}
 	e.log.Error("request failed", "request", x.id, "operation", x.target, "error", err)
 	return internalFault(internalMessage(err, x.id))
+}
+
+// accountOf returns the account of whoever signed a request.
+func (e *edge) accountOf(r *http.Request) string {
+	who, err := signedBy(r)
+	if err != nil || e.callers.enter == nil {
+		return e.callers.account
+	}
+	return accountOf(who.key)
+}
+
+// accountIn returns the account in the ARN of a table, "" if it has none.
+func accountIn(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[2] != "dynamodb" {
+		return ""
+	}
+	return parts[4]
 }
 
 // translate returns the answer for an error that is the client's, or nil.

@@ -6,9 +6,9 @@ import (
 	"github.com/statordb/stator/internal/env"
 )
 
-// maxPolicyBytes bounds a resource-based policy; Developer Guide, "Service,
+// MaxPolicyBytes bounds a resource-based policy; Developer Guide, "Service,
 // account, and table quotas".
-const maxPolicyBytes = 20 << 10
+const MaxPolicyBytes = 20 << 10
 
 // NoPolicy as the expected revision means that there must not be a policy yet.
 const NoPolicy = "NO_POLICY"
@@ -36,8 +36,8 @@ func (s *Service) PutPolicy(table, text, expected string) (revision string, err 
 }
 
 func policySize(text string) error {
-	if len(text) > maxPolicyBytes {
-		return refuse("Resource-based policy size exceeds the limit of %d bytes", maxPolicyBytes)
+	if len(text) > MaxPolicyBytes {
+		return refuse("Resource-based policy size exceeds the limit of %d bytes", MaxPolicyBytes)
 	}
 	return nil
 }

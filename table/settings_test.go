@@ -198,6 +198,6 @@ func TestPolicyRevisions(t *testing.T) {
 	if got, err := w.DeletePolicy("tab", ""); got != "" || err != nil {
 		t.Errorf("DeletePolicy of none = %s, %v", got, err)
 	}
-	_, err := w.PutPolicy("tab", strings.Repeat("x", maxPolicyBytes+1), "")
+	_, err := w.PutPolicy("tab", strings.Repeat("x", MaxPolicyBytes+1), "")
 	checkError(t, "large policy", err, "Resource-based policy size exceeds the limit of 20480 bytes")
 }
