@@ -190,6 +190,15 @@ func (r *indexRun) check(s *stack) error {
 		return err
 	}
 	r.checked++
+	t, err := s.lookup(r.def.Name)
+	if err != nil {
+		return err
+	}
+	for _, p := range t.partitions {
+		if p.upkeep.lag() != 0 {
+			return fmt.Errorf("partition %d: %d bytes of changes seem to wait, but the indexes have all", p.id, p.upkeep.lag())
+		}
+	}
 	now, err := s.Describe(r.def.Name)
 	if err != nil {
 		return err

@@ -50,14 +50,29 @@ func orderOf(x *IndexDefinition, a, b item.Item) int {
 	return 0
 }
 
-// scanAll reads a table or index to the end, in pages of random size.
+// scanAll reads a table or index to the end, in pages of random size and,
+// sometimes, in segments.
 func scanAll(s *Service, table, index string, rng *rand.Rand) (items []item.Item, err error) {
-	r := &ScanRequest{Table: table, Index: index}
+	if rng.IntN(2) == 0 {
+		return scanSegment(s, &ScanRequest{Table: table, Index: index}, rng)
+	}
+	total := 1 + rng.IntN(4)
+	for i := range total {
+		part, err := scanSegment(s, &ScanRequest{Table: table, Index: index, Segment: i, TotalSegments: total}, rng)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, part...)
+	}
+	return items, nil
+}
+
+func scanSegment(s *Service, r *ScanRequest, rng *rand.Rand) (items []item.Item, err error) {
 	for {
 		r.Limit = rng.IntN(7)
 		page, err := s.Scan(r)
 		if err != nil {
-			return nil, fmt.Errorf("Scan of %s %s: %w", table, index, err)
+			return nil, fmt.Errorf("Scan of %s %s: %w", r.Table, r.Index, err)
 		}
 		items = append(items, page.Items...)
 		if page.LastKey == nil {

@@ -37,7 +37,7 @@ type upkeep struct {
 
 	table   atomic.Pointer[liveTable] // what the indexes are now
 	cursor  atomic.Uint64             // sequence number up to which all indexes have the changes
-	handled atomic.Int64              // bytes of records handled, of those written since start
+	handled atomic.Int64              // as partition.ChangeBytes, of the records handled
 	failing atomic.Bool               // the last round failed
 
 	start     uint64 // sequence number of the latest record at the start
@@ -77,6 +77,9 @@ func (c *core) startUpkeep(p *livePartition, t *liveTable) *upkeep {
 		done:  env.NewFuture[struct{}](c.env),
 		start: p.Sequence(),
 	}
+	// What a replay has written again counts as handled: it may have been, and the
+	// rest is bounded by what the log keeps.
+	u.handled.Store(p.ChangeBytes())
 	u.mu.Bind(c.env)
 	u.table.Store(t)
 	u.cursor.Store(p.Trimmed())
@@ -283,9 +286,11 @@ func (u *upkeep) trim() {
 // behind reports whether writes are to wait for the indexes. While a round cannot
 // be done, they need not: it may take long, and the log of changes is patient.
 func (u *upkeep) behind() bool {
-	lag := u.base.ChangeBytes() - u.handled.Load()
-	return (lag > u.core.maxLag || u.base.Sequence()-u.cursor.Load() > maxLagChanges) && !u.failing.Load() && !u.stop.Ready()
+	return (u.lag() > u.core.maxLag || u.base.Sequence()-u.cursor.Load() > maxLagChanges) && !u.failing.Load() && !u.stop.Ready()
 }
+
+// lag returns how many bytes of change records, written since the start, wait.
+func (u *upkeep) lag() int64 { return u.base.ChangeBytes() - u.handled.Load() }
 
 // admit parks a writer while the indexes are too far behind.
 func (u *upkeep) admit() {
