@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
@@ -58,6 +59,7 @@ type crashRun struct {
 	disk *vfs.Disk
 	rng  *rand.Rand
 
+	facets []string // of the table that is written to
 	keys   [simKeys]keyState
 	tables map[string]tableState
 	acked  int
@@ -101,6 +103,9 @@ func (r *crashRun) run(seed uint64) (hash uint64, err error) {
 	r.w = env.NewWorld(seed, env.Options{Policy: env.Policy(seed % 3)})
 	defer r.w.Close()
 	r.rng, r.disk, r.tables = r.w.Stream("test"), vfs.NewDisk(seed), map[string]tableState{}
+	if seed%2 == 1 {
+		r.facets = []string{"pad", "v"}
+	}
 	e := r.w.NewNode("n")
 	r.w.OnCrash("n", func() {
 		mode := vfs.KeepAll // only the process dies
@@ -155,7 +160,7 @@ func (r *crashRun) life(e *env.Env) error {
 	if err := r.check(s); err != nil {
 		return err
 	}
-	_, err = s.Create(Definition{Name: "tab", Attributes: attributes("p", "S"), Keys: keys("p"), BillingMode: BillingOnDemand, Partitions: 3})
+	_, err = s.Create(Definition{Name: "tab", Attributes: attributes("p", "S"), Keys: keys("p"), BillingMode: BillingOnDemand, Partitions: 3, Facets: r.facets})
 	var inUse *InUseError
 	if err != nil && !errors.As(err, &inUse) {
 		return err
@@ -258,7 +263,31 @@ func (r *crashRun) checkKey(s *stack, k int) error {
 		return fmt.Errorf("key %d has version %d, answered was %d, outstanding %d", k, got, state.acked, state.pending)
 	}
 	state.acked, state.pending = got, 0
-	return nil
+	if g.Item == nil {
+		return nil
+	}
+	return checkFound(s, g.Item)
+}
+
+// checkFound: a filter on the version of an item finds it, in a table with facets
+// and in one without.
+func checkFound(s *stack, it item.Item) error {
+	p, _ := it.Get("p")
+	v, _ := it.Get("v")
+	_, padded := it.Get("pad")
+	text := "p = :p AND v = :v AND attribute_exists(#pad)"
+	if !padded {
+		text = "p = :p AND v = :v AND attribute_not_exists(#pad)"
+	}
+	c, err := expr.ParseCondition(expr.FilterExpression, text, expr.NewParams(map[string]string{"#pad": "pad"}, item.NewItem(map[string]item.Value{":p": p, ":v": v})))
+	if err != nil {
+		return err
+	}
+	page, err := s.Scan(&ScanRequest{Table: "tab", Filter: c, Consistent: true})
+	if err == nil && (page.Count != 1 || !page.Items[0].Equal(it)) {
+		err = fmt.Errorf("%d items found for %s", page.Count, show(it))
+	}
+	return err
 }
 
 // checkTable: a table is there as a whole or not at all.
