@@ -133,7 +133,7 @@ func (d *facetDriver) compare() {
 	if all := d.plain.allIndexes(); d.rng.IntN(3) == 0 {
 		index = all[d.rng.IntN(len(all))].Name
 	}
-	choice := []string{"", "", selectCount}[d.rng.IntN(3)]
+	choice := []string{"", selectAll, selectCount}[d.rng.IntN(3)] // local indexes fetch items for all attributes
 	var read func(table string, start item.Item, limit int) (*Page, error)
 	if d.rng.IntN(2) == 0 {
 		r := ScanRequest{Index: index, Filter: condition, Select: choice}
