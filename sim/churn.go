@@ -133,7 +133,7 @@ func (c *churner) change(name string, t *churned, exists bool, f func(s *server)
 }
 
 func (c *churner) create(name string, t *churned) {
-	d := definition(1 + c.rng.IntN(3))
+	d := definition(1+c.rng.IntN(3), nil)
 	d.Name = name
 	c.change(name, t, true, func(s *server) error { _, err := s.tables.Create(d); return err })
 }

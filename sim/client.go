@@ -179,9 +179,13 @@ func (c *client) query() {
 		if err != nil {
 			return nil, err
 		}
+		filter, err := c.filter(writtenFilter)
+		if err != nil {
+			return nil, err
+		}
 		return collect(keys, func(start item.Item) (*table.Page, error) {
 			return s.tables.Query(&table.QueryRequest{
-				Table: tableName, Keys: condition, Consistent: true, Reverse: reverse, Limit: limit, StartKey: start,
+				Table: tableName, Keys: condition, Filter: filter, Consistent: true, Reverse: reverse, Limit: limit, StartKey: start,
 			})
 		})
 	})
@@ -195,10 +199,22 @@ func (c *client) scan() {
 	}
 	limit := c.rng.IntN(2) * 10
 	c.send("scan", c.gets(keys), func(s *server) ([]answer, error) {
+		filter, err := c.filter(hotFilter)
+		if err != nil {
+			return nil, err
+		}
 		return collect(keys, func(start item.Item) (*table.Page, error) {
-			return s.tables.Scan(&table.ScanRequest{Table: tableName, Consistent: true, Limit: limit, StartKey: start})
+			return s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: true, Limit: limit, StartKey: start})
 		})
 	})
+}
+
+// filter parses a filter if the table has facets to answer it.
+func (c *client) filter(parse func() (*expr.Condition, error)) (*expr.Condition, error) {
+	if c.run.config.facets == nil {
+		return nil, nil
+	}
+	return parse()
 }
 
 // collect reads all pages and answers for each key.

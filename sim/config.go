@@ -44,6 +44,8 @@ type config struct {
 	maxSegments, roundBytes                                           int
 	rot                                                               bool
 	compression                                                       lsm.Compression
+
+	facets []string // of the table; queries and scans then have filters about them
 }
 
 func drawConfig(rng *rand.Rand, o Options) config {
@@ -71,6 +73,9 @@ func drawConfig(rng *rand.Rand, o Options) config {
 		roundBytes:    one(1, 4<<10, 4<<20),
 		compression:   lsm.Compression(one(int(lsm.NoCompression), int(lsm.S2))),
 	}
+	if rng.IntN(2) == 0 {
+		c.facets = []string{"v", "p"}
+	}
 	if o.Calm {
 		c.fault, c.rot = 0, false
 	}
@@ -78,9 +83,9 @@ func drawConfig(rng *rand.Rand, o Options) config {
 }
 
 func (c config) String() string {
-	return fmt.Sprintf("policy=%d clients=%d partitions=%d think=%s patience=%s sync=%s fault=%s memtable=%d table=%d block=%d segment=%d x%d round=%d mode=%d",
+	return fmt.Sprintf("policy=%d clients=%d partitions=%d think=%s patience=%s sync=%s fault=%s memtable=%d table=%d block=%d segment=%d x%d round=%d mode=%d facets=%d",
 		c.policy, c.clients, c.partitions, c.think, c.patience, c.syncTime, c.fault,
-		c.memtableBytes, c.tableBytes, c.blockBytes, c.segmentBytes, c.maxSegments, c.roundBytes, c.sync)
+		c.memtableBytes, c.tableBytes, c.blockBytes, c.segmentBytes, c.maxSegments, c.roundBytes, c.sync, len(c.facets))
 }
 
 func (c config) lsm() lsm.Options {

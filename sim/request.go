@@ -18,14 +18,33 @@ import (
 // the counter n and a filler whose length and content follow from v.
 const tableName = "items"
 
-func definition(partitions int) table.Definition {
+func definition(partitions int, facets []string) table.Definition {
 	return withIndexes(table.Definition{
 		Name:        tableName,
 		Attributes:  []table.AttributeDefinition{{Name: "p", Type: item.S}, {Name: "s", Type: item.S}},
 		Keys:        []table.KeyElement{{Name: "p", Role: table.Hash}, {Name: "s", Role: table.Range}},
 		BillingMode: "PAY_PER_REQUEST",
 		Partitions:  partitions,
+		Facets:      facets,
 	})
+}
+
+// hotFilter holds for the hot keys. If p and v are facets, the others are not read.
+func hotFilter() (*expr.Condition, error) {
+	values := map[string]item.Value{}
+	list := ""
+	for p := range hotHashes {
+		name := fmt.Sprint(":p", p)
+		values[name] = item.String(name[1:])
+		list += "," + name
+	}
+	return expr.ParseCondition(expr.FilterExpression, "attribute_exists(v) AND p IN ("+list[1:]+")",
+		expr.NewParams(nil, item.NewItem(values)))
+}
+
+// writtenFilter holds for every item.
+func writtenFilter() (*expr.Condition, error) {
+	return expr.ParseCondition(expr.FilterExpression, "attribute_exists(v)", expr.NewParams(nil, nil))
 }
 
 // A key is "p/s".

@@ -125,7 +125,7 @@ func (r *run) createTable() {
 	done := env.NewFuture[error](r.clients)
 	s := r.server
 	s.e.Go("create table", func() {
-		_, err := s.tables.Create(definition(r.config.partitions))
+		_, err := s.tables.Create(definition(r.config.partitions, r.config.facets))
 		done.Set(err, nil)
 	})
 	if err, _ := done.Await(); err != nil {
