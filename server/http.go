@@ -37,7 +37,8 @@ type edge struct {
 	origins []string // of pages that may call; empty: all
 	bodies  budget
 	answers budget // large ones, while they are sent
-	turns   turns
+	pages   turns  // answers while they are made
+	batches turns
 }
 
 // newEdge serves one set of operations to all callers.
@@ -46,7 +47,7 @@ func newEdge(region string, log *slog.Logger, operations map[string]operation) *
 	e.callers.region, e.callers.shared = region, operations
 	e.bodies.left.Store(bodyBudget)
 	e.answers.left.Store(answerBudget)
-	e.turns = newTurns()
+	e.pages, e.batches = make(turns, pageTurns), make(turns, batchTurns)
 	return e
 }
 
@@ -233,8 +234,8 @@ func (e *edge) operate(x *exchange, body []byte) ([]byte, error) {
 	if e.callers.enter != nil {
 		run = e.callers.operations(who)[name]
 	}
-	if collecting[name] {
-		return x.collect(run, body)
+	if p := portions[name]; p != anItem {
+		return x.collect(p, run, body)
 	}
 	return x.run(run, body)
 }

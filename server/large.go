@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"math/bits"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -22,19 +21,43 @@ import (
 // answer beyond it is dropped and the client told to ask again.
 const answerBudget = 512 << 20
 
-// minTurns is how many answers of many items are made at a time, at least.
-const minTurns = 32
+// How many answers of many items are made at a time: pages take about 4 MiB
+// while they are made, batches up to 60. Statements may also write, and then
+// wait for the disk together.
+const (
+	pageTurns  = 256
+	batchTurns = 32
+)
 
-// collecting are the operations that answer with many items.
-var collecting = map[string]bool{
-	"BatchExecuteStatement": true, "BatchGetItem": true, "ExecuteStatement": true, "ExecuteTransaction": true,
-	"Query": true, "Scan": true, "TransactGetItems": true,
+// A portion says how much an operation answers with.
+type portion byte
+
+const (
+	anItem portion = iota
+	aPage
+	aBatch
+)
+
+// portions are those of all operations that answer with many items.
+var portions = map[string]portion{
+	"BatchExecuteStatement": aBatch,
+	"BatchGetItem":          aBatch,
+	"ExecuteStatement":      aPage,
+	"ExecuteTransaction":    aBatch,
+	"Query":                 aPage,
+	"Scan":                  aPage,
+	"TransactGetItems":      aPage,
 }
 
 // turns are taken by requests while their answers are made.
 type turns chan struct{}
 
-func newTurns() turns { return make(turns, max(minTurns, 2*runtime.GOMAXPROCS(0))) }
+func (e *edge) turns(p portion) turns {
+	if p == aBatch {
+		return e.batches
+	}
+	return e.pages
+}
 
 // take waits for a turn, unless the client goes away first.
 func (t turns) take(ctx context.Context) bool {
@@ -54,11 +77,12 @@ func (t turns) take(ctx context.Context) bool {
 func (t turns) give() { <-t }
 
 // collect is run for an operation that may have to wait for its turn.
-func (x *exchange) collect(run operation, body []byte) ([]byte, error) {
-	if !x.edge.turns.take(x.r.Context()) {
+func (x *exchange) collect(p portion, run operation, body []byte) ([]byte, error) {
+	t := x.edge.turns(p)
+	if !t.take(x.r.Context()) {
 		return nil, errUnavailable
 	}
-	defer x.edge.turns.give()
+	defer t.give()
 	return x.run(run, body)
 }
 

@@ -71,8 +71,8 @@ func TestTurns(t *testing.T) {
 	f := idle()
 	f.scan = longPage
 	h := fakeEdge(f)
-	for range cap(h.turns) {
-		h.turns <- struct{}{}
+	for range cap(h.pages) {
+		h.pages <- struct{}{}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -90,12 +90,15 @@ func TestTurns(t *testing.T) {
 		h.ServeHTTP(w, newRequest("Scan", scanABC))
 		waiting <- w.Code
 	}()
-	h.turns.give()
+	h.pages.give()
 	if got := <-waiting; got != 200 {
 		t.Errorf("a request that waited: got %d, want 200", got)
 	}
-	if got, want := len(h.turns), cap(h.turns)-1; got != want {
+	if got, want := len(h.pages), cap(h.pages)-1; got != want {
 		t.Errorf("%d turns are taken, want %d", got, want)
+	}
+	if status, _ := call(t, h, "BatchGetItem", `{"RequestItems":{"abc":{"Keys":[{}]}}}`); status != http.StatusBadRequest || len(h.batches) != 0 {
+		t.Errorf("BatchGetItem: got %d, want 400; %d turns are taken, want 0", status, len(h.batches))
 	}
 }
 
