@@ -15,6 +15,6 @@
 // row.go (where and how rows are stored), command.go (what the log carries),
 // partition.go (the state machine), apply.go and write.go (evaluation),
 // index.go (what a write does to indexes), change.go, entries.go and backfill.go
-// (how global indexes follow), read.go. The byte formats are also drawn in docs/formats/rows.md and
-// docs/formats/commands.md.
+// (how global indexes follow), read.go. The byte formats are also drawn in
+// docs/formats/rows.md and docs/formats/commands.md.
 package partition

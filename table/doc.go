@@ -14,5 +14,7 @@
 // service.go, then the operations, one file each: get.go, put.go, delete.go,
 // update.go, query.go, scan.go, batch_get.go, batch_write.go; create.go,
 // update_table.go, delete_table.go and catalog.go for the control plane; settings.go,
-// alter.go and expire.go for what is set beside a schema.
+// alter.go and expire.go for what is set beside a schema; upkeep.go, which brings
+// changes to global indexes, and update_index.go and build_index.go, which make and
+// delete these.
 package table
