@@ -304,3 +304,59 @@ func TestFacetRefusals(t *testing.T) {
 		checkError(t, fmt.Sprint(c.facets), err, c.want)
 	}
 }
+
+// TestFacetsOfLaterIndex: an index that is created later has the facets of its table.
+func TestFacetsOfLaterIndex(t *testing.T) {
+	w := newWorld(t)
+	def := simple("tab", 3)
+	def.Facets = []string{"color", "v"}
+	w.create(def)
+	for i := range 60 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"%d"},"g":{"S":"g%d"},"color":{"N":"%d"}}`, i, i%2, i%10))
+	}
+	x := IndexDefinition{Name: "byG", Keys: keys("g"), Projection: &Projection{Type: "INCLUDE", NonKeyAttributes: []string{"color"}}}
+	if _, err := w.Update(UpdateTableRequest{Table: "tab", CreateIndexes: []IndexDefinition{x}, Attributes: attributes("g", "S")}); err != nil {
+		t.Fatal(err)
+	}
+	w.put("tab", `{"p":{"S":"1"},"g":{"S":"g1"},"color":{"N":"3"}}`) // was 1
+	if err := errors.Join(awaitBuilt(w.Service, "tab"), awaitIndexes(w.Service, "tab")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		filter         string
+		count, scanned int
+	}{
+		{"color = :c", 7, 7},
+		{"color = :c AND attribute_not_exists(v)", 7, 7}, // v is not projected
+		{"attribute_not_exists(v)", 30, 30},
+	} {
+		values := ""
+		if strings.Contains(c.filter, ":c") {
+			values = `{":c":{"N":"3"}}`
+		}
+		page, err := w.Query(&QueryRequest{Table: "tab", Index: "byG", Keys: keyed("g = :g", `{":g":{"S":"g1"}}`), Filter: filter(c.filter, values)})
+		if err != nil || page.Count != c.count || page.ScannedCount != c.scanned {
+			t.Errorf("%s: %d of %d, %v, want %d of %d", c.filter, page.Count, page.ScannedCount, err, c.count, c.scanned)
+		}
+	}
+}
+
+// TestFacetsOfLargeItems: items that the store keeps apart are found, too, after their
+// rows have moved.
+func TestFacetsOfLargeItems(t *testing.T) {
+	w := newWorld(t)
+	w.create(Definition{Name: "tab", Attributes: attributes("p", "S"), Keys: keys("p"), Facets: []string{"color"}})
+	for i := range 50 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"%d"},"color":{"N":"%d"},"text":{"S":%q}}`, i, i%10, longText(5000)))
+	}
+	red := filter("color = :c", `{":c":{"N":"3"}}`)
+	for _, move := range []func() error{w.db.Flush, func() error { return w.db.Compact(nil, nil) }, w.db.Verify} {
+		if err := move(); err != nil {
+			t.Fatal(err)
+		}
+		page, err := w.Scan(&ScanRequest{Table: "tab", Filter: red})
+		if err != nil || page.Count != 5 || page.ScannedCount != 5 {
+			t.Errorf("%d of %d items, %v, want 5 of 5", page.Count, page.ScannedCount, err)
+		}
+	}
+}
