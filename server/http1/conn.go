@@ -159,8 +159,12 @@ func (c *conn) allowIdle(now time.Time) {
 	if d == 0 {
 		d = c.server.ReadTimeout
 	}
-	if left := c.readUntil.Sub(now); d > 0 && (left < d || left > d+d/8) {
+	switch left := c.readUntil.Sub(now); {
+	case d > 0 && (left < d || left > d+d/8):
 		c.readUntil = now.Add(d + d/8)
+		_ = c.nc.SetReadDeadline(c.readUntil)
+	case d == 0 && !c.readUntil.IsZero(): // left by a head that came in pieces
+		c.readUntil = time.Time{}
 		_ = c.nc.SetReadDeadline(c.readUntil)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -245,6 +246,29 @@ func TestTimeouts(t *testing.T) {
 		if len(b) > 0 && !bytes.HasPrefix(b, []byte("HTTP/1.1 400 ")) {
 			t.Errorf("%q: got %q", send, b)
 		}
+	}
+}
+
+// The limit of a head that came in pieces ends with it.
+func TestLimitEnds(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	s, c := serve(t, echo, func(s *http.Server) { s.ReadHeaderTimeout = limit })
+	answers := bufio.NewReader(c)
+	r := request("x")
+	io.WriteString(c, r[:10])
+	waitFor(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			return c.state.Load() == active
+		}
+		return false
+	})
+	io.WriteString(c, r[10:])
+	receive(t, answers)
+	c.SetReadDeadline(time.Now().Add(2 * limit))
+	if _, err := answers.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a waiting connection: %v", err)
 	}
 }
 
