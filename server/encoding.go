@@ -20,7 +20,7 @@ const minCompressed = 4 << 10
 // "gzip", "deflate" or "" for none. The highest quality wins; at the same one
 // gzip goes before deflate, and compression before none.
 func negotiate(accept string) string {
-	if accept == "" {
+	if accept == "" || accept == "identity" { // as SDKs say
 		return ""
 	}
 	quality := map[string]float64{}
