@@ -186,6 +186,7 @@ type rewrite struct {
 // branches are sorted by name.
 func (r *rewrite) members(it item.Item, t tree) (item.Item, error) {
 	var b item.Builder
+	b.Grow(it.Len()+len(t), len(it))
 	for name, v := range it.All() {
 		for len(t) > 0 && t[0].Name < name {
 			if err := r.addMember(&b, &t[0]); err != nil {

@@ -106,6 +106,16 @@ func (b *Builder) Set(name string, v Value) {
 	b.refs = append(b.refs, newRef(b.entries, start, key, keyEnd))
 }
 
+// Grow makes room for so many more attributes, whose names and values have
+// bytes in all, so that setting them does not allocate.
+func (b *Builder) Grow(attributes, bytes int) {
+	b.refs = slices.Grow(b.refs, attributes)
+	b.entries = slices.Grow(b.entries, bytes+attributes*maxNameLength)
+}
+
+// maxNameLength is what the length of a name takes at most.
+const maxNameLength = 3
+
 // Item returns the attributes set so far as an item of its own, and empties
 // the Builder.
 func (b *Builder) Item() Item { return Item(b.AppendItem(nil)) }

@@ -449,6 +449,22 @@ func TestIterationStops(t *testing.T) {
 	}
 }
 
+// Setting what was announced allocates nothing.
+func TestBuilderGrow(t *testing.T) {
+	name, value := strings.Repeat("n", 300), String(strings.Repeat("v", 5000))
+	n := testing.AllocsPerRun(10, func() {
+		var b Builder
+		b.Grow(3, len("a")+len("b")+len(name)+3*len(value))
+		b.Set("a", value)
+		b.Set("b", value)
+		b.Set(name, value)
+		b.Reset()
+	})
+	if n > 2 {
+		t.Errorf("%v allocations, want one for names and values and one for their order", n)
+	}
+}
+
 func TestBuilder(t *testing.T) {
 	var b Builder
 	for range 2 { // a Builder can be used again

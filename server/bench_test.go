@@ -124,6 +124,11 @@ func BenchmarkMemoryPutItem(b *testing.B) {
 	benchmarkMemory(b, "PutItem", putOneKilobyte())
 }
 
+func BenchmarkMemoryUpdateItem(b *testing.B) {
+	benchmarkMemory(b, "UpdateItem", `{"TableName":"abc","Key":{"pk":{"S":"key-0000001"}},"UpdateExpression":"SET n = if_not_exists(n, :zero) + :one",`+
+		`"ExpressionAttributeValues":{":one":{"N":"1"},":zero":{"N":"0"}}}`)
+}
+
 // The same over loopback connections, client included.
 
 func benchmarkConnection(b *testing.B, h http.Handler, operation, body string) {
