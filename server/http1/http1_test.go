@@ -307,6 +307,22 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// Close does not wait for a handler that hangs.
+func TestCloseNow(t *testing.T) {
+	entered, leave := make(chan bool), make(chan bool)
+	s, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		entered <- true
+		<-leave
+	})
+	defer close(leave)
+	io.WriteString(c, request(""))
+	<-entered
+	s.Close()
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection goes on")
+	}
+}
+
 // A served request allocates for what is new in its head only.
 func TestAllocations(t *testing.T) {
 	t1 := &turn{}

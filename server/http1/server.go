@@ -120,13 +120,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends all connections at once and returns when they have ended: when
-// their handlers have returned.
+// Close ends all connections at once. As net/http's, it does not wait for
+// handlers, which find their connections closed.
 func (s *Server) Close() error {
 	s.stop(func(c *conn) { c.nc.Close() })
-	err := s.Server.Close()
-	s.serving.Wait()
-	return err
+	return s.Server.Close()
 }
 
 func (s *Server) stop(end func(*conn)) {
