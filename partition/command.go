@@ -231,10 +231,11 @@ func appendSized(dst, b []byte) []byte {
 	return append(dst, b...)
 }
 
-// cutSized splits b after its leading sized part.
+// cutSized splits b after its leading sized part. A size in more bytes than it
+// needs is not one that appendSized wrote.
 func cutSized(b []byte) (part, rest []byte, ok bool) {
 	size, n := binary.Uvarint(b)
-	if n <= 0 || size > uint64(len(b)-n) {
+	if n <= 0 || n > 1 && b[n-1] == 0 || size > uint64(len(b)-n) {
 		return nil, nil, false
 	}
 	return b[n : n+int(size)], b[n+int(size):], true
