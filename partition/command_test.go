@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -55,18 +54,7 @@ func TestCommandGolden(t *testing.T) {
 	for i := range commands {
 		fmt.Fprintf(&out, "%v\n%s", commands[i].Kind, hex.Dump(commands[i].Encode()))
 	}
-	if *rewriteGolden {
-		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out.String() != string(want) {
-		t.Errorf("commands are encoded as\n%s, want\n%s", out.String(), want)
-	}
+	checkGolden(t, file, out.String())
 }
 
 func TestCommandRoundTrip(t *testing.T) {

@@ -2,7 +2,6 @@ package partition
 
 import (
 	"encoding/hex"
-	"os"
 	"strings"
 	"testing"
 
@@ -38,18 +37,7 @@ func TestFacetGolden(t *testing.T) {
 	for i := range tags.Len() {
 		dump("tag", tags.At(i))
 	}
-	if *rewriteGolden {
-		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out.String() != string(want) {
-		t.Errorf("facets are encoded as\n%s, want\n%s", out.String(), want)
-	}
+	checkGolden(t, file, out.String())
 }
 
 // TestNarrow: a condition becomes a filter of the store that its rows pass, but for

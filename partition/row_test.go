@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
@@ -26,18 +25,7 @@ func TestRowGolden(t *testing.T) {
 	dump("progress key", appendGroupKey(nil, p.group, partProgress))
 	dump("configuration key", appendGroupKey(nil, p.group, partConfig))
 	dump("progress", p.appendProgress(nil, 1, counters{items: 2, bytes: 3, latest: 4, maxDelete: 5}))
-	if *rewriteGolden {
-		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out.String() != string(want) {
-		t.Errorf("rows are encoded as\n%s, want\n%s", out.String(), want)
-	}
+	checkGolden(t, file, out.String())
 }
 
 // FuzzDecodeRow: bytes that are accepted are those that would be written.

@@ -106,39 +106,56 @@ func (r *crashRun) run(seed uint64) (hash uint64, err error) {
 	if seed%2 == 1 {
 		r.facets = []string{"pad", "v"}
 	}
-	e := r.w.NewNode("n")
-	r.w.OnCrash("n", func() {
+	err = lives{w: r.w, disk: r.disk, rng: r.rng, count: 6, from: 2, more: 30, calls: 80}.run(r.life, r.lastLife)
+	return r.w.Hash(), err
+}
+
+// lives is a node that is opened again and again on the same disk. A life lasts some
+// milliseconds, or until a call of the disk at which the node dies.
+type lives struct {
+	w    *env.World
+	disk *vfs.Disk
+	rng  *rand.Rand
+
+	count      int // before the last one
+	from, more int // milliseconds: at least, and less than this many more
+	calls      int // of the disk, at most, before a crash in one of two lives
+}
+
+// run runs all lives. The last one is not cut short.
+func (l lives) run(life, last func(*env.Env) error) error {
+	e := l.w.NewNode("n")
+	l.w.OnCrash("n", func() {
 		mode := vfs.KeepAll // only the process dies
-		if r.rng.IntN(2) == 0 {
-			mode = vfs.RandomCrash(r.rng)
+		if l.rng.IntN(2) == 0 {
+			mode = vfs.RandomCrash(l.rng)
 		}
-		r.disk.Crash(mode)
+		l.disk.Crash(mode)
 	})
-	for life := range 6 {
-		if life > 0 {
-			e = r.w.Restart("n")
+	var failure error
+	for i := range l.count {
+		if i > 0 {
+			e = l.w.Restart("n")
 		}
-		var failure error
-		e.Go("life", func() { failure = r.life(e) })
-		if r.rng.IntN(2) == 0 {
-			r.disk.CrashAt(1+r.rng.IntN(80), func() { r.w.Crash("n") })
+		e.Go("life", func() { failure = life(e) })
+		if l.rng.IntN(2) == 0 {
+			l.disk.CrashAt(1+l.rng.IntN(l.calls), func() { l.w.Crash("n") })
 		}
-		if err := r.w.Run(r.w.Now().Add(time.Duration(2+r.rng.IntN(30)) * time.Millisecond)); err != nil {
-			return 0, err
+		if err := l.w.Run(l.w.Now().Add(time.Duration(l.from+l.rng.IntN(l.more)) * time.Millisecond)); err != nil {
+			return err
 		}
 		if failure != nil {
-			return 0, fmt.Errorf("life %d: %w", life, failure)
+			return fmt.Errorf("life %d: %w", i, failure)
 		}
-		if r.w.Up("n") {
-			r.w.Crash("n")
+		if l.w.Up("n") {
+			l.w.Crash("n")
 		}
 	}
-	e = r.w.Restart("n")
-	var failure error
-	if err := r.w.Do(e, "last life", func() { failure = r.lastLife(e) }); err != nil {
-		return 0, err
+	e = l.w.Restart("n")
+	if err := l.w.Do(e, "last life", func() { failure = last(e) }); err != nil {
+		return err
 	}
-	return r.w.Hash(), failure
+	return failure
 }
 
 func (r *crashRun) lastLife(e *env.Env) error {

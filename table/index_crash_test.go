@@ -55,42 +55,11 @@ func (r *indexRun) run(seed uint64, marks map[env.Mark]bool) (hash uint64, err e
 	defer r.w.Close()
 	r.rng, r.disk = r.w.Stream("test"), vfs.NewDisk(seed)
 	r.def = indexedAll("tab", 1+r.rng.IntN(3))
-	e := r.w.NewNode("n")
-	r.w.OnCrash("n", func() {
-		mode := vfs.KeepAll // only the process dies
-		if r.rng.IntN(2) == 0 {
-			mode = vfs.RandomCrash(r.rng)
-		}
-		r.disk.Crash(mode)
-	})
-	for life := range 5 {
-		if life > 0 {
-			e = r.w.Restart("n")
-		}
-		var failure error
-		e.Go("life", func() { failure = r.life(e) })
-		if r.rng.IntN(2) == 0 {
-			r.disk.CrashAt(1+r.rng.IntN(200), func() { r.w.Crash("n") })
-		}
-		if err := r.w.Run(r.w.Now().Add(time.Duration(5+r.rng.IntN(40)) * time.Millisecond)); err != nil {
-			return 0, err
-		}
-		if failure != nil {
-			return 0, fmt.Errorf("life %d: %w", life, failure)
-		}
-		if r.w.Up("n") {
-			r.w.Crash("n")
-		}
-	}
-	e = r.w.Restart("n")
-	var failure error
-	if err := r.w.Do(e, "last life", func() { failure = r.lastLife(e) }); err != nil {
-		return 0, err
-	}
+	err = lives{w: r.w, disk: r.disk, rng: r.rng, count: 5, from: 5, more: 40, calls: 200}.run(r.life, r.lastLife)
 	for m := range r.w.Marks() {
 		marks[m] = true
 	}
-	return r.w.Hash(), failure
+	return r.w.Hash(), err
 }
 
 // life opens the node and writes until the crash.
