@@ -13,6 +13,7 @@ var storeys = map[string]int{
 	"internal/jsonscan":  0,
 	"internal/offheap":   0,
 	"internal/prefetch":  0,
+	"internal/transport": 1, // on env, below the rooms that send
 	"internal/vfs":       0,
 
 	"item":     1,
