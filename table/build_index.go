@@ -174,14 +174,10 @@ func (b *builder) fill(t *liveTable, id uint32) (through []uint64, err error) {
 			if b.s.closing.Ready() || !b.creating(id) {
 				return nil, nil
 			}
-			p.upkeep.admit()
-			v, err := p.group.Propose(c.Encode()).Await()
+			p.admit()
+			r, err := p.run(&c)
 			if err != nil {
 				return nil, fmt.Errorf("table %s: backfill: %w", b.table, err)
-			}
-			r := v.(*partition.Result)
-			if r.Err != nil {
-				return nil, fmt.Errorf("table %s: backfill: %w", b.table, r.Err)
 			}
 			if r.Done {
 				through = append(through, r.Sequence)

@@ -46,12 +46,7 @@ func (t *liveTable) get(key item.Item, consistent bool) (item.Item, error) {
 	var buf [128]byte
 	row := t.schema.AppendRowKey(buf[:0], key)
 	p := t.partitions.of(partition.RowHash(row))
-	if consistent {
-		if err := p.group.ReadBarrier(); err != nil {
-			return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
-		}
-	}
-	it, err := p.Get(row)
+	it, err := p.get(row, consistent)
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
 	}

@@ -97,10 +97,8 @@ func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (fu
 	if bytes.Compare(lower, upper) >= 0 { // a condition that nothing satisfies, or a start key at the end
 		return false, nil
 	}
-	if p.consistent {
-		if err := from.group.ReadBarrier(); err != nil {
-			return false, err
-		}
+	if err := from.settle(p.consistent); err != nil {
+		return false, err
 	}
 	rows, err := from.Rows(partition.RowOptions{Lower: lower, Upper: upper, Reverse: reverse, Narrow: p.narrow, Items: p.fetching})
 	if err != nil {

@@ -257,13 +257,13 @@ func (r *roundState) batchFor(k *keySet, key []byte) *partition.EntryBatch {
 func (r *roundState) ship() error {
 	futures := make([]*env.Future[any], len(r.shipments))
 	for i, s := range r.shipments {
-		futures[i] = s.to.group.Propose(s.batch.Encode(r.through))
+		futures[i] = s.to.propose(s.batch.Encode(r.through))
 	}
 	var failure error
-	for _, f := range futures {
-		v, err := f.Await()
+	for i, f := range futures {
+		result, err := r.shipments[i].to.outcome(f)
 		if err == nil {
-			err = v.(*partition.Result).Err
+			err = result.Err
 		}
 		if err != nil {
 			failure = err
@@ -280,7 +280,7 @@ func (u *upkeep) trim() {
 		return
 	}
 	c := partition.Command{Kind: partition.Trim, Through: u.cursor.Load()}
-	u.base.group.Propose(c.Encode())
+	u.base.propose(c.Encode())
 }
 
 // behind reports whether writes are to wait for the indexes. While a round cannot

@@ -52,6 +52,7 @@ func (s *Service) write(w Write) (*WriteResult, error) {
 type pendingWrite struct {
 	table  *liveTable
 	key    item.Item // the item or key of the command
+	to     *livePartition
 	future *env.Future[any]
 }
 
@@ -63,19 +64,18 @@ func (s *Service) proposeWrite(t *liveTable, c *partition.Command) pendingWrite 
 	row := t.schema.AppendRowKey(buf[:0], c.Item)
 	p := t.partitions.of(partition.RowHash(row))
 	if len(t.globals) > 0 {
-		p.upkeep.admit()
+		p.admit()
 	}
 	c.Timestamp = s.clock.Now()
-	return pendingWrite{table: t, key: c.Item, future: p.group.Propose(c.Encode())}
+	return pendingWrite{table: t, key: c.Item, to: p, future: p.propose(c.Encode())}
 }
 
 // await waits for the outcome.
 func (w pendingWrite) await() (*WriteResult, error) {
-	v, err := w.future.Await()
+	r, err := w.to.outcome(w.future)
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", w.table.def.Name, err)
 	}
-	r := v.(*partition.Result)
 	if r.Err != nil {
 		return nil, clientError(r)
 	}
