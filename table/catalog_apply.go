@@ -19,6 +19,9 @@ import (
 //	kind 2, replace: a table record with the version after the current one; new global
 //	                 indexes get ids and groups, the entries of those it lacks go
 //	kind 3, drop:    the table's key in the catalog, or, in the home space, its name
+//	kind 4, found:   cluster id 16B, count, and for each of the first nodes its record
+//	kind 5, node:    a node record: one without id is given one; otherwise it has the
+//	                 version after the current one
 //
 // The version is 1.
 const (
@@ -27,6 +30,8 @@ const (
 	catalogCreate  byte = 1
 	catalogReplace byte = 2
 	catalogDrop    byte = 3
+	catalogFound   byte = 4
+	catalogJoin    byte = 5
 )
 
 func createCommand(r *record) []byte {
@@ -47,11 +52,26 @@ func dropCommand(r *record) []byte {
 	return w.b
 }
 
+func foundCommand(id clusterID, nodes []*node) []byte {
+	w := writer{append([]byte{catalogVersion, catalogFound}, id[:]...)}
+	w.uint(uint64(len(nodes)))
+	for _, n := range nodes {
+		w.text(string(n.append(nil)))
+	}
+	return w.b
+}
+
+func nodeCommand(n *node) []byte {
+	return n.append([]byte{catalogVersion, catalogJoin})
+}
+
 // A catalogCommand is a decoded command.
 type catalogCommand struct {
-	kind   byte
-	record *record // create, replace
-	key    string  // drop
+	kind    byte
+	record  *record   // create, replace
+	key     string    // drop
+	cluster clusterID // found
+	nodes   []*node   // found; node: the only one
 }
 
 func decodeCatalogCommand(b []byte) (c catalogCommand, err error) {
@@ -73,8 +93,39 @@ func decodeCatalogCommand(b []byte) (c catalogCommand, err error) {
 			return c, fmt.Errorf("%w: drop", errRecord)
 		}
 		return c, nil
+	case catalogFound:
+		err = c.decodeFound(b[2:])
+		return c, err
+	case catalogJoin:
+		n, err := decodeNode(b[2:])
+		c.nodes = []*node{n}
+		return c, err
 	}
 	return c, fmt.Errorf("%w: command %d", errRecord, c.kind)
+}
+
+func (c *catalogCommand) decodeFound(b []byte) error {
+	if len(b) < len(c.cluster) {
+		return fmt.Errorf("%w: cluster id", errRecord)
+	}
+	c.cluster = clusterID(b)
+	d := reader{b: b[len(c.cluster):]}
+	last := uint64(0)
+	for range d.count() {
+		n, err := decodeNode([]byte(d.text()))
+		if err != nil {
+			return err
+		}
+		if n.id <= last { // which also keeps 0 out
+			return fmt.Errorf("%w: order of nodes", errRecord)
+		}
+		last = n.id
+		c.nodes = append(c.nodes, n)
+	}
+	if d.bad || len(d.b) > 0 || len(c.nodes) == 0 {
+		return fmt.Errorf("%w: found", errRecord)
+	}
+	return nil
 }
 
 // Apply implements replication.StateMachine: one *catalogResult per command.
@@ -100,28 +151,73 @@ func (c *catalog) applyEntry(index uint64, commands [][]byte, results []catalogR
 	for i, b := range commands {
 		cmd, err := decodeCatalogCommand(b)
 		if err == nil {
-			view, results[i].record, err = c.execute(batch, view, cmd)
+			view, err = c.execute(batch, view, cmd, &results[i])
 		}
 		results[i].err = err
 	}
-	batch.Set(stateKey(), c.appendState(index))
+	batch.Set(stateKey(), c.appendState(index, view.cluster))
 	if err := c.db.Apply(batch); err != nil {
 		c.broken = fmt.Errorf("catalog: apply entry %d: %w", index, err)
 		return
 	}
 	c.applied = index
+	changed := view != c.view.Load()
 	c.view.Store(view)
+	if changed && c.watcher != nil {
+		c.watcher()
+	}
 }
 
 // execute stages one command and returns the view after it.
-func (c *catalog) execute(batch *lsm.Batch, view *catalogView, cmd catalogCommand) (*catalogView, *record, error) {
+func (c *catalog) execute(batch *lsm.Batch, view *catalogView, cmd catalogCommand, result *catalogResult) (next *catalogView, err error) {
 	switch cmd.kind {
 	case catalogCreate:
-		return c.create(batch, view, cmd.record)
+		next, result.record, err = c.create(batch, view, cmd.record)
 	case catalogReplace:
-		return c.replace(batch, view, cmd.record)
+		next, result.record, err = c.replace(batch, view, cmd.record)
+	case catalogFound:
+		next, err = c.found(batch, view, cmd)
+	case catalogJoin:
+		next, result.node, err = c.putNode(batch, view, cmd.nodes[0])
+	default:
+		next, result.record, err = c.drop(batch, view, cmd.key)
 	}
-	return c.drop(batch, view, cmd.key)
+	return next, err
+}
+
+// found makes the node a part of a cluster. It happens once.
+func (c *catalog) found(batch *lsm.Batch, view *catalogView, cmd catalogCommand) (*catalogView, error) {
+	if len(view.nodes) > 0 {
+		return view, errFounded
+	}
+	next := *view
+	next.nodes, next.cluster = cmd.nodes, cmd.cluster
+	for _, n := range cmd.nodes {
+		batch.Set(nodeKey(n.id), n.append(nil))
+		c.nextNode = n.id + 1
+	}
+	return &next, nil
+}
+
+// putNode adds a node, or replaces its record. One that asks again whether it may
+// join gets the answer that it got.
+func (c *catalog) putNode(batch *lsm.Batch, view *catalogView, n *node) (*catalogView, *node, error) {
+	if len(view.nodes) == 0 {
+		return view, nil, errNotFounded
+	}
+	if n.id == 0 {
+		for _, known := range view.nodes {
+			if known.incarnation == n.incarnation {
+				return view, known, nil
+			}
+		}
+		n.id, n.version, n.state = c.nextNode, 1, nodeJoining
+		c.nextNode++
+	} else if current := view.node(n.id); current == nil || current.version+1 != n.version || current.state == nodeGone {
+		return view, current, errStale
+	}
+	batch.Set(nodeKey(n.id), n.append(nil))
+	return view.withNode(n), n, nil
 }
 
 func (c *catalog) create(batch *lsm.Batch, view *catalogView, r *record) (*catalogView, *record, error) {

@@ -57,8 +57,9 @@ func (s recordStatus) String() string {
 // A slot maps a hash range of a table to the group that serves it: from first
 // up to the next slot's first.
 type slot struct {
-	first uint64
-	group uint64
+	first    uint64
+	group    uint64
+	replicas replicaSet
 }
 
 // lastOf returns the largest hash of slot i.

@@ -33,7 +33,7 @@ func sampleRecords() []*record {
 			TableClass: "STANDARD", DeletionProtection: true, SSE: &SSESpec{Enabled: true, Type: "KMS", KMSKeyID: "id"},
 			Tags: []Tag{{"k", "v"}}, Partitions: 2,
 		},
-		slots: []slot{{0, 8}, {1 << 63, 9}},
+		slots: []slot{{first: 0, group: 8}, {first: 1 << 63, group: 9}},
 		space: spaceID{"111122223333", "eu-west-1"},
 		settings: settings{
 			ttl: TimeToLive{"exp", true, 9}, recovery: Recovery{10, 35}, policy: Policy{"{}", "11"},
@@ -41,14 +41,14 @@ func sampleRecords() []*record {
 		},
 	}, {
 		version: 1, id: 1, status: recordCreating,
-		def: Definition{Name: "t", Attributes: attributes("p", "S"), Keys: keys("p"), Throughput: &Throughput{}}, slots: []slot{{0, 2}},
+		def: Definition{Name: "t", Attributes: attributes("p", "S"), Keys: keys("p"), Throughput: &Throughput{}}, slots: []slot{{first: 0, group: 2}},
 	}}
 }
 
 // placedRecord has a global index with a place.
 func placedRecord() *record {
 	r := sampleRecords()[0]
-	r.places = []indexPlace{{id: 17, status: indexDeleting, slots: []slot{{0, 18}, {1 << 62, 19}}}}
+	r.places = []indexPlace{{id: 17, status: indexDeleting, slots: []slot{{first: 0, group: 18}, {first: 1 << 62, group: 19}}}}
 	return r
 }
 
@@ -128,7 +128,7 @@ func undump(t *testing.T, file string) (dumps [][]byte) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	for _, want := range append(sampleRecords(), placedRecord(), facetedRecord()) {
+	for _, want := range append(sampleRecords(), placedRecord(), facetedRecord(), replicatedRecord()) {
 		b := want.append(nil)
 		got, err := decodeRecord(b)
 		if err != nil {
@@ -155,6 +155,10 @@ func FuzzCatalogCommand(f *testing.F) {
 	f.Add(dropCommand(homeRecord("tab")))
 	f.Add(replaceCommand(placedRecord()))
 	f.Add(createCommand(facetedRecord()))
+	f.Add(createCommand(replicatedRecord()))
+	f.Add(foundCommand(clusterID{1, 2}, sampleNodes()))
+	f.Add(nodeCommand(&node{zone: "d", state: nodeJoining, incarnation: 8}))
+	f.Add(nodeCommand(sampleNodes()[1].with(func(n *node) { n.state = nodeDraining })))
 	w := newWorld(f)
 	index := w.catalog.Applied()
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -226,7 +230,7 @@ func TestCatalogDeterminism(t *testing.T) {
 		one.catalog.Apply(uint64(i+1), [][]byte{c})
 	}
 	many.catalog.Apply(uint64(len(commands)), commands)
-	if a, b := one.catalog.appendState(1), many.catalog.appendState(1); !bytes.Equal(a, b) {
+	if a, b := one.catalog.appendState(1, clusterID{}), many.catalog.appendState(1, clusterID{}); !bytes.Equal(a, b) {
 		t.Errorf("states %x and %x differ", a, b)
 	}
 	if a, b := one.catalog.snapshot().records(), many.catalog.snapshot().records(); !reflect.DeepEqual(a, b) || len(a) != 3 {

@@ -46,6 +46,7 @@ type Policy struct {
 //	5 warmth of indexes: for each global index: rates?
 //	6 places of indexes: index_place.go; absent if no global index has entries
 //	7 facets:            names of attributes
+//	8 replicas:          node_record.go; absent if all are on the first node
 const (
 	partTimeToLive  = 1
 	partRecovery    = 2
@@ -54,6 +55,7 @@ const (
 	partIndexWarmth = 5
 	partPlaces      = 6
 	partFacets      = 7
+	partReplicas    = 8
 )
 
 // parts writes the list of parts.
@@ -93,6 +95,11 @@ func (w *writer) parts(r *record) {
 	placed := slices.ContainsFunc(r.places, func(p indexPlace) bool { return len(p.slots) > 0 })
 	part(partPlaces, placed, func(p *writer) { p.places(r.places) })
 	part(partFacets, len(r.def.Facets) > 0, func(p *writer) { p.texts(r.def.Facets) })
+	placedNodes := false
+	for s := range r.allSlots() {
+		placedNodes = placedNodes || s.replicas.epoch > 0 || len(s.replicas.nodes) > 0
+	}
+	part(partReplicas, placedNodes, func(p *writer) { p.replicas(r) })
 	w.uint(count)
 	w.b = append(w.b, list.b...)
 }
@@ -136,6 +143,8 @@ func (d *reader) part(kind uint64, r *record) {
 		if checkFacets(&r.def) != nil {
 			d.fail()
 		}
+	case partReplicas:
+		d.replicas(r)
 	default:
 		d.fail()
 	}
