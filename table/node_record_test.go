@@ -115,3 +115,26 @@ func TestCatalogNodes(t *testing.T) {
 		t.Errorf("after a restart: %v, next %d", v.nodes, w.catalog.nextNode)
 	}
 }
+
+// TestReplicaSet: what was there before there were other nodes is on the first one.
+func TestReplicaSet(t *testing.T) {
+	r := placedRecord()
+	if s := &r.slots[0].replicas; !s.has(firstNode) || s.has(2) {
+		t.Errorf("replicas that nobody chose are on %v", s.members())
+	}
+	next := r.withReplicas(func(next *record) {
+		for s := range next.allSlots() {
+			s.replicas.nodes = []uint64{2, 3}
+		}
+	})
+	for s := range next.allSlots() {
+		if s.replicas.has(firstNode) || !s.replicas.has(3) {
+			t.Errorf("slot %d is on %v, want 2 and 3", s.first, s.replicas.members())
+		}
+	}
+	for s := range r.allSlots() {
+		if len(s.replicas.nodes) > 0 {
+			t.Errorf("the record before the change has %v", s.replicas.nodes)
+		}
+	}
+}
