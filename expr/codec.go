@@ -6,13 +6,15 @@ import (
 	"github.com/statordb/stator/item"
 )
 
-// Conditions and updates travel inside the commands of the replicated log, in
-// this binary form. All replicas must read the same meaning from it, and logs
+// Conditions and updates travel inside the commands of the replicated log, and
+// filters and projections to the nodes that read, in this binary form. All
+// replicas must read the same meaning from it, and logs
 // outlive programs: whoever changes the form, or what one of its trees means,
 // gives it a new version and keeps reading the old ones.
 //
-//	condition | version 1B = 1 | predicate |
-//	update    | version 1B = 1 | flags 1B: 1 = AttributeUpdates | count | actions |
+//	condition  | version 1B = 1 | predicate |
+//	update     | version 1B = 1 | flags 1B: 1 = AttributeUpdates | count | actions |
+//	projection | version 1B = 1 | count >= 1 | paths |
 //
 //	predicate | tag 1B | fields |
 //	  1 OR, 2 AND              | count >= 2 | predicates |
@@ -84,6 +86,16 @@ func (u *Update) AppendBinary(dst []byte) []byte {
 	dst = appendCount(dst, len(u.actions))
 	for i := range u.actions {
 		dst = u.actions[i].appendBinary(dst)
+	}
+	return dst
+}
+
+// AppendBinary appends the binary form of the projection, which must not be
+// nil.
+func (p *Projection) AppendBinary(dst []byte) []byte {
+	dst = appendCount(append(dst, treeVersion), len(p.paths))
+	for _, path := range p.paths {
+		dst = appendPath(dst, path)
 	}
 	return dst
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,14 +21,22 @@ var sampleTrees = []string{
 	"FilterExpression attribute_exists(a.b) AND attribute_not_exists(c[200]) AND attribute_type(d, :0)",
 	"FilterExpression begins_with(a, :b) AND contains(b, :bool) AND contains(c, :l)",
 	"UpdateExpression SET a = :s, b.c = d, e = if_not_exists(e, :n) + :n, f = g - :m, h = list_append(h, :l) REMOVE i[3], j ADD k :n, l :ns DELETE m :bs",
+	"ProjectionExpression a, b.c[1].d, b.c[0], #dotted",
 }
 
 // encodeSample parses "<kind> <text>" and returns the binary form.
 func encodeSample(t *testing.T, line string) []byte {
 	t.Helper()
 	kind, text, _ := strings.Cut(line, " ")
-	if kind == UpdateExpression.String() {
+	switch kind {
+	case UpdateExpression.String():
 		return parseUpdate(t, text, paramsFor(t)).AppendBinary(nil)
+	case ProjectionExpression.String():
+		p, err := ParseProjection(text, paramsFor(t))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return p.AppendBinary(nil)
 	}
 	return parseCondition(t, text, paramsFor(t)).AppendBinary(nil)
 }
@@ -40,6 +50,13 @@ func decodeSample(t *testing.T, line string, b []byte) string {
 			t.Fatalf("%s: %v", line, err)
 		}
 		return u.String()
+	}
+	if strings.HasPrefix(line, ProjectionExpression.String()) {
+		p, err := DecodeProjection(b)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return fmt.Sprint(slices.Collect(p.Paths()))
 	}
 	c, err := DecodeCondition(b)
 	if err != nil {
@@ -141,14 +158,21 @@ func TestDecodeRefuses(t *testing.T) {
 		{"update", "01000201" + path + "01" + path, "paths overlap"},
 		{"update", "01000201" + "02016101" + "62" + "01" + "02016100" + "00", "paths overlap"},
 		{"update", "01000100" + path + strings.Repeat("03"+path, 302) + "02" + path, "nested too deep"},
+		{"projection", "0100", "too few"},
+		{"projection", "0102" + path, "bad number"},
+		{"projection", "0101" + path + "00", "trailing bytes"},
+		{"projection", "0102" + path + path, "paths overlap"},
 	} {
 		b, err := hex.DecodeString(tt.hex)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tt.kind == "update" {
+		switch tt.kind {
+		case "update":
 			_, err = DecodeUpdate(b)
-		} else {
+		case "projection":
+			_, err = DecodeProjection(b)
+		default:
 			_, err = DecodeCondition(b)
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.reason) {

@@ -54,6 +54,28 @@ func DecodeUpdate(b []byte) (*Update, error) {
 	return u, nil
 }
 
+// DecodeProjection reads the binary form of a projection, which must be all of
+// b. The error is ErrMalformed or ErrVersion.
+func DecodeProjection(b []byte) (*Projection, error) {
+	d, err := newDecoder(b)
+	if err != nil {
+		return nil, err
+	}
+	n := d.count(1)
+	p := &Projection{paths: make([]Path, 0, min(n, 16))}
+	for range n {
+		p.paths = append(p.paths, d.path())
+	}
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	var apart bool
+	if p.tree, apart = newTree(p.paths); !apart {
+		return nil, fmt.Errorf("paths overlap: %w", ErrMalformed)
+	}
+	return p, nil
+}
+
 // maxTreeDepth is how deep trees are nested: each level takes an operator, and
 // the innermost one is a condition or operand without.
 const maxTreeDepth = maxOperators + 1

@@ -129,6 +129,13 @@ func FuzzProjection(f *testing.F) {
 		if err := item.Check(p.Apply(it)); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
+		d, err := DecodeProjection(p.AppendBinary(nil))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if got, want := d.Apply(it), p.Apply(it); !got.Equal(want) {
+			t.Errorf("%q keeps %s, after decoding %s", text, want, got)
+		}
 	})
 }
 
@@ -146,8 +153,21 @@ func FuzzDecode(f *testing.F) {
 			f.Add(u.AppendBinary(nil))
 		}
 	}
+	for _, tt := range projectionMessages {
+		if p, err := ParseProjection(tt.text, params()); err == nil {
+			f.Add(p.AppendBinary(nil))
+		}
+	}
 	it := attrs(f, stored)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if p, err := DecodeProjection(b); err == nil {
+			if again := p.AppendBinary(nil); !bytes.Equal(again, b) {
+				t.Errorf("%x encodes as %x", b, again)
+			}
+			p.Apply(it)
+		} else if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrVersion) {
+			t.Errorf("%x: %v", b, err)
+		}
 		if c, err := DecodeCondition(b); err == nil {
 			if again := c.AppendBinary(nil); !bytes.Equal(again, b) {
 				t.Errorf("%x encodes as %x", b, again)

@@ -8,13 +8,15 @@
 // order is the serialisation: there are no locks on items, and the same log
 // gives the same rows and the same answers on every replica.
 //
-// Reads do not pass through the log: Get and Rows look at applied state, and it
-// is the caller's business to know whether this replica is fresh enough.
+// Reads do not pass through the log: Get and Page look at applied state, and it
+// is the caller's business to know whether this replica is fresh enough. Both, and
+// State, can be asked from another node (Answer).
 //
 // Reading order: schema.go (what a partition knows of its table), keys.go and
 // row.go (where and how rows are stored), command.go (what the log carries),
 // partition.go (the state machine), apply.go and write.go (evaluation),
 // index.go (what a write does to indexes), change.go, entries.go and backfill.go
-// (how global indexes follow), read.go. The byte formats are also drawn in
-// docs/formats/rows.md and docs/formats/commands.md.
+// (how global indexes follow), read.go and page.go, request.go (what other nodes
+// ask). The byte formats are also drawn in docs/formats/rows.md,
+// docs/formats/commands.md and docs/formats/requests.md.
 package partition

@@ -135,8 +135,8 @@ func (p *Partition) applyEntries(config *Config, cmd *Command, c *counters) Resu
 		if e.sequence <= have {
 			continue
 		}
-		if binary.BigEndian.Uint32(e.key[1:]) != config.Schema.Table || e.key[indexOffset] != config.Schema.facetsFlag()|baseIndex || !config.Owns(RowHash(e.key)) {
-			return Result{Err: ErrWrongPartition}
+		if !config.has(e.key) {
+			return Result{Err: config.wrong()}
 		}
 		ops = append(ops, e)
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
 )
@@ -44,6 +43,7 @@ type Partition struct {
 	trimmed     atomic.Uint64 // change records up to this one are gone
 	changeBytes atomic.Int64  // of all change records written since Open
 	watcher     atomic.Pointer[func()]
+	heat        atomic.Pointer[heat] // nil until the first request
 
 	// sources says for each partition of the base table up to which of its
 	// changes this partition of a global index has them. Owned by Apply.
@@ -264,25 +264,4 @@ func (c *counters) index(number int) *Stats {
 		c.local = append(c.local, Stats{})
 	}
 	return &c.local[number-1]
-}
-
-// A Result answers one command.
-type Result struct {
-	// Err says why the command had no effect: ErrConditionFailed, an
-	// *InvalidError, ErrWrongPartition, an error of the store. Nil = done.
-	Err error
-	// Attributes are what the command asked to see; nil = nothing to show.
-	Attributes item.Item
-	// Sizes of the item before and after the command; 0 = there was none. They
-	// are also set, both to the item met, when the condition failed.
-	OldBytes, NewBytes int
-	// Indexes says which entries of secondary indexes the command changed.
-	Indexes []IndexUse
-	// Sequence is that of the latest change after a Backfill, and Done says that
-	// it has come to the end.
-	Sequence uint64
-	Done     bool
-	// CollectionBytes is the size of the item collection after the command, with
-	// its local entries; 0 on tables without local indexes.
-	CollectionBytes int64
 }

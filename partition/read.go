@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -9,10 +10,27 @@ import (
 )
 
 // Get returns the item of a row key made by Schema.AppendRowKey, nil if there is
-// none. The item is the caller's.
+// none. The item is the caller's. It returns ErrWrongPartition if the partition
+// does not have the key, and ErrNotConfigured if it does not know what it has.
 func (p *Partition) Get(key []byte) (item.Item, error) {
 	b, err := p.db.Get(key, nil)
+	// Judged by what the partition has after the read: a row that has gone to
+	// another one may be deleted here afterwards.
+	config := p.Config()
+	switch {
+	case config == nil:
+		return nil, ErrNotConfigured
+	case !config.has(key):
+		return nil, config.wrong()
+	}
+	p.warm(config, RowHash(key), 1)
 	return p.row(b, err)
+}
+
+// has reports whether a row key is one of the partition itself.
+func (c *Config) has(key []byte) bool {
+	return len(key) >= rowPrefix && key[0] == spaceRow && binary.BigEndian.Uint32(key[1:]) == c.Schema.Table &&
+		key[indexOffset] == c.Schema.facetsFlag()|baseIndex && c.Owns(RowHash(key))
 }
 
 // row decodes a row that the store was asked for.

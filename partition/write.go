@@ -26,9 +26,11 @@ func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
 		return Result{Err: err}
 	}
 	p.scratch.key = schema.AppendRowKey(p.scratch.key[:0], cmd.Item)
-	if !config.Owns(RowHash(p.scratch.key)) {
-		return Result{Err: ErrWrongPartition}
+	hash := RowHash(p.scratch.key)
+	if !config.Owns(hash) {
+		return Result{Err: config.wrong()}
 	}
+	p.warm(config, hash, 1)
 	old, ts, err := p.current()
 	if err != nil {
 		return Result{Err: err}

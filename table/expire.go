@@ -118,7 +118,7 @@ func (s *Service) deleteExpired(t *liveTable, items []item.Item) error {
 		if err != nil {
 			return err
 		}
-		writes = append(writes, &DeleteRequest{Table: t.def.Name, Key: t.keyOf(&t.base, it), Condition: unchanged})
+		writes = append(writes, &DeleteRequest{Table: t.def.Name, Key: t.schema.KeyOf(nil, it), Condition: unchanged})
 	}
 	var failed error
 	for _, o := range s.WriteAll(writes) {

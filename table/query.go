@@ -1,8 +1,6 @@
 package table
 
 import (
-	"fmt"
-
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
@@ -21,7 +19,7 @@ func (s *Service) Query(r *QueryRequest) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkBuilt(q.keys); err != nil {
+	if err := checkBuilt(q.keys); err != nil {
 		return nil, err
 	}
 	lower, upper := q.span(t.schema)
@@ -30,8 +28,8 @@ func (s *Service) Query(r *QueryRequest) (*Page, error) {
 		lower, upper = t.resume(q.keys, lower, upper, r.StartKey, r.Reverse)
 	}
 	p := newPager(t, q.keys, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
-	if _, err := p.read(owner, lower, upper, r.Reverse); err != nil {
-		return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
+	if _, _, err := p.read(owner, lower, upper, r.Reverse); err != nil {
+		return nil, t.pageError(err)
 	}
 	if r.Index == "" && !t.schema.HasSort() {
 		// A collection of one item is never continued, and a start key for it
@@ -121,18 +119,10 @@ func (t *liveTable) rowKey(k *keySet, it item.Item) []byte {
 	return t.schema.AppendEntryKey(nil, k.index, it)
 }
 
-// checkBuilt refuses an index that has no entries to read.
-func (t *liveTable) checkBuilt(k *keySet) error {
+// checkBuilt refuses a global index that has no entries to read yet.
+func checkBuilt(k *keySet) error {
 	if k.global && k.status != indexActive {
 		return refuse("Cannot read from backfilling global secondary index: %s", k.definition.Name)
 	}
-	if k.global || k.index == nil {
-		return k.failed
-	}
-	for _, p := range t.partitions {
-		if !p.Config().Keeps(k.index) {
-			return &NotBuiltError{What: "reading a local secondary index of a table that an earlier version created"}
-		}
-	}
-	return nil
+	return k.failed
 }

@@ -285,31 +285,6 @@ func TestPageSizeExact(t *testing.T) {
 	}
 }
 
-// TestPagerCopies: the pager keeps nothing of the memory it was shown.
-func TestPagerCopies(t *testing.T) {
-	w := newWorld(t)
-	w.create(indexed("tab"))
-	tab, _ := w.lookup("tab")
-	for _, proj := range []*expr.Projection{nil, projection("v")} {
-		p := newPager(tab, &tab.base, nil, proj, "", 3, false)
-		var want []string
-		for _, size := range []int{10, 20_000, 10} {
-			it := js(fmt.Sprintf(`{"p":{"S":"a"},"s":{"N":"1"},"v":{"S":%q}}`, longText(size)))
-			want = append(want, show(proj.Apply(it)))
-			p.take(it, nil)
-			clear(it)
-		}
-		for i, it := range p.page.Items {
-			if got := show(it); got != want[i] {
-				t.Errorf("item %d became %s, was %s", i, got, want[i])
-			}
-		}
-		if got := show(p.page.LastKey); got != `{"p":{"S":"a"},"s":{"N":"1"}}` {
-			t.Errorf("last key became %s", got)
-		}
-	}
-}
-
 // TestPagesOwnTheirItems: items of a page do not change when the page after it
 // is read or rows are written.
 func TestPagesOwnTheirItems(t *testing.T) {

@@ -60,6 +60,14 @@ func (p *livePartition) get(row []byte, consistent bool) (item.Item, error) {
 	return p.Get(row)
 }
 
+// page reads a page of the partition's rows.
+func (p *livePartition) page(r *partition.PageRequest) (*partition.Page, error) {
+	if err := p.settle(r.Consistent); err != nil {
+		return nil, err
+	}
+	return p.Page(r)
+}
+
 // settle waits until a read may begin: a consistent one after everything that was
 // answered before.
 func (p *livePartition) settle(consistent bool) error {

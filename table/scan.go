@@ -1,7 +1,6 @@
 package table
 
 import (
-	"fmt"
 	"math/bits"
 
 	"github.com/statordb/stator/partition"
@@ -21,12 +20,12 @@ func (s *Service) Scan(r *ScanRequest) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkBuilt(k); err != nil {
+	if err := checkBuilt(k); err != nil {
 		return nil, err
 	}
 	p := newPager(t, k, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
 	if err := t.scan(p, r); err != nil {
-		return nil, fmt.Errorf("table %s: %w", t.def.Name, err)
+		return nil, t.pageError(err)
 	}
 	return p.finish(), nil
 }
@@ -39,20 +38,21 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 		after = t.rowKey(p.keys, r.StartKey)
 		first = partition.RowHash(after)
 	}
-	for i := p.keys.partitions.index(first); i < len(p.keys.partitions); i++ {
-		from := p.keys.partitions[i]
-		if from.first > last {
-			break
-		}
-		lower, upper := t.schema.HashSpan(p.keys.index, max(first, from.first), min(last, from.last))
+	for {
+		from := p.keys.partitions.of(first)
+		lower, upper := t.schema.HashSpan(p.keys.index, first, min(last, from.last))
 		if after != nil {
 			lower, after = append(after, 0), nil
 		}
-		if full, err := p.read(from, lower, upper, false); full || err != nil {
+		full, through, err := p.read(from, lower, upper, false)
+		if full || err != nil {
 			return err
 		}
+		if through = min(through, from.last); through >= last {
+			return nil
+		}
+		first = through + 1
 	}
-	return nil
 }
 
 func (t *liveTable) checkScan(r *ScanRequest) (*keySet, error) {
