@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
@@ -154,7 +155,7 @@ func (c *cursor) forward(stands bool) bool {
 	for stands {
 		user, t := c.merge.Key()
 		switch {
-		case c.upper != nil && bytes.Compare(user, c.upper) >= 0:
+		case c.upper != nil && bytes.Compare(user, c.upper) >= 0 && !(plant.On(plant.UpperBoundIncluded) && bytes.Equal(user, c.upper)):
 			stands = false
 		case t == damageMark:
 			return c.fail(c.damaged().err)

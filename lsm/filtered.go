@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/tombstone"
@@ -459,7 +460,7 @@ func (it *FilteredIter) sift(g *group, rank int, hidesNothing uint64) (n int, er
 		if r < 64 && hidesNothing>>r&1 != 0 {
 			continue
 		}
-		if s := &it.newer[r]; end > 0 && !s.hasNothing(g.list[0].user, g.list[end-1].user, it.reverse) {
+		if s := &it.newer[r]; end > 0 && !(plant.On(plant.FilteredScanIgnoresTables) && s.memory == nil) && !s.hasNothing(g.list[0].user, g.list[end-1].user, it.reverse) {
 			e := error(nil)
 			if end, e = it.shadow(s, g.list[:end], rank == len(it.sources)-1); e != nil {
 				err = e

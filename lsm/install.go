@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/compaction"
 	"github.com/statordb/stator/lsm/manifest"
 )
@@ -123,13 +124,18 @@ func (v *version) hidesNothingBelow(level int, merged []compaction.Input) func(s
 				}
 			}
 		}
-		for l := level + 1; l < manifest.Levels; l++ {
-			if len(v.meta.Overlapping(l, span)) > 0 {
-				return false
-			}
-		}
-		return true
+		return !v.hasBelow(level, span)
 	}
+}
+
+// hasBelow reports whether a level below has tables within the span.
+func (v *version) hasBelow(level int, span manifest.Span) bool {
+	for l := level + 1; l < manifest.Levels; l++ {
+		if len(v.meta.Overlapping(l, span)) > 0 && !plant.On(plant.TombstoneDropped) {
+			return true
+		}
+	}
+	return false
 }
 
 // addTables appends tables to an edit, and the value files that were written with them.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/tombstone"
@@ -146,5 +147,8 @@ func (s *survivors) remaining() *tombstone.List {
 func (db *DB) openSnapshots() []key.SeqNum {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	if plant.On(plant.SnapshotIgnored) {
+		return nil
+	}
 	return slices.Compact(slices.Clone(db.snapshots))
 }

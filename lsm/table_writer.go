@@ -3,6 +3,7 @@ package lsm
 import (
 	"bytes"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/key"
 	"github.com/statordb/stator/lsm/manifest"
@@ -91,6 +92,9 @@ func (w *tableWriter) write(s *survivors) error {
 		return err
 	}
 	w.done[0].wrote, w.values.done = w.values.done, nil
+	if plant.On(plant.TableNameUnsynced) {
+		return nil
+	}
 	return w.db.fs.SyncDir(w.db.o.Dir)
 }
 

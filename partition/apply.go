@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/lsm/corrupt"
@@ -181,7 +182,7 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 // command.
 func (p *Partition) current() (item.Item, txn.Timestamp, error) {
 	s := &p.scratch
-	if s.shared {
+	if s.shared && !plant.On(plant.ConditionOnStaleRow) {
 		if row, ok := s.staged[string(s.key)]; ok {
 			return row.item, row.ts, nil
 		}

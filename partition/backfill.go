@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
@@ -101,7 +102,9 @@ func (f *filler) read(config *Config) (changes []Change, err error) {
 				changes = append(changes, change)
 			}
 		}
-		f.done = !ok
+		if f.done = !ok; ok && plant.On(plant.BackfillSkipsRow) {
+			f.last = append(f.last[:0], it.Key()...)
+		}
 		return it.Err()
 	})
 	return changes, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/statordb/stator/capacity"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
@@ -121,7 +122,7 @@ func (p *Partition) note(s *Schema, pl *plan, old, updated item.Item, ts txn.Tim
 	if len(change.Indexes) == 0 {
 		return
 	}
-	if leaves {
+	if leaves && !plant.On(plant.GlobalEntryKept) {
 		change.Old = p.image(s, pl, old, false)
 	}
 	switch {

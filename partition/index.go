@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/statordb/stator/capacity"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
@@ -168,7 +169,7 @@ func (p *Partition) stageEntries(s *Schema, changes []entryChange, ts txn.Timest
 		if e.old != nil {
 			count.Items--
 			count.Bytes -= int64(e.old.Size())
-			if e.change != capacity.IndexUpdated {
+			if e.change != capacity.IndexUpdated && !plant.On(plant.LocalEntryKept) {
 				p.scratch.entryKey = s.AppendEntryKey(p.scratch.entryKey[:0], e.index, e.old)
 				p.scratch.batch.Delete(p.scratch.entryKey)
 			}
@@ -201,7 +202,7 @@ const (
 func (p *Partition) grow(s *Schema, it item.Item, delta int64) (int64, error) {
 	p.scratch.collection = s.appendCollectionSizeKey(p.scratch.collection[:0], it)
 	size, staged := p.scratch.collections[string(p.scratch.collection)]
-	if !staged {
+	if !staged || plant.On(plant.CollectionSizeStale) {
 		var err error
 		if size, err = p.collectionSize(p.scratch.collection); err != nil {
 			return 0, err

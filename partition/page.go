@@ -6,6 +6,7 @@ import (
 
 	"github.com/statordb/stator/capacity"
 	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 )
@@ -160,7 +161,9 @@ func (p *Partition) readPage(config *Config, pager *pager, upper []byte) error {
 					return err
 				}
 			}
-			full = pager.take(rows.Item(), whole)
+			if full = pager.take(rows.Item(), whole); full && plant.On(plant.PageSkipsRow) && rows.Next() {
+				pager.page.LastKey = pager.schema.KeyOf(pager.index, rows.Item())
+			}
 		}
 		return rows.Err()
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
 )
@@ -192,6 +193,9 @@ func (p *Partition) loadProgress() error {
 	applied, c, ok := decodeProgress(b)
 	if !ok {
 		return fmt.Errorf("partition %d: %w: progress of %d bytes", p.group, ErrFormat, len(b))
+	}
+	if plant.On(plant.DoubleApplyAfterRestart) {
+		applied--
 	}
 	p.applied = applied
 	p.setCounters(c)

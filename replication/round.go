@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/statordb/stator/internal/invariant"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
@@ -91,7 +92,7 @@ func (w *worker) reserve() error {
 		total += raftlog.EntryBytes(data)
 	}
 	err := n.log.Reserve(&w.batch, total)
-	if err == nil {
+	if err == nil || plant.On(plant.LogSpaceNotReserved) {
 		return nil
 	}
 	if n.log.Err() != nil {
@@ -201,7 +202,7 @@ func (g *Group) takeReady() (err error) {
 
 func (w *worker) addReady(g *Group) {
 	rd := &g.ready
-	if hs := rd.HardState; hs != nil {
+	if hs := rd.HardState; hs != nil && !plant.On(plant.HardStateLost) {
 		have := g.log.Hard()
 		// Commit alone is not worth a write: it can be worked out again.
 		if hs.GetTerm() != have.Term || hs.GetVote() != have.Vote {
@@ -217,7 +218,7 @@ func (w *worker) addReady(g *Group) {
 // write is the one write and the one sync of a step.
 func (w *worker) write(mustSync bool) bool {
 	n := w.node
-	err := n.log.Write(&w.batch, mustSync && n.o.Sync == SyncAlways)
+	err := n.log.Write(&w.batch, mustSync && n.o.Sync == SyncAlways && !plant.On(plant.AckBeforeFsync))
 	w.batch.Reset()
 	if err != nil {
 		w.fail(n.fail(err))
@@ -317,6 +318,9 @@ func (g *Group) answer(e *entry, results []any) {
 	}
 	arrived := g.flights[0].proposals
 	for i, p := range arrived {
+		if plant.On(plant.AnswersCrossed) {
+			i = len(arrived) - 1 - i
+		}
 		p.result.Set(results[i], nil)
 	}
 	g.worker.free(arrived)

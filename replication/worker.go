@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
@@ -336,7 +337,11 @@ func failProposals(ps []proposal, err error) {
 // failFlights gives up on proposals whose fate is open.
 func (g *Group) failFlights(reason error) {
 	for _, f := range g.flights {
-		failProposals(f.proposals, fmt.Errorf("%w: %w", reason, ErrUnknownOutcome))
+		err := fmt.Errorf("%w: %w", reason, ErrUnknownOutcome)
+		if plant.On(plant.UnknownReportedAsFailed) {
+			err = reason
+		}
+		failProposals(f.proposals, err)
 	}
 	g.flights = nil
 }

@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
@@ -95,7 +96,7 @@ func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchW
 			switch {
 			case err == nil:
 				result.Tables[i].add(answer)
-			case errors.Is(err, vfs.ErrNoSpace):
+			case errors.Is(err, vfs.ErrNoSpace) && !plant.On(plant.UnprocessedForgotten):
 				result.Tables[i].Unprocessed = append(result.Tables[i].Unprocessed, r.Tables[i].Writes[k])
 			}
 		}

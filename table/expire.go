@@ -8,6 +8,7 @@ import (
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 )
 
@@ -117,6 +118,9 @@ func (s *Service) deleteExpired(t *liveTable, items []item.Item) error {
 			expr.NewParams(map[string]string{"#t": t.ttl.Attribute}, values.Item()))
 		if err != nil {
 			return err
+		}
+		if plant.On(plant.ExpiryNotRechecked) {
+			unchanged = nil
 		}
 		writes = append(writes, &DeleteRequest{Table: t.def.Name, Key: t.schema.KeyOf(nil, it), Condition: unchanged})
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/partition"
 )
 
@@ -83,6 +84,9 @@ func (c *core) startUpkeep(p *livePartition, t *liveTable) *upkeep {
 	u.mu.Bind(c.env)
 	u.table.Store(t)
 	u.cursor.Store(p.Trimmed())
+	if plant.On(plant.IndexUpdateLostOnCrash) {
+		u.cursor.Store(u.start)
+	}
 	p.Watch(func() { u.wake.TrySend(struct{}{}) })
 	c.env.Go(fmt.Sprintf("index upkeep %d", p.id), u.run)
 	return u
@@ -265,7 +269,7 @@ func (r *roundState) ship() error {
 		if err == nil {
 			err = result.Err
 		}
-		if err != nil {
+		if err != nil && !plant.On(plant.IndexBatchErrorIgnored) {
 			failure = err
 		}
 	}
@@ -280,6 +284,9 @@ func (u *upkeep) trim() {
 		return
 	}
 	c := partition.Command{Kind: partition.Trim, Through: u.cursor.Load()}
+	if plant.On(plant.ChangesTrimmedEarly) {
+		c.Through = u.base.Sequence()
+	}
 	u.base.propose(c.Encode())
 }
 

@@ -12,6 +12,7 @@ var storeys = map[string]int{
 	"internal/invariant": 0,
 	"internal/jsonscan":  0,
 	"internal/offheap":   0,
+	"internal/plant":     0,
 	"internal/prefetch":  0,
 	"internal/transport": 1, // on env, below the rooms that send
 	"internal/vfs":       0,

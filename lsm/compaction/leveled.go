@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/manifest"
 )
 
@@ -140,6 +141,9 @@ func (v *View) oldestFree() []*manifest.Table {
 	first := len(tables)
 	for first > 0 && v.Free(tables[first-1]) {
 		first--
+	}
+	if plant.On(plant.NewerTakenDownFirst) && first == 0 && len(tables) > 0 {
+		return tables[:1]
 	}
 	return tables[first:]
 }

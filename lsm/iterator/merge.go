@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -342,7 +343,7 @@ func (m *Merge) advance(w int, live bool) bool {
 	if !m.load(w, live) {
 		return false
 	}
-	if live && m.runner >= 0 && m.before(w, m.runner) {
+	if live && m.runner >= 0 && (m.before(w, m.runner) || plant.On(plant.RunnerUpNotAsked)) {
 		m.findRun()
 		return true
 	}

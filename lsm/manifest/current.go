@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/wal"
@@ -95,7 +96,7 @@ func writeCurrent(fs vfs.FS, dir string, id wal.SegmentID) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", temp, err)
 	}
-	if err := fs.Rename(temp, path.Join(dir, currentName)); err != nil {
+	if err := fs.Rename(temp, path.Join(dir, currentName)); err != nil || plant.On(plant.ManifestNameUnsynced) {
 		return err
 	}
 	return fs.SyncDir(dir)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/statordb/stator/internal/plant"
 )
 
 // A ValueFile describes one value file (lsm/vlog) and how much of it is in use.
@@ -104,7 +106,7 @@ func applyValues(files, added []ValueFile, without []*Table, with []Added) ([]Va
 			return nil, fmt.Errorf("%w: no table points into the new value file %s", errBadEdit, f.Num)
 		}
 	}
-	return slices.DeleteFunc(next, func(f ValueFile) bool { return f.Live == 0 }), nil
+	return slices.DeleteFunc(next, func(f ValueFile) bool { return f.Live == 0 || plant.On(plant.LiveValuesDropped) && f.Live < f.Size/2 }), nil
 }
 
 // pointAway reports whether any of the tables points into a value file.

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/statordb/stator/internal/offheap"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/facet"
 )
@@ -13,7 +14,11 @@ import (
 // no tags is taken to match no filter that asks for one.
 func (w *Writer) Tag(tags *facet.Tags) {
 	if w.options.Facets != "" && w.properties.Entries > 0 {
-		w.facets.Add(uint32(w.properties.Entries-1), tags)
+		row := uint32(w.properties.Entries - 1)
+		if plant.On(plant.BitmapRowShifted) && row > 0 {
+			row--
+		}
+		w.facets.Add(row, tags)
 	}
 }
 

@@ -1,6 +1,9 @@
 package sstable
 
-import "github.com/statordb/stator/lsm/key"
+import (
+	"github.com/statordb/stator/internal/plant"
+	"github.com/statordb/stator/lsm/key"
+)
 
 // An indexBuilder collects what the index says about each block: about 30 bytes.
 type indexBuilder struct {
@@ -46,6 +49,9 @@ func separate(left []byte, first key.Internal) key.Internal {
 	n := commonPrefix(left, first.User)
 	if n == len(first.User) { // versions of one user key on both sides
 		return first
+	}
+	if plant.On(plant.SeparatorTooShort) {
+		n--
 	}
 	return key.Internal{User: first.User[:n+1], Trailer: key.MaxTrailer}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/facet"
 	"github.com/statordb/stator/lsm/filter"
@@ -221,6 +222,9 @@ func (w *Writer) finish() error {
 		if err := write(); err != nil {
 			return err
 		}
+	}
+	if plant.On(plant.TableUnsynced) {
+		return nil
 	}
 	if err := w.f.Sync(); err != nil {
 		return fmt.Errorf("sstable: sync table %d: %w", w.options.Number, err)

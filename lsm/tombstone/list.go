@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/key"
 )
 
@@ -170,7 +171,7 @@ func (l *List) search(user []byte) int {
 	lower, upper := 0, len(l.fragments)
 	for lower < upper {
 		mid := int(uint(lower+upper) / 2)
-		if bytes.Compare(l.fragments[mid].End, user) > 0 {
+		if c := bytes.Compare(l.fragments[mid].End, user); c > 0 || c == 0 && plant.On(plant.RangeDeleteEndIncluded) {
 			upper = mid
 		} else {
 			lower = mid + 1

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 )
 
@@ -206,7 +207,10 @@ func (l *Log) begin(need int64) error {
 		}
 		return l.fail("new segment "+s.name, err)
 	}
-	if err := l.fs.SyncDir(l.o.Dir); err != nil {
+	if !plant.On(plant.SegmentNameUnsynced) {
+		err = l.fs.SyncDir(l.o.Dir)
+	}
+	if err != nil {
 		s.abandon()
 		return l.fail("new segment "+s.name, err)
 	}

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"fmt"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -76,7 +77,7 @@ func (l *Log) removable(flushed uint64) (oldest wal.SegmentID, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for n < len(l.segments)-1 && l.segments[n].pending == 0 && l.segments[n].seq <= flushed {
+	for n < len(l.segments)-1 && l.segments[n].pending == 0 && (l.segments[n].seq <= flushed || plant.On(plant.LogTruncatedEarly)) {
 		n++
 	}
 	if n == 0 {

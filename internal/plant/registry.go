@@ -1,0 +1,74 @@
+//go:build plantedbugs
+
+package plant
+
+import "fmt"
+
+// An Entry describes a bug.
+type Entry struct {
+	Bug   Bug
+	Name  string
+	Room  string
+	What  string // one sentence
+	Found string // the checkers of which one is expected to tell of it; see sim.CheckerOf
+	After string // a paper, an incident or a class of bugs known from elsewhere
+}
+
+// Registry has an entry for every bug, in their order.
+var Registry = []Entry{
+	{ManifestNameUnsynced, "manifest-name-unsynced", "lsm", "The new CURRENT is renamed into place, but its directory is not synced.", "boot, damage", "Pillai et al., All File Systems Are Not Created Equal, OSDI 2014; LevelDB"},
+	{TableUnsynced, "table-unsynced", "lsm", "A table is named in the manifest before its bytes are synced.", "boot, damage, linearizability", "Zheng et al., Torturing Databases for Fun and Profit, OSDI 2014"},
+	{TableNameUnsynced, "table-name-unsynced", "lsm", "A table is named in the manifest before the directory that has its name is synced.", "boot, damage", "Pillai et al., OSDI 2014"},
+	{FlushedTooMuch, "flushed-too-much", "lsm", "A flush records that everything visible is flushed, not only what was in its memtable.", "linearizability, boot", "lost updates after recovery: RocksDB with several column families and no WAL"},
+	{FlushOutOfOrder, "flush-out-of-order", "lsm", "Of two memtables that are flushed side by side the newer one may be recorded first.", "linearizability, progress, boot", "RocksDB: out-of-order flush results"},
+	{FilterFalseNegative, "filter-false-negative", "lsm", "The filter of a table denies one key in 64 that the table has.", "engine, linearizability", "Bloom filter hash mismatches between versions"},
+	{SeparatorTooShort, "separator-too-short", "lsm", "The index key between two blocks is one byte too short, so that keys are looked for in the wrong block.", "engine, linearizability", "LevelDB issue 320 and successors: FindShortestSeparator"},
+	{ChecksumUnchecked, "checksum-unchecked", "lsm", "The checksums of mapped blocks are never looked at.", "damage", "Bairavasundaram et al., Data Corruption in the Storage Stack, FAST 2008"},
+	{TombstoneDropped, "tombstone-dropped", "lsm", "A compaction drops tombstones although older versions lie below its output.", "engine, linearizability", "resurrected keys: LevelDB, Cassandra"},
+	{SnapshotIgnored, "snapshot-ignored", "lsm", "Flushes and compactions drop versions that only an open snapshot sees.", "linearizability", "RocksDB: snapshots released or ignored by compaction"},
+	{RangeDeleteEndIncluded, "range-delete-end-included", "lsm", "A range delete also hides the key at its end.", "mirror, linearizability, boot", "Pebble: range tombstone truncation"},
+	{NewerTakenDownFirst, "newer-taken-down-first", "lsm", "The newest table of level 0 is merged below older ones.", "linearizability, mirror, boot", "LevelDB issue 200-odd: overlapping level-0 inputs not taken"},
+	{UpperBoundIncluded, "upper-bound-included", "lsm", "An iterator shows the key at its upper bound.", "linearizability, query", "off by one"},
+	{RunnerUpNotAsked, "runner-up-not-asked", "lsm", "A merge keeps to its last source without comparing it with the runner-up.", "linearizability, mirror", "loser trees: a cached comparison gone stale"},
+	{FilteredScanIgnoresTables, "filtered-scan-ignores-tables", "lsm", "A filtered scan does not ask newer tables whether they hide a row.", "linearizability, damage", "secondary bitmap over a log-structured store"},
+	{BitmapRowShifted, "bitmap-row-shifted", "lsm", "The bitmaps of a table are off by one row.", "engine, linearizability", "ordinals shift after a merge"},
+	{LiveValuesDropped, "live-values-dropped", "lsm", "A value file is dropped when half of it is garbage, although the rest is not moved yet.", "damage, boot", "WiscKey, FAST 2016: garbage collection of the value log; Badger"},
+
+	{SyncErrorIgnored, "sync-error-ignored", "lsm/wal", "A failed sync of the log counts as done.", "linearizability, boot", "Rebello et al., Can Applications Recover from fsync Failures, ATC 2020; PostgreSQL's fsyncgate"},
+	{SegmentNameUnsynced, "segment-name-unsynced", "lsm/wal", "A new segment of the log takes records before the directory that has its name is synced.", "linearizability, boot", "Pillai et al., OSDI 2014"},
+	{TornRecordAccepted, "torn-record-accepted", "lsm/wal", "A record of the log counts as whole if its header is.", "boot, linearizability, damage", "torn writes: ALICE, OSDI 2014"},
+	{StaleRecordAccepted, "stale-record-accepted", "lsm/wal", "The checksum of a record does not cover its segment, so that one left from an earlier use of the file passes.", "boot, linearizability", "log recycling in RocksDB"},
+
+	{AckBeforeFsync, "ack-before-fsync", "replication", "Entries are applied and answered before the log is synced.", "linearizability, boot", "Jepsen: Elasticsearch, Redis-Raft"},
+	{HardStateLost, "hard-state-lost", "replication", "Term and vote are not written to the log.", "election, boot", "Ongaro, Raft, section 3.8: persisted state"},
+	{LogTruncatedEarly, "log-truncated-early", "replication", "Segments of the log go when their entries are applied, before the store has flushed them.", "linearizability, boot", "write-ahead rule: ARIES, 1992"},
+	{UnknownReportedAsFailed, "unknown-reported-as-failed", "replication", "A proposal whose fate is open is answered as if nothing had happened.", "linearizability", "Jepsen: indeterminate errors reported as failures, in etcd and MongoDB clients"},
+	{AnswersCrossed, "answers-crossed", "replication", "The commands of one entry get each other's answers.", "linearizability, damage", "batching"},
+	{LogSpaceNotReserved, "log-space-not-reserved", "replication", "A proposal is taken although the disk has no room for it.", "progress, error", "etcd: no space left while raft is under way"},
+
+	{DoubleApplyAfterRestart, "double-apply-after-restart", "partition", "After a restart the last applied entry is applied once more.", "linearizability", "state machines: applied index not atomic with its effects"},
+	{ConditionOnStaleRow, "condition-on-stale-row", "partition", "A command does not see what earlier commands of the same entry have written.", "linearizability, replicas", "batched apply"},
+	{OldImageAfterWrite, "old-image-after-write", "partition", "ReturnValues ALL_OLD of an overwrite shows the new item.", "linearizability", "aliasing of before and after image"},
+	{LocalEntryKept, "local-entry-kept", "partition", "A write that moves an entry of a local index leaves the old one behind.", "mirror", "secondary index upkeep"},
+	{GlobalEntryKept, "global-entry-kept", "partition", "A change that moves an entry of a global index does not bring the old key along.", "mirror", "secondary index upkeep"},
+	{CollectionSizeStale, "collection-size-stale", "partition", "The size of an item collection forgets earlier commands of the same entry.", "counters", "batched apply"},
+	{ItemCountDrifts, "item-count-drifts", "partition", "One delete in eight is not counted.", "counters", "statistics kept by increments"},
+	{BackfillSkipsRow, "backfill-skips-row", "partition", "The backfill of a new index goes on behind the first row that it has not looked at.", "mirror", "pagination"},
+
+	{IndexUpdateLostOnCrash, "index-update-lost-on-crash", "table", "After a restart the upkeep of indexes begins with the newest change, not behind the last trimmed one.", "mirror", "at-least-once delivery with a cursor in memory"},
+	{ChangesTrimmedEarly, "changes-trimmed-early", "table", "Change records are trimmed that the indexes do not have yet.", "mirror", "consumer offset committed before processing"},
+	{IndexBatchErrorIgnored, "index-batch-error-ignored", "table", "The upkeep goes on although an index partition has not taken its batch.", "mirror", "error paths: Yuan et al., Simple Testing Can Prevent Most Critical Failures, OSDI 2014"},
+	{ExpiryNotRechecked, "expiry-not-rechecked", "table", "An expired item is deleted although it was prolonged since it was seen.", "expiry, linearizability", "check then act"},
+	{UnprocessedForgotten, "unprocessed-forgotten", "table", "A write of a batch that was not carried out is not reported as unprocessed.", "linearizability", "BatchWriteItem: UnprocessedItems"},
+	{PageSkipsRow, "page-skips-row", "table", "LastEvaluatedKey is the row behind the last one of the page.", "linearizability, mirror", "pagination"},
+}
+
+// Find returns the entry of that name.
+func Find(name string) (Entry, error) {
+	for _, e := range Registry {
+		if e.Name == name {
+			return e, nil
+		}
+	}
+	return Entry{}, fmt.Errorf("plant: no bug %q", name)
+}
