@@ -105,7 +105,7 @@ func (c *churner) settle(name string, t *churned) bool {
 	}
 	if exists != t.exists {
 		if t.doubt == nil {
-			c.run.fail(fmt.Errorf("sim: table %s: exists is %v, want %v", name, exists, t.exists))
+			c.run.fail(found(Tables, fmt.Errorf("sim: table %s: exists is %v, want %v", name, exists, t.exists)))
 		}
 		t.set(exists, t.doubt)
 	}
@@ -161,7 +161,7 @@ func (c *churner) put(name string, t *churned) {
 
 // read compares the whole table with what is known of it.
 func (c *churner) read(name string, t *churned) {
-	found := map[string]string{}
+	rows := map[string]string{}
 	answered, err := c.run.ask(name, func(s *server) error {
 		for start := item.Item(nil); ; {
 			page, err := s.tables.Scan(&table.ScanRequest{Table: name, Consistent: true, StartKey: start})
@@ -173,7 +173,7 @@ func (c *churner) read(name string, t *churned) {
 				if err != nil {
 					return err
 				}
-				found[keyOf(it)] = state.Value
+				rows[keyOf(it)] = state.Value
 			}
 			if start = page.LastKey; start == nil {
 				return nil
@@ -187,22 +187,22 @@ func (c *churner) read(name string, t *churned) {
 	for p := range 5 {
 		for s := range 5 {
 			key := fmt.Sprintf("p%d/s%d", p, s)
-			got, maybe := found[key], t.maybe[key]
+			got, maybe := rows[key], t.maybe[key]
 			if got != t.rows[key] && !slices.Contains(maybe, got) {
-				c.run.fail(fmt.Errorf("sim: table %s: %s holds %q, want %q (or one of %q)", name, key, got, t.rows[key], maybe))
+				c.run.fail(found(Tables, fmt.Errorf("sim: table %s: %s holds %q, want %q (or one of %q)", name, key, got, t.rows[key], maybe)))
 			}
-			delete(found, key)
+			delete(rows, key)
 		}
 	}
-	if len(found) > 0 {
-		c.run.fail(fmt.Errorf("sim: table %s holds rows that nobody put: %v", name, found))
+	if len(rows) > 0 {
+		c.run.fail(found(Tables, fmt.Errorf("sim: table %s holds rows that nobody put: %v", name, rows)))
 	}
 }
 
 // judge reports errors that the faults do not excuse.
 func (c *churner) judge(err error) {
 	if err != nil && !excused(err) {
-		c.run.fail(fmt.Errorf("sim: unexpected error: %w", err))
+		c.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %w", err)))
 	}
 }
 

@@ -219,7 +219,7 @@ func (c *client) filter(parse func() (*expr.Condition, error)) (*expr.Condition,
 
 // collect reads all pages and answers for each key.
 func collect(keys []string, read func(start item.Item) (*table.Page, error)) ([]answer, error) {
-	found := map[string]*State{}
+	states := map[string]*State{}
 	for start := item.Item(nil); ; {
 		page, err := read(start)
 		if err != nil {
@@ -227,10 +227,10 @@ func collect(keys []string, read func(start item.Item) (*table.Page, error)) ([]
 		}
 		for _, it := range page.Items {
 			key := keyOf(it)
-			if found[key] != nil {
-				return nil, fmt.Errorf("%w: %s twice in one read", errDamaged, key)
+			if states[key] != nil {
+				return nil, damaged("%s twice in one read", key)
 			}
-			if found[key], err = stateOf(it); err != nil {
+			if states[key], err = stateOf(it); err != nil {
 				return nil, err
 			}
 		}
@@ -240,7 +240,7 @@ func collect(keys []string, read func(start item.Item) (*table.Page, error)) ([]
 	}
 	answers := make([]answer, len(keys))
 	for i, key := range keys {
-		saw := found[key]
+		saw := states[key]
 		if saw == nil {
 			saw = &State{}
 		}

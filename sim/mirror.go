@@ -48,7 +48,7 @@ func (r *run) checkIndexes() {
 	done := env.NewFuture[error](r.clients)
 	s.e.Go("check indexes", func() { done.Set(s.checkIndexes(), nil) })
 	if err, _ := done.Await(); err != nil {
-		r.fail(fmt.Errorf("sim: after all faults were over: %w", err))
+		r.fail(found(Mirror, fmt.Errorf("sim: after all faults were over: %w", err)))
 	}
 }
 

@@ -63,7 +63,7 @@ func (r *run) probe(fault string) {
 		}
 		r.clients.Sleep(10 * time.Millisecond)
 	}
-	r.fail(fmt.Errorf("sim: no write succeeded for %s after the fault %q: %w", probeLimit, fault, err))
+	r.fail(found(Progress, fmt.Errorf("sim: no write succeeded for %s after the fault %q: %w", probeLimit, fault, err)))
 }
 
 // probeLimit is above the engine's longest pause between attempts to flush.

@@ -86,8 +86,10 @@ func row(key string, o *Operation) item.Item {
 	return item.NewItem(m)
 }
 
-// errDamaged means that an item came back that nobody wrote.
-var errDamaged = errors.New("sim: damaged item")
+// damaged says that an item came back that nobody wrote.
+func damaged(format string, args ...any) error {
+	return found(Damage, fmt.Errorf("sim: damaged item: "+format, args...))
+}
 
 // stateOf decodes what the service answered with; nil is a missing item.
 func stateOf(it item.Item) (*State, error) {
@@ -98,15 +100,15 @@ func stateOf(it item.Item) (*State, error) {
 	n, okN := it.Get("n")
 	f, okF := it.Get("filler")
 	if !okV || !okN || !okF {
-		return nil, fmt.Errorf("%w: %s", errDamaged, it.AppendJSON(nil))
+		return nil, damaged("%s", it.AppendJSON(nil))
 	}
 	value := string(v.Bytes())
 	if !bytes.Equal(f.Bytes(), filler(value)) {
-		return nil, fmt.Errorf("%w: value %s with filler %.60q", errDamaged, value, f.Bytes())
+		return nil, damaged("value %s with filler %.60q", value, f.Bytes())
 	}
 	count, err := strconv.ParseInt(n.Number().String(), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%w: count %s", errDamaged, n.Number())
+		return nil, damaged("count %s", n.Number())
 	}
 	return &State{true, value, count}, nil
 }
@@ -217,5 +219,5 @@ func outcome(answer item.Item, err error) (Outcome, *State, error) {
 	case excused(err):
 		return Unknown, nil, nil
 	}
-	return Unknown, nil, fmt.Errorf("sim: unexpected error: %w", err)
+	return Unknown, nil, found(Unexpected, fmt.Errorf("sim: unexpected error: %w", err))
 }

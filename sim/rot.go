@@ -16,7 +16,7 @@ func (r *run) rot() {
 	r.close()
 	files, err := tree(r.disk, "")
 	if err != nil {
-		r.fail(fmt.Errorf("sim: list files: %w", err))
+		r.fail(found(Unexpected, fmt.Errorf("sim: list files: %w", err)))
 		return
 	}
 	r.rotten = files[r.chance.IntN(len(files))]
@@ -24,7 +24,7 @@ func (r *run) rot() {
 	r.world.Note("fault: bit %d of %s", bit, r.rotten)
 	r.fired["bit rot"]++
 	if err := r.disk.FlipBit(r.rotten, bit); err != nil {
-		r.fail(err)
+		r.fail(found(Unexpected, err))
 	}
 	r.restart()
 	if r.server != nil {

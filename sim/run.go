@@ -129,7 +129,7 @@ func (r *run) createTable() {
 		done.Set(err, nil)
 	})
 	if err, _ := done.Await(); err != nil {
-		r.fail(fmt.Errorf("sim: create table: %w", err))
+		r.fail(found(Unexpected, fmt.Errorf("sim: create table: %w", err)))
 	}
 }
 
@@ -143,7 +143,7 @@ func (r *run) start(e *env.Env) {
 			if r.full && errors.Is(err, vfs.ErrNoSpace) {
 				return
 			}
-			r.fail(fmt.Errorf("sim: the node does not start: %w", err))
+			r.fail(found(Boot, fmt.Errorf("sim: the node does not start: %w", err)))
 			return
 		}
 		r.server = s
@@ -181,7 +181,7 @@ func (r *run) readAll() {
 		o := &Operation{Client: c.id, Key: key, Kind: Get}
 		c.single(o)
 		if o.Outcome != Done && r.err == nil && r.rotten == "" {
-			r.fail(fmt.Errorf("sim: after all faults were over: %s", o))
+			r.fail(found(Loss, fmt.Errorf("sim: after all faults were over: %s", o)))
 		}
 	}
 }
@@ -194,7 +194,7 @@ func (r *run) close() {
 	}
 	s.e.Go("close", func() { done.Set(s.close(), nil) })
 	if err, _ := done.Await(); err != nil {
-		r.fail(fmt.Errorf("sim: close: %w", err))
+		r.fail(found(Unexpected, fmt.Errorf("sim: close: %w", err)))
 	}
 	r.crash(vfs.LoseAll)
 }

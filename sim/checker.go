@@ -1,0 +1,61 @@
+package sim
+
+import (
+	"errors"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// A Checker is a way in which a run notices that something is wrong.
+type Checker string
+
+// The checkers.
+const (
+	Linearizability Checker = "linearizability" // no order explains what clients saw; see History.Check
+	Boot            Checker = "boot"            // a node does not start on what a fault has left
+	Damage          Checker = "damage"          // an item that nobody wrote
+	Unexpected      Checker = "error"           // an error that no fault excuses
+	Loss            Checker = "loss"            // what was acknowledged cannot be read in the end
+	Mirror          Checker = "mirror"          // an index is not what its table says
+	Counters        Checker = "counters"        // what is counted is not what is there
+	Tables          Checker = "tables"          // a table that was created, filled or dropped is not so
+	Expiry          Checker = "expiry"          // an item went before its time, or did not go
+	Progress        Checker = "progress"        // nothing works although all faults are over
+	Engine          Checker = "engine"          // the engine's own verification failed
+	Panic           Checker = "panic"           // a broken invariant, or a panic of raft
+	Deadlock        Checker = "deadlock"        // tasks that wait for each other
+	Undecided       Checker = "undecided"       // the search for an explanation was given up
+)
+
+// A Finding is an error with the checker that it comes from.
+type Finding struct {
+	By  Checker
+	Err error
+}
+
+func (f *Finding) Error() string { return f.Err.Error() }
+func (f *Finding) Unwrap() error { return f.Err }
+
+// found marks what a checker has to say.
+func found(by Checker, err error) error { return &Finding{by, err} }
+
+// CheckerOf returns which checker a run's error comes from, "" if err is nil.
+func CheckerOf(err error) Checker {
+	var finding *Finding
+	var violation *Violation
+	var undecided *UndecidedError
+	var failure *env.Failure
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &failure):
+		return Panic
+	case errors.As(err, &finding):
+		return finding.By
+	case errors.As(err, &violation):
+		return Linearizability
+	case errors.As(err, &undecided):
+		return Undecided
+	}
+	return Deadlock // what World.Do returns else
+}
