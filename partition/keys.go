@@ -12,7 +12,8 @@ import (
 // numeric order; the first byte is the key space.
 //
 //	group state  | 0x01 | group 8B | part 1B | ...                   part: 0 progress, 1 configuration,
-//	                                                                 2 and group 8B source, 3 and index 4B backfill
+//	                                                                 2 and group 8B source, 3 and index 4B backfill,
+//	                                                                 4 members (package replication)
 //	catalog      | 0x02 | ...                                        owned by package table
 //	change       | 0x03 | group 8B | sequence 8B |
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
@@ -39,6 +40,7 @@ const (
 	partConfig   byte = 1
 	partSource   byte = 2
 	partBackfill byte = 3
+	partMembers  byte = 4
 
 	baseIndex        byte = 0
 	facetsFlag       byte = 0x40

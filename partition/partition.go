@@ -51,6 +51,7 @@ type Partition struct {
 	sources map[uint64]uint64
 
 	applied   uint64        // index of the last applied log entry
+	members   []byte        // of the group; nil if they never changed
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
 	broken    error         // why nothing more is applied
 	serving   atomic.Bool   // somebody waits for what Apply returns; see Serve
@@ -76,6 +77,9 @@ func Open(db *lsm.DB, group uint64) (*Partition, error) {
 		return nil, err
 	}
 	if err := p.loadProgress(); err != nil {
+		return nil, err
+	}
+	if err := p.loadMembers(); err != nil {
 		return nil, err
 	}
 	if err := p.loadSources(); err != nil {

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -19,7 +20,14 @@ type nullMachine struct {
 	entries int
 }
 
-func (m *nullMachine) Applied() uint64 { return 0 }
+func (m *nullMachine) Applied() uint64                   { return 0 }
+func (m *nullMachine) ApplyMembers(uint64, []byte)       {}
+func (m *nullMachine) Members() []byte                   { return nil }
+func (m *nullMachine) Snapshot() (SnapshotReader, error) { return nil, errors.ErrUnsupported }
+func (m *nullMachine) Restore(SnapshotMeta) (SnapshotWriter, error) {
+	return nil, errors.ErrUnsupported
+}
+func (m *nullMachine) Restored() (index, term uint64) { return 0, 0 }
 func (m *nullMachine) Apply(index uint64, commands [][]byte) []any {
 	m.entries++
 	if len(m.results) < len(commands) {
@@ -48,7 +56,7 @@ func benchPropose(b *testing.B, fs vfs.FS, o Options, proposers int) {
 	}
 	defer n.Close()
 	m := &nullMachine{}
-	g, err := n.Start(1, m)
+	g, err := n.Start(1, m, alone)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -135,7 +143,7 @@ func BenchmarkRestart(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g, err := n.Start(1, &nullMachine{})
+	g, err := n.Start(1, &nullMachine{}, alone)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -159,7 +167,7 @@ func BenchmarkRestart(b *testing.B) {
 		}
 		opened := time.Now()
 		m := &nullMachine{}
-		if _, err := n.Start(1, m); err != nil {
+		if _, err := n.Start(1, m, alone); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(opened.Sub(began).Milliseconds()), "ms-open")

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -27,6 +28,7 @@ type memStore struct {
 
 type counterState struct {
 	applied uint64
+	members []byte
 	sum     uint64
 	seen    map[uint64]int // times each command was applied
 }
@@ -121,6 +123,25 @@ func (c *counter) Apply(index uint64, commands [][]byte) []any {
 	return results
 }
 
+func (c *counter) ApplyMembers(index uint64, members []byte) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.state[c.id]
+	st.applied, st.members = index, members
+	s.state[c.id] = st
+	s.seq++
+}
+
+func (c *counter) Members() []byte { return c.store.counter(c.id).members }
+
+func (c *counter) Snapshot() (SnapshotReader, error)            { return nil, errors.ErrUnsupported }
+func (c *counter) Restore(SnapshotMeta) (SnapshotWriter, error) { return nil, errors.ErrUnsupported }
+func (c *counter) Restored() (index, term uint64)               { return 0, 0 }
+
+// alone are the voters of groups that node 1 has for itself.
+var alone = []uint64{1}
+
 func add(identity, amount uint64) []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, identity), amount)
 }
@@ -159,7 +180,7 @@ func (r *rig) open() {
 
 func (r *rig) start(id GroupID) *Group {
 	r.t.Helper()
-	g, err := r.node.Start(id, &counter{r.store, id})
+	g, err := r.node.Start(id, &counter{r.store, id}, alone)
 	if err != nil {
 		r.t.Fatalf("Start(%d): %v", id, err)
 	}

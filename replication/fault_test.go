@@ -61,7 +61,7 @@ func (l *faultyLife) run(fs vfs.FS) error {
 		return nil
 	}
 	defer n.Close()
-	g, err := n.Start(1, &counter{l.store, 1})
+	g, err := n.Start(1, &counter{l.store, 1}, alone)
 	if err != nil {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (l *faultyLife) run(fs vfs.FS) error {
 			if err := g.ReadBarrier(); err != nil {
 				return fmt.Errorf("ReadBarrier after the failure: %w", err)
 			}
-			if _, err := n.Start(2, &counter{l.store, 2}); !errors.Is(err, ErrFailed) {
+			if _, err := n.Start(2, &counter{l.store, 2}, alone); !errors.Is(err, ErrFailed) {
 				return fmt.Errorf("Start after the failure: %v, want ErrFailed", err)
 			}
 		}
@@ -93,7 +93,7 @@ func (l *faultyLife) check(fs vfs.FS, store *memStore) error {
 		return err
 	}
 	defer n.Close()
-	g, err := n.Start(1, &counter{store, 1})
+	g, err := n.Start(1, &counter{store, 1}, alone)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func TestStartOnFullDisk(t *testing.T) {
 	disk.SetCapacity(1 << 10)
 	r := &rig{t: t, fs: disk, store: newMemStore(), o: Options{NodeID: 1, SegmentBytes: 16 << 10}}
 	r.open()
-	if _, err := r.node.Start(1, &counter{r.store, 1}); !errors.Is(err, ErrNoSpace) {
+	if _, err := r.node.Start(1, &counter{r.store, 1}, alone); !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("Start: %v, want ErrNoSpace", err)
 	}
 	disk.SetCapacity(1 << 20)
@@ -209,7 +209,7 @@ func TestStartOfAnotherGroupOnFullDisk(t *testing.T) {
 	started, refused := 0, 0
 	for id := GroupID(2); started == 0 || refused < 20; id++ {
 		disk.SetCapacity(100<<10 + 30*int64(id)) // at first not enough for the smallest record
-		_, err := r.node.Start(id, &counter{r.store, id})
+		_, err := r.node.Start(id, &counter{r.store, id}, alone)
 		switch {
 		case err == nil:
 			started++
@@ -235,7 +235,7 @@ func TestUnreadableEntryStopsOneGroup(t *testing.T) {
 	}
 	r.close()
 	r.open()
-	if _, err := r.node.Start(1, &counter{r.store, 1}); !errors.Is(err, ErrFailed) {
+	if _, err := r.node.Start(1, &counter{r.store, 1}, alone); !errors.Is(err, ErrFailed) {
 		t.Errorf("Start of the broken group: %v, want ErrFailed", err)
 	}
 	if err := r.node.Err(); err != nil {

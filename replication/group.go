@@ -19,9 +19,10 @@ type Group struct {
 	worker *worker
 	sm     StateMachine
 	log    *raftlog.Storage
-	sole   bool // no other members
 
-	role atomic.Uint32
+	role   atomic.Uint32
+	leader atomic.Uint64 // as last heard; 0: none
+	sole   atomic.Bool   // this is the only member
 
 	// Guarded by worker.mu.
 	queue  []proposal
@@ -51,6 +52,14 @@ const (
 	roleStopped // removed, failed or closed; see Group.closed
 )
 
+// become changes the role and tells whoever wants to know.
+func (g *Group) become(r role) {
+	old := g.role.Swap(r)
+	if f := g.node.o.OnRole; f != nil && (old == roleLeader) != (r == roleLeader) {
+		f(g.id, r == roleLeader)
+	}
+}
+
 // A proposal is a command that somebody waits for.
 type proposal struct {
 	cmd    []byte
@@ -64,13 +73,13 @@ type flight struct {
 }
 
 func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
-	sole, isSole := raftlog.SoleVoter(s.Members())
-	return &Group{
+	g := &Group{
 		id: s.ID(), node: n, sm: sm, log: s,
 		worker: n.workers[uint64(s.ID())%uint64(len(n.workers))],
-		sole:   isSole && sole == n.o.NodeID,
 		number: n.e.Rand(),
 	}
+	g.setMembers(s.Members())
+	return g
 }
 
 const (
@@ -168,7 +177,7 @@ func (g *Group) propose(p proposal) error {
 // that was answered before the call. Without other voters nothing needs to be
 // asked; otherwise a majority is.
 func (g *Group) ReadBarrier() error {
-	if g.sole && g.role.Load() == roleLeader {
+	if g.sole.Load() && g.role.Load() == roleLeader {
 		return nil
 	}
 	return g.readIndex()

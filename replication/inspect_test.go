@@ -16,7 +16,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := n.Start(7, &counter{store, 7})
+	g, err := n.Start(7, &counter{store, 7}, alone)
 	if err != nil {
 		t.Fatal(err)
 	}

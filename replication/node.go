@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/replication/raftlog"
 )
@@ -50,9 +51,6 @@ func (o *Options) setDefaults() {
 	if o.Volatile {
 		o.Sync = SyncNever
 	}
-	if len(o.Voters) == 0 {
-		o.Voters = []uint64{o.NodeID}
-	}
 }
 
 func orDefault[T comparable](v, value T) T {
@@ -63,18 +61,14 @@ func orDefault[T comparable](v, value T) T {
 	return v
 }
 
-var errNoSender = errors.New("replication: other voters need a Sender")
+var errNoTransport = errors.New("replication: groups with other members need a Transport")
 
 func (o *Options) check() error {
 	switch {
 	case o.NodeID == 0:
 		return errors.New("replication: Options.NodeID is 0")
-	case !slices.Contains(o.Voters, o.NodeID):
-		return fmt.Errorf("replication: node %d is not among the voters %v", o.NodeID, o.Voters)
-	case len(o.Voters) > 1 && o.Sender == nil:
-		return errNoSender
-	case len(o.Voters) > 1 && o.Volatile:
-		return errors.New("replication: a volatile log is not for groups with other voters")
+	case o.Transport != nil && uint64(o.Transport.Self()) != o.NodeID:
+		return fmt.Errorf("replication: node %d has the transport of node %d", o.NodeID, o.Transport.Self())
 	}
 	return nil
 }
@@ -110,27 +104,39 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 	if o.Sync == SyncInterval {
 		n.tasks.Go("raft-sync", n.runSync)
 	}
+	if o.Transport != nil {
+		o.Transport.Handle(transport.Raft, n.receive)
+	}
 	return n, nil
 }
+
+// ID returns the node's id.
+func (n *Node) ID() uint64 { return n.o.NodeID }
 
 // Groups returns the ids of all groups in the log, sorted. A group pins the
 // log until it is started or removed.
 func (n *Node) Groups() []GroupID { return n.log.Groups() }
 
-// Start creates a group, or resumes it where sm left off. When Start returns, a
-// group that has no other voters leads itself and has applied every entry of
-// its log.
+// Start creates a group with the given voters, this node among them, or resumes
+// it where sm left off; then the voters say nothing. When Start returns, a group
+// that has no other members leads itself and has applied every entry of its log.
+//
+// A new replica without voters is empty: it votes for nobody and takes nothing
+// but a snapshot from the leader of a group that has added it.
 //
 // It returns ErrGroupRunning, ErrStopped, ErrFailed, ErrNoSpace, or ErrLogLost
 // if the state machine and the log do not fit together.
-func (n *Node) Start(id GroupID, sm StateMachine) (*Group, error) {
-	if id == 0 {
+func (n *Node) Start(id GroupID, sm StateMachine, voters []uint64) (*Group, error) {
+	switch {
+	case id == 0:
 		return nil, errors.New("replication: group 0")
+	case len(voters) > 0 && !slices.Contains(voters, n.o.NodeID):
+		return nil, fmt.Errorf("replication: group %d: node %d is not among the voters %v", id, n.o.NodeID, voters)
 	}
 	if err := n.claim(id); err != nil {
 		return nil, err
 	}
-	g, err := n.start(id, sm)
+	g, err := n.start(id, sm, voters)
 	n.settle(id, g)
 	if err != nil {
 		return nil, fmt.Errorf("replication: start group %d: %w", id, err)
@@ -163,15 +169,22 @@ func (n *Node) settle(id GroupID, g *Group) {
 	n.groups[id] = g
 }
 
-func (n *Node) start(id GroupID, sm StateMachine) (*Group, error) {
-	storage, err := n.openStorage(id, sm.Applied())
+func (n *Node) start(id GroupID, sm StateMachine, voters []uint64) (*Group, error) {
+	storage, err := n.openStorage(id, sm.Applied(), voters)
 	if err != nil {
 		return nil, translate(err)
 	}
+	if b := sm.Members(); b != nil {
+		members, err := decodeMembers(b)
+		if err != nil {
+			return nil, err
+		}
+		storage.SetMembers(members)
+	}
 	g := newGroup(n, storage, sm)
-	if !g.sole {
-		if n.o.Sender == nil {
-			return nil, errNoSender
+	if !g.sole.Load() {
+		if err := n.mayHavePeers(); err != nil {
+			return nil, err
 		}
 		n.startTicks()
 	}
@@ -190,16 +203,32 @@ func (n *Node) start(id GroupID, sm StateMachine) (*Group, error) {
 	return g, nil
 }
 
+// mayHavePeers says what forbids groups with other members.
+func (n *Node) mayHavePeers() error {
+	switch {
+	case n.o.Transport == nil:
+		return errNoTransport
+	case n.o.Volatile:
+		return errors.New("replication: a volatile log is not for groups with other members")
+	}
+	return nil
+}
+
 // openStorage finds the group in the log, or adds it.
-func (n *Node) openStorage(id GroupID, applied uint64) (*raftlog.Storage, error) {
+func (n *Node) openStorage(id GroupID, applied uint64, voters []uint64) (*raftlog.Storage, error) {
 	if s := n.log.Storage(id); s != nil {
 		return s, n.log.Recover(s, applied)
 	}
 	if applied > 0 {
 		return nil, fmt.Errorf("%w: state machine has applied %d entries of a group that is not in the log", ErrLogLost, applied)
 	}
+	if len(voters) != 1 {
+		if err := n.mayHavePeers(); err != nil {
+			return nil, err
+		}
+	}
 	autoLeave := false
-	return n.log.Create(id, &raftpb.ConfState{Voters: n.o.Voters, AutoLeave: &autoLeave})
+	return n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: &autoLeave})
 }
 
 // Remove stops a group and drops its log. When Remove returns, no Apply of the
@@ -232,11 +261,13 @@ func (n *Node) Remove(id GroupID) error {
 	return nil
 }
 
-// group returns a running group, or nil.
-func (n *Node) group(id GroupID) *Group {
+// lookup returns a group if it is running, and whether the node knows of it.
+func (n *Node) lookup(id GroupID) (g *Group, known bool) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.groups[id]
+	g, known = n.groups[id]
+	closed := n.closed
+	n.mu.Unlock()
+	return g, known || closed || n.log.Storage(id) != nil
 }
 
 // Err returns why the node accepts no more proposals, or nil.

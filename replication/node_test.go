@@ -47,7 +47,7 @@ func TestConcurrentProposers(t *testing.T) {
 	var wg sync.WaitGroup
 	for id := GroupID(1); id <= groups; id++ {
 		wg.Go(func() {
-			g, err := r.node.Start(id, &counter{r.store, id})
+			g, err := r.node.Start(id, &counter{r.store, id}, alone)
 			if err != nil {
 				t.Error(err)
 				return
@@ -168,7 +168,7 @@ func TestStartSyncsOnce(t *testing.T) {
 func TestRoundsAreBounded(t *testing.T) {
 	r := newRig(t, Options{RoundBytes: 1 << 20, QueueBytes: 2 << 20, SegmentBytes: 8 << 20})
 	m := &sizes{counter: counter{r.store, 1}}
-	g, err := r.node.Start(1, m)
+	g, err := r.node.Start(1, m, alone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestProposeParksWhileTheQueueIsFull(t *testing.T) {
 	store, most := newMemStore(), 0
 	err := w.Do(e, "test", func() {
 		n := check(Open(e, disk, store, Options{NodeID: 1, QueueBytes: 1000}))
-		g := check(n.Start(1, &counter{store, 1}))
+		g := check(n.Start(1, &counter{store, 1}, alone))
 		tasks := env.NewGroup(e)
 		for p := range uint64(50) {
 			tasks.Go("proposer", func() error {
@@ -279,7 +279,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("ReadBarrier of a removed group: %v, want ErrStopped", err)
 	}
 	// With the state machine's data still there, the id must not be used again.
-	if _, err := r.node.Start(1, &counter{r.store, 1}); !errors.Is(err, ErrLogLost) {
+	if _, err := r.node.Start(1, &counter{r.store, 1}, alone); !errors.Is(err, ErrLogLost) {
 		t.Errorf("Start with old data: %v, want ErrLogLost", err)
 	}
 	delete(r.store.state, 1)
@@ -307,13 +307,18 @@ func TestRemove(t *testing.T) {
 func TestStartErrors(t *testing.T) {
 	r := newRig(t, Options{})
 	r.start(1)
-	if _, err := r.node.Start(1, &counter{r.store, 1}); !errors.Is(err, ErrGroupRunning) {
+	if _, err := r.node.Start(1, &counter{r.store, 1}, alone); !errors.Is(err, ErrGroupRunning) {
 		t.Errorf("second Start: %v, want ErrGroupRunning", err)
 	}
-	if _, err := r.node.Start(0, &counter{r.store, 0}); err == nil {
+	if _, err := r.node.Start(0, &counter{r.store, 0}, alone); err == nil {
 		t.Error("Start of group 0 succeeds")
 	}
-	for _, o := range []Options{{}, {NodeID: 1, Voters: []uint64{2, 3}}, {NodeID: 1, Voters: []uint64{1, 2}}} {
+	for _, voters := range [][]uint64{{2, 3}, {1, 2}, nil} { // not here; without a transport
+		if _, err := r.node.Start(2, &counter{r.store, 2}, voters); err == nil {
+			t.Errorf("Start with voters %v succeeds", voters)
+		}
+	}
+	for _, o := range []Options{{}, {NodeID: 1, Transport: &link{from: 1}}} {
 		if _, err := Open(env.New(), vfs.NewMem(), r.store, o); err == nil {
 			t.Errorf("Open with %+v succeeds", o)
 		}
@@ -346,7 +351,7 @@ func TestClose(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if _, err := r.node.Start(2, &counter{r.store, 2}); !errors.Is(err, ErrStopped) {
+	if _, err := r.node.Start(2, &counter{r.store, 2}, alone); !errors.Is(err, ErrStopped) {
 		t.Errorf("Start after Close: %v, want ErrStopped", err)
 	}
 	if err := r.node.Remove(1); !errors.Is(err, ErrStopped) {
@@ -435,7 +440,7 @@ func TestFlushIsRetried(t *testing.T) {
 	store.flushErr = vfs.ErrNoSpace
 	err := w.Do(e, "test", func() {
 		n := check(Open(e, vfs.NewDisk(1), store, Options{NodeID: 1, SegmentBytes: 16 << 10, MaxSegments: 2}))
-		g := check(n.Start(1, &counter{store, 1}))
+		g := check(n.Start(1, &counter{store, 1}, alone))
 		for i := uint64(0); n.log.Live() < 5; i++ {
 			check(g.Propose(append(add(i, 1), make([]byte, 1000)...)).Await())
 		}
@@ -467,7 +472,7 @@ func TestSyncInterval(t *testing.T) {
 	o := Options{NodeID: 1, Sync: SyncInterval, Interval: 50 * time.Millisecond}
 	e.Go("first life", func() {
 		n := check(Open(e, disk.Mount(), store, o))
-		g := check(n.Start(1, &counter{store, 1}))
+		g := check(n.Start(1, &counter{store, 1}, alone))
 		check(g.Propose(add(1, 1)).Await())
 		e.Sleep(60 * time.Millisecond)
 		check(g.Propose(add(2, 1)).Await())
@@ -479,7 +484,7 @@ func TestSyncInterval(t *testing.T) {
 	e, store = w.Restart("n"), store.crash()
 	err := w.Do(e, "second life", func() {
 		n := check(Open(e, disk.Mount(), store, o))
-		check(n.Start(1, &counter{store, 1}))
+		check(n.Start(1, &counter{store, 1}, alone))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,15 +11,19 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
-// send hands messages to the other voters' Sender.
+// A message on the Raft lane is the group's id, an unsigned varint, and raft's
+// message for it, in protobuf's encoding.
+
+// send hands messages to the transport.
 func (g *Group) send(ms []*raftpb.Message) {
 	for _, m := range ms {
-		b, err := proto.Marshal(m)
+		frame, err := proto.MarshalOptions{}.MarshalAppend(binary.AppendUvarint(nil, uint64(g.id)), m)
 		if err == nil { // it has no required fields that could be missing
-			g.node.o.Sender.Send(m.GetTo(), g.id, b)
+			g.node.o.Transport.Send(transport.NodeID(m.GetTo()), transport.Raft, frame)
 		}
 	}
 }
@@ -28,28 +32,27 @@ func (g *Group) send(ms []*raftpb.Message) {
 // raft takes as it takes a lossy network.
 const maxPosts = 4096
 
-var errSnapshot = errors.New("snapshots of state machines are not part of this version")
-
-// Deliver hands in a message that another node's Sender was given. The group
-// drops it if it is not running or too busy.
-func (n *Node) Deliver(id GroupID, message []byte) error {
+// receive takes a message from another node. It is dropped if it is malformed,
+// or the group is not running or too busy.
+func (n *Node) receive(from transport.NodeID, frame []byte) {
+	id, size := binary.Uvarint(frame)
 	m := &raftpb.Message{}
-	if err := proto.Unmarshal(message, m); err != nil {
-		return fmt.Errorf("replication: message for group %d: %w", id, err)
+	if size <= 0 || id == 0 || proto.Unmarshal(frame[size:], m) != nil || m.GetType() == raftpb.MsgSnap {
+		return
 	}
-	if m.GetType() == raftpb.MsgSnap {
-		return fmt.Errorf("replication: message for group %d: %w", id, errSnapshot)
-	}
-	g := n.group(id)
-	if g == nil || g.worker.isFull() {
-		return nil
+	g, known := n.lookup(GroupID(id))
+	switch {
+	case !known && n.o.OnUnknown != nil:
+		n.o.OnUnknown(uint64(from), GroupID(id))
+		return
+	case g == nil || g.worker.isFull():
+		return
 	}
 	g.worker.post(func(err error) {
 		if err == nil {
-			g.worker.receive(g, m, len(message))
+			g.worker.receive(g, m, len(frame))
 		}
 	})
-	return nil
 }
 
 func (w *worker) isFull() bool {
@@ -126,7 +129,7 @@ func (w *worker) tick() {
 
 // isQuiescent reports whether the group can do without ticks: always, if there
 // is nobody to send a heartbeat to.
-func (g *Group) isQuiescent() bool { return g.sole }
+func (g *Group) isQuiescent() bool { return g.sole.Load() }
 
 func (g *Group) tickRaft() (err error) {
 	defer g.guard(&err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 )
 
@@ -32,6 +33,7 @@ type clusterNode struct {
 	e      *env.Env
 	disk   *vfs.Disk
 	store  *memStore
+	link   *link
 	node   *Node
 	groups [2]*Group
 }
@@ -66,12 +68,19 @@ func replaceJitter(t *testing.T) *jitter {
 	return j
 }
 
+// A link is a node's transport.
 type link struct {
-	c    *cluster
-	from int
+	c       *cluster
+	from    int
+	receive [transport.Lanes]func(transport.NodeID, []byte)
 }
 
-func (l link) Send(to uint64, group GroupID, message []byte) {
+func (l *link) Self() transport.NodeID               { return transport.NodeID(l.from + 1) }
+func (l *link) Unreachable(to transport.NodeID) bool { return false }
+
+func (l *link) Handle(lane transport.Lane, f func(transport.NodeID, []byte)) { l.receive[lane] = f }
+
+func (l *link) Send(to transport.NodeID, lane transport.Lane, message []byte) {
 	c := l.c
 	copies := 1
 	switch {
@@ -86,8 +95,8 @@ func (l link) Send(to uint64, group GroupID, message []byte) {
 			return
 		}
 		c.nodes[i].e.After(time.Duration(c.rng.IntN(5e6)), func() {
-			if n := c.nodes[i].node; n != nil {
-				_ = n.Deliver(group, message)
+			if f := c.nodes[i].link.receive[lane]; f != nil {
+				f(l.Self(), message)
 			}
 		})
 	}
@@ -96,16 +105,17 @@ func (l link) Send(to uint64, group GroupID, message []byte) {
 func (c *cluster) boot(i int, e *env.Env, j *jitter) {
 	n := &c.nodes[i]
 	n.e, n.node, n.groups = e, nil, [2]*Group{}
+	n.link = &link{c: c, from: i}
 	e.Go("boot", func() {
 		node := check(Open(e, n.disk.Mount(), n.store, Options{
 			NodeID: uint64(i + 1), Workers: 1 + i%2, SegmentBytes: 16 << 10, MaxSegments: 2,
-			Voters: []uint64{1, 2, 3}, Sender: link{c, i}, Tick: 10 * time.Millisecond,
+			Transport: n.link, Tick: 10 * time.Millisecond,
 			EnterGroup: func(id GroupID) { j.enter(fmt.Sprint(c.w.Seed(), c.name(i), id)) },
 		}))
 		n.node = node
 		for k := range n.groups {
 			id := GroupID(k + 1)
-			n.groups[k] = check(node.Start(id, &counter{n.store, id}))
+			n.groups[k] = check(node.Start(id, &counter{n.store, id}, []uint64{1, 2, 3}))
 		}
 	})
 	e.Go("flusher", func() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/replication/raftlog"
 )
@@ -14,8 +15,8 @@ type GroupID = raftlog.GroupID
 
 // A StateMachine is what a group replicates.
 //
-// Its methods are called by the group's worker task only (Applied also by
-// Node.Start, before the worker knows the group).
+// Its methods are called by the group's worker task only (Applied, Members and
+// Restored also by Node.Start, before the worker knows the group).
 type StateMachine interface {
 	// Apply carries out one committed entry: its commands in order, one result
 	// each. Entries that raft writes for itself come with no commands.
@@ -24,10 +25,57 @@ type StateMachine interface {
 	// its effects, also when there are no commands. Indexes arrive in order,
 	// without gaps, each once. The commands are valid until Apply returns.
 	Apply(index uint64, commands [][]byte) []any
-	// Applied returns the index recorded by the last Apply whose effects are
-	// in the store: 0 in an empty one.
+	// ApplyMembers carries out a committed entry that changed the group's
+	// members: it records them in the same batch as index.
+	ApplyMembers(index uint64, members []byte)
+	// Applied returns the index recorded by the last Apply or ApplyMembers
+	// whose effects are in the store, or that of the snapshot that replaced
+	// them: 0 in an empty one.
 	Applied() uint64
+	// Members returns the members recorded last, by ApplyMembers or with
+	// a snapshot; nil if the group still has those that it started with.
+	Members() []byte
+	// Snapshot pins the state as of Applied. It is quick; the reader is used
+	// and closed by another task.
+	Snapshot() (SnapshotReader, error)
+	// Restore begins to stage a snapshot of another replica, beside the
+	// present state. It is called by any task; so are Write and Abort. One
+	// snapshot is staged at a time. What a crash leaves of a staged one is the
+	// state machine's to clear away.
+	Restore(meta SnapshotMeta) (SnapshotWriter, error)
+	// Restored returns index and term of the snapshot that was committed last,
+	// zeros if there was none. The log is switched to it afterwards; if a crash
+	// comes between, the next Start does it.
+	Restored() (index, term uint64)
 }
+
+// A SnapshotMeta says what a snapshot is of.
+type SnapshotMeta struct {
+	Index, Term uint64 // of the last entry that is in it
+	Members     []byte // as of that entry; see DecodeMembers
+}
+
+// A SnapshotReader reads the state of a replica as it was when it was pinned.
+type SnapshotReader interface {
+	// Next returns the next chunk, at most MaxChunkBytes, or io.EOF. It is
+	// valid until the next call.
+	Next() ([]byte, error)
+	Close()
+}
+
+// A SnapshotWriter takes in the chunks of a snapshot, in order.
+type SnapshotWriter interface {
+	Write(chunk []byte) error
+	// Commit replaces the whole state, durably and in one step of the store:
+	// before it nothing has changed, after it Applied, Members and Restored
+	// are those of the snapshot. It is the last call, also if it fails.
+	Commit() error
+	// Abort throws away what was staged.
+	Abort()
+}
+
+// MaxChunkBytes bounds a chunk of a snapshot.
+const MaxChunkBytes = 1 << 20
 
 // A Store is the engine that the state machines of a node write to. The log
 // keeps an entry until the store no longer needs it to recover.
@@ -42,13 +90,6 @@ type Store interface {
 	// Admit is asked before each proposal. It may delay its caller, or refuse
 	// with an error (vfs.ErrNoSpace when the store cannot flush).
 	Admit() error
-}
-
-// A Sender carries raft messages to other nodes: best effort and never
-// blocking. The other side hands the bytes to Node.Deliver. A node whose
-// groups have no other voters needs none.
-type Sender interface {
-	Send(to uint64, group GroupID, message []byte)
 }
 
 // A SyncMode says when a proposal counts as durable.
@@ -92,12 +133,10 @@ type Options struct {
 	// QueueBytes limits the commands that wait at a worker. When they exceed
 	// it Propose parks its caller. Default 16 MB.
 	QueueBytes int
-	// Voters are the members of groups that this node creates. Default: this
-	// node alone. Changes of members and snapshots are not part of this
-	// version, so the log of a group with other voters is never shortened.
-	Voters []uint64
-	// Sender carries messages to the other voters; required if there are any.
-	Sender Sender
+	// Transport carries messages to the other nodes of the groups; their ids
+	// there are those here. Default: none, for a node whose groups have no
+	// other members. Open takes charge of the lanes Raft and Snapshot.
+	Transport transport.Transport
 	// Tick is the length of raft's clock tick for groups that have other
 	// voters; a heartbeat takes one, an election timeout ten. Default 100 ms.
 	Tick time.Duration
@@ -106,6 +145,13 @@ type Options struct {
 	// variable; whoever replaces that reader learns here whose draw comes
 	// next, and can give every node and group a stream of its own.
 	EnterGroup func(GroupID)
+	// OnRole, if set, is called by the group's worker when the replica begins
+	// to lead its group, having applied everything of earlier terms, and when
+	// it no longer does. It must not park.
+	OnRole func(id GroupID, leading bool)
+	// OnUnknown, if set, is called when a message for a group arrives that this
+	// node has no replica of. It must not park, and is called again and again.
+	OnUnknown func(from uint64, id GroupID)
 }
 
 // ErrNoSpace means that the disk is full: the proposal was refused before
@@ -131,6 +177,9 @@ var (
 	// committed. The group must not run on it: an amnesiac voter breaks Raft.
 	// A *corrupt.Error in the chain says where.
 	ErrLogLost = raftlog.ErrLost
+	// ErrBusy means that another change of members or transfer of leadership is
+	// under way, or that the group is not ready for this one. Nothing happened.
+	ErrBusy = errors.New("replication: group is busy")
 	// ErrGroupRunning means that a group was started twice.
 	ErrGroupRunning = errors.New("replication: group is running")
 )

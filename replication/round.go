@@ -186,7 +186,7 @@ func (w *worker) collectReady() (mustSync bool) {
 		// The vote of a group that is alone is nobody else's business. It is
 		// in the log before the entries of its term, so that it is durable
 		// once anything depends on it.
-		mustSync = mustSync || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole
+		mustSync = mustSync || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole.Load()
 		w.addReady(g)
 		i++
 	}
@@ -268,10 +268,11 @@ func (w *worker) finish(g *Group) (more bool, err error) {
 }
 
 func (g *Group) setRole(s *raft.SoftState) {
+	g.leader.Store(s.Lead)
 	if s.RaftState == raft.StateLeader {
 		return // once it has applied the entries of earlier terms; see advance
 	}
-	g.role.Store(roleFollower)
+	g.become(roleFollower)
 	g.failFlights(ErrNotLeader)
 }
 
@@ -292,7 +293,7 @@ func (w *worker) apply(g *Group, entries []*raftpb.Entry) error {
 
 func (w *worker) applyEntry(g *Group, e *raftpb.Entry) error {
 	if e.GetType() != raftpb.EntryNormal {
-		return fmt.Errorf("a change of members (%s), which this version does not know", e.GetType())
+		return w.applyMembers(g, e)
 	}
 	if err := decodeEntry(&w.entry, e.GetData()); err != nil {
 		return err
@@ -334,7 +335,7 @@ func (w *worker) advance(g *Group, rd raft.Ready) (more bool, err error) {
 	defer g.guard(&err)
 	g.enter()
 	g.raft.Advance(rd)
-	if g.sole && g.role.Load() == roleLeader {
+	if g.sole.Load() && g.role.Load() == roleLeader {
 		// Asking raft costs allocations. A sole leader commits by itself what
 		// is written, and has nothing else to do.
 		return g.applied < g.last, nil
@@ -350,8 +351,8 @@ func (g *Group) settle() (more bool, err error) {
 	leads := g.raft.BasicStatus().RaftState == raft.StateLeader
 	switch {
 	case leads:
-		g.role.Store(roleLeader)
-	case g.sole:
+		g.become(roleLeader)
+	case g.sole.Load():
 		// Entries of earlier terms are applied as far as they are known to be
 		// committed; the first entry of our own term commits the others.
 		return true, g.raft.Campaign()

@@ -113,7 +113,7 @@ func (s *simulation) life(e *env.Env) error {
 	})
 	for id := GroupID(1); id <= simGroups; id++ {
 		e.Go(fmt.Sprint("starter-", id), func() {
-			g, err := n.Start(id, &counter{s.store, id})
+			g, err := n.Start(id, &counter{s.store, id}, alone)
 			if err != nil {
 				panic(fmt.Sprintf("start: %v", err))
 			}
@@ -149,7 +149,7 @@ func (s *simulation) lastLife(e *env.Env) error {
 		return err
 	}
 	for id := GroupID(1); id <= simGroups; id++ {
-		g, err := n.Start(id, &counter{s.store, id})
+		g, err := n.Start(id, &counter{s.store, id}, alone)
 		if err != nil {
 			return err
 		}

@@ -275,7 +275,8 @@ func (w *worker) evict(g *Group) error {
 
 // drop stops a group for good.
 func (w *worker) drop(g *Group, reason error) {
-	g.role.Store(roleStopped)
+	g.become(roleStopped)
+	g.leader.Store(0)
 	w.groups = slices.DeleteFunc(w.groups, func(x *Group) bool { return x == g })
 	w.active = slices.DeleteFunc(w.active, func(x *Group) bool { return x == g })
 	g.active = false

@@ -19,6 +19,7 @@ import (
 //	state  | 0x02 | 0 |                state (below)
 //	table  | 0x02 | 1 | table id 4B |  table record (record.go)
 //	node   | 0x02 | 2 | node id 8B |   node record (node_record.go)
+//	members | 0x02 | 3 |               of the catalog's group (package replication)
 //
 // These are replicated. What a node keeps here for itself alone begins at
 // catalogLocal:
@@ -33,10 +34,11 @@ import (
 //	| next node 8B | cluster id 16B |  in format 2
 //	+--------------+----------------+
 const (
-	catalogState byte = 0
-	catalogTable byte = 1
-	catalogNode  byte = 2
-	catalogLocal byte = 0x80
+	catalogState   byte = 0
+	catalogTable   byte = 1
+	catalogNode    byte = 2
+	catalogMembers byte = 3
+	catalogLocal   byte = 0x80
 
 	stateFormat      byte = 1
 	stateFormatNodes byte = 2
@@ -63,6 +65,7 @@ type catalog struct {
 	view atomic.Pointer[catalogView]
 
 	applied   uint64
+	members   []byte // of the group; nil if they never changed
 	nextTable uint32
 	nextGroup uint64
 	nextNode  uint64 // 0 while there are no nodes
@@ -104,6 +107,9 @@ func openCatalog(db *lsm.DB) (*catalog, error) {
 func (c *catalog) load() error {
 	v := &catalogView{byKey: make(map[string]*record)}
 	if err := c.loadState(v); err != nil {
+		return err
+	}
+	if err := c.loadMembers(); err != nil {
 		return err
 	}
 	if err := c.loadTables(v); err != nil {

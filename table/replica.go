@@ -31,7 +31,7 @@ type host interface {
 type nodeHost struct{ node *replication.Node }
 
 func (h nodeHost) Start(id uint64, sm replication.StateMachine) (group, error) {
-	g, err := h.node.Start(replication.GroupID(id), sm)
+	g, err := h.node.Start(replication.GroupID(id), sm, []uint64{h.node.ID()})
 	if err != nil {
 		return nil, err
 	}

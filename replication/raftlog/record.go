@@ -103,7 +103,7 @@ func appendGroupState(dst []byte, g *groupState) []byte {
 	dst = appendFlag(dst, g.relaxed, flagRelaxed)
 	dst = appendHard(dst, g.hard)
 	dst = appendID(dst, g.last)
-	return appendMembers(dst, g.members)
+	return AppendMembers(dst, g.members)
 }
 
 // maxEntryOverhead bounds what an entry record adds to the entry's data.
@@ -123,7 +123,7 @@ func appendHardState(dst []byte, g GroupID, hs HardState) []byte {
 
 func appendCreated(dst []byte, g GroupID, relaxed bool, members *raftpb.ConfState) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindCreated)), uint64(g))
-	return appendMembers(appendFlag(dst, relaxed, flagRelaxed), members)
+	return AppendMembers(appendFlag(dst, relaxed, flagRelaxed), members)
 }
 
 func appendRemoved(dst []byte, g GroupID) []byte {
@@ -152,7 +152,8 @@ func appendFlag(dst []byte, set bool, flag byte) []byte {
 	return append(dst, flag)
 }
 
-func appendMembers(dst []byte, m *raftpb.ConfState) []byte {
+// AppendMembers encodes members as the log does.
+func AppendMembers(dst []byte, m *raftpb.ConfState) []byte {
 	dst = appendFlag(dst, m.GetAutoLeave(), flagAutoLeave)
 	for _, nodes := range [][]uint64{m.GetVoters(), m.GetLearners(), m.GetVotersOutgoing(), m.GetLearnersNext()} {
 		dst = binary.AppendUvarint(dst, uint64(len(nodes)))
@@ -269,6 +270,16 @@ func (d *decoder) members() *raftpb.ConfState {
 		VotersOutgoing: d.nodes(),
 		LearnersNext:   d.nodes(),
 	}
+}
+
+// DecodeMembers is the inverse of AppendMembers.
+func DecodeMembers(b []byte) (*raftpb.ConfState, error) {
+	d := decoder{b: b}
+	m := d.members()
+	if d.bad || len(d.b) > 0 {
+		return nil, errMalformed
+	}
+	return m, nil
 }
 
 func (d *decoder) nodes() []uint64 {

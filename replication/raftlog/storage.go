@@ -82,6 +82,14 @@ func (s *Storage) Members() *raftpb.ConfState {
 	return s.members
 }
 
+// SetMembers notes that the members have changed. They become part of later
+// checkpoints; the change itself is an entry, and the state machine's to keep.
+func (s *Storage) SetMembers(m *raftpb.ConfState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members = m
+}
+
 // SoleVoter returns the member if it is the only one, of any kind.
 func SoleVoter(m *raftpb.ConfState) (node uint64, ok bool) {
 	if len(m.GetVoters()) != 1 || len(m.GetLearners())+len(m.GetVotersOutgoing())+len(m.GetLearnersNext()) > 0 {

@@ -1,0 +1,68 @@
+package replication
+
+import (
+	"cmp"
+	"slices"
+
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// A Status says where a replica and, if it leads, its group are.
+type Status struct {
+	Term      uint64
+	Leader    uint64 // as far as the replica knows; 0: none
+	Leading   bool   // see Group.Leading
+	Applied   uint64 // index of the last applied entry
+	Committed uint64
+	Last      uint64 // index of the last entry in the log
+	Members   Members
+	Progress  []Progress // of all members, by node, as the leader sees them; empty elsewhere
+}
+
+// Progress is how far a member has come.
+type Progress struct {
+	Node     uint64
+	Learner  bool
+	Match    uint64 // index up to which its log is known to agree with the leader's
+	Active   bool   // it has been heard of lately
+	Snapshot bool   // it is being sent a snapshot, or waits for one
+}
+
+// Leader returns the node that leads the group, as far as this replica knows;
+// 0 if it knows none.
+func (g *Group) Leader() uint64 { return g.leader.Load() }
+
+// Status asks the group's worker, and so parks its caller for a moment.
+func (g *Group) Status() (Status, error) {
+	f := env.NewFuture[Status](g.node.e)
+	g.worker.post(func(err error) {
+		if err == nil && g.role.Load() == roleStopped {
+			err = g.worker.reason(g)
+		}
+		if err != nil {
+			f.Set(Status{}, err)
+			return
+		}
+		f.Set(g.status(), nil)
+	})
+	return f.Await()
+}
+
+func (g *Group) status() Status {
+	s := g.raft.Status()
+	st := Status{
+		Term: s.GetTerm(), Leader: s.Lead, Leading: g.Leading(),
+		Applied: g.applied, Committed: s.GetCommit(), Last: g.last,
+		Members: membersOf(g.log.Members()),
+	}
+	for id, p := range s.Progress { //sim:ok sorted below
+		st.Progress = append(st.Progress, Progress{
+			Node: id, Learner: p.IsLearner, Match: p.Match, Active: p.RecentActive || id == g.node.o.NodeID,
+			Snapshot: p.State == tracker.StateSnapshot,
+		})
+	}
+	slices.SortFunc(st.Progress, func(a, b Progress) int { return cmp.Compare(a.Node, b.Node) })
+	return st
+}
