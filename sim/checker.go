@@ -25,6 +25,7 @@ const (
 	Panic           Checker = "panic"           // a broken invariant, or a panic of raft
 	Deadlock        Checker = "deadlock"        // tasks that wait for each other
 	Undecided       Checker = "undecided"       // the search for an explanation was given up
+	Crash           Checker = "crash"           // the process of the simulator has died, or does not end
 )
 
 // A Finding is an error with the checker that it comes from.

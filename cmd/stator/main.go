@@ -18,6 +18,7 @@ type commands struct {
 	Import     importCommand             `cmd:"" help:"Copy items from JSON or CSV files into a table."`
 	Inspect    inspectCommand            `cmd:"" help:"Summarise the files of a closed database."`
 	Bench      benchCommand              `cmd:"" help:"Measure the parts of this program."`
+	Sim        simCommand                `cmd:"" help:"Run simulated worlds."`
 	Version    versionCommand            `cmd:"" help:"Print the version."`
 	Completion kongcompletion.Completion `cmd:"" help:"Print how to switch on completion in your shell."`
 }

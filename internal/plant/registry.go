@@ -60,7 +60,7 @@ var Registry = []Entry{
 	{IndexBatchErrorIgnored, "index-batch-error-ignored", "table", "The upkeep goes on although an index partition has not taken its batch.", "mirror", "error paths: Yuan et al., Simple Testing Can Prevent Most Critical Failures, OSDI 2014"},
 	{ExpiryNotRechecked, "expiry-not-rechecked", "table", "An expired item is deleted although it was prolonged since it was seen.", "expiry, linearizability", "check then act"},
 	{UnprocessedForgotten, "unprocessed-forgotten", "table", "A write of a batch that was not carried out is not reported as unprocessed.", "linearizability", "BatchWriteItem: UnprocessedItems"},
-	{PageSkipsRow, "page-skips-row", "table", "LastEvaluatedKey is the row behind the last one of the page.", "linearizability, mirror", "pagination"},
+	{PageSkipsRow, "page-skips-row", "partition", "LastEvaluatedKey is the row behind the last one of the page.", "linearizability, mirror", "pagination"},
 }
 
 // Find returns the entry of that name.

@@ -1,0 +1,146 @@
+//go:build plantedbugs
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/statordb/stator/internal/plant"
+	"github.com/statordb/stator/sim"
+)
+
+type simBugsCommand struct {
+	Names     []string      `arg:"" optional:"" help:"Bugs to plant; default: all. --list names them."`
+	List      bool          `help:"List the bugs, and what each does."`
+	Campaigns int           `default:"5" help:"Searches for each bug, each from other seeds."`
+	Budget    time.Duration `default:"60s" help:"CPU time after which a search is given up."`
+	Jobs      int           `default:"1" help:"Searches at the same time, each in a process of its own."`
+	Json      bool          `help:"Print JSON instead of a table."`
+	One       int           `default:"-1" hidden:"" help:"Run only the search of this number, for one bug, and print it as JSON."`
+}
+
+// errMissed ends the command with a status that says so.
+var errMissed = errors.New("some planted bugs were not found")
+
+func (c *simBugsCommand) Run(ctx context.Context) error {
+	entries, err := c.entries()
+	switch {
+	case err != nil:
+		return err
+	case c.List:
+		return listBugs(entries)
+	case c.One >= 0:
+		return json.NewEncoder(os.Stdout).Encode(sim.Search(entries[0].Bug, c.One, c.Budget))
+	}
+	scores, err := c.scores(ctx, entries)
+	if err != nil {
+		return err
+	}
+	if c.Json {
+		out := json.NewEncoder(os.Stdout)
+		out.SetIndent("", "  ")
+		err = out.Encode(scores)
+	}
+	for _, s := range scores {
+		if s.Found < len(s.Campaigns) && err == nil {
+			err = errMissed
+		}
+	}
+	return err
+}
+
+func (c *simBugsCommand) entries() (entries []plant.Entry, err error) {
+	if len(c.Names) == 0 {
+		return plant.Registry, nil
+	}
+	for _, name := range c.Names {
+		e, err := plant.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func listBugs(entries []plant.Entry) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, e := range entries {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", e.Name, e.Room, e.What)
+	}
+	return w.Flush()
+}
+
+// scores runs all campaigns and prints a line for each bug that is done.
+func (c *simBugsCommand) scores(ctx context.Context, entries []plant.Entry) ([]sim.Score, error) {
+	if !c.Json {
+		fmt.Printf("%-30s %-12s %6s  %-15s  %-17s  %s\n", "planted bug", "room", "found", "seeds: med (max)", "CPU s: med (max)", "by")
+	}
+	scores := make([]sim.Score, len(entries))
+	slots := make(chan struct{}, max(1, c.Jobs))
+	var failed error
+	for i, e := range entries {
+		campaigns := make([]sim.Campaign, c.Campaigns)
+		errs := make([]error, c.Campaigns)
+		var all sync.WaitGroup
+		for k := range campaigns {
+			slots <- struct{}{}
+			all.Go(func() {
+				defer func() { <-slots }()
+				campaigns[k], errs[k] = c.search(ctx, e, k)
+			})
+		}
+		all.Wait()
+		if failed = errors.Join(errs...); failed != nil {
+			return nil, failed
+		}
+		scores[i] = sim.NewScore(e, campaigns)
+		if !c.Json {
+			printScore(&scores[i])
+		}
+	}
+	return scores, nil
+}
+
+func printScore(s *sim.Score) {
+	fmt.Printf("%-30s %-12s %3d/%-2d  %6d (%d)%*s  %7.2f (%.2f)%*s  %s\n", s.Name, s.Room, s.Found, len(s.Campaigns),
+		s.Median.Seeds, s.Worst.Seeds, 6-len(fmt.Sprint(s.Worst.Seeds)), "",
+		s.Median.CPU.Seconds(), s.Worst.CPU.Seconds(), 6-len(fmt.Sprintf("%.2f", s.Worst.CPU.Seconds())), "", strings.Join(s.By, ", "))
+}
+
+// search runs one campaign in a process of its own: a bug may hang or kill it.
+func (c *simBugsCommand) search(ctx context.Context, e plant.Entry, number int) (result sim.Campaign, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return result, err
+	}
+	limited, cancel := context.WithTimeout(ctx, 10*c.Budget+time.Minute)
+	defer cancel()
+	command := exec.CommandContext(limited, self, "sim", "bugs", e.Name, "--one", fmt.Sprint(number), "--budget", c.Budget.String())
+	command.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+	var diagnosis bytes.Buffer
+	command.Stderr = &diagnosis
+	out, err := command.Output()
+	if ctx.Err() != nil {
+		return result, ctx.Err()
+	}
+	if err == nil {
+		return result, json.Unmarshal(out, &result)
+	}
+	// The process has died of the bug, or did not end.
+	result = sim.Campaign{Found: true, By: sim.Crash, Reason: fmt.Sprintf("%v: %.2000s", err, &diagnosis)}
+	if state := command.ProcessState; state != nil {
+		result.CPU = state.UserTime() + state.SystemTime()
+	}
+	return result, nil
+}
