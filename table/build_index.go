@@ -141,23 +141,10 @@ func (b *builder) start(t *liveTable, at int) (*liveTable, error) {
 	case !errors.Is(k.failed, errNotStarted):
 		return nil, nil
 	}
-	// Groups that were not started with the table are new and empty; what an
-	// attempt before has left of them may go.
-	slots := t.places[at].slots
-	for _, s := range slots {
-		if err := b.s.host.Remove(s.group); err != nil {
-			return nil, fmt.Errorf("table %s: remove group %d: %w", b.table, s.group, err)
-		}
-	}
-	started, err := b.s.runJobs(appendJobs(nil, t.record, slots))
-	if err != nil {
+	if err := b.s.startAll([]*record{t.record}); err != nil {
 		return nil, err
 	}
-	groups := t.groups()
-	for _, s := range slots {
-		groups[s.group] = started[s.group]
-	}
-	t = newLiveTable(t.record, groups)
+	t = b.s.newLiveTable(t.record)
 	b.s.publish(t)
 	return t, nil
 }
@@ -231,8 +218,8 @@ func (b *builder) remove(t *liveTable, at int) error {
 		return err
 	}
 	for _, s := range t.places[at].slots {
-		if err := b.s.host.Remove(s.group); err != nil {
-			return fmt.Errorf("table %s: remove group %d: %w", b.table, s.group, err)
+		if err := b.s.remove(s.group); err != nil {
+			return fmt.Errorf("table %s: %w", b.table, err)
 		}
 	}
 	_, err := b.s.replace(t.withIndexes(func(r *record) { r.dropIndex(at) }))

@@ -106,6 +106,6 @@ func (s *Service) bringUp(r *record) error {
 	if err != nil {
 		return err
 	}
-	s.publish(newLiveTable(active, t.groups()))
+	s.publish(s.newLiveTable(active))
 	return nil
 }

@@ -55,8 +55,8 @@ func (s *Service) tearDown(r *record) (err error) {
 		t.detach()
 	}
 	for _, id := range r.groups() {
-		if err := s.host.Remove(id); err != nil {
-			return fmt.Errorf("table %s: remove group %d: %w", r.def.Name, id, err)
+		if err := s.remove(id); err != nil {
+			return fmt.Errorf("table %s: %w", r.def.Name, err)
 		}
 	}
 	_, err = s.propose(dropCommand(r))

@@ -94,6 +94,8 @@ func (g *fakeGroup) Propose(command []byte) *env.Future[any] {
 	return f
 }
 
+func (g *fakeGroup) Leading() bool { return true }
+
 func (g *fakeGroup) ReadBarrier() error {
 	g.host.mu.Lock()
 	defer g.host.mu.Unlock()

@@ -78,6 +78,17 @@ func (g liveGroups) of(slots []slot) (list partitionMap, err error) {
 
 var errNotStarted = errors.New("table: partition is not started")
 
+// newLiveTable derives a table from a record and what the directory has of it.
+func (c *core) newLiveTable(r *record) *liveTable {
+	groups := make(liveGroups)
+	for s := range r.allSlots() {
+		if p := c.directory.partition(s.group); p != nil {
+			groups[s.group] = p
+		}
+	}
+	return newLiveTable(r, groups)
+}
+
 // newLiveTable derives from a record what the data plane looks up.
 func newLiveTable(r *record, groups liveGroups) *liveTable {
 	t := &liveTable{
@@ -138,21 +149,6 @@ func (t *liveTable) describeIndex(k *keySet, id uint32) {
 		All: k.definition.Projection.Type == projectAll, Projected: k.definition.Projection.NonKeyAttributes,
 	})
 	k.index = &t.schema.Indexes[len(t.schema.Indexes)-1]
-}
-
-// groups returns all partitions of the table and its indexes.
-func (t *liveTable) groups() liveGroups {
-	g := make(liveGroups)
-	add := func(list partitionMap) {
-		for _, p := range list {
-			g[p.id] = p
-		}
-	}
-	add(t.partitions)
-	for _, k := range t.globals { //sim:ok only fills a map
-		add(k.partitions)
-	}
-	return g
 }
 
 // projectAll is the projection of every attribute.

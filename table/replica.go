@@ -15,6 +15,7 @@ import (
 type group interface {
 	Propose(command []byte) *env.Future[any]
 	ReadBarrier() error
+	Leading() bool
 }
 
 // A host starts and removes replicated groups.
@@ -57,80 +58,85 @@ func (h nodeHost) Groups() []uint64 {
 // log's syncs; started one after the other they would cost a sync each.
 const maxStarting = 128
 
-// start starts the groups of one table.
+// start starts the replicas that this node shall have of one table.
 func (s *Service) start(r *record) (*liveTable, error) {
-	tables, err := s.startAll([]*record{r})
-	if err != nil {
+	if err := s.startAll([]*record{r}); err != nil {
 		return nil, err
 	}
-	return tables[0], tables[0].failed
+	t := s.newLiveTable(r)
+	return t, t.failed
 }
 
-// startAll starts the groups of all given tables and of their indexes. What has
-// damaged data comes back failed, so that the others can be used; any other error
-// ends it.
-func (s *Service) startAll(records []*record) ([]*liveTable, error) {
+// startAll starts the replicas that this node shall have of all given tables and
+// of their indexes, as far as they do not run, and enters all their partitions in
+// the directory. What has damaged data is entered as such, so that the others can be
+// used; any other error ends it.
+func (c *core) startAll(records []*record) error {
 	var jobs []startJob
 	for _, r := range records {
-		jobs = appendJobs(jobs, r, r.slots)
+		jobs = c.appendJobs(jobs, r, r.slots)
 		for i := range r.places {
 			if r.places[i].status != indexDeleting {
-				jobs = appendJobs(jobs, r, r.places[i].slots)
+				jobs = c.appendJobs(jobs, r, r.places[i].slots)
 			}
 		}
 	}
-	groups, err := s.runJobs(jobs)
-	if err != nil {
-		return nil, err
-	}
-	tables := make([]*liveTable, len(records))
-	for i, r := range records {
-		tables[i] = newLiveTable(r, groups)
-	}
-	return tables, nil
+	return c.runJobs(jobs)
 }
 
-// A startJob starts the group of one slot.
+// A startJob starts the replica of one slot.
 type startJob struct {
 	record *record
 	*livePartition
 }
 
-func appendJobs(jobs []startJob, r *record, slots []slot) []startJob {
-	for i, s := range slots {
-		jobs = append(jobs, startJob{r, &livePartition{first: s.first, last: lastOf(slots, i), id: s.group}})
+// appendJobs appends what is to be started for some slots. The partitions of the
+// others are entered in the directory, or changed there, if that is necessary.
+func (c *core) appendJobs(jobs []startJob, r *record, slots []slot) []startJob {
+	for i := range slots {
+		s := &slots[i]
+		next := &livePartition{core: c, first: s.first, last: lastOf(slots, i), id: s.group, slot: s}
+		switch current := c.directory.partition(s.group); {
+		case current != nil && (current.group != nil || current.damage != nil || !c.hosts(s)):
+			if current.first != next.first || current.last != next.last || !slices.Equal(current.slot.replicas.nodes, s.replicas.nodes) {
+				c.directory.put(current.changed(next))
+			}
+		case c.hosts(s):
+			jobs = append(jobs, startJob{r, next})
+		default:
+			c.directory.put(next)
+		}
 	}
 	return jobs
 }
 
+// hosts reports whether this node shall have a replica of a slot.
+func (c *core) hosts(s *slot) bool { return s.replicas.has(c.self) }
+
 // runJobs runs all jobs, many at a time.
-func (s *Service) runJobs(jobs []startJob) (liveGroups, error) {
-	g := env.NewGroup(s.env)
+func (c *core) runJobs(jobs []startJob) error {
+	g := env.NewGroup(c.env)
 	tasks := min(len(jobs), maxStarting)
 	for task := range tasks {
 		g.Go("start groups", func() error {
 			for i := task; i < len(jobs); i += tasks {
-				if err := s.runJob(jobs[i].livePartition); err != nil {
+				if err := c.runJob(jobs[i].livePartition); err != nil {
 					return fmt.Errorf("table %s: %w", jobs[i].record.def.Name, err)
 				}
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	groups := make(liveGroups, len(jobs))
-	for i := range jobs {
-		groups[jobs[i].id] = jobs[i].livePartition
-	}
-	return groups, nil
+	return g.Wait()
 }
 
-func (s *Service) runJob(p *livePartition) error {
-	err := s.startPartition(p)
+func (c *core) runJob(p *livePartition) error {
+	err := c.startPartition(p)
 	if err != nil && damaged(err) {
 		p.damage, err = err, nil
+	}
+	if err == nil {
+		c.directory.put(p)
 	}
 	return err
 }
@@ -143,16 +149,25 @@ func damaged(err error) bool {
 		errors.Is(err, partition.ErrReplay)
 }
 
-func (s *Service) startPartition(p *livePartition) (err error) {
-	if p.Partition, err = partition.Open(s.db, p.id); err != nil {
+func (c *core) startPartition(p *livePartition) (err error) {
+	if p.Partition, err = partition.Open(c.db, p.id); err != nil {
 		return err
 	}
-	if p.group, err = s.host.Start(p.id, p.Partition); err != nil {
+	if p.group, err = c.host.Start(p.id, p.Partition); err != nil {
 		return fmt.Errorf("start group %d: %w", p.id, err)
 	}
 	if err := p.Serve(); err != nil {
 		return err
 	}
-	s.clock.Restore(p.Latest())
+	c.clock.Restore(p.Latest())
+	return nil
+}
+
+// remove stops the replica of a group, if there is one here, and drops its log.
+func (c *core) remove(group uint64) error {
+	if err := c.host.Remove(group); err != nil {
+		return fmt.Errorf("remove group %d: %w", group, err)
+	}
+	c.directory.forget(group)
 	return nil
 }

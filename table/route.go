@@ -11,15 +11,24 @@ import (
 // A livePartition is a partition as this node reaches it: the narrow seam between
 // the operations on tables and the replicas. It takes commands, and reads rows.
 type livePartition struct {
+	core        *core
+	slot        *slot  // of the record that it was derived from
 	first, last uint64 // hashes served: [first, last]
 	id          uint64 // of the group
-	group       group
-	damage      error // why there is no partition
+	group       group  // nil if this node has no replica
+	damage      error  // why there is no partition
 	*partition.Partition
 
 	// upkeep brings changes to the global indexes; nil unless the table has or
 	// had some. It is set before a liveTable that has them is published.
 	upkeep *upkeep
+}
+
+// changed returns p with the hashes and places of next.
+func (p *livePartition) changed(next *livePartition) *livePartition {
+	changed := *p
+	changed.first, changed.last, changed.slot = next.first, next.last, next.slot
+	return &changed
 }
 
 // propose sends a command to the partition. The caller waits for what becomes of

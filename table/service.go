@@ -58,6 +58,9 @@ type core struct {
 	ttlInterval time.Duration // of expire.go
 	expiring    bool          // its task runs; guarded by control
 
+	self      uint64 // this node
+	directory *directory
+
 	closing  *env.Future[struct{}] // set when Close begins
 	builders *env.Group            // tasks that create and delete indexes, and expired items
 
@@ -81,6 +84,7 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes,
+		self: firstNode, directory: newDirectory(e),
 		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e)}, o)
 	var err error
 	if s.catalog, err = openCatalog(db); err != nil {
@@ -106,11 +110,11 @@ func (s *Service) recover() error {
 			interrupted = append(interrupted, r)
 		}
 	}
-	tables, err := s.startAll(active)
-	if err != nil {
+	if err := s.startAll(active); err != nil {
 		return err
 	}
-	for _, t := range tables {
+	for _, r := range active {
+		t := s.newLiveTable(r)
 		in := s.enter(t.space)
 		s.attach(t)
 		(*in.live.Load())[t.def.Name] = t // nobody reads yet

@@ -59,9 +59,8 @@ func (s *Service) replace(next *record) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t := (*s.live.Load())[next.def.Name]; t != nil {
-		changed := newLiveTable(next, t.groups())
-		s.publish(changed)
+	if (*s.live.Load())[next.def.Name] != nil {
+		s.publish(s.newLiveTable(next))
 	}
 	return next, nil
 }

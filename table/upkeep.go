@@ -20,9 +20,11 @@ import (
 //  4. move the cursor behind the records, and once in a while propose to the base
 //     partition to trim them.
 //
-// The cursor need not be kept: a new upkeep begins after what was trimmed, and the
-// index partitions know what they have (partition.EntryBatch). A round that fails
-// in part is repeated as a whole.
+// The task runs where the base partition is led: it begins when this replica becomes
+// the leader, and ends when it is that no more. The cursor need not be kept: a task
+// begins after what was trimmed, and the index partitions know what they have
+// (partition.EntryBatch), also if two replicas think for a moment that they lead. A
+// round that fails in part is repeated as a whole.
 //
 // Changes of one item are in one partition's records, in order, so they reach each
 // index in order. Entries of different index partitions are not changed at the
@@ -31,22 +33,28 @@ import (
 type upkeep struct {
 	core *core
 	base *livePartition
-	wake *env.Queue[struct{}]  // a record was written
-	rush *env.Queue[struct{}]  // a writer waits
-	stop *env.Future[struct{}] // set to end the task
-	done *env.Future[struct{}] // the task has ended
+	wake *env.Queue[struct{}]       // a record was written
+	rush *env.Queue[struct{}]       // a writer waits
+	task atomic.Pointer[upkeepTask] // nil while another replica leads
 
 	table   atomic.Pointer[liveTable] // what the indexes are now
 	cursor  atomic.Uint64             // sequence number up to which all indexes have the changes
 	handled atomic.Int64              // as partition.ChangeBytes, of the records handled
 	failing atomic.Bool               // the last round failed
 
+	// Owned by the task.
 	start     uint64 // sequence number of the latest record at the start
 	untrimmed int    // records handled since the last trim
 	keep      bool   // an index cannot take its changes; so they must not go
 
 	mu      env.Leaf // guards waiting
 	waiting []*env.Future[struct{}]
+}
+
+// An upkeepTask is one run of the task.
+type upkeepTask struct {
+	stop *env.Future[struct{}] // set to end it
+	done *env.Future[struct{}] // it has ended
 }
 
 const (
@@ -68,74 +76,87 @@ const (
 	minRetry, maxRetry = time.Millisecond, time.Second
 )
 
-// startUpkeep starts the task for a partition of a table.
-func (c *core) startUpkeep(p *livePartition, t *liveTable) *upkeep {
+// newUpkeep returns the upkeep of a partition of a table, which does nothing yet.
+func (c *core) newUpkeep(p *livePartition, t *liveTable) *upkeep {
 	u := &upkeep{
 		core: c, base: p,
-		wake:  env.NewQueue[struct{}](c.env, 1),
-		rush:  env.NewQueue[struct{}](c.env, 1),
-		stop:  env.NewFuture[struct{}](c.env),
-		done:  env.NewFuture[struct{}](c.env),
-		start: p.Sequence(),
+		wake: env.NewQueue[struct{}](c.env, 1),
+		rush: env.NewQueue[struct{}](c.env, 1),
 	}
-	// What a replay has written again counts as handled: it may have been, and the
-	// rest is bounded by what the log keeps.
-	u.handled.Store(p.ChangeBytes())
 	u.mu.Bind(c.env)
 	u.table.Store(t)
-	u.cursor.Store(p.Trimmed())
-	if plant.On(plant.IndexUpdateLostOnCrash) {
-		u.cursor.Store(u.start)
-	}
-	p.Watch(func() { u.wake.TrySend(struct{}{}) })
-	c.env.Go(fmt.Sprintf("index upkeep %d", p.id), u.run)
 	return u
 }
 
-// end stops the task and returns when it has ended.
-func (u *upkeep) end() {
-	u.base.Watch(nil)
-	u.stop.Set(struct{}{}, nil)
-	u.wake.TrySend(struct{}{})
-	_, _ = u.done.Await()
+// begin starts the task, unless it runs. The caller sees to it that nobody else
+// begins or ends it.
+func (u *upkeep) begin() {
+	if u.task.Load() != nil {
+		return
+	}
+	t := &upkeepTask{stop: env.NewFuture[struct{}](u.core.env), done: env.NewFuture[struct{}](u.core.env)}
+	u.start, u.untrimmed, u.keep = u.base.Sequence(), 0, false
+	// What a replay, or another leader, has written counts as handled: it may have
+	// been, and the rest is bounded by what the log keeps.
+	u.handled.Store(u.base.ChangeBytes())
+	u.cursor.Store(u.base.Trimmed())
+	if plant.On(plant.IndexUpdateLostOnCrash) {
+		u.cursor.Store(u.start)
+	}
+	u.failing.Store(false)
+	u.task.Store(t)
+	u.base.Watch(func() { u.wake.TrySend(struct{}{}) })
+	u.core.env.Go(fmt.Sprintf("index upkeep %d", u.base.id), func() { u.run(t) })
 }
 
-func (u *upkeep) run() {
+// end stops the task, if it runs, and returns when it has ended.
+func (u *upkeep) end() {
+	t := u.task.Swap(nil)
+	if t == nil {
+		return
+	}
+	u.base.Watch(nil)
+	t.stop.Set(struct{}{}, nil)
+	u.wake.TrySend(struct{}{})
+	_, _ = t.done.Await()
+}
+
+func (u *upkeep) run(t *upkeepTask) {
 	retry := minRetry
-	for !u.stop.Ready() {
+	for !t.stop.Ready() {
 		due, err := u.round()
 		u.failing.Store(err != nil)
 		u.admitAll()
 		switch {
 		case err != nil:
 			u.core.env.Sometimes("table: index upkeep failed")
-			u.rest(retry)
+			u.rest(t, retry)
 			retry = min(2*retry, maxRetry)
 			continue
 		case due > 0:
-			u.rest(due)
+			u.rest(t, due)
 		case u.cursor.Load() >= u.base.Sequence():
-			u.idle()
+			u.idle(t)
 		}
 		retry = minRetry
 	}
 	u.admitAll()
-	u.done.Set(struct{}{}, nil)
+	t.done.Set(struct{}{}, nil)
 }
 
 // rest waits for a time, or until a writer waits or the task is to end.
-func (u *upkeep) rest(d time.Duration) {
-	env.WaitAnyFor(u.core.env, d, u.stop, u.rush)
+func (u *upkeep) rest(t *upkeepTask, d time.Duration) {
+	env.WaitAnyFor(u.core.env, d, t.stop, u.rush)
 	u.rush.TryRecv()
 }
 
 // idle waits for the next record.
-func (u *upkeep) idle() {
+func (u *upkeep) idle(t *upkeepTask) {
 	if u.untrimmed == 0 {
 		u.wake.Recv()
 		return
 	}
-	if _, ok := u.wake.RecvFor(trimPause); !ok && !u.stop.Ready() {
+	if _, ok := u.wake.RecvFor(trimPause); !ok && !t.stop.Ready() {
 		u.trim()
 	}
 }
@@ -293,7 +314,7 @@ func (u *upkeep) trim() {
 // behind reports whether writes are to wait for the indexes. While a round cannot
 // be done, they need not: it may take long, and the log of changes is patient.
 func (u *upkeep) behind() bool {
-	return (u.lag() > u.core.maxLag || u.base.Sequence()-u.cursor.Load() > maxLagChanges) && !u.failing.Load() && !u.stop.Ready()
+	return (u.lag() > u.core.maxLag || u.base.Sequence()-u.cursor.Load() > maxLagChanges) && !u.failing.Load() && u.task.Load() != nil
 }
 
 // lag returns how many bytes of change records, written since the start, wait.
@@ -326,15 +347,22 @@ func (u *upkeep) admitAll() {
 	}
 }
 
-// attach starts or informs the upkeeps of a table. The caller holds control, or
-// is the only one.
+// attach informs the upkeeps of a table that is not published yet, and makes and
+// begins those that it needs.
 func (c *core) attach(t *liveTable) {
-	for _, p := range t.partitions {
+	for i, p := range t.partitions {
 		switch {
 		case p.upkeep != nil:
 			p.upkeep.table.Store(t)
-		case t.failed == nil && len(t.places) > 0:
-			p.upkeep = c.startUpkeep(p, t)
+		case t.failed == nil && len(t.places) > 0 && p.group != nil:
+			with := *p
+			with.upkeep = c.newUpkeep(&with, t)
+			t.partitions[i] = &with
+			c.directory.put(&with)
+			p = &with
+		}
+		if p.upkeep != nil && p.group.Leading() {
+			p.upkeep.begin()
 		}
 	}
 }

@@ -1,0 +1,42 @@
+package table
+
+import "github.com/statordb/stator/internal/env"
+
+// A directory holds the partitions of all tables that this node knows of, by the
+// id of their group: where it has a replica, and where others lead.
+//
+// A livePartition in it is replaced when its hashes change, or when this node gets
+// or loses the replica.
+type directory struct {
+	mu   env.Leaf // guards byID
+	byID map[uint64]*livePartition
+}
+
+func newDirectory(e *env.Env) *directory {
+	d := &directory{byID: make(map[uint64]*livePartition)}
+	d.mu.Bind(e)
+	return d
+}
+
+// partition returns the partition of a group, nil if it is not known.
+func (d *directory) partition(group uint64) *livePartition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.byID[group]
+}
+
+// put adds or replaces a partition.
+func (d *directory) put(p *livePartition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.byID[p.id] = p
+}
+
+// forget takes partitions away.
+func (d *directory) forget(groups ...uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range groups {
+		delete(d.byID, id)
+	}
+}
