@@ -66,8 +66,9 @@ type stagedRow struct {
 // A row that the store cannot read fails its own command only. If it is damaged,
 // so does every reader of it, for good; any other failure may have passed at the
 // next start, so during a replay it breaks the partition. So does a batch that the
-// store refuses: going on would leave a hole in the log. Entries at or below
-// Applied are ignored.
+// store refuses: going on would leave a hole in the log. Where there are other
+// replicas, which can read the row, not being able to breaks this one (ErrDamaged).
+// Entries at or below Applied are ignored.
 func (p *Partition) Apply(index uint64, commands [][]byte) []any {
 	results := make([]Result, len(commands))
 	answers := make([]any, len(commands))
@@ -104,6 +105,7 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 		s.entries = nil
 	}
 
+	p.window.begin()
 	config := p.config.Load()
 	c := p.counters()
 	for i, b := range commands {
@@ -113,8 +115,8 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 			results[i].Err = err
 		case cmd.Kind == Configure:
 			config = p.configure(config, cmd.Config)
-		case config == nil:
-			results[i].Err = ErrNotConfigured
+		case cmd.Request != RequestID{}:
+			results[i] = p.executeOnce(config, &cmd, &c)
 		default:
 			results[i] = p.execute(config, &cmd, &c)
 		}
@@ -125,7 +127,24 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	p.commit(index, config, c)
 }
 
+// executeOnce answers a command that it has carried out before as it did then.
+func (p *Partition) executeOnce(config *Config, cmd *Command, c *counters) Result {
+	p.replicated = true
+	if err := p.loadWindow(); err != nil {
+		return Result{Err: p.unreadable(err)}
+	}
+	if r, ok := p.window.seen(cmd.Request, cmd.Timestamp); ok {
+		return r
+	}
+	r := p.execute(config, cmd, c)
+	p.window.note(cmd.Request, cmd.Timestamp, &r)
+	return r
+}
+
 func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
+	if config == nil {
+		return Result{Err: ErrNotConfigured}
+	}
 	switch cmd.Kind {
 	case Entries:
 		return p.applyEntries(config, cmd, c)
@@ -161,6 +180,7 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	s.key = appendGroupKey(s.key[:0], p.group, partProgress)
 	s.progress = p.appendProgress(s.progress[:0], index, c)
 	s.batch.Set(s.key, s.progress)
+	p.stageWindow()
 	if err := p.db.Apply(s.batch); err != nil {
 		p.broken = fmt.Errorf("partition %d: apply entry %d: %w", p.group, index, err)
 		return
@@ -197,7 +217,7 @@ func (p *Partition) current() (item.Item, txn.Timestamp, error) {
 	s.stored = b
 	ts, it, err := decodeRow(b)
 	if err != nil {
-		return nil, 0, fmt.Errorf("partition %d: %w", p.group, err)
+		return nil, 0, p.unreadable(fmt.Errorf("partition %d: %w", p.group, err))
 	}
 	return it, ts, nil
 }
@@ -205,8 +225,11 @@ func (p *Partition) current() (item.Item, txn.Timestamp, error) {
 // unreadable judges an error of the store while a command reads; see Apply.
 func (p *Partition) unreadable(err error) error {
 	var damage *corrupt.Error
-	if !p.serving.Load() && !errors.As(err, &damage) {
+	switch isDamaged := errors.As(err, &damage) || errors.Is(err, ErrFormat); {
+	case !p.serving.Load() && !isDamaged:
 		p.broken = fmt.Errorf("%w: %w", ErrReplay, err)
+	case p.replicated:
+		p.broken = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err
 }

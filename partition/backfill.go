@@ -153,7 +153,7 @@ func (p *Partition) backfillProgress(index uint32) (last []byte, done bool, err 
 		}
 	}
 	if len(b) < 2 || b[0] != backfillFormat || b[1] > 1 {
-		return nil, false, fmt.Errorf("partition %d: %w: backfill of %d bytes", p.group, ErrFormat, len(b))
+		return nil, false, p.unreadable(fmt.Errorf("partition %d: %w: backfill of %d bytes", p.group, ErrFormat, len(b)))
 	}
 	return b[2:], b[1] == 1, nil
 }

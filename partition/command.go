@@ -34,10 +34,20 @@ import (
 // form of package expr; only Update may carry an update. item is the whole item
 // (Put) or the primary key (Delete, Update).
 //
-// The version is 1. A replica refuses a version it does not know instead of
+// The version is 1, or 2 for a Put, Delete or Update that has a request id, which
+// precedes the body:
+//
+//	+---------+-----------+
+//	| node 8B | number 8B |
+//	+---------+-----------+
+//
+// A replica refuses a version it does not know instead of
 // guessing, so during an upgrade every node learns to read a version before any
 // node writes it.
-const commandVersion byte = 1
+const (
+	commandVersion        byte = 1
+	commandVersionRequest byte = 2
+)
 
 // Kind is what a command does.
 type Kind byte
@@ -88,7 +98,8 @@ const (
 	wishReturn    = 0x07
 	wishOnFailure = 0x08
 
-	writeFixed = 2 + 8 + 1 // header, timestamp and wish
+	writeFixed     = 2 + 8 + 1 // header, timestamp and wish
+	requestIDBytes = 8 + 8
 )
 
 // ErrCommand reports a log entry that is not a command of a known version.
@@ -98,6 +109,10 @@ var ErrCommand = errors.New("partition: unreadable command")
 type Command struct {
 	Kind   Kind
 	Config *Config // Configure only
+
+	// Request makes sure that the command is carried out once, however often it is
+	// proposed. Put, Delete, Update only; all others may be repeated as they are.
+	Request RequestID
 
 	Timestamp       txn.Timestamp
 	Return          ReturnValues
@@ -134,8 +149,13 @@ func (c *Command) Encode() []byte {
 	if c.Update != nil {
 		update = c.Update.AppendBinary(nil)
 	}
-	size := writeFixed + 2*binary.MaxVarintLen32 + len(condition) + len(update) + len(c.Item)
+	size := writeFixed + requestIDBytes + 2*binary.MaxVarintLen32 + len(condition) + len(update) + len(c.Item)
 	dst := append(make([]byte, 0, size), commandVersion, byte(c.Kind))
+	if c.Request.Node != 0 {
+		dst[0] = commandVersionRequest
+		dst = binary.LittleEndian.AppendUint64(dst, c.Request.Node)
+		dst = binary.LittleEndian.AppendUint64(dst, c.Request.Number)
+	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Timestamp))
 	dst = append(dst, c.wish())
 	dst = appendSized(dst, condition)
@@ -153,11 +173,16 @@ func (c *Command) wish() byte {
 
 // DecodeCommand decodes and checks a command. Its item aliases b.
 func DecodeCommand(b []byte) (Command, error) {
-	if len(b) < 2 || b[0] != commandVersion {
+	if len(b) < 2 || b[0] != commandVersion && b[0] != commandVersionRequest {
 		return Command{}, fmt.Errorf("%w: %d bytes", ErrCommand, len(b))
 	}
 	c := Command{Kind: Kind(b[1])}
 	var err error
+	if b[0] == commandVersionRequest {
+		if b, err = c.decodeRequest(b); err != nil {
+			return Command{}, err
+		}
+	}
 	switch c.Kind {
 	case Configure:
 		c.Config, err = decodeConfig(b[2:])
@@ -176,6 +201,19 @@ func DecodeCommand(b []byte) (Command, error) {
 		return Command{}, err
 	}
 	return c, nil
+}
+
+// decodeRequest reads a request id and returns the command as it is without.
+func (c *Command) decodeRequest(b []byte) ([]byte, error) {
+	isWrite := c.Kind == Put || c.Kind == Delete || c.Kind == Update
+	if !isWrite || len(b) < 2+requestIDBytes {
+		return nil, fmt.Errorf("%w: request id of %v", ErrCommand, c.Kind)
+	}
+	c.Request = RequestID{binary.LittleEndian.Uint64(b[2:]), binary.LittleEndian.Uint64(b[10:])}
+	if c.Request.Node == 0 {
+		return nil, fmt.Errorf("%w: request id without a node", ErrCommand)
+	}
+	return b[requestIDBytes:], nil
 }
 
 func (c *Command) decodeTrim(b []byte) error {

@@ -43,6 +43,7 @@ func sampleCommands(t testing.TB) []Command {
 		{Kind: Delete, Timestamp: 2, Return: AllOld, Condition: condition, Item: key},
 		{Kind: Update, Timestamp: 3, Return: UpdatedNew, Condition: condition, Update: update, Item: key},
 		{Kind: Update, Timestamp: 4, Item: key},
+		{Kind: Update, Request: RequestID{Node: 0x0a0b, Number: 7}, Timestamp: 5, Return: AllNew, Update: update, Item: key},
 	}
 }
 
@@ -84,7 +85,7 @@ func TestCommandRefusals(t *testing.T) {
 		at   int
 		b    byte
 	}{
-		{"version 2", 0, 2}, {"kind 9", 1, 9}, {"ReturnValues 7", 10, 7}, {"unknown wish", 10, 0x10},
+		{"version 3", 0, 3}, {"version 2 without a node", 0, 2}, {"kind 9", 1, 9}, {"ReturnValues 7", 10, 7}, {"unknown wish", 10, 0x10},
 		{"condition beyond the end", 11, 0x7f}, {"update of a put", 12, 1},
 	} {
 		b := put.Encode()

@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
-	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
 )
 
@@ -220,27 +218,11 @@ func (p *Partition) source(group uint64) uint64 {
 
 func (p *Partition) loadSources() error {
 	p.sources = make(map[uint64]uint64)
-	lower := appendGroupKey(nil, p.group, partSource)
-	it, err := p.db.NewIter(lsm.IterOptions{Lower: lower, Upper: appendGroupKey(nil, p.group, partSource+1)})
-	if err != nil {
-		return fmt.Errorf("partition %d: read sources: %w", p.group, err)
-	}
-	defer it.Close()
-	err = vfs.Guard(func() error {
-		for ok := it.First(); ok; ok = it.Next() {
-			key, value := it.Key(), it.Value()
-			if err := it.Err(); err != nil {
-				return err
-			}
-			if len(key) != len(lower)+8 || len(value) != sourceBytes || value[0] != sourceFormat {
-				return fmt.Errorf("%w: source of %d bytes", ErrFormat, len(value))
-			}
-			p.sources[binary.BigEndian.Uint64(key[len(lower):])] = binary.BigEndian.Uint64(value[1:])
+	return p.eachGroupKey(partSource, func(key, value []byte) error {
+		if len(key) != 8 || len(value) != sourceBytes || value[0] != sourceFormat {
+			return fmt.Errorf("%w: source of %d bytes", ErrFormat, len(value))
 		}
-		return it.Err()
+		p.sources[binary.BigEndian.Uint64(key)] = binary.BigEndian.Uint64(value[1:])
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("partition %d: read sources: %w", p.group, err)
-	}
-	return nil
 }

@@ -33,10 +33,12 @@ var faults = []struct {
 	{4, ErrNotConfigured, false},
 	{5, ErrCollectionFull, false},
 	{6, ErrNoIndex, false},
+	{12, ErrDamaged, true}, // may wrap one of the others
 	{7, ErrReplay, true},
 	{8, ErrCommand, true},
 	{9, ErrFormat, true},
 	{10, ErrAnswer, true},
+	{11, ErrFateUnknown, false},
 }
 
 // A WrongPartitionError refuses a key and says which hashes the partition has:

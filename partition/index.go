@@ -225,7 +225,7 @@ func (p *Partition) collectionSize(key []byte) (int64, error) {
 	}
 	p.scratch.value = b
 	if len(b) != collectionBytes || b[0] != collectionFormat {
-		return 0, fmt.Errorf("partition %d: %w: size of item collection in %d bytes", p.group, ErrFormat, len(b))
+		return 0, p.unreadable(fmt.Errorf("partition %d: %w: size of item collection in %d bytes", p.group, ErrFormat, len(b)))
 	}
 	return int64(binary.BigEndian.Uint64(b[1:])), nil
 }

@@ -13,7 +13,8 @@ import (
 //
 //	group state  | 0x01 | group 8B | part 1B | ...                   part: 0 progress, 1 configuration,
 //	                                                                 2 and group 8B source, 3 and index 4B backfill,
-//	                                                                 4 members (package replication)
+//	                                                                 4 members (package replication),
+//	                                                                 5 and place 4B requests, 6 and node 8B floor
 //	catalog      | 0x02 | ...                                        owned by package table
 //	change       | 0x03 | group 8B | sequence 8B |
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
@@ -41,6 +42,8 @@ const (
 	partSource   byte = 2
 	partBackfill byte = 3
 	partMembers  byte = 4
+	partWindow   byte = 5
+	partFloor    byte = 6
 
 	baseIndex        byte = 0
 	facetsFlag       byte = 0x40

@@ -21,6 +21,9 @@ var (
 	// ErrReplay means that an entry of the log could not be applied once more
 	// after a restart. Its writes were answered; they are still in the log.
 	ErrReplay = errors.New("partition: replay failed")
+	// ErrDamaged means that this replica could not carry out what others can, and
+	// applies nothing any more. What became of the command, they know.
+	ErrDamaged = errors.New("partition: replica is damaged")
 	// ErrWrongPartition means that the key's hash belongs to another partition.
 	ErrWrongPartition = errors.New("partition: key belongs to another partition")
 )
@@ -50,11 +53,16 @@ type Partition struct {
 	// changes this partition of a global index has them. Owned by Apply.
 	sources map[uint64]uint64
 
+	window window // of the latest requests. Owned by Apply.
+
 	applied   uint64        // index of the last applied log entry
 	members   []byte        // of the group; nil if they never changed
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
 	broken    error         // why nothing more is applied
-	serving   atomic.Bool   // somebody waits for what Apply returns; see Serve
+	// replicated says that other replicas apply the same entries, so that this one
+	// must not go on if it cannot read what they can. Owned by Apply.
+	replicated bool
+	serving    atomic.Bool // somebody waits for what Apply returns; see Serve
 
 	maxCollection int64 // MaxCollectionBytes, less in tests
 

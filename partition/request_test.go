@@ -32,6 +32,7 @@ func sampleResults(t testing.TB) []Result {
 		{Err: ErrNotConfigured}, {Err: ErrCollectionFull}, {Err: ErrNoIndex},
 		{Err: &RemoteError{"log", ErrReplay}}, {Err: &RemoteError{"bytes", ErrCommand}},
 		{Err: &RemoteError{"row", ErrFormat}}, {Err: &RemoteError{"request", ErrAnswer}}, {Err: &RemoteError{Text: "disk"}},
+		{Err: ErrFateUnknown}, {Err: &RemoteError{"replica", ErrDamaged}},
 	}
 }
 
