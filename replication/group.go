@@ -37,6 +37,7 @@ type Group struct {
 	last    uint64     // index of the last entry
 	applied uint64
 	active  bool // on worker.active
+	reborn  bool // the members have changed since the group began
 	failure error
 	started *env.Future[struct{}]
 	reads   []read // ReadBarrier calls under way; oldest first
@@ -79,6 +80,7 @@ func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
 		number: n.e.Rand(),
 	}
 	g.setMembers(s.Members())
+	g.reborn = sm.Members() != nil
 	return g
 }
 

@@ -74,10 +74,30 @@ func (w *worker) applyMembers(g *Group, e *raftpb.Entry) (err error) {
 	g.sm.ApplyMembers(e.GetIndex(), encodeMembers(cs))
 	g.applied = e.GetIndex()
 	g.setMembers(cs)
+	g.reborn = true
 	if !g.sole.Load() {
 		g.node.startTicks()
 	}
 	return nil
+}
+
+// firstIndex is that of the first entry of a group's life.
+//
+// A replica that was added later must not begin with it: it would apply the
+// entries under the wrong members, without those that the group was born with.
+// So whoever knows of a change of members has forgotten that entry, and such
+// a replica can only be given a snapshot. (A change has a later index: its
+// proposer wrote an entry first when it became leader.)
+const firstIndex = 1
+
+// compact forgets applied entries.
+func (g *Group) compact() {
+	if keep := uint64(g.node.o.KeepEntries); keep > 0 && g.applied > keep {
+		g.log.Compact(g.applied - keep)
+	}
+	if g.reborn {
+		g.log.Compact(firstIndex)
+	}
 }
 
 // setMembers follows a change of members.

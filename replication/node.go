@@ -84,6 +84,8 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 		NodeID: o.NodeID, Dir: o.Dir, SegmentBytes: o.SegmentBytes,
 		Relaxed:  o.Sync != SyncAlways,
 		Volatile: o.Volatile,
+
+		KeepSegments: o.MaxSegments,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("replication: %w", err)
@@ -170,16 +172,9 @@ func (n *Node) settle(id GroupID, g *Group) {
 }
 
 func (n *Node) start(id GroupID, sm StateMachine, voters []uint64) (*Group, error) {
-	storage, err := n.openStorage(id, sm.Applied(), voters)
+	storage, err := n.openStorage(id, sm, voters)
 	if err != nil {
 		return nil, translate(err)
-	}
-	if b := sm.Members(); b != nil {
-		members, err := decodeMembers(b)
-		if err != nil {
-			return nil, err
-		}
-		storage.SetMembers(members)
 	}
 	g := newGroup(n, storage, sm)
 	if !g.sole.Load() {
@@ -215,11 +210,11 @@ func (n *Node) mayHavePeers() error {
 }
 
 // openStorage finds the group in the log, or adds it.
-func (n *Node) openStorage(id GroupID, applied uint64, voters []uint64) (*raftlog.Storage, error) {
+func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftlog.Storage, error) {
 	if s := n.log.Storage(id); s != nil {
-		return s, n.log.Recover(s, applied)
+		return s, n.recover(s, sm)
 	}
-	if applied > 0 {
+	if applied := sm.Applied(); applied > 0 {
 		return nil, fmt.Errorf("%w: state machine has applied %d entries of a group that is not in the log", ErrLogLost, applied)
 	}
 	if len(voters) != 1 {
@@ -227,14 +222,43 @@ func (n *Node) openStorage(id GroupID, applied uint64, voters []uint64) (*raftlo
 			return nil, err
 		}
 	}
-	autoLeave := false
-	return n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: &autoLeave})
+	return n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: new(bool)})
+}
+
+// recover brings the log and the state machine together.
+func (n *Node) recover(s *raftlog.Storage, sm StateMachine) error {
+	changed := sm.Members() != nil
+	if changed {
+		members, err := decodeMembers(sm.Members())
+		if err != nil {
+			return err
+		}
+		s.SetMembers(members)
+	}
+	index, term := sm.Restored()
+	snapshot := raftlog.EntryID{Index: index, Term: term}
+	if index > 0 && !s.Has(snapshot) {
+		n.e.Sometimes("replication: snapshot installed, log not switched")
+		if err := n.log.Restore(s, snapshot, s.Members()); err != nil {
+			return err
+		}
+	}
+	if err := n.log.Recover(s, sm.Applied()); err != nil {
+		return err
+	}
+	if changed {
+		s.Compact(firstIndex)
+	}
+	return nil
 }
 
 // Remove stops a group and drops its log. When Remove returns, no Apply of the
 // group is running or will ever run, and a restart does not know the group. The
 // caller deletes the state machine's data afterwards, not before: a group with
 // a log and no data must not start.
+//
+// If the group has other members, what this replica has promised them as a voter
+// stays behind, a few bytes, in case it is started again; see Forget.
 func (n *Node) Remove(id GroupID) error {
 	n.mu.Lock()
 	g, known := n.groups[id]
@@ -258,6 +282,15 @@ func (n *Node) Remove(id GroupID) error {
 		return fmt.Errorf("replication: remove group %d: %w", id, translate(err))
 	}
 	n.pokeSegments()
+	return nil
+}
+
+// Forget drops what Remove left of a replica, once the whole group is gone and
+// its id will not be used again.
+func (n *Node) Forget(id GroupID) error {
+	if err := n.log.Forget(id); err != nil {
+		return fmt.Errorf("replication: forget group %d: %w", id, translate(err))
+	}
 	return nil
 }
 

@@ -125,8 +125,13 @@ type Options struct {
 	// SegmentBytes is the size of the log's segments. Default 16 MB.
 	SegmentBytes int64
 	// MaxSegments is how many segments may live before the store is asked to
-	// flush so that the oldest can go. Default 8.
+	// flush so that the oldest can go. Entries of groups with other members
+	// stay until then for those that lag. Default 8.
 	MaxSegments int
+	// KeepEntries limits how many applied entries of a group are kept for
+	// members that lag; who needs an earlier one gets a snapshot. Default 0: as
+	// many as there are in the segments.
+	KeepEntries int
 	// RoundBytes limits the commands of one round of a worker; a round takes
 	// at least one command. Default 4 MB.
 	RoundBytes int

@@ -206,13 +206,24 @@ func (w *worker) addReady(g *Group) {
 		have := g.log.Hard()
 		// Commit alone is not worth a write: it can be worked out again.
 		if hs.GetTerm() != have.Term || hs.GetVote() != have.Vote {
-			w.batch.HardState(g.log, raftlog.HardState{Term: hs.GetTerm(), Vote: hs.GetVote(), Commit: hs.GetCommit()})
+			w.batch.HardState(g.log, hardStateOf(rd))
 		}
 	}
 	for _, e := range rd.Entries {
 		w.batch.Entry(g.log, e)
 		g.last = e.GetIndex()
 	}
+}
+
+// hardStateOf returns what raft wants to be durable. Its commit index may count on
+// entries that come with it and replace others; a crash between the two records
+// must not find the old ones committed.
+func hardStateOf(rd *raft.Ready) raftlog.HardState {
+	hs := raftlog.HardState{Term: rd.GetTerm(), Vote: rd.GetVote(), Commit: rd.GetCommit()}
+	if len(rd.Entries) > 0 {
+		hs.Commit = min(hs.Commit, rd.Entries[0].GetIndex()-1)
+	}
+	return hs
 }
 
 // write is the one write and the one sync of a step.
@@ -288,6 +299,9 @@ func (w *worker) apply(g *Group, entries []*raftpb.Entry) error {
 	}
 	// What the state machine could not take stays in the log.
 	w.node.log.Applied(g.log, g.sm.Applied(), w.node.store.LastSeq())
+	if !g.sole.Load() {
+		g.compact()
+	}
 	return nil
 }
 

@@ -323,12 +323,22 @@ func TestWritersShareSyncs(t *testing.T) {
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// A log that version 1 wrote can be read for ever.
-func TestSampleOfVersion1(t *testing.T) {
-	const sample = "testdata/raft-v1.log"
+// A log that an earlier version wrote can be read for ever.
+func TestSamplesOfVersions(t *testing.T) {
+	const current = "testdata/raft-v2.log"
 	if *update {
-		writeSample(t, sample)
+		writeSample(t, current)
 	}
+	wantSample(t, "testdata/raft-v1.log", "3 relaxed term=5 vote=1 commit=4 voters=[1] (4,t4] 5/t5\n"+
+		"300 term=9 vote=2 commit=0 voters=[1 2 3] (0,t0] 1/t9\n")
+	wantSample(t, current, "3 relaxed term=5 vote=1 commit=4 voters=[1] (4,t4] 5/t5\n"+
+		"300 term=9 vote=2 commit=70 voters=[2 3 4] (70,t9] 71/t9\n"+
+		"301 retired term=3 vote=4 commit=0 voters=[] (0,t0]\n"+
+		"302 term=8 vote=1 commit=0 voters=[] (0,t0]\n")
+}
+
+func wantSample(t *testing.T, sample, want string) {
+	t.Helper()
 	b, err := os.ReadFile(sample)
 	if err != nil {
 		t.Fatal(err)
@@ -344,8 +354,7 @@ func TestSampleOfVersion1(t *testing.T) {
 	if _, err := f.WriteAt(b, 0); err != nil {
 		t.Fatal(err)
 	}
-	wantState(t, openLog(t, fs, Options{}), "3 relaxed term=5 vote=1 commit=4 voters=[1] (4,t4] 5/t5\n"+
-		"300 term=9 vote=2 commit=0 voters=[1 2 3] (0,t0] 1/t9\n")
+	wantState(t, openLog(t, fs, Options{}), want)
 }
 
 // writeSample makes a log whose second segment holds every kind of record.
@@ -377,6 +386,19 @@ func writeSample(t *testing.T, name string) {
 		b.HardState(s, HardState{9, 2, 0})
 		b.Entry(s, newEntry(1, 9, ""))
 	})
+	mustWrite(t, l, func(b *Batch) {
+		b.Restored(s, EntryID{70, 9}, HardState{9, 2, 70}, members(2, 3, 4))
+		b.Entry(s, newEntry(71, 9, "behind the snapshot"))
+	})
+	for id, hs := range []HardState{{3, 4, 0}, {8, 1, 0}} {
+		id := GroupID(301 + id)
+		s = create(t, l, id, 1, 2, 3)
+		mustWrite(t, l, func(b *Batch) { b.HardState(s, hs) })
+		if err := l.Remove(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(t, l, 302)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,28 +10,60 @@ import (
 )
 
 // Create adds a group with an empty log. It is durable no later than anything
-// of the group can be applied. The id must be unused.
+// of the group can be applied. The id must be unused; if a replica of the group
+// was retired here, the new one begins with its term and vote.
 func (l *Log) Create(id GroupID, members *raftpb.ConfState) (*Storage, error) {
 	s := newStorage(l, id)
 	s.members, s.relaxed = members, l.o.Relaxed
+	l.mu.Lock()
+	old := l.groups[id]
+	l.mu.Unlock()
+	if old != nil {
+		s.hard = old.promises()
+	}
 	var b Batch
-	b.created(s)
-	if err := l.writeMark(&b, l.o.Relaxed); err != nil {
+	b.mark(s, kindCreated)
+	// The first thing that a group without members applies is a snapshot,
+	// which is durable before the log knows of it.
+	isEmpty := len(members.GetVoters()) == 0
+	if err := l.writeMark(&b, l.o.Relaxed || isEmpty); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Remove drops a group and its log, durably in every mode.
+// Remove drops a group and its log, durably in every mode. If the group has
+// other members, what this one has promised to them as a voter is kept.
 func (l *Log) Remove(id GroupID) error {
 	s := l.Storage(id)
 	if s == nil {
 		return fmt.Errorf("%w: %d", ErrNoGroup, id)
 	}
 	var b Batch
-	b.removed(s)
+	if s.isShared() && s.promises() != (HardState{}) {
+		b.mark(s, kindRetired)
+	} else {
+		b.mark(s, kindRemoved)
+	}
 	return l.writeMark(&b, true)
 }
+
+// Forget drops what is left of a removed group that nobody has any more. If the
+// group runs, or there is nothing, nothing happens.
+func (l *Log) Forget(id GroupID) error {
+	l.mu.Lock()
+	s := l.groups[id]
+	l.mu.Unlock()
+	if s == nil || !s.retired {
+		return nil
+	}
+	var b Batch
+	b.mark(s, kindRemoved)
+	return l.writeMark(&b, false)
+}
+
+// noMembers are the members of a group that has none.
+func noMembers() *raftpb.ConfState { return &raftpb.ConfState{AutoLeave: new(bool)} }
 
 func (l *Log) writeMark(b *Batch, sync bool) error {
 	if err := l.Reserve(b, b.diskBytes()); err != nil {
@@ -64,12 +96,25 @@ func (l *Log) Recover(s *Storage, applied uint64) error {
 			return err
 		}
 	}
-	l.release(s.setApplied(nil, applied))
+	l.releaseAt(s.setApplied(nil, applied), 0, s.isShared())
 	s.mu.Lock()
 	s.hard.Commit = max(s.hard.Commit, applied) // applied implies committed
 	s.relaxed = l.o.Relaxed
 	s.mu.Unlock()
 	return nil
+}
+
+// Restore empties a group's log, durably, because its state machine now holds a
+// snapshot of the given entry.
+func (l *Log) Restore(s *Storage, id EntryID, members *raftpb.ConfState) error {
+	hs := s.Hard()
+	if hs.Term < id.Term {
+		hs = HardState{Term: id.Term}
+	}
+	hs.Commit = id.Index
+	var b Batch
+	b.Restored(s, id, hs, members)
+	return l.writeMark(&b, true)
 }
 
 // skipTo makes the log of a relaxed sole voter end with an applied entry that

@@ -28,6 +28,9 @@ type Options struct {
 	// Volatile says that nothing is to survive the process, so that the log
 	// need not keep what is applied. Not for groups with other voters.
 	Volatile bool
+	// KeepSegments is how many of the newest segments stay although only other
+	// members of groups may still want the entries in them. Default none.
+	KeepSegments int
 }
 
 const filePrefix = "raft-"
@@ -129,7 +132,7 @@ func (l *Log) corrupt(pos wal.Position, err error) error {
 
 func (l *Log) addGroup(g groupState) *Storage {
 	s := newStorage(l, g.id)
-	s.hard, s.members, s.relaxed = g.hard, g.members, g.relaxed
+	s.hard, s.members, s.relaxed, s.retired = g.hard, g.members, g.relaxed, g.retired
 	s.base, s.last = g.last, g.last
 	l.groups[g.id] = s
 	return s
@@ -140,14 +143,16 @@ func (l *Log) Groups() []GroupID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ids := make([]GroupID, 0, len(l.groups))
-	for id := range l.groups {
-		ids = append(ids, id)
+	for id, s := range l.groups { //sim:ok sorted below
+		if !s.retired {
+			ids = append(ids, id)
+		}
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-// storages returns all groups, sorted by id.
+// storages returns all groups, the retired ones, too, sorted by id.
 func (l *Log) storages() []*Storage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,7 +168,10 @@ func (l *Log) storages() []*Storage {
 func (l *Log) Storage(id GroupID) *Storage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.groups[id]
+	if s := l.groups[id]; s != nil && !s.retired {
+		return s
+	}
+	return nil
 }
 
 // readEntry reads one entry again.

@@ -68,6 +68,9 @@ func (l *Log) describe() string {
 		if s.relaxed {
 			b.WriteString("relaxed ")
 		}
+		if s.retired {
+			b.WriteString("retired ")
+		}
 		fmt.Fprintf(&b, "term=%d vote=%d commit=%d voters=%v (%d,t%d]", s.hard.Term, s.hard.Vote, s.hard.Commit, s.members.GetVoters(), s.base.Index, s.base.Term)
 		for i := s.base.Index + 1; i <= s.last.Index; i++ {
 			term, err := s.Term(i)

@@ -17,13 +17,16 @@ import (
 //	created     | 4 | group | flags 1B | members                  |
 //	removed     | 5 | group |                                     |
 //	truncated   | 6 | group | index | term | hard state           |
+//	restored    | 7 | group | index | term | hard state | members |
+//	retired     | 8 | group |                                     |
 //
 //	group state | group | flags 1B | hard state | last index | last term | members |
 //	hard state  | term | vote | commit |
 //	members     | flags 1B | voters | learners | voters outgoing | learners next |
 //	              each of the four: count | count × node
 //
-// Group flags: 1 = relaxed (see Storage). Member flags: 1 = auto leave.
+// Group flags: 1 = relaxed (see Storage), 2 = retired. Member flags: 1 = auto leave.
+// Restored, retired and their flag came with version 2.
 //
 // The first record of every segment is a checkpoint; a checkpoint occurs
 // nowhere else. Its groups are sorted by id. The version is that of all
@@ -31,8 +34,17 @@ import (
 //
 // An entry with an index that the group already has replaces that entry and
 // drops all later ones, as Raft's log does. A truncated record empties the
-// group's log: the next entry is index+1.
-const formatVersion = 1
+// group's log: the next entry is index+1. A restored record does the same
+// because a snapshot has replaced the group's state, members included.
+//
+// A retired record removes a replica of a group that others go on with. What it
+// has promised as a voter is kept: a created record brings the replica back with
+// its old term and vote, and a removed record forgets them, too.
+const (
+	formatVersion    = 2
+	oldestVersion    = 1
+	versionOfRetired = 2
+)
 
 type kind byte
 
@@ -43,10 +55,13 @@ const (
 	kindCreated
 	kindRemoved
 	kindTruncated
+	kindRestored
+	kindRetired
 )
 
 const (
-	flagRelaxed   = 1 // in a group state
+	flagRelaxed   = 1 // in a group state, and created
+	flagRetired   = 2 // in a group state
 	flagAutoLeave = 1 // in members
 )
 
@@ -68,6 +83,7 @@ type EntryID struct {
 type groupState struct {
 	id      GroupID
 	relaxed bool
+	retired bool // members and last are empty
 	hard    HardState
 	last    EntryID
 	members *raftpb.ConfState
@@ -77,19 +93,24 @@ type groupState struct {
 type record struct {
 	kind    kind
 	group   GroupID
-	id      EntryID           // entry, truncated
+	id      EntryID           // entry, truncated, restored
 	typ     raftpb.EntryType  // entry
 	data    []byte            // entry; aliases the decoded bytes
-	hard    HardState         // hard state, truncated
+	hard    HardState         // hard state, truncated, restored
 	relaxed bool              // created
-	members *raftpb.ConfState // created
+	members *raftpb.ConfState // created, restored
+	version uint64            // checkpoint
 	node    uint64            // checkpoint
 	groups  []groupState      // checkpoint
 }
 
 func appendCheckpoint(dst []byte, node uint64, groups []groupState) []byte {
+	return appendCheckpointOf(formatVersion, dst, node, groups)
+}
+
+func appendCheckpointOf(version uint64, dst []byte, node uint64, groups []groupState) []byte {
 	dst = append(dst, byte(kindCheckpoint))
-	dst = binary.AppendUvarint(dst, formatVersion)
+	dst = binary.AppendUvarint(dst, version)
 	dst = binary.AppendUvarint(dst, node)
 	dst = binary.AppendUvarint(dst, uint64(len(groups)))
 	for i := range groups {
@@ -100,7 +121,14 @@ func appendCheckpoint(dst []byte, node uint64, groups []groupState) []byte {
 
 func appendGroupState(dst []byte, g *groupState) []byte {
 	dst = binary.AppendUvarint(dst, uint64(g.id))
-	dst = appendFlag(dst, g.relaxed, flagRelaxed)
+	var flags byte
+	if g.relaxed {
+		flags |= flagRelaxed
+	}
+	if g.retired {
+		flags |= flagRetired
+	}
+	dst = append(dst, flags)
 	dst = appendHard(dst, g.hard)
 	dst = appendID(dst, g.last)
 	return AppendMembers(dst, g.members)
@@ -133,6 +161,15 @@ func appendRemoved(dst []byte, g GroupID) []byte {
 func appendTruncated(dst []byte, g GroupID, id EntryID, hs HardState) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindTruncated)), uint64(g))
 	return appendHard(appendID(dst, id), hs)
+}
+
+func appendRestored(dst []byte, g GroupID, id EntryID, hs HardState, members *raftpb.ConfState) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindRestored)), uint64(g))
+	return AppendMembers(appendHard(appendID(dst, id), hs), members)
+}
+
+func appendRetired(dst []byte, g GroupID) []byte {
+	return binary.AppendUvarint(append(dst, byte(kindRetired)), uint64(g))
 }
 
 func appendID(dst []byte, id EntryID) []byte {
@@ -173,8 +210,8 @@ func decodeRecord(b []byte) (record, error) {
 	r := record{kind: kind(d.byte())}
 	switch r.kind {
 	case kindCheckpoint:
-		if v := d.uint(); !d.bad && v != formatVersion {
-			return r, fmt.Errorf("log format version %d, this program knows %d", v, formatVersion)
+		if r.version = d.uint(); !d.bad && (r.version < oldestVersion || r.version > formatVersion) {
+			return r, fmt.Errorf("log format version %d, this program knows %d", r.version, formatVersion)
 		}
 		d.checkpoint(&r)
 	case kindEntry:
@@ -186,8 +223,11 @@ func decodeRecord(b []byte) (record, error) {
 		r.group, r.hard = d.group(), d.hard()
 	case kindCreated:
 		r.group, r.relaxed, r.members = d.group(), d.relaxed(), d.members()
-	case kindRemoved:
+	case kindRemoved, kindRetired:
 		r.group = d.group()
+	case kindRestored:
+		r.group, r.id, r.hard, r.members = d.group(), d.id(), d.hard(), d.members()
+		d.check(r.id.Index > 0 && r.id.Term > 0)
 	case kindTruncated:
 		r.group, r.id, r.hard = d.group(), d.id(), d.hard()
 	default:
@@ -300,8 +340,11 @@ func (d *decoder) checkpoint(r *record) {
 	n := d.uint()
 	var last GroupID
 	for range n {
-		g := groupState{id: d.group(), relaxed: d.relaxed(), hard: d.hard(), last: d.id(), members: d.members()}
-		d.check(g.id > last)
+		g := groupState{id: d.group()}
+		flags := d.flags(flagRelaxed | flagRetired)
+		g.relaxed, g.retired = flags&flagRelaxed != 0, flags&flagRetired != 0
+		g.hard, g.last, g.members = d.hard(), d.id(), d.members()
+		d.check(g.id > last && (!g.retired || r.version >= versionOfRetired))
 		if d.bad {
 			return
 		}

@@ -17,7 +17,7 @@ func newEntry(index, term uint64, data string) *raftpb.Entry {
 	return &raftpb.Entry{Index: &index, Term: &term, Type: raftpb.EntryNormal.Enum(), Data: []byte(data)}
 }
 
-// samples has one record of each kind and its bytes in version 1.
+// samples has one record of each kind and its bytes.
 var samples = []struct {
 	name string
 	hex  string
@@ -26,15 +26,24 @@ var samples = []struct {
 	{"checkpoint", "01" + "01" + "05" + "02" +
 		"03" + "01" + "020507" + "0802" + "00" + "0105" + "000000" +
 		"ac02" + "00" + "000000" + "0000" + "01" + "020509" + "0107" + "0105" + "0108",
+		appendCheckpointOf(1, nil, 5, []groupState{
+			{3, true, false, HardState{2, 5, 7}, EntryID{8, 2}, members(5)},
+			{300, false, false, HardState{}, EntryID{}, jointMembers()},
+		})},
+	{"checkpoint of version 2", "01" + "02" + "05" + "02" +
+		"03" + "03" + "020500" + "0000" + "00" + "00000000" +
+		"04" + "01" + "020507" + "0802" + "00" + "0105" + "000000",
 		appendCheckpoint(nil, 5, []groupState{
-			{3, true, HardState{2, 5, 7}, EntryID{8, 2}, members(5)},
-			{300, false, HardState{}, EntryID{}, jointMembers()},
+			{3, true, true, HardState{2, 5, 0}, EntryID{}, members()},
+			{4, true, false, HardState{2, 5, 7}, EntryID{8, 2}, members(5)},
 		})},
 	{"entry", "02" + "03" + "0802" + "00" + "686579", appendEntry(nil, 3, newEntry(8, 2, "hey"))},
 	{"hard state", "03" + "03" + "020507", appendHardState(nil, 3, HardState{2, 5, 7})},
 	{"created", "04" + "03" + "01" + "00" + "0105" + "000000", appendCreated(nil, 3, true, members(5))},
 	{"removed", "05" + "03", appendRemoved(nil, 3)},
 	{"truncated", "06" + "03" + "0802" + "020507", appendTruncated(nil, 3, EntryID{8, 2}, HardState{2, 5, 7})},
+	{"restored", "07" + "03" + "0802" + "020508" + "00" + "0105" + "000000", appendRestored(nil, 3, EntryID{8, 2}, HardState{2, 5, 8}, members(5))},
+	{"retired", "08" + "03", appendRetired(nil, 3)},
 }
 
 func jointMembers() *raftpb.ConfState {
@@ -49,7 +58,7 @@ func jointMembers() *raftpb.ConfState {
 func (r *record) encode() []byte {
 	switch r.kind {
 	case kindCheckpoint:
-		return appendCheckpoint(nil, r.node, r.groups)
+		return appendCheckpointOf(r.version, nil, r.node, r.groups)
 	case kindEntry:
 		e := newEntry(r.id.Index, r.id.Term, string(r.data))
 		e.Type = r.typ.Enum()
@@ -62,6 +71,10 @@ func (r *record) encode() []byte {
 		return appendRemoved(nil, r.group)
 	case kindTruncated:
 		return appendTruncated(nil, r.group, r.id, r.hard)
+	case kindRestored:
+		return appendRestored(nil, r.group, r.id, r.hard, r.members)
+	case kindRetired:
+		return appendRetired(nil, r.group)
 	}
 	return nil
 }
@@ -85,9 +98,12 @@ func TestRecordBytes(t *testing.T) {
 func TestDecodeRecordRefuses(t *testing.T) {
 	for _, test := range []struct{ name, hex string }{
 		{"nothing", ""},
-		{"unknown kind", "07" + "03"},
+		{"unknown kind", "09" + "03"},
 		{"kind zero", "00"},
-		{"checkpoint of version 2", "01" + "02" + "05" + "00"},
+		{"checkpoint of version 3", "01" + "03" + "05" + "00"},
+		{"checkpoint of version 0", "01" + "00" + "05" + "00"},
+		{"retired group in version 1", "01" + "01" + "05" + "01" + "03" + "02" + "020500" + "0000" + "00" + "00000000"},
+		{"restored at index zero", "07" + "03" + "0002" + "020500" + "00" + "0105" + "000000"},
 		{"more groups than bytes", "01" + "01" + "05" + "ffffffffffffffffff01"},
 		{"groups out of order", "01" + "01" + "05" + "02" + "03000000000000000000000000" + "03000000000000000000000000"},
 		{"group zero", "05" + "00"},

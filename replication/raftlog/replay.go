@@ -44,12 +44,17 @@ func (l *replay) redo(pos wal.Position, r *record) error {
 		return l.redoCheckpoint(pos, r)
 	}
 	s := l.groups[r.group]
-	if (s == nil) != (r.kind == kindCreated) {
-		return fmt.Errorf("group %d: record of kind %d for a group that exists: %t", r.group, r.kind, s != nil)
+	exists := s != nil && !s.retired
+	if exists == (r.kind == kindCreated) && !(r.kind == kindRemoved && s != nil) {
+		return fmt.Errorf("group %d: record of kind %d for a group that exists: %t", r.group, r.kind, exists)
 	}
 	switch r.kind {
 	case kindCreated:
-		l.addGroup(groupState{id: r.group, relaxed: r.relaxed, members: r.members})
+		g := groupState{id: r.group, relaxed: r.relaxed, members: r.members}
+		if s != nil {
+			g.hard = s.promises()
+		}
+		l.addGroup(g)
 	case kindRemoved:
 		l.release(s.pinned())
 		delete(l.groups, r.group)
@@ -59,6 +64,12 @@ func (l *replay) redo(pos wal.Position, r *record) error {
 		return l.redoEntry(s, pos, r)
 	case kindTruncated:
 		l.release(s.truncate(r.id, r.hard))
+	case kindRestored:
+		l.release(s.truncate(r.id, r.hard))
+		s.SetMembers(r.members)
+	case kindRetired:
+		l.release(s.pinned())
+		l.addGroup(groupState{id: r.group, retired: true, hard: s.promises(), members: noMembers()})
 	}
 	return nil
 }
@@ -80,7 +91,7 @@ func (l *replay) redoCheckpoint(pos wal.Position, r *record) error {
 			continue
 		}
 		s := l.groups[g.id]
-		if s == nil || s.last != g.last || s.hard.Term != g.hard.Term || s.hard.Vote != g.hard.Vote {
+		if s == nil || s.retired != g.retired || s.last != g.last || s.hard.Term != g.hard.Term || s.hard.Vote != g.hard.Vote {
 			return fmt.Errorf("group %d: checkpoint disagrees with the records before it", g.id)
 		}
 		s.setHard(g.hard)
@@ -94,7 +105,7 @@ func (l *replay) redoEntry(s *Storage, pos wal.Position, r *record) error {
 	if err != nil {
 		return err
 	}
-	l.release(overwritten)
+	l.replaced(overwritten, pos.Segment)
 	l.pin(pos.Segment, 1)
 	l.keep(kept{s, len(r.data) + keptOverhead})
 	return nil

@@ -14,12 +14,15 @@ import (
 // it wrote. Sequence numbers of the store only grow, so for all the applied
 // entries of a segment one number will do: the store's last at that time.
 //
-// In a group with other voters every entry is needed: one of them may have been
-// away, and snapshots are not part of this version.
+// Other members of a group may need an entry for longer, because they lag. So a
+// segment with such entries stays while there are no more than KeepSegments;
+// after that they need a snapshot.
 type segment struct {
 	id      wal.SegmentID
-	pending int    // entries that are not applied yet, or needed by others
+	pending int    // entries that are not applied yet
 	seq     uint64 // the store must have flushed up to here
+	shared  bool   // others may want entries in it
+	stale   bool   // its checkpoint counts entries that were replaced after it
 }
 
 // pin counts new entries in a segment.
@@ -31,10 +34,10 @@ func (l *Log) pin(id wal.SegmentID, entries int) {
 	}
 }
 
-// release counts entries that will never be applied, or were found applied.
-func (l *Log) release(rs []release) { l.releaseAt(rs, 0) }
+// release counts entries that will never be applied.
+func (l *Log) release(rs []release) { l.releaseAt(rs, 0, false) }
 
-func (l *Log) releaseAt(rs []release, seq uint64) {
+func (l *Log) releaseAt(rs []release, seq uint64, shared bool) {
 	if len(rs) == 0 {
 		return
 	}
@@ -44,6 +47,26 @@ func (l *Log) releaseAt(rs []release, seq uint64) {
 		if s := l.segmentLocked(r.segment); s != nil {
 			s.pending -= r.entries
 			s.seq = max(s.seq, seq)
+			s.shared = s.shared || shared
+		}
+	}
+}
+
+// replaced notes that entries were replaced by one in a later segment.
+func (l *Log) replaced(entries []release, by wal.SegmentID) {
+	l.release(entries)
+	if len(entries) == 0 {
+		return
+	}
+	first := by
+	for _, r := range entries {
+		first = min(first, r.segment)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.segments {
+		if s := &l.segments[i]; s.id > first && s.id <= by {
+			s.stale = true
 		}
 	}
 }
@@ -61,7 +84,7 @@ func (l *Log) segmentLocked(id wal.SegmentID) *segment {
 // store's last sequence number was then seq.
 func (l *Log) Applied(s *Storage, index, seq uint64) {
 	var few [4]release
-	l.releaseAt(s.setApplied(few[:0], index), seq)
+	l.releaseAt(s.setApplied(few[:0], index), seq, s.isShared())
 }
 
 // Live returns how many segments hold records.
@@ -77,8 +100,15 @@ func (l *Log) removable(flushed uint64) (oldest wal.SegmentID, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for n < len(l.segments)-1 && l.segments[n].pending == 0 && (l.segments[n].seq <= flushed || plant.On(plant.LogTruncatedEarly)) {
+	for n < len(l.segments)-1 {
+		s := &l.segments[n]
+		if s.pending > 0 || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.o.KeepSegments {
+			break
+		}
 		n++
+	}
+	for n > 0 && l.segments[n].stale {
+		n-- // a replay could not begin there: what precedes the replacement is unknown
 	}
 	if n == 0 {
 		return 0, false

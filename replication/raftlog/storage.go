@@ -35,8 +35,9 @@ func (e *ReadError) Unwrap() error { return e.Err }
 // The group's worker calls the raft.Storage methods; the log may at the same
 // time drop what is in removed segments, or write a checkpoint.
 type Storage struct {
-	log *Log
-	id  GroupID
+	log     *Log
+	id      GroupID
+	retired bool // only hard is of interest
 
 	// mu guards what is below.
 	mu      env.Leaf
@@ -159,7 +160,7 @@ func (s *Storage) setHard(hs HardState) {
 func (s *Storage) truncate(id EntryID, hs HardState) (dropped []release) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	dropped = s.spans.count(nil, s.firstPinnedLocked(), s.last.Index)
+	dropped = s.spans.count(nil, s.applied+1, s.last.Index)
 	s.base, s.last, s.hard = id, id, hs
 	s.spans, s.window = nil, nil
 	s.applied = max(s.applied, id.Index)
@@ -172,7 +173,7 @@ func (s *Storage) state() groupState {
 	defer s.mu.Unlock()
 	hard := s.hard
 	hard.Commit = max(hard.Commit, s.applied) // applied implies committed
-	return groupState{s.id, s.relaxed, hard, s.last, s.members}
+	return groupState{s.id, s.relaxed, s.retired, hard, s.last, s.members}
 }
 
 // setApplied moves applied up and lets go of the entries in memory.
@@ -182,12 +183,10 @@ func (s *Storage) setApplied(dst []release, index uint64) []release {
 	if index <= s.applied {
 		return dst
 	}
-	if s.isSoleLocked() {
-		dst = s.spans.count(dst, s.applied+1, index)
-	}
+	dst = s.spans.count(dst, s.applied+1, index)
 	s.applied = index
 	if s.log.o.Volatile {
-		s.base = EntryID{index, s.spans.find(index).first.Term}
+		s.base = s.idLocked(index)
 		s.spans.cutThrough(index)
 	}
 	if first := s.windowFirstLocked(); index >= first {
@@ -212,21 +211,53 @@ func (s *Storage) forget(oldest wal.SegmentID) {
 func (s *Storage) pinned() []release {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.spans.count(nil, s.firstPinnedLocked(), s.last.Index)
+	return s.spans.count(nil, s.applied+1, s.last.Index)
 }
 
-func (s *Storage) isSoleLocked() bool {
-	_, ok := SoleVoter(s.members)
-	return ok
+// isShared reports whether there are other members.
+func (s *Storage) isShared() bool {
+	_, sole := SoleVoter(s.Members())
+	return !sole
 }
 
-// firstPinnedLocked returns the first index that must stay in the log. Other
-// voters may ask for any entry as long as they cannot be sent a snapshot.
-func (s *Storage) firstPinnedLocked() uint64 {
-	if s.isSoleLocked() {
-		return s.applied + 1
+// promises is what a voter must not forget after its replica is gone.
+func (s *Storage) promises() HardState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return HardState{Term: s.hard.Term, Vote: s.hard.Vote}
+}
+
+// Compact forgets the entries up to index, which are applied. Whoever needs
+// them gets a snapshot. They come back with the next Open if their segment is
+// still there.
+func (s *Storage) Compact(index uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	index = min(index, s.applied)
+	if index <= s.base.Index {
+		return
 	}
-	return s.base.Index + 1
+	s.base = s.idLocked(index)
+	s.spans.cutThrough(index)
+}
+
+// idLocked returns an entry's id.
+func (s *Storage) idLocked(index uint64) EntryID {
+	if index == s.last.Index {
+		return s.last
+	}
+	return EntryID{index, s.spans.find(index).first.Term}
+}
+
+// Has reports whether the log goes on behind an entry: it holds it, or begins
+// later.
+func (s *Storage) Has(id EntryID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id.Index <= s.base.Index {
+		return id.Index < s.base.Index || id == s.base
+	}
+	return id.Index <= s.last.Index && s.idLocked(id.Index) == id
 }
 
 // InitialState implements raft.Storage.

@@ -28,11 +28,12 @@ type Batch struct {
 
 // An item is one record of a batch. Exactly one of the three is meant.
 type item struct {
-	s     *Storage
-	entry *raftpb.Entry
-	hard  HardState
-	mark  kind // created, removed or truncated; the id of the last is in at
-	at    EntryID
+	s       *Storage
+	entry   *raftpb.Entry
+	hard    HardState
+	mark    kind // created, removed, retired, truncated or restored; the id of the last two is in at
+	at      EntryID
+	members *raftpb.ConfState // restored
 }
 
 // keepBatchBytes is the capacity above which a batch gives its buffer back.
@@ -67,14 +68,28 @@ func (b *Batch) HardState(s *Storage, hs HardState) {
 	b.add(item{s: s, hard: hs})
 }
 
-func (b *Batch) created(s *Storage) {
-	b.buf = appendCreated(b.buf, s.id, s.relaxed, s.members)
-	b.add(item{s: s, mark: kindCreated})
+// Restored adds that a snapshot has replaced the group's log up to id; it holds
+// the hard state that raft wants to go with it. The entries after it may follow.
+//
+// It is one record, because none of this may become durable without the rest:
+// the new commit index means nothing to the old entries.
+func (b *Batch) Restored(s *Storage, id EntryID, hs HardState, members *raftpb.ConfState) {
+	hs.Commit = id.Index
+	b.buf = appendRestored(b.buf, s.id, id, hs, members)
+	b.add(item{s: s, hard: hs, at: id, members: members, mark: kindRestored})
 }
 
-func (b *Batch) removed(s *Storage) {
-	b.buf = appendRemoved(b.buf, s.id)
-	b.add(item{s: s, mark: kindRemoved})
+// mark adds that a group was created, removed or retired.
+func (b *Batch) mark(s *Storage, k kind) {
+	switch k {
+	case kindCreated:
+		b.buf = appendCreated(b.buf, s.id, s.relaxed, s.members)
+	case kindRemoved:
+		b.buf = appendRemoved(b.buf, s.id)
+	case kindRetired:
+		b.buf = appendRetired(b.buf, s.id)
+	}
+	b.add(item{s: s, mark: k})
 }
 
 func (b *Batch) truncated(s *Storage, id EntryID, hs HardState) {
@@ -354,7 +369,7 @@ func (l *Log) note(b *Batch, pos wal.Position) (wal.Position, error) {
 			if err != nil {
 				return pos, l.failWith(err)
 			}
-			l.release(overwritten)
+			l.replaced(overwritten, pos.Segment)
 			entries++
 		case it.mark != 0:
 			l.noteMark(it)
@@ -371,10 +386,20 @@ func (l *Log) noteMark(it *item) {
 	switch it.mark {
 	case kindTruncated:
 		l.release(it.s.truncate(it.at, it.hard))
+	case kindRestored:
+		l.release(it.s.truncate(it.at, it.hard))
+		it.s.SetMembers(it.members)
 	case kindRemoved:
 		l.release(it.s.pinned())
 		l.mu.Lock()
 		delete(l.groups, it.s.id)
+		l.mu.Unlock()
+	case kindRetired:
+		l.release(it.s.pinned())
+		old := newStorage(l, it.s.id)
+		old.retired, old.members, old.hard = true, noMembers(), it.s.promises()
+		l.mu.Lock()
+		l.groups[old.id] = old
 		l.mu.Unlock()
 	case kindCreated:
 		l.mu.Lock()
