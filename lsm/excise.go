@@ -51,27 +51,29 @@ func (db *DB) excise(lower, upper []byte) error {
 // a table, and looks at what came of them.
 func (db *DB) dropWithin(s manifest.Span, hidden key.SeqNum) error {
 	return db.carryOut(func(v *compaction.View) (p *compaction.Pick, isBusy bool) {
-		return droppable(v, s, hidden, db.openSnapshots())
+		return droppable(v, []manifest.Span{s}, hidden, db.openSnapshots())
 	})
 }
 
-// droppable returns the pick that drops what can be dropped within a span, or nil. isBusy
+// droppable returns the pick that drops what can be dropped within spans, or nil. isBusy
 // reports that more could be dropped if it were not being merged.
 //
 // Such a table may go whatever else there is: the range delete hides all that the table
 // hides, and stays until nothing older is left below it. So the pick is in conflict only
 // with those that have the same tables.
-func droppable(v *compaction.View, s manifest.Span, hidden key.SeqNum, snapshots []key.SeqNum) (p *compaction.Pick, isBusy bool) {
+func droppable(v *compaction.View, spans []manifest.Span, hidden key.SeqNum, snapshots []key.SeqNum) (p *compaction.Pick, isBusy bool) {
 	p = &compaction.Pick{Way: compaction.Drop, Reason: "excised"}
 	for level := range manifest.Levels {
 		in := compaction.Input{Level: level}
-		for _, t := range v.Overlapping(level, s) {
-			switch {
-			case !liesWithin(t, s) || t.LargestSeq >= hidden || isNeeded(t, hidden, snapshots):
-			case isTaken(v, t):
-				isBusy = true
-			default:
-				in.Tables = append(in.Tables, t)
+		for _, s := range spans {
+			for _, t := range v.Overlapping(level, s) {
+				switch {
+				case !liesWithin(t, s) || t.LargestSeq >= hidden || isNeeded(t, hidden, snapshots):
+				case isTaken(v, t):
+					isBusy = true
+				default:
+					in.Tables = append(in.Tables, t)
+				}
 			}
 		}
 		if len(in.Tables) > 0 {

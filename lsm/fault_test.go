@@ -115,6 +115,7 @@ func (l *faultyLife) run(fs vfs.FS) {
 		if i%30 == 20 {
 			l.ingest(fs)
 			l.excise()
+			l.replace()
 		}
 		l.acked = max(l.acked, db.FlushedSeq())
 	}
@@ -153,6 +154,21 @@ func (l *faultyLife) ingest(fs vfs.FS) {
 		return
 	}
 	l.alter(ops, l.db.Ingest(names...))
+}
+
+func (l *faultyLife) replace() {
+	r, operations, err := randomReplacement(l.db, &l.tester)
+	if err == nil && !r.closed {
+		err = r.begin()
+	}
+	if err != nil {
+		l.check(errors.Is(err, l.cause), "staging: %v", err)
+		return
+	}
+	if !r.closed {
+		ops := operations()
+		l.alter(ops, r.Commit(nil))
+	}
 }
 
 func (l *faultyLife) excise() {

@@ -35,13 +35,16 @@ func (db *DB) Ingest(names ...string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if err := db.ingest(names); err != nil {
+	if err := db.ingest(names, nil, nil); err != nil {
 		return fmt.Errorf("lsm: ingest: %w", err)
 	}
 	return nil
 }
 
-func (db *DB) ingest(names []string) error {
+// ingest makes files part of the database. What they hide in the spans over goes in the
+// same step, as far as nobody needs it. check, if not nil, is asked before anything happens;
+// no other ingest comes in between.
+func (db *DB) ingest(names []string, over []manifest.Span, check func() error) error {
 	if err := db.Admit(); err != nil {
 		return err
 	}
@@ -54,6 +57,11 @@ func (db *DB) ingest(names []string) error {
 	if err := db.refused(); err != nil {
 		return err
 	}
+	if check != nil {
+		if err := check(); err != nil {
+			return err
+		}
+	}
 	if err := db.adopt(files); err != nil {
 		db.disown(files)
 		return err
@@ -61,7 +69,7 @@ func (db *DB) ingest(names []string) error {
 	// Most of what is in memory is flushed while writers may write.
 	err = db.flushAll()
 	if err == nil {
-		err = db.ingestAdopted(files)
+		err = db.ingestAdopted(files, over)
 	}
 	if err != nil && db.failed() == nil {
 		db.disown(files)
@@ -226,7 +234,7 @@ func closed(f vfs.File, err error) error {
 // ingestAdopted makes adopted files part of the version. While writers are held, and with
 // nothing left in the memtables, the files are the next operations, one sequence number
 // for each: whatever the log holds is before or after them.
-func (db *DB) ingestAdopted(files []*foreign) error {
+func (db *DB) ingestAdopted(files []*foreign, over []manifest.Span) error {
 	if err := db.holdWriters(); err != nil {
 		return err
 	}
@@ -238,7 +246,7 @@ func (db *DB) ingestAdopted(files []*foreign) error {
 	if err != nil {
 		return err
 	}
-	err = db.installForeign(tables)
+	err = db.installForeign(tables, over)
 	if err != nil && db.failed() == nil {
 		for _, t := range tables {
 			_ = t.reader.Close()
@@ -268,24 +276,45 @@ func (db *DB) openForeign(files []*foreign) ([]*table, error) {
 	return tables, nil
 }
 
-// installForeign installs tables, which are the newest of all.
-func (db *DB) installForeign(tables []*table) error {
-	metas := make([]*manifest.Table, len(tables))
-	for i, t := range tables {
-		metas[i] = t.meta
-	}
-	level := 0
-	c, err := db.claimPlace(metas)
-	if err != nil {
-		return err
-	}
-	if c != nil {
-		level = c.Output
-		defer db.release(c)
-	}
-	last := metas[len(metas)-1].LargestSeq
+// installForeign installs tables, which are the newest of all, and drops what they hide
+// in the spans over.
+func (db *DB) installForeign(tables []*table, over []manifest.Span) error {
+	last := tables[len(tables)-1].meta.LargestSeq
 	edit := &manifest.Edit{FlushedSeq: last}
-	addTables(edit, level, tables)
+	gone := map[*manifest.Table]bool{}
+	if len(over) > 0 {
+		// Snapshots that are opened from here on keep the tables that they see.
+		snapshots, _ := db.beginExpiring()
+		defer db.endExpiring()
+		c, err := db.claim(func(_ *version, v *compaction.View) *compaction.Pick {
+			p, _ := droppable(v, over, tables[0].meta.SmallestSeq, snapshots)
+			return p
+		})
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			defer db.release(c)
+			for _, in := range c.Inputs {
+				for _, t := range in.Tables {
+					edit.Deleted = append(edit.Deleted, manifest.Deleted{Level: in.Level, Num: t.Num})
+					gone[t] = true
+				}
+			}
+		}
+	}
+	for _, t := range tables {
+		level := 0
+		c, err := db.claimPlace(t.meta, gone)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			level = c.Output
+			defer db.release(c)
+		}
+		addTables(edit, level, []*table{t})
+	}
 	active := db.newMemory(0)
 	active.lastSeq = last
 	if err := db.installAs(edit, tables, nil, active); err != nil {
@@ -299,22 +328,24 @@ func (db *DB) installForeign(tables []*table) error {
 	return nil
 }
 
-// claimPlace claims the deepest level below 0 that can take new tables as they are, or
-// returns nil: neither it nor any level above has something in the same place, so
-// nothing older lies above them, and no compaction under way will bring something there.
+// claimPlace claims the deepest level below 0 that can take a new table as it is, or
+// returns nil: neither it nor any level above has something in the same place but for
+// tables that go, so nothing older lies above it, and no compaction under way will
+// bring something there.
 //
 // FIFO goes by the order of level 0.
-func (db *DB) claimPlace(metas []*manifest.Table) (*claim, error) {
+func (db *DB) claimPlace(meta *manifest.Table, gone map[*manifest.Table]bool) (*claim, error) {
 	if _, isFIFO := db.o.Compaction.(FIFO); isFIFO {
 		return nil, nil
 	}
+	metas := []*manifest.Table{meta}
 	return db.claim(func(v *version, view *compaction.View) *compaction.Pick {
 		for level := manifest.Levels - 1; level >= max(1, v.shape.Base); level-- {
 			p := &compaction.Pick{
 				Inputs: []compaction.Input{{Level: level, Tables: metas}}, Output: level,
 				Way: compaction.Move, Reason: "ingested",
 			}
-			if isVacant(v.meta, level, metas) && !slices.ContainsFunc(view.Running, p.Conflicts) {
+			if isVacant(v.meta, level, meta.Span(), gone) && !slices.ContainsFunc(view.Running, p.Conflicts) {
 				return p
 			}
 		}
@@ -322,13 +353,11 @@ func (db *DB) claimPlace(metas []*manifest.Table) (*claim, error) {
 	})
 }
 
-// isVacant reports whether nothing down to a level overlaps any of the tables.
-func isVacant(v *manifest.Version, level int, metas []*manifest.Table) bool {
-	for _, t := range metas {
-		for l := 0; l <= level; l++ {
-			if len(v.Overlapping(l, t.Span())) > 0 {
-				return false
-			}
+// isVacant reports whether nothing down to a level, but for what goes, overlaps a span.
+func isVacant(v *manifest.Version, level int, s manifest.Span, gone map[*manifest.Table]bool) bool {
+	for l := 0; l <= level; l++ {
+		if slices.ContainsFunc(v.Overlapping(l, s), func(t *manifest.Table) bool { return !gone[t] }) {
+			return false
 		}
 	}
 	return true

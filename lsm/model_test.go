@@ -379,6 +379,8 @@ func (t *tester) step() {
 		t.acked = t.model.lastSeq()
 	case n < 95:
 		t.checkpoint()
+	case n < 96 && t.rng.IntN(2) > 0:
+		t.replace()
 	case n < 97 && t.rng.IntN(3) > 0:
 		t.ingest()
 	case n < 98 && t.rng.IntN(3) > 0:
@@ -459,6 +461,78 @@ func (t *tester) ingest() {
 	}
 	t.check(n == len(content) && before.Err() == nil, "an iterator from before sees %d keys, want %d: %v", n, len(content), before.Err())
 	t.must(before.Close())
+	t.scan(t.db, t.model.now())
+}
+
+// randomReplacement begins to replace random spans, and returns what that means: all of it
+// is in the first operation, and the others are empty. It is nil if it ended with an error.
+func randomReplacement(db *DB, t *tester) (r *Replacement, operations func() []operation, err error) {
+	var bounds []string
+	for range 2 * (1 + t.rng.IntN(3)) {
+		bounds = append(bounds, string(t.randomKey()))
+	}
+	slices.Sort(bounds)
+	if bounds = slices.Compact(bounds); len(bounds)%2 == 1 {
+		bounds = append(bounds, "z")
+	}
+	b := &Batch{}
+	var spans []KeySpan
+	for pair := range slices.Chunk(bounds, 2) {
+		spans = append(spans, KeySpan{[]byte(pair[0]), []byte(pair[1])})
+		b.DeleteRange([]byte(pair[0]), []byte(pair[1]))
+	}
+	if r, err = db.Replace(spans...); err != nil {
+		return nil, nil, err
+	}
+	r.limit = uint64(1 + t.rng.IntN(2000))
+	var keys []string
+	for range t.rng.IntN(60) {
+		keys = append(keys, string(t.randomKey()))
+	}
+	slices.Sort(keys)
+	for _, k := range slices.Compact(keys) {
+		if !r.isWithin([]byte(k)) {
+			continue
+		}
+		v := fmt.Appendf(nil, "%d%*s", len(t.model.ops), t.rng.IntN(150), "")
+		t.makeExpire(v)
+		b.Set([]byte(k), v)
+		if err := r.Set([]byte(k), v); err != nil {
+			r.Abort()
+			return nil, nil, err
+		}
+	}
+	if t.rng.IntN(4) == 0 {
+		r.Abort()
+	}
+	return r, func() []operation {
+		ops := []operation{{kind: ingested, value: b.data[batchHeaderBytes:]}}
+		for range len(r.names) - 1 {
+			ops = append(ops, operation{kind: ingested})
+		}
+		return ops
+	}, nil
+}
+
+func (t *tester) replace() {
+	r, operations, err := randomReplacement(t.db, t)
+	t.must(err)
+	if r.closed {
+		t.check(errors.Is(r.Commit(nil), errTableEnded), "Commit after Abort")
+		return
+	}
+	if t.rng.IntN(4) == 0 {
+		refused := errors.New("refused")
+		t.check(errors.Is(r.Commit(func() error { return refused }), refused), "Commit although refused")
+		return
+	}
+	if r.file == nil {
+		t.must(r.begin()) // Commit would: it is an operation, too
+	}
+	ops := operations()
+	t.apply(ops)
+	t.must(r.Commit(nil))
+	t.altered()
 	t.scan(t.db, t.model.now())
 }
 

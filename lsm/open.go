@@ -116,7 +116,8 @@ func (db *DB) openVersion(s manifest.State) {
 	db.divideMemory()
 }
 
-// removeOrphans removes table files and value files that are not in the version.
+// removeOrphans removes table files and value files that are not in the version, and what
+// was staged for a Replacement.
 func (db *DB) removeOrphans(v *manifest.Version) error {
 	known := map[string]bool{}
 	for _, t := range v.All() {
@@ -130,7 +131,7 @@ func (db *DB) removeOrphans(v *manifest.Version) error {
 		return err
 	}
 	for _, name := range names {
-		if (isNumbered(name, tableSuffix) || isNumbered(name, valueSuffix)) && !known[name] {
+		if (isNumbered(name, tableSuffix) || isNumbered(name, valueSuffix) || isNumbered(name, stagedSuffix)) && !known[name] {
 			if err := db.fs.Remove(path.Join(db.o.Dir, name)); err != nil {
 				return err
 			}
