@@ -102,6 +102,10 @@ type Options struct {
 	// It may be another one each time the database is opened. Default Leveled.
 	Compaction Compaction
 
+	// ManifestBytes is how many bytes of edits, beyond twice the size of what they add
+	// up to, are written before the manifest is begun anew. Default 64 KiB.
+	ManifestBytes int
+
 	// CompactionConcurrency is how many compactions, or parts of a large one, run at the
 	// same time. Default 2.
 	CompactionConcurrency int
@@ -306,7 +310,7 @@ func (o Options) log() wal.Options {
 }
 
 func (o Options) manifest() manifest.Options {
-	return manifest.Options{Dir: o.Dir, Preallocate: !o.NoPreallocate}
+	return manifest.Options{Dir: o.Dir, RotateBytes: o.ManifestBytes, Preallocate: !o.NoPreallocate}
 }
 
 func (o Options) compaction() compaction.Options {

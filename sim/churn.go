@@ -78,8 +78,11 @@ func (c *churner) step() {
 		c.create(name, t)
 	case k < 5:
 		c.put(name, t)
+	case k < 6:
+		c.reindex(name)
 	case k < 8:
 		c.read(name, t)
+		c.checkIndex(name)
 	default:
 		c.drop(name, t)
 	}
@@ -90,7 +93,7 @@ func (c *churner) settle(name string, t *churned) bool {
 	active := false
 	answered, err := c.run.ask("describe", func(s *server) error {
 		d, err := s.tables.Describe(name)
-		active = err == nil && d.Status == table.StatusActive
+		active = err == nil && (d.Status == table.StatusActive || d.Status == table.StatusUpdating)
 		return err
 	})
 	var missing *table.NotFoundError
@@ -121,10 +124,14 @@ func (t *churned) set(exists bool, doubt *server) {
 
 // change carries out a change of the table itself.
 func (c *churner) change(name string, t *churned, exists bool, f func(s *server) error) {
+	before := t.doubt
 	t.doubt = c.run.server
 	answered, err := c.run.ask(name, f)
+	var busy *table.InUseError // an index is being created or deleted
 	switch {
 	case !answered:
+	case errors.As(err, &busy) && t.exists:
+		t.doubt = before
 	case err == nil:
 		t.set(exists, nil)
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/statordb/stator/expr"
@@ -167,15 +168,27 @@ func (c *client) gets(keys []string) []*Operation {
 
 // query reads one item collection, a few rows a page, in either direction.
 func (c *client) query() {
-	p := c.rng.IntN(hotHashes)
+	p, bound := c.rng.IntN(hotHashes), sortBounds[c.rng.IntN(len(sortBounds))]
+	lower := c.rng.IntN(hotRanges)
+	upper := lower + c.rng.IntN(hotRanges-lower)
 	var keys []string
 	for s := range hotRanges {
-		keys = append(keys, hotKey(p*hotRanges+s))
+		if bound.holds(s, lower, upper) {
+			keys = append(keys, hotKey(p*hotRanges+s))
+		}
+	}
+	if len(keys) == 0 {
+		return
 	}
 	limit, reverse := c.rng.IntN(4), c.rng.IntN(2) == 0
 	c.send("query", c.gets(keys), func(s *server) ([]answer, error) {
-		params := expr.NewParams(nil, item.NewItem(map[string]item.Value{":p": item.String(fmt.Sprint("p", p))}))
-		condition, err := expr.ParseKeyCondition("p = :p", params)
+		values := map[string]item.Value{":p": item.String(fmt.Sprint("p", p))}
+		for i, name := range []string{":l", ":u"} {
+			if strings.Contains(bound.text, name) {
+				values[name] = item.String(fmt.Sprint("s", []int{lower, upper}[i]))
+			}
+		}
+		condition, err := expr.ParseKeyCondition("p = :p"+bound.text, expr.NewParams(nil, item.NewItem(values)))
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +196,7 @@ func (c *client) query() {
 		if err != nil {
 			return nil, err
 		}
-		return collect(keys, func(start item.Item) (*table.Page, error) {
+		return collect(keys, true, func(start item.Item) (*table.Page, error) {
 			return s.tables.Query(&table.QueryRequest{
 				Table: tableName, Keys: condition, Filter: filter, Consistent: true, Reverse: reverse, Limit: limit, StartKey: start,
 			})
@@ -203,7 +216,7 @@ func (c *client) scan() {
 		if err != nil {
 			return nil, err
 		}
-		return collect(keys, func(start item.Item) (*table.Page, error) {
+		return collect(keys, false, func(start item.Item) (*table.Page, error) {
 			return s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: true, Limit: limit, StartKey: start})
 		})
 	})
@@ -217,8 +230,23 @@ func (c *client) filter(parse func() (*expr.Condition, error)) (*expr.Condition,
 	return parse()
 }
 
-// collect reads all pages and answers for each key.
-func collect(keys []string, read func(start item.Item) (*table.Page, error)) ([]answer, error) {
+// sortBounds are the conditions on the sort key of a query.
+var sortBounds = []struct {
+	text  string
+	holds func(s, lower, upper int) bool
+}{
+	{"", func(s, lower, upper int) bool { return true }},
+	{" AND s < :u", func(s, lower, upper int) bool { return s < upper }},
+	{" AND s <= :u", func(s, lower, upper int) bool { return s <= upper }},
+	{" AND s > :l", func(s, lower, upper int) bool { return s > lower }},
+	{" AND s >= :l", func(s, lower, upper int) bool { return s >= lower }},
+	{" AND s = :l", func(s, lower, upper int) bool { return s == lower }},
+	{" AND s BETWEEN :l AND :u", func(s, lower, upper int) bool { return lower <= s && s <= upper }},
+}
+
+// collect reads all pages and answers for each key. If only is set, no other keys
+// were asked for.
+func collect(keys []string, only bool, read func(start item.Item) (*table.Page, error)) ([]answer, error) {
 	states := map[string]*State{}
 	for start := item.Item(nil); ; {
 		page, err := read(start)
@@ -227,6 +255,9 @@ func collect(keys []string, read func(start item.Item) (*table.Page, error)) ([]
 		}
 		for _, it := range page.Items {
 			key := keyOf(it)
+			if only && !slices.Contains(keys, key) {
+				return nil, damaged("%s was not asked for", key)
+			}
 			if states[key] != nil {
 				return nil, damaged("%s twice in one read", key)
 			}

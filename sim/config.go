@@ -46,6 +46,9 @@ type config struct {
 	compression                                                       lsm.Compression
 
 	facets []string // of the table; queries and scans then have filters about them
+
+	valueThreshold, manifestBytes int
+	expiry, verify                bool
 }
 
 func drawConfig(rng *rand.Rand, o Options) config {
@@ -76,6 +79,9 @@ func drawConfig(rng *rand.Rand, o Options) config {
 	if rng.IntN(2) == 0 {
 		c.facets = []string{"v", "p"}
 	}
+	c.valueThreshold = one(0, 64, 512)
+	c.manifestBytes = one(0, 256, 4096)
+	c.expiry, c.verify = rng.IntN(2) == 0, rng.IntN(4) == 0
 	if o.Calm {
 		c.fault, c.rot = 0, false
 	}
@@ -88,11 +94,12 @@ func (c config) String() string {
 		c.memtableBytes, c.tableBytes, c.blockBytes, c.segmentBytes, c.maxSegments, c.roundBytes, c.sync, len(c.facets))
 }
 
-func (c config) lsm() lsm.Options {
+func (c config) lsm(events *lsm.Listener) lsm.Options {
 	return partition.StoreOptions(lsm.Options{
 		Dir: "store", DisableWAL: true,
 		MemtableBytes: c.memtableBytes, TableBytes: c.tableBytes, BlockBytes: c.blockBytes,
 		BaseBytes: c.baseBytes, L0Tables: c.l0Tables, LevelRatio: c.ratio, Compression: c.compression,
+		ValueThreshold: c.valueThreshold, ManifestBytes: c.manifestBytes, Events: events,
 	})
 }
 

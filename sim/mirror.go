@@ -70,24 +70,17 @@ func (s *server) checkIndexes() error {
 }
 
 func (s *server) checkIndex(name string, all bool) error {
-	want, err := s.rows("", all)
-	if err != nil {
-		return err
+	wrong, err := s.compare(tableName, name, all)
+	if err == nil {
+		err = wrong
 	}
-	got, err := s.rows(name, all)
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(got, want) {
-		return fmt.Errorf("index %s holds %d entries\n%.2000q\nwant %d\n%.2000q", name, len(got), got, len(want), want)
-	}
-	return nil
+	return err
 }
 
-// rows returns the items of the table or the entries of an index as sorted text:
+// rows returns the items of a table or the entries of an index as sorted text:
 // all of each or its keys.
-func (s *server) rows(index string, all bool) (texts []string, err error) {
-	r := &table.ScanRequest{Table: tableName, Index: index, Limit: 10}
+func (s *server) rows(name, index string, all bool) (texts []string, err error) {
+	r := &table.ScanRequest{Table: name, Index: index, Limit: 10}
 	for {
 		page, err := s.tables.Scan(r)
 		if err != nil {

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 )
 
-// rot damages one bit of one file of the closed database and starts it again.
+// rot damages some bits of one file of the closed database and starts it again.
 // Either the start or the reads that meet the damage say which file it is; all
 // other reads are right, and nothing panics.
 func (r *run) rot() {
@@ -19,12 +20,17 @@ func (r *run) rot() {
 		r.fail(found(Unexpected, fmt.Errorf("sim: list files: %w", err)))
 		return
 	}
+	if tables := slices.DeleteFunc(slices.Clone(files), func(name string) bool { return path.Ext(name) != ".sst" }); len(tables) > 0 && r.chance.IntN(2) == 0 {
+		files = tables // most of the bytes, in few of the files
+	}
 	r.rotten = files[r.chance.IntN(len(files))]
-	bit := 8*r.chance.Int64N(sizeOf(r.disk, r.rotten)) + r.chance.Int64N(8)
-	r.world.Note("fault: bit %d of %s", bit, r.rotten)
 	r.fired["bit rot"]++
-	if err := r.disk.FlipBit(r.rotten, bit); err != nil {
-		r.fail(found(Unexpected, err))
+	for range 1 << max(0, r.chance.IntN(7)-3) {
+		bit := 8*r.chance.Int64N(sizeOf(r.disk, r.rotten)) + r.chance.Int64N(8)
+		r.world.Note("fault: bit %d of %s", bit, r.rotten)
+		if err := r.disk.FlipBit(r.rotten, bit); err != nil {
+			r.fail(found(Unexpected, err))
+		}
 	}
 	r.restart()
 	if r.server != nil {

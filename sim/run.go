@@ -105,6 +105,7 @@ func (r *run) story(d time.Duration) {
 	r.createTable()
 	r.startClients()
 	r.startChurn()
+	r.startExpiry()
 	r.startNemesis()
 	r.clients.Sleep(d)
 	r.ending = true
@@ -112,6 +113,7 @@ func (r *run) story(d time.Duration) {
 	r.restart()
 	r.readAll()
 	r.checkIndexes()
+	r.checkCounters()
 	r.close()
 	r.restart()
 	r.readAll()

@@ -28,17 +28,19 @@ type server struct {
 // boot opens the node on what the disk holds. It runs as a task of e.
 func (r *run) boot(e *env.Env) (*server, error) {
 	fs := r.disk.Mount()
-	store, err := lsm.Open(e, fs, r.config.lsm())
+	v := r.newVerifier(e)
+	store, err := lsm.Open(e, fs, r.config.lsm(v.events()))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	v.start(e, store)
 	s := &server{e: e, store: store}
 	o := r.config.replication()
 	o.EnterGroup = r.jitter.enter
 	if s.node, err = replication.Open(e, fs, store, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), s.close())
 	}
-	if s.tables, err = table.Open(e, store, s.node, table.Options{}); err != nil {
+	if s.tables, err = table.Open(e, store, s.node, table.Options{TTLInterval: ttlInterval}); err != nil {
 		return nil, errors.Join(fmt.Errorf("open tables: %w", err), s.close())
 	}
 	return s, nil
