@@ -73,6 +73,7 @@ func (w *worker) applyMembers(g *Group, e *raftpb.Entry) (err error) {
 	cs := g.raft.ApplyConfChange(cc)
 	g.sm.ApplyMembers(e.GetIndex(), encodeMembers(cs))
 	g.applied = e.GetIndex()
+	g.observeApplied(e, nil, nil)
 	g.setMembers(cs)
 	g.reborn = true
 	if !g.sole.Load() {

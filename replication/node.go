@@ -222,6 +222,9 @@ func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftl
 			return nil, err
 		}
 	}
+	if n.o.Observer != nil {
+		n.o.Observer.Created(id)
+	}
 	return n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: new(bool)})
 }
 

@@ -150,6 +150,8 @@ type Options struct {
 	// variable; whoever replaces that reader learns here whose draw comes
 	// next, and can give every node and group a stream of its own.
 	EnterGroup func(GroupID)
+	// Observer, if set, is told what the node's groups do. Default: nobody is.
+	Observer Observer
 	// OnRole, if set, is called by the group's worker when the replica begins
 	// to lead its group, having applied everything of earlier terms, and when
 	// it no longer does. It must not park.

@@ -212,6 +212,7 @@ func (w *worker) addReady(g *Group) {
 	for _, e := range rd.Entries {
 		w.batch.Entry(g.log, e)
 		g.last = e.GetIndex()
+		g.observeAppended(e)
 	}
 }
 
@@ -281,6 +282,7 @@ func (w *worker) finish(g *Group) (more bool, err error) {
 func (g *Group) setRole(s *raft.SoftState) {
 	g.leader.Store(s.Lead)
 	if s.RaftState == raft.StateLeader {
+		g.observeLed()
 		return // once it has applied the entries of earlier terms; see advance
 	}
 	g.become(roleFollower)
@@ -320,6 +322,7 @@ func (w *worker) applyEntry(g *Group, e *raftpb.Entry) error {
 	if len(results) != len(w.entry.commands) {
 		invariant.Check(false, "group %d: %d results of %d commands", g.id, len(results), len(w.entry.commands))
 	}
+	g.observeApplied(e, w.entry.commands, results)
 	g.answer(&w.entry, results)
 	clear(w.entry.commands)
 	return nil

@@ -22,6 +22,10 @@ const (
 	Expiry          Checker = "expiry"          // an item went before its time, or did not go
 	Progress        Checker = "progress"        // nothing works although all faults are over
 	Engine          Checker = "engine"          // the engine's own verification failed
+	Election        Checker = "election"        // two leaders in one term
+	LogMatching     Checker = "log-matching"    // two entries of one index and term
+	Completeness    Checker = "completeness"    // a leader lacks an entry that was applied
+	Replicas        Checker = "replicas"        // replicas, or a replica after a crash, come to different results
 	Panic           Checker = "panic"           // a broken invariant, or a panic of raft
 	Deadlock        Checker = "deadlock"        // tasks that wait for each other
 	Undecided       Checker = "undecided"       // the search for an explanation was given up

@@ -44,6 +44,8 @@ type run struct {
 	history History
 	tasks   *env.Group // clients and nemesis
 
+	consensus *consensus
+
 	server *server // nil while the node is down or starting
 	ending bool
 	cold   []string // cold keys that were put
@@ -91,6 +93,7 @@ func newRun(seed uint64, o Options) *run {
 	}
 	w.Note("%s", config)
 	r.tasks = env.NewGroup(r.clients)
+	r.consensus = newConsensus(r.fail)
 	r.disk.OnOp(r.onDisk)
 	r.disk.SetLying(o.LyingDisk)
 	return r

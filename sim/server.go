@@ -36,7 +36,7 @@ func (r *run) boot(e *env.Env) (*server, error) {
 	v.start(e, store)
 	s := &server{e: e, store: store}
 	o := r.config.replication()
-	o.EnterGroup = r.jitter.enter
+	o.EnterGroup, o.Observer = r.jitter.enter, r.consensus.observer(serverName)
 	if s.node, err = replication.Open(e, fs, store, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), s.close())
 	}

@@ -1,0 +1,201 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+
+	"go.etcd.io/raft/v3"
+
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
+)
+
+// A consensus compares what the nodes of a run do with their groups, as it happens.
+// What it checks is what Raft promises (Ongaro, "Consensus: Bridging Theory and
+// Practice", figure 3.2), and that replicas are deterministic:
+//
+//	election safety       a term has at most one leader
+//	log matching          entries of one index and term are the same everywhere
+//	leader completeness   a leader has every entry that anybody has applied
+//	state machine safety  all replicas apply the same entry at an index, and come
+//	                      to the same results; so does a replica that applies an
+//	                      entry again after a crash
+//
+// It knows of each entry only a digest. It is used by one task at a time, as all of
+// a simulated world is.
+type consensus struct {
+	report func(error) // of what was found
+	groups map[replication.GroupID]*groupHistory
+}
+
+func newConsensus(report func(error)) *consensus {
+	return &consensus{report: report, groups: map[replication.GroupID]*groupHistory{}}
+}
+
+// A groupHistory is what is known of one group.
+type groupHistory struct {
+	leaders map[uint64]string // by term
+	logged  map[entryID]noted
+	applied map[uint64]outcomeOf // by index
+	last    uint64               // greatest applied index
+	nodes   map[string]bool      // those that have had it
+}
+
+type entryID struct{ index, term uint64 }
+
+// noted is what a node wrote at a place of the log.
+type noted struct {
+	node   string
+	digest uint64
+}
+
+// outcomeOf is what a node applied at an index, and what it came to.
+type outcomeOf struct {
+	node     string
+	term     uint64
+	entry    uint64
+	commands []uint64 // digests of the results
+}
+
+func (c *consensus) group(id replication.GroupID) *groupHistory {
+	g := c.groups[id]
+	if g == nil {
+		g = &groupHistory{
+			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
+		}
+		c.groups[id] = g
+	}
+	return g
+}
+
+// observer returns the Observer of a node. Its name is that of the node in reports.
+func (c *consensus) observer(node string) replication.Observer { return &nodeObserver{c, node} }
+
+type nodeObserver struct {
+	*consensus
+	node string
+}
+
+// Created begins anew with a group that the node has had before: its id was used
+// again, for another group.
+func (o *nodeObserver) Created(id replication.GroupID) {
+	if g := o.groups[id]; g != nil && g.nodes[o.node] {
+		delete(o.groups, id)
+	}
+	o.group(id).nodes[o.node] = true
+}
+
+// Appended checks log matching.
+func (o *nodeObserver) Appended(id replication.GroupID, index, term uint64, data []byte) {
+	g, at, digest := o.group(id), entryID{index, term}, digestOf(data)
+	have, known := g.logged[at]
+	if !known {
+		g.logged[at] = noted{o.node, digest}
+		return
+	}
+	if have.digest != digest {
+		o.report(found(LogMatching, fmt.Errorf("sim: group %d: entry %d of term %d is one thing at %s and another at %s",
+			id, index, term, have.node, o.node)))
+	}
+}
+
+// Led checks election safety and leader completeness.
+func (o *nodeObserver) Led(id replication.GroupID, term uint64, termAt func(uint64) (uint64, error)) {
+	g := o.group(id)
+	if other, known := g.leaders[term]; known && other != o.node {
+		o.report(found(Election, fmt.Errorf("sim: group %d has two leaders in term %d: %s and %s", id, term, other, o.node)))
+	}
+	g.leaders[term] = o.node
+	last, known := g.applied[g.last]
+	if !known {
+		return
+	}
+	if have, err := termAt(g.last); err == nil && have != last.term {
+		o.report(found(Completeness, fmt.Errorf("sim: group %d: %s leads term %d and has an entry %d of term %d, but %s has applied that of term %d",
+			id, o.node, term, g.last, have, last.node, last.term)))
+	} else if err != nil && isBehind(err) {
+		o.report(found(Completeness, fmt.Errorf("sim: group %d: %s leads term %d without entry %d of term %d, which %s has applied",
+			id, o.node, term, g.last, last.term, last.node)))
+	}
+}
+
+// Applied checks state machine safety.
+func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data []byte, commands [][]byte, results []any) {
+	g := o.group(id)
+	now := outcomeOf{node: o.node, term: term, entry: digestOf(data)}
+	for _, r := range results {
+		now.commands = append(now.commands, digestOfResult(r))
+	}
+	before, known := g.applied[index]
+	if !known {
+		g.applied[index] = now
+		g.last = max(g.last, index)
+		return
+	}
+	if before.term != term || before.entry != now.entry {
+		o.report(found(Replicas, fmt.Errorf("sim: group %d: %s applies at index %d an entry of term %d, but %s has applied another, of term %d",
+			id, o.node, index, term, before.node, before.term)))
+		return
+	}
+	for i := range now.commands {
+		if a, b := before.commands[i], now.commands[i]; a != b && a != 0 && b != 0 {
+			o.report(found(Replicas, fmt.Errorf("sim: group %d: command %d of entry %d, %s, comes to %s at %s, and to something else before, at %s",
+				id, i, index, commandText(commands[i]), resultText(results[i]), o.node, before.node)))
+			return
+		}
+	}
+}
+
+// isBehind reports whether a log ends before an entry, rather than that the entry
+// is in a snapshot.
+func isBehind(err error) bool { return errors.Is(err, raft.ErrUnavailable) }
+
+// digestOf is not 0.
+func digestOf(b []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(b)
+	return h.Sum64() | 1
+}
+
+// digestOfResult digests what a command came to. It is 0 if that need not be the
+// same everywhere: after an error of the node's own disk, and for results of which
+// this package knows no bytes (those of the catalog).
+func digestOfResult(r any) uint64 {
+	result, ok := r.(*partition.Result)
+	if !ok || isLocal(result.Err) {
+		return 0
+	}
+	return digestOf(result.Append(nil))
+}
+
+// isLocal reports whether an error is the node's own.
+func isLocal(err error) bool {
+	var damage *corrupt.Error
+	return err != nil && (excused(err) || errors.As(err, &damage) || errors.Is(err, partition.ErrReplay) || errors.Is(err, lsm.ErrClosed) || errors.Is(err, lsm.ErrFailed))
+}
+
+// commandText tells what a command is, for a report.
+func commandText(b []byte) string {
+	c, err := partition.DecodeCommand(b)
+	if err != nil {
+		return fmt.Sprintf("of %d bytes", len(b))
+	}
+	if c.Item == nil {
+		return c.Kind.String()
+	}
+	return fmt.Sprintf("%s %.200s", c.Kind, c.Item.AppendJSON(nil))
+}
+
+func resultText(r any) string {
+	result, ok := r.(*partition.Result)
+	switch {
+	case !ok:
+		return fmt.Sprintf("%.200v", r)
+	case result.Err != nil:
+		return fmt.Sprintf("%.200q", result.Err.Error())
+	}
+	return fmt.Sprintf("done (%d to %d bytes)", result.OldBytes, result.NewBytes)
+}
