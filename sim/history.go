@@ -1,6 +1,11 @@
 package sim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
+)
 
 // A State is what a client can see of one item: whether it exists, the unique
 // value of the write that made or last replaced it, and a counter.
@@ -60,7 +65,9 @@ type Operation struct {
 	Value    string // of Put and Add: unique in the history
 	Count    int64  // of Put and Add
 
-	Call, Return int64 // places in the history; Return 0: none yet
+	Call, Return int64    // places in the history; Return 0: none yet
+	Began, Ended env.Mono // Ended 0: no answer
+	Served       string   // by whom, as far as is known: "n2 as leader of term 3"
 	Outcome      Outcome
 	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add
 }
@@ -90,30 +97,43 @@ type History struct {
 	Operations []*Operation
 	now        int64
 	settled    int // operations before this one all have a Return
-	open       map[string]int
+	open       map[string][]*Operation
+	commits    map[string][]commit // by key, in order; see witness
+
+	// Clock tells the time for reports; nil: there is none.
+	Clock func() env.Mono
+
+	proved, searched int // keys, by Check
 }
 
 // Begin notes a call. The outcome is Unknown until End.
 func (h *History) Begin(o *Operation) {
 	if h.open == nil {
-		h.open = map[string]int{}
+		h.open = map[string][]*Operation{}
 	}
-	h.open[o.Key]++
+	h.open[o.Key] = append(h.open[o.Key], o)
 	h.now++
-	o.Call = h.now
+	o.Call, o.Began = h.now, h.time()
 	h.Operations = append(h.Operations, o)
 }
 
 // End notes an answer.
 func (h *History) End(o *Operation, outcome Outcome, saw *State) {
 	h.now++
-	o.Return, o.Outcome, o.Saw = h.now, outcome, saw
-	h.open[o.Key]--
+	o.Return, o.Outcome, o.Saw, o.Ended = h.now, outcome, saw, h.time()
+	h.open[o.Key] = slices.DeleteFunc(h.open[o.Key], func(x *Operation) bool { return x == o })
+}
+
+func (h *History) time() env.Mono {
+	if h.Clock == nil {
+		return 0
+	}
+	return h.Clock()
 }
 
 // Open returns how many operations on the key have not returned. The cost of a
 // verdict grows exponentially with it.
-func (h *History) Open(key string) int { return h.open[key] }
+func (h *History) Open(key string) int { return len(h.open[key]) }
 
 // Settle notes that operations without an answer do not happen any more, unless
 // they have: the node that was to carry them out has crashed and recovered.

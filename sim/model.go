@@ -106,7 +106,7 @@ func (v *Violation) Error() string {
 	for i, o := range shown {
 		lines[i] = "  " + o.String()
 	}
-	return fmt.Sprintf("sim: item %s: no order explains the answer %s\nits last operations:\n%s", v.Key, v.Answer, strings.Join(lines, "\n"))
+	return fmt.Sprintf("sim: item %s: %s\nno order explains the answer %s\nits last operations:\n%s", v.Key, v.Story(), v.Answer, strings.Join(lines, "\n"))
 }
 
 // Visualize writes a page that shows the operations and how far they can be
@@ -142,7 +142,13 @@ func (h *History) Check() error {
 		}
 		byKey[o.Key] = append(byKey[o.Key], o)
 	}
+	h.proved, h.searched = 0, 0
 	for _, key := range keys {
+		if h.commits != nil && h.proves(key, byKey[key]) {
+			h.proved++
+			continue
+		}
+		h.searched++
 		if err := checkItem(key, byKey[key]); err != nil {
 			return err
 		}

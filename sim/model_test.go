@@ -105,7 +105,7 @@ func TestCheckRefuses(t *testing.T) {
 // perfect makes a history of clients against a real register, with operations
 // that overlap, and some answers lost.
 func perfect(rng *rand.Rand, clients, n int) *History {
-	h := &History{}
+	h := &History{commits: map[string][]commit{}}
 	var state State
 	open := make([]*Operation, clients)
 	for i := range n {
@@ -124,6 +124,14 @@ func perfect(rng *rand.Rand, clients, n int) *History {
 				outcome, seen = Refused, state
 			}
 			state, open[c] = after, nil
+			if o.Kind != Get {
+				h.now++
+				at := commit{when: h.now, op: o}
+				if o.Kind == Delete {
+					at.op = nil
+				}
+				h.commits["a"] = append(h.commits["a"], at)
+			}
 			if rng.IntN(20) > 0 {
 				h.End(o, outcome, &seen)
 			}
@@ -142,12 +150,17 @@ func perfect(rng *rand.Rand, clients, n int) *History {
 // Random histories of a correct register pass; with one answer falsified they
 // do not.
 func TestCheckRandomHistories(t *testing.T) {
-	caught, falsified := 0, 0
+	caught, falsified, proved := 0, 0, 0
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		h := perfect(rng, 5, 200)
 		if err := h.Check(); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
+		}
+		proved += h.proved
+		h.commits = nil
+		if err := h.Check(); err != nil || h.proved != 0 {
+			t.Fatalf("seed %d: without knowing the order of writes: %v", seed, err)
 		}
 		var gets []*Operation
 		for _, o := range h.Operations {
@@ -163,6 +176,9 @@ func TestCheckRandomHistories(t *testing.T) {
 		if h.Check() != nil {
 			caught++
 		}
+	}
+	if proved < 190 {
+		t.Errorf("the order of writes proved %d of 200 histories", proved)
 	}
 	if falsified < 150 || caught != falsified {
 		t.Errorf("caught %d of %d falsified histories", caught, falsified)

@@ -94,6 +94,8 @@ func newRun(seed uint64, o Options) *run {
 	w.Note("%s", config)
 	r.tasks = env.NewGroup(r.clients)
 	r.consensus = newConsensus(r.fail)
+	r.consensus.commit = r.history.Applied
+	r.history.Clock = w.Now
 	r.disk.OnOp(r.onDisk)
 	r.disk.SetLying(o.LyingDisk)
 	return r

@@ -1,0 +1,97 @@
+package sim
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// What a witness proves, the search finds explained, too: also in histories and
+// orders of writes in which something was falsified.
+func TestWitnessProvesNothingWrong(t *testing.T) {
+	proved, wrong := 0, 0
+	for seed := range uint64(600) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		h := perfect(rng, 4, 60)
+		for range 2 {
+			falsify(rng, h)
+		}
+		var operations []*Operation
+		for _, o := range h.Operations {
+			if o.Kind != Get || o.Outcome == Done {
+				operations = append(operations, o)
+			}
+		}
+		isProved := h.proves("a", operations)
+		err := checkItem("a", operations)
+		if isProved {
+			proved++
+		}
+		if err != nil {
+			wrong++
+		}
+		if isProved && err != nil {
+			t.Fatalf("seed %d: proved, but %v", seed, err)
+		}
+	}
+	if proved < 100 || wrong < 100 {
+		t.Errorf("%d histories proved, %d wrong: too few to say anything", proved, wrong)
+	}
+}
+
+// falsify changes an answer, a time, or the order of writes.
+func falsify(rng *rand.Rand, h *History) {
+	o := h.Operations[rng.IntN(len(h.Operations))]
+	commits := h.commits["a"]
+	switch rng.IntN(6) {
+	case 0:
+		o.Outcome = Outcome(rng.IntN(4))
+		if o.Outcome != Unknown && o.Return == 0 {
+			o.Return = o.Call + 1
+		}
+		if o.Saw == nil {
+			o.Saw = &State{}
+		}
+	case 1:
+		if other := h.Operations[rng.IntN(len(h.Operations))]; other.Saw != nil && o.Saw != nil {
+			o.Saw = other.Saw
+		}
+	case 2:
+		if o.Return > 0 {
+			o.Return = o.Call + 1 + rng.Int64N(o.Return-o.Call)
+		}
+	case 3:
+		i := rng.IntN(len(commits) - 1)
+		commits[i], commits[i+1] = commits[i+1], commits[i]
+	case 4:
+		i := rng.IntN(len(commits))
+		h.commits["a"] = append(commits[:i:i], commits[i+1:]...)
+	}
+}
+
+func TestStory(t *testing.T) {
+	now := env.Mono(0)
+	h := &History{Clock: func() env.Mono { now += env.Mono(1_000_000); return now }}
+	do := func(o *Operation, outcome Outcome, saw *State) {
+		h.Begin(o)
+		h.End(o, outcome, saw)
+	}
+	do(&Operation{Client: 4, Key: "p1/s0", Kind: Put, Value: "c4.1"}, Done, nothing)
+	do(&Operation{Client: 4, Key: "p1/s0", Kind: Put, Value: "c4.9"}, Done, saw("c4.1", 0))
+	do(&Operation{Client: 7, Key: "p1/s0", Kind: Get, Served: "n2 as leader of term 3"}, Done, saw("c4.1", 0))
+	var v *Violation
+	if err := h.Check(); !errors.As(err, &v) {
+		t.Fatalf("Check = %v", err)
+	}
+	want := "get of p1/s0 by client 7 answered (served by n2 as leader of term 3) with c4.1+0, but c4.9+0 was acknowledged 1ms before it began"
+	if got := v.Story(); got != want || !strings.Contains(v.Error(), want) {
+		t.Errorf("Story = %q\nwant    %q", got, want)
+	}
+	v.Answer.Saw = saw("c9.9", 0)
+	if got, want := v.Story(), "with c9.9+0, which nobody has written"; !strings.HasSuffix(got, want) {
+		t.Errorf("Story = %q, want ... %q", got, want)
+	}
+}
