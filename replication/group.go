@@ -177,10 +177,14 @@ func (g *Group) propose(p proposal) error {
 
 // ReadBarrier returns when reads of the applied state reflect every command
 // that was answered before the call. Without other voters nothing needs to be
-// asked; otherwise a majority is.
+// asked; otherwise a majority is. Only a leader answers: others return
+// a *NotLeaderError.
 func (g *Group) ReadBarrier() error {
-	if g.sole.Load() && g.role.Load() == roleLeader {
+	switch role := g.role.Load(); {
+	case role == roleLeader && g.sole.Load():
 		return nil
+	case role == roleFollower:
+		return g.notLeader()
 	}
 	return g.readIndex()
 }

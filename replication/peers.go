@@ -7,78 +7,9 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/statordb/stator/internal/env"
-	"github.com/statordb/stator/internal/transport"
-	"github.com/statordb/stator/replication/raftlog"
 )
-
-// A message on the Raft lane is the group's id, an unsigned varint, and raft's
-// message for it, in protobuf's encoding.
-
-// send hands messages to the transport.
-func (g *Group) send(ms []*raftpb.Message) {
-	for _, m := range ms {
-		frame, err := proto.MarshalOptions{}.MarshalAppend(binary.AppendUvarint(nil, uint64(g.id)), m)
-		if err == nil { // it has no required fields that could be missing
-			g.node.o.Transport.Send(transport.NodeID(m.GetTo()), transport.Raft, frame)
-		}
-	}
-}
-
-// maxPosts is how many messages may wait at a worker; more are dropped, which
-// raft takes as it takes a lossy network.
-const maxPosts = 4096
-
-// receive takes a message from another node. It is dropped if it is malformed,
-// or the group is not running or too busy.
-func (n *Node) receive(from transport.NodeID, frame []byte) {
-	id, size := binary.Uvarint(frame)
-	m := &raftpb.Message{}
-	if size <= 0 || id == 0 || proto.Unmarshal(frame[size:], m) != nil || m.GetType() == raftpb.MsgSnap {
-		return
-	}
-	g, known := n.lookup(GroupID(id))
-	switch {
-	case !known && n.o.OnUnknown != nil:
-		n.o.OnUnknown(uint64(from), GroupID(id))
-		return
-	case g == nil || g.worker.isFull():
-		return
-	}
-	g.worker.post(func(err error) {
-		if err == nil {
-			g.worker.receive(g, m, len(frame))
-		}
-	})
-}
-
-func (w *worker) isFull() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.posts) >= maxPosts
-}
-
-// receive steps a message, if the log has room for what it brings.
-func (w *worker) receive(g *Group, m *raftpb.Message, size int) {
-	if !g.running() {
-		return
-	}
-	need := int64(size) + raftlog.MarkBytes
-	for range m.GetEntries() {
-		need += raftlog.EntryBytes(0)
-	}
-	if err := w.node.log.Reserve(&w.batch, need); err != nil {
-		return
-	}
-	if err := g.stepRaft(m); err != nil && !isHarmless(err) {
-		w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
-		return
-	}
-	w.activate(g)
-}
 
 // isHarmless reports whether a message was refused without consequences.
 func isHarmless(err error) bool {

@@ -43,6 +43,7 @@ func (w *worker) round() {
 	for _, f := range w.take() {
 		f(nil)
 	}
+	w.read()
 	if len(w.taken) > 0 {
 		w.propose()
 		clear(w.taken)
@@ -115,7 +116,7 @@ func (w *worker) proposeBatch(g *Group) error {
 	case roleStopped: // since the proposals were taken
 		return ErrStopped
 	default:
-		return ErrNotLeader
+		return g.notLeader()
 	}
 	g.number++
 	w.data = appendEntryHeader(w.data[:0], w.node.o.NodeID, g.number, len(g.batch))
@@ -151,9 +152,14 @@ func (g *Group) stepRaft(m *raftpb.Message) (err error) {
 // and then each sends, applies and answers.
 func (w *worker) step() {
 	mustSync := w.collectReady()
+	w.flush()
 	if !w.batch.Empty() && !w.write(mustSync) {
 		return
 	}
+	for _, g := range w.active {
+		g.sendLate()
+	}
+	w.flush()
 	n := 0
 	for _, g := range w.active {
 		more, err := w.finish(g)
@@ -183,6 +189,7 @@ func (w *worker) collectReady() (mustSync bool) {
 			w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
 			continue
 		}
+		g.sendEarly()
 		// The vote of a group that is alone is nobody else's business. It is
 		// in the log before the entries of its term, so that it is durable
 		// once anything depends on it.
@@ -268,10 +275,6 @@ func (w *worker) fail(err error) {
 func (w *worker) finish(g *Group) (more bool, err error) {
 	rd := g.ready
 	g.ready = raft.Ready{}
-	g.send(rd.Messages)
-	if rd.SoftState != nil {
-		g.setRole(rd.SoftState)
-	}
 	if err := w.apply(g, rd.CommittedEntries); err != nil {
 		return false, err
 	}

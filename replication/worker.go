@@ -23,18 +23,21 @@ type worker struct {
 	queued   int      // bytes of their commands
 	full     []*env.Future[struct{}]
 	posts    []func(error)
+	in       inbox
 	spares   [][]proposal // empty; for the queues of groups that have none
 	awake    bool         // a wake-up is under way or not needed
 	stopping bool
 
 	// Owned by the task.
-	groups []*Group // sorted by id
-	active []*Group // those whose raft may have something ready
-	batch  raftlog.Batch
-	taken  []*Group
-	freed  [][]proposal // on their way to spares
-	broken []*Group     // those that a step must drop; why is in Group.failure
-	live   int          // segments of the log when last looked at
+	groups  []*Group // sorted by id
+	active  []*Group // those whose raft may have something ready
+	batch   raftlog.Batch
+	taken   []*Group
+	freed   [][]proposal // on their way to spares
+	broken  []*Group     // those that a step must drop; why is in Group.failure
+	live    int          // segments of the log when last looked at
+	out     outbox
+	reading []delivery // what inbox was
 	scratch
 }
 
@@ -123,7 +126,7 @@ func (w *worker) wait() bool {
 			w.mu.Unlock()
 			return false
 		}
-		if len(w.dirty)+len(w.posts)+len(w.active) > 0 {
+		if len(w.dirty)+len(w.posts)+len(w.in.messages)+len(w.active) > 0 {
 			w.mu.Unlock()
 			return true
 		}

@@ -1,0 +1,188 @@
+package replication
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/statordb/stator/internal/transport"
+	"github.com/statordb/stator/replication/raftlog"
+)
+
+// An outbox collects what the groups of a worker have to say, so that a node is
+// sent one bundle for all of them.
+type outbox struct {
+	letters []letter // in the order in which their nodes were first written to
+	spare   int      // size of the largest bundle lately
+}
+
+type letter struct {
+	to     uint64
+	bundle []byte
+}
+
+// maxBundleBytes is the size from which a bundle is not added to.
+const maxBundleBytes = 1 << 20
+
+// to returns the bundle for a node. It is valid until the next call.
+func (o *outbox) to(node uint64) *[]byte {
+	for i := range o.letters {
+		if l := &o.letters[i]; l.to == node && len(l.bundle) < maxBundleBytes {
+			return &l.bundle
+		}
+	}
+	o.letters = append(o.letters, letter{node, appendBundleHeader(make([]byte, 0, max(64, o.spare)))})
+	return &o.letters[len(o.letters)-1].bundle
+}
+
+// flush sends what was collected. The transport keeps the bundles.
+func (w *worker) flush() {
+	o := &w.out
+	if len(o.letters) == 0 {
+		return
+	}
+	o.spare /= 2
+	for _, l := range o.letters {
+		o.spare = min(max(o.spare, len(l.bundle)), 64<<10)
+		w.node.o.Transport.Send(transport.NodeID(l.to), transport.Raft, l.bundle)
+	}
+	clear(o.letters)
+	o.letters = o.letters[:0]
+}
+
+// mustWait reports whether a message claims something that holds only once what
+// raft wanted to write before it is durable. All others may be sent at once: a
+// leader's disk and the network then work at the same time (Ongaro's thesis,
+// 10.2.1), and a candidate counts its own vote only when that is written.
+func mustWait(m *raftpb.Message) bool {
+	switch m.GetType() {
+	case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+		return true
+	}
+	return false
+}
+
+// sendEarly sends what need not wait for the disk and leaves the rest.
+func (g *Group) sendEarly() {
+	all := g.ready.Messages
+	late := all[:0]
+	for _, m := range all {
+		if mustWait(m) {
+			late = append(late, m)
+		} else {
+			g.send(m)
+		}
+	}
+	clear(all[len(late):])
+	g.ready.Messages = late
+}
+
+// sendLate sends what had to wait. A leader that steps down does so before anybody
+// can learn of its vote for another one.
+func (g *Group) sendLate() {
+	if s := g.ready.SoftState; s != nil {
+		g.setRole(s)
+	}
+	for _, m := range g.ready.Messages {
+		g.send(m)
+	}
+}
+
+// send puts a message into the worker's outbox.
+func (g *Group) send(m *raftpb.Message) {
+	to := g.worker.out.to(m.GetTo())
+	*to, _ = appendMessage(*to, g.id, m, &note{})
+}
+
+// An inbox is what other nodes have told the groups of a worker and was not read
+// yet; guarded by worker.mu. What does not fit is dropped, which raft takes as
+// it takes a lossy network.
+type inbox struct {
+	messages []delivery
+	bytes    int
+}
+
+type delivery struct {
+	g    *Group
+	m    *message
+	size int // of what it holds in memory
+}
+
+const (
+	maxInboxBytes = 64 << 20
+	messageBytes  = 512 // what a message without entries takes
+)
+
+// receive takes a bundle from another node. From the first malformed item on it is
+// dropped, and so are messages for groups that are not running.
+func (n *Node) receive(from transport.NodeID, bundle []byte) {
+	r, err := readBundle(bundle, uint64(from), n.o.NodeID)
+	if err != nil {
+		return
+	}
+	before := len(r.b)
+	for {
+		m, err := r.next()
+		if m == nil || err != nil {
+			return
+		}
+		size := before - len(r.b)
+		before = len(r.b)
+		if m.group != 0 {
+			n.deliver(m, size)
+		}
+	}
+}
+
+func (n *Node) deliver(m *message, size int) {
+	g, known := n.lookup(m.group)
+	switch {
+	case g != nil:
+		g.worker.deliver(delivery{g, m, messageBytes + size})
+	case !known && n.o.OnUnknown != nil:
+		n.o.OnUnknown(m.raft.GetFrom(), m.group)
+	}
+}
+
+func (w *worker) deliver(d delivery) {
+	w.mu.Lock()
+	if w.stopping || w.in.bytes > 0 && w.in.bytes+d.size > maxInboxBytes {
+		w.mu.Unlock()
+		return
+	}
+	w.in.messages = append(w.in.messages, d)
+	w.in.bytes += d.size
+	w.pokeAndUnlock()
+}
+
+// read hands raft what has arrived.
+func (w *worker) read() {
+	w.mu.Lock()
+	arrived := w.in.messages
+	w.in = inbox{messages: w.reading[:0]}
+	w.mu.Unlock()
+	for _, d := range arrived {
+		w.receive(d.g, d.m, d.size)
+	}
+	clear(arrived)
+	w.reading = arrived
+}
+
+// receive steps a message, if the log has room for what it brings.
+func (w *worker) receive(g *Group, m *message, size int) {
+	if !g.running() || m.typ >= typeWake {
+		return
+	}
+	need := int64(size) + raftlog.MarkBytes
+	for range m.raft.Entries {
+		need += raftlog.EntryBytes(0)
+	}
+	if err := w.node.log.Reserve(&w.batch, need); err != nil {
+		return
+	}
+	if err := g.stepRaft(&m.raft); err != nil && !isHarmless(err) {
+		w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
+		return
+	}
+	w.activate(g)
+}
