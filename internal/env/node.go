@@ -16,6 +16,7 @@ type simHost struct {
 	lives   int
 	isPause bool
 	onCrash []func()
+	resumed []func()
 
 	// The clocks run at 1 + ppm/1e6 of true time since base.
 	ppm      int64
@@ -155,6 +156,19 @@ func (w *World) Pause(name string) {
 	})
 }
 
+// Paused reports whether the named node is up and paused.
+func (w *World) Paused(name string) bool {
+	h := w.host(name)
+	return h.isPause && !h.node.dead
+}
+
+// OnResume has f called whenever a pause of the named node ends, before any of
+// its tasks runs: the place to hand over what came meanwhile.
+func (w *World) OnResume(name string, f func()) {
+	h := w.host(name)
+	h.resumed = append(h.resumed, f)
+}
+
 // Resume ends a pause.
 func (w *World) Resume(name string) {
 	h := w.host(name)
@@ -162,6 +176,9 @@ func (w *World) Resume(name string) {
 	w.Note("resume %s", name)
 	w.runnable = append(w.runnable, h.node.held...)
 	h.node.held = nil
+	for _, f := range h.resumed {
+		f()
+	}
 }
 
 func (n *simNode) paused() bool { return n.host.isPause }

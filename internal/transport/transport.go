@@ -38,3 +38,12 @@ type Transport interface {
 	// Unreachable is a hint that messages to a node are being lost now.
 	Unreachable(to NodeID) bool
 }
+
+// MaxMessage bounds a message in bytes; longer ones are dropped.
+const MaxMessage = 32 << 20
+
+// A Watcher is a transport that tells when it learns that a node can no longer
+// be reached, or can be again. f must not park.
+type Watcher interface {
+	Watch(f func(node NodeID, reachable bool))
+}
