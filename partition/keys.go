@@ -46,6 +46,7 @@ const (
 	partFloor    byte = 6
 
 	baseIndex        byte = 0
+	maxLocalIndexes  byte = 5
 	facetsFlag       byte = 0x40
 	collectionsIndex byte = 0xff
 
@@ -91,6 +92,30 @@ func TableSpan(table uint32) (lower, upper []byte) {
 		return lower, []byte{spaceRow + 1}
 	}
 	return lower, binary.BigEndian.AppendUint32([]byte{spaceRow}, table+1)
+}
+
+// RowSpans returns the keys [lower, upper) of everything that a partition with the
+// hashes [first, last] may keep under the id of a table or global index: rows, the
+// entries of local indexes and the sizes of item collections, with and without
+// facets.
+func RowSpans(table uint32, first, last uint64) (spans [][2][]byte) {
+	if first == 0 && last == ^uint64(0) {
+		lower, upper := TableSpan(table)
+		return [][2][]byte{{lower, upper}}
+	}
+	for index := range 256 {
+		place := byte(index)
+		if number := place &^ facetsFlag; number > maxLocalIndexes && place != collectionsIndex {
+			continue
+		}
+		lower := binary.BigEndian.AppendUint64(appendPlace(nil, table, place), first)
+		upper := Successor(appendPlace(nil, table, place))
+		if last != ^uint64(0) {
+			upper = binary.BigEndian.AppendUint64(appendPlace(nil, table, place), last+1)
+		}
+		spans = append(spans, [2][]byte{lower, upper})
+	}
+	return spans
 }
 
 // HashSpan returns the row keys [lower, upper) of the base table (x nil) or of

@@ -24,6 +24,7 @@ type builder struct {
 	s     *Service
 	table string
 	id    uint32 // of the table
+	reign *reign
 }
 
 const (
@@ -36,7 +37,7 @@ func (s *Service) startBuilder(r *record) {
 	if r.status != recordActive || !r.building() {
 		return
 	}
-	b := &builder{s, r.def.Name, r.id}
+	b := &builder{s, r.def.Name, r.id, s.reigning()}
 	s.builders.Go("index builder", func() error {
 		b.run()
 		return nil
@@ -50,7 +51,7 @@ func (b *builder) run() {
 		switch {
 		case err != nil:
 			b.s.env.Sometimes("table: index builder failed")
-			if b.s.rest(retry) {
+			if b.reign.rest(retry) {
 				return
 			}
 			retry = min(2*retry, maxRetry)
@@ -62,16 +63,16 @@ func (b *builder) run() {
 	}
 }
 
-// rest waits for a time, or until the service closes; then it returns true.
-func (c *core) rest(d time.Duration) (closing bool) {
-	_, _, closing = c.closing.AwaitFor(d)
-	return closing
+// rest waits for a time, or until the reign ends; then it returns true.
+func (r *reign) rest(d time.Duration) (over bool) {
+	_, _, over = r.over.AwaitFor(d)
+	return over
 }
 
 // step finds the index to work on and works on it. It returns false when there is
 // none, or when nothing can be done.
 func (b *builder) step() (more bool, err error) {
-	if b.s.closing.Ready() {
+	if b.reign.over.Ready() {
 		return false, nil
 	}
 	t, at, err := b.prepare()
@@ -107,7 +108,7 @@ func (b *builder) prepare() (t *liveTable, at int, err error) {
 	b.s.control.Lock()
 	defer b.s.control.Unlock()
 	r := b.current()
-	if r == nil || b.s.closed() {
+	if r == nil || b.s.closed() || b.reign.over.Ready() {
 		return nil, 0, nil
 	}
 	at = slices.IndexFunc(r.places, func(p indexPlace) bool { return p.status != indexActive })
@@ -141,12 +142,10 @@ func (b *builder) start(t *liveTable, at int) (*liveTable, error) {
 	case !errors.Is(k.failed, errNotStarted):
 		return nil, nil
 	}
-	if err := b.s.startAll([]*record{t.record}); err != nil {
+	if err := b.s.startGroups(t.record); err != nil {
 		return nil, err
 	}
-	t = b.s.newLiveTable(t.record)
-	b.s.publish(t)
-	return t, nil
+	return b.s.publish(t.record), nil
 }
 
 // fill brings the rows of all partitions to an index. It returns the change, per
@@ -158,7 +157,7 @@ func (b *builder) fill(t *liveTable, id uint32) (through []uint64, err error) {
 			if b.s.env.Buggify("table: small backfill") {
 				c.Rows = 1
 			}
-			if b.s.closing.Ready() || !b.creating(id) {
+			if b.reign.over.Ready() || !b.creating(id) {
 				return nil, nil
 			}
 			p.admit()
@@ -185,13 +184,23 @@ func (b *builder) creating(id uint32) bool {
 // any more.
 func (b *builder) await(t *liveTable, through []uint64, id uint32) bool {
 	for i, sequence := range through {
-		for t.partitions[i].upkeep.cursor.Load() < sequence {
-			if b.s.rest(pollIndexes) || !b.creating(id) {
+		for !t.partitions[i].hasBrought(sequence) {
+			if b.reign.rest(pollIndexes) || !b.creating(id) {
 				return false
 			}
 		}
 	}
 	return through != nil
+}
+
+// hasBrought reports whether the global indexes are known to have the changes of the
+// partition up to a sequence number.
+func (p *livePartition) hasBrought(sequence uint64) bool {
+	if p.core.calls == nil {
+		return p.upkeep.cursor.Load() >= sequence
+	}
+	s, err := p.core.statusOf(p.id)
+	return err == nil && s.cursor >= sequence
 }
 
 // activate makes an index active.
@@ -217,10 +226,12 @@ func (b *builder) remove(t *liveTable, at int) error {
 	if err := b.s.configure(t, true); err != nil {
 		return err
 	}
+	var groups []uint64
 	for _, s := range t.places[at].slots {
-		if err := b.s.remove(s.group); err != nil {
-			return fmt.Errorf("table %s: %w", b.table, err)
-		}
+		groups = append(groups, s.group)
+	}
+	if err := b.s.removeGroups(groups); err != nil {
+		return fmt.Errorf("table %s: %w", b.table, err)
 	}
 	_, err := b.s.replace(t.withIndexes(func(r *record) { r.dropIndex(at) }))
 	return err

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -270,12 +271,24 @@ func (c *catalog) dropPlaces(batch *lsm.Batch, current, next *record) {
 		if p.id == 0 || slices.ContainsFunc(next.places, func(q indexPlace) bool { return q.id == p.id }) {
 			continue
 		}
+		if c.hasReplicas(p.slots) {
+			continue
+		}
 		lower, upper := partition.TableSpan(p.id)
 		batch.DeleteRange(lower, upper)
 		for _, s := range p.slots {
 			dropGroup(batch, s.group)
 		}
 	}
+}
+
+// hasReplicas reports whether the node has a record of replicas of some slots. Then it
+// may still run them, and drops them with their data by itself; follow.go.
+func (c *catalog) hasReplicas(slots []slot) bool {
+	return slices.ContainsFunc(slots, func(s slot) bool {
+		_, err := c.db.Get(replicaKey(s.group), nil)
+		return !errors.Is(err, lsm.ErrNotFound)
+	})
 }
 
 // dropGroup removes what a group keeps beside its rows.
@@ -292,6 +305,15 @@ func (c *catalog) drop(batch *lsm.Batch, view *catalogView, key string) (*catalo
 	if r == nil || r.status != recordDeleting {
 		return view, r, errStale
 	}
+	if !c.hasReplicas(r.slots) {
+		c.dropRows(batch, r)
+	}
+	c.dropPlaces(batch, r, &record{})
+	batch.Delete(tableKey(r.id))
+	return view.without(key), nil, nil
+}
+
+func (c *catalog) dropRows(batch *lsm.Batch, r *record) {
 	lower, upper := partition.TableSpan(r.id)
 	batch.DeleteRange(lower, upper)
 	for _, s := range r.slots {
@@ -301,7 +323,4 @@ func (c *catalog) drop(batch *lsm.Batch, view *catalogView, key string) (*catalo
 			batch.DeleteRange(lower, upper)
 		}
 	}
-	c.dropPlaces(batch, r, &record{})
-	batch.Delete(tableKey(r.id))
-	return view.without(key), nil, nil
 }

@@ -16,8 +16,8 @@ func (s *Service) Create(d Definition) (*Description, error) {
 	}
 	s.control.Lock()
 	defer s.control.Unlock()
-	if s.closed() {
-		return nil, ErrClosed
+	if err := s.inCharge(); err != nil {
+		return nil, err
 	}
 	s = s.enter(s.id)
 	if t := s.pending(d.Name); t != nil {
@@ -80,6 +80,7 @@ func (s *Service) newRecord(d Definition) *record {
 	for range d.GlobalIndexes {
 		r.places = append(r.places, indexPlace{status: indexActive, slots: evenSlots(len(r.slots))})
 	}
+	s.place(r)
 	return r
 }
 
@@ -106,6 +107,6 @@ func (s *Service) bringUp(r *record) error {
 	if err != nil {
 		return err
 	}
-	s.publish(s.newLiveTable(active))
+	s.publish(active)
 	return nil
 }

@@ -17,6 +17,9 @@ func (s *Service) Delete(table string) (*Description, error) {
 	name := s.name(table)
 	s.control.Lock()
 	defer s.control.Unlock()
+	if err := s.inCharge(); err != nil {
+		return nil, err
+	}
 	if err := s.checkIdle(name); err != nil {
 		return nil, err
 	}
@@ -52,12 +55,9 @@ func (s *Service) tearDown(r *record) (err error) {
 	}
 	if t := (*s.live.Load())[r.def.Name]; t != nil {
 		s.retract(r.def.Name)
-		t.detach()
 	}
-	for _, id := range r.groups() {
-		if err := s.remove(id); err != nil {
-			return fmt.Errorf("table %s: %w", r.def.Name, err)
-		}
+	if err := s.removeGroups(r.groups()); err != nil {
+		return fmt.Errorf("table %s: %w", r.def.Name, err)
 	}
 	_, err = s.propose(dropCommand(r))
 	return err

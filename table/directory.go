@@ -1,6 +1,11 @@
 package table
 
-import "github.com/statordb/stator/internal/env"
+import (
+	"maps"
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
+)
 
 // A directory holds the partitions of all tables that this node knows of, by the
 // id of their group: where it has a replica, and where others lead.
@@ -39,4 +44,21 @@ func (d *directory) forget(groups ...uint64) {
 	for _, id := range groups {
 		delete(d.byID, id)
 	}
+}
+
+// hosted returns the partitions of which this node has a replica, by group.
+func (d *directory) hosted() []*livePartition {
+	return d.list(func(p *livePartition) bool { return p.group != nil })
+}
+
+func (d *directory) list(wanted func(*livePartition) bool) []*livePartition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []*livePartition
+	for _, id := range slices.Sorted(maps.Keys(d.byID)) {
+		if p := d.byID[id]; wanted(p) {
+			list = append(list, p)
+		}
+	}
+	return list
 }

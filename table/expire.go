@@ -37,15 +37,16 @@ func (c *core) startExpirer() {
 		return
 	}
 	c.expiring = true
+	reign := c.reigning()
 	c.builders.Go("expirer", func() error {
-		c.expire()
+		c.expire(reign)
 		return nil
 	})
 }
 
-func (c *core) expire() {
+func (c *core) expire(reign *reign) {
 	pause := c.ttlInterval
-	for !c.rest(pause) {
+	for !reign.rest(pause) {
 		began := c.env.Now()
 		c.sweep()
 		pause = max(c.ttlInterval, sweepShare*c.env.Now().Sub(began))
@@ -70,7 +71,7 @@ func (c *core) sweep() {
 // sweepTable deletes the expired items of a table, a page at a time.
 func (s *Service) sweepTable(name string) error {
 	var after item.Item
-	for !s.closing.Ready() {
+	for !s.reigning().over.Ready() {
 		t, err := s.lookup(name)
 		if err != nil || !t.ttl.Enabled {
 			return err

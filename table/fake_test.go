@@ -39,7 +39,7 @@ type fakeGroup struct {
 	index uint64
 }
 
-func (h *fakeHost) Start(id uint64, sm replication.StateMachine) (group, error) {
+func (h *fakeHost) Start(id uint64, sm replication.StateMachine, voters []uint64) (group, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.groups[id] != nil {
@@ -94,7 +94,12 @@ func (g *fakeGroup) Propose(command []byte) *env.Future[any] {
 	return f
 }
 
-func (g *fakeGroup) Leading() bool { return true }
+func (g *fakeGroup) Leading() bool  { return true }
+func (g *fakeGroup) Leader() uint64 { return firstNode }
+
+func (g *fakeGroup) Status() (replication.Status, error) {
+	return replication.Status{Leading: true, Leader: firstNode, Members: replication.Members{Voters: firstNodes}}, nil
+}
 
 func (g *fakeGroup) ReadBarrier() error {
 	g.host.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/partition"
 )
 
@@ -19,6 +18,7 @@ type liveTable struct {
 	globals    map[uint32]*keySet // global indexes that changes are brought to, by id
 	partitions partitionMap
 	failed     error // why the table cannot be used
+	complete   bool  // all replicas that this node shall have run
 }
 
 // A keySet is the key schema of a table or index, with types, and where its
@@ -71,7 +71,9 @@ func (g liveGroups) of(slots []slot) (list partitionMap, err error) {
 			p = &livePartition{first: s.first, last: lastOf(slots, i), id: s.group, damage: errNotStarted}
 		}
 		list = append(list, p)
-		damage = append(damage, p.damage)
+		if len(s.replicas.members()) == 1 { // else there are others
+			damage = append(damage, p.damage)
+		}
 	}
 	return list, errors.Join(damage...)
 }
@@ -86,7 +88,13 @@ func (c *core) newLiveTable(r *record) *liveTable {
 			groups[s.group] = p
 		}
 	}
-	return newLiveTable(r, groups)
+	t := newLiveTable(r, groups)
+	t.complete = true
+	for s := range r.liveSlots() {
+		p := groups[s.group]
+		t.complete = t.complete && p != nil && (p.group != nil || p.damage != nil || !c.hosts(s))
+	}
+	return t
 }
 
 // newLiveTable derives from a record what the data plane looks up.
@@ -157,16 +165,15 @@ const projectAll = "ALL"
 // configure tells the partitions of a table and of its indexes what they are, if
 // they do not know or, with again, if they know something older. The commands of
 // all partitions travel together.
-func (s *Service) configure(t *liveTable, again bool) error {
-	var asked []*livePartition
-	var waiting []*env.Future[any]
+func (c *core) configure(t *liveTable, again bool) error {
+	var waiting []proposal
 	propose := func(p *livePartition, c partition.Config) {
-		if current := p.Config(); current != nil && (!again || current.Version >= c.Version) {
+		if current := p.config(); current != nil && (!again || current.Version >= c.Version) {
 			return
 		}
 		c.First, c.Last = p.first, p.last
 		command := partition.Command{Kind: partition.Configure, Config: &c}
-		asked, waiting = append(asked, p), append(waiting, p.propose(command.Encode()))
+		waiting = append(waiting, p.propose(command.Encode()))
 	}
 	for i := range t.places {
 		k := t.globals[t.places[i].id]
@@ -180,10 +187,14 @@ func (s *Service) configure(t *liveTable, again bool) error {
 		}
 	}
 	for _, p := range t.partitions {
-		propose(p, partition.Config{Version: t.version, Schema: p.schemaFrom(t.schema)})
+		schema, err := p.schemaFrom(t.schema, again)
+		if err != nil {
+			return fmt.Errorf("table %s: configure: %w", t.def.Name, err)
+		}
+		propose(p, partition.Config{Version: t.version, Schema: schema})
 	}
-	for i, f := range waiting {
-		result, err := asked[i].outcome(f)
+	for i := range waiting {
+		result, err := waiting[i].outcome()
 		if err == nil {
 			err = result.Err
 		}
@@ -196,16 +207,37 @@ func (s *Service) configure(t *liveTable, again bool) error {
 
 // schemaFrom returns the schema that a partition is to have. Local indexes that
 // it has not kept from its first row on stay without entries.
-func (p *livePartition) schemaFrom(s *partition.Schema) partition.Schema {
-	next, current := *s, p.Config()
-	if current == nil {
-		return next
+func (p *livePartition) schemaFrom(s *partition.Schema, again bool) (next partition.Schema, err error) {
+	next = *s
+	var kept []uint64
+	switch current := p.config(); {
+	case current != nil:
+		kept = keptBy(current)
+	case again && slices.ContainsFunc(s.Indexes, func(x partition.Index) bool { return x.Local }):
+		status, err := p.core.statusOf(p.id)
+		if err != nil {
+			return next, err
+		}
+		if status.version == 0 {
+			return next, nil
+		}
+		kept = status.kept
+	default:
+		return next, nil
 	}
 	next.Indexes = slices.Clone(s.Indexes)
 	for i := range next.Indexes {
-		if x := &next.Indexes[i]; x.Local && !current.Keeps(x) {
+		if x := &next.Indexes[i]; x.Local && !slices.Contains(kept, uint64(x.ID)) {
 			x.ID = 0
 		}
 	}
-	return next
+	return next, nil
+}
+
+// config returns the configuration of the replica here, nil if there is none.
+func (p *livePartition) config() *partition.Config {
+	if p.Partition == nil {
+		return nil
+	}
+	return p.Config()
 }

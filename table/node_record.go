@@ -111,6 +111,15 @@ func (s *replicaSet) members() []uint64 {
 	return s.nodes
 }
 
+// voters returns the members that a group is born with; none if the group has
+// been born.
+func (s *replicaSet) voters() []uint64 {
+	if s.epoch > 0 {
+		return nil
+	}
+	return s.members()
+}
+
 // firstNode made the database; what was there before there were other nodes is
 // on it.
 const firstNode uint64 = 1
@@ -155,6 +164,25 @@ func (r *record) allSlots() func(func(*slot) bool) {
 		for i := range r.places {
 			for j := range r.places[i].slots {
 				if !yield(&r.places[i].slots[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// liveSlots goes over the slots of a table and of its indexes that are not being
+// deleted: those that have replicas.
+func (r *record) liveSlots() func(func(*slot) bool) {
+	return func(yield func(*slot) bool) {
+		for i := range r.slots {
+			if !yield(&r.slots[i]) {
+				return
+			}
+		}
+		for i := range r.places {
+			for j := range r.places[i].slots {
+				if r.places[i].status != indexDeleting && !yield(&r.places[i].slots[j]) {
 					return
 				}
 			}

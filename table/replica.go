@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm/corrupt"
@@ -16,11 +17,17 @@ type group interface {
 	Propose(command []byte) *env.Future[any]
 	ReadBarrier() error
 	Leading() bool
+	// Leader returns the node that leads, as far as this replica knows; 0 if it
+	// knows none.
+	Leader() uint64
+	Status() (replication.Status, error)
 }
 
 // A host starts and removes replicated groups.
 type host interface {
-	Start(id uint64, sm replication.StateMachine) (group, error)
+	// Start resumes a group, or creates one with these voters; without voters the
+	// replica is empty until the group sends it a snapshot.
+	Start(id uint64, sm replication.StateMachine, voters []uint64) (group, error)
 	// Remove stops a group and forgets its log. A group that does not exist is
 	// no error.
 	Remove(id uint64) error
@@ -31,8 +38,8 @@ type host interface {
 // A nodeHost is a replication.Node as a host.
 type nodeHost struct{ node *replication.Node }
 
-func (h nodeHost) Start(id uint64, sm replication.StateMachine) (group, error) {
-	g, err := h.node.Start(replication.GroupID(id), sm, []uint64{h.node.ID()})
+func (h nodeHost) Start(id uint64, sm replication.StateMachine, voters []uint64) (group, error) {
+	g, err := h.node.Start(replication.GroupID(id), sm, voters)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +67,17 @@ const maxStarting = 128
 
 // start starts the replicas that this node shall have of one table.
 func (s *Service) start(r *record) (*liveTable, error) {
-	if err := s.startAll([]*record{r}); err != nil {
+	if err := s.startGroups(r); err != nil {
 		return nil, err
 	}
 	t := s.newLiveTable(r)
 	return t, t.failed
+}
+
+func (c *core) startGroups(r *record) error {
+	c.local.Lock()
+	defer c.local.Unlock()
+	return c.startAll([]*record{r})
 }
 
 // startAll starts the replicas that this node shall have of all given tables and
@@ -74,37 +87,58 @@ func (s *Service) start(r *record) (*liveTable, error) {
 func (c *core) startAll(records []*record) error {
 	var jobs []startJob
 	for _, r := range records {
-		jobs = c.appendJobs(jobs, r, r.slots)
+		jobs = c.appendJobs(jobs, r, r.id, r.slots)
 		for i := range r.places {
 			if r.places[i].status != indexDeleting {
-				jobs = c.appendJobs(jobs, r, r.places[i].slots)
+				jobs = c.appendJobs(jobs, r, r.places[i].id, r.places[i].slots)
 			}
 		}
 	}
+	if c.calls != nil {
+		jobs = c.mayStart(jobs)
+	}
 	return c.runJobs(jobs)
+}
+
+// mayStart returns the jobs that a node of a cluster may do now: a replica that it
+// has is resumed, wanted or not, because the group may count on it; a new one is
+// made if it is wanted and the catalog is fresh (follow.go).
+func (c *core) mayStart(jobs []startJob) (may []startJob) {
+	if len(jobs) == 0 {
+		return nil
+	}
+	logged := c.host.Groups()
+	for _, j := range jobs {
+		_, has := slices.BinarySearch(logged, j.id)
+		if has || c.fresh.Load() && c.hosts(j.slot) {
+			may = append(may, j)
+		}
+	}
+	return may
 }
 
 // A startJob starts the replica of one slot.
 type startJob struct {
 	record *record
+	table  uint32 // in the keys of the rows
 	*livePartition
 }
 
 // appendJobs appends what is to be started for some slots. The partitions of the
 // others are entered in the directory, or changed there, if that is necessary.
-func (c *core) appendJobs(jobs []startJob, r *record, slots []slot) []startJob {
+func (c *core) appendJobs(jobs []startJob, r *record, table uint32, slots []slot) []startJob {
 	for i := range slots {
 		s := &slots[i]
-		next := &livePartition{core: c, first: s.first, last: lastOf(slots, i), id: s.group, slot: s}
-		switch current := c.directory.partition(s.group); {
-		case current != nil && (current.group != nil || current.damage != nil || !c.hosts(s)):
-			if current.first != next.first || current.last != next.last || !slices.Equal(current.slot.replicas.nodes, s.replicas.nodes) {
-				c.directory.put(current.changed(next))
-			}
-		case c.hosts(s):
-			jobs = append(jobs, startJob{r, next})
-		default:
+		next := &livePartition{core: c, first: s.first, last: lastOf(slots, i), id: s.group, slot: s, lead: new(atomic.Uint64)}
+		current := c.directory.partition(s.group)
+		if current != nil {
+			next = current.changed(next)
+		}
+		if current == nil && c.calls != nil || current != nil && current.isOther(next) {
 			c.directory.put(next)
+		}
+		if next.group == nil && next.damage == nil {
+			jobs = append(jobs, startJob{r, table, next})
 		}
 	}
 	return jobs
@@ -120,7 +154,7 @@ func (c *core) runJobs(jobs []startJob) error {
 	for task := range tasks {
 		g.Go("start groups", func() error {
 			for i := task; i < len(jobs); i += tasks {
-				if err := c.runJob(jobs[i].livePartition); err != nil {
+				if err := c.runJob(&jobs[i]); err != nil {
 					return fmt.Errorf("table %s: %w", jobs[i].record.def.Name, err)
 				}
 			}
@@ -130,13 +164,19 @@ func (c *core) runJobs(jobs []startJob) error {
 	return g.Wait()
 }
 
-func (c *core) runJob(p *livePartition) error {
-	err := c.startPartition(p)
+func (c *core) runJob(j *startJob) error {
+	p := *j.livePartition // that one may be in the directory
+	if c.calls != nil {
+		if err := c.noteReplica(p.id, replicaRecord{j.table, p.first, p.last}); err != nil {
+			return err
+		}
+	}
+	err := c.startPartition(&p)
 	if err != nil && damaged(err) {
 		p.damage, err = err, nil
 	}
 	if err == nil {
-		c.directory.put(p)
+		c.directory.put(&p)
 	}
 	return err
 }
@@ -153,13 +193,41 @@ func (c *core) startPartition(p *livePartition) (err error) {
 	if p.Partition, err = partition.Open(c.db, p.id); err != nil {
 		return err
 	}
-	if p.group, err = c.host.Start(p.id, p.Partition); err != nil {
+	if p.group, err = c.host.Start(p.id, p.Partition, p.slot.replicas.voters()); err != nil {
 		return fmt.Errorf("start group %d: %w", p.id, err)
 	}
-	if err := p.Serve(); err != nil {
-		return err
+	if c.calls == nil {
+		if err := p.Serve(); err != nil {
+			return err
+		}
 	}
 	c.clock.Restore(p.Latest())
+	return nil
+}
+
+// removeGroups removes the replicas of groups that are dissolved, with their data if
+// it is known where that is; else whoever drops the record sees to it.
+func (c *core) removeGroups(groups []uint64) error {
+	c.local.Lock()
+	defer c.local.Unlock()
+	var records map[uint64]replicaRecord
+	if c.calls != nil {
+		var err error
+		if records, err = c.replicaRecords(); err != nil {
+			return err
+		}
+	}
+	for _, id := range groups {
+		var err error
+		if r, ok := records[id]; ok {
+			err = c.dropReplica(id, r)
+		} else {
+			err = c.remove(id)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -2,10 +2,12 @@ package table
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
 )
 
 // A livePartition is a partition as this node reaches it: the narrow seam between
@@ -17,11 +19,20 @@ type livePartition struct {
 	id          uint64 // of the group
 	group       group  // nil if this node has no replica
 	damage      error  // why there is no partition
+	// lead is the node that leads as this node has last heard from others; 0 = unknown.
+	// All livePartitions of a group share it.
+	lead *atomic.Uint64
 	*partition.Partition
 
 	// upkeep brings changes to the global indexes; nil unless the table has or
 	// had some. It is set before a liveTable that has them is published.
 	upkeep *upkeep
+}
+
+// isOther reports whether next says something else than p.
+func (p *livePartition) isOther(next *livePartition) bool {
+	return p.first != next.first || p.last != next.last || p.slot.replicas.epoch != next.slot.replicas.epoch ||
+		!slices.Equal(p.slot.replicas.nodes, next.slot.replicas.nodes)
 }
 
 // changed returns p with the hashes and places of next.
@@ -33,21 +44,42 @@ func (p *livePartition) changed(next *livePartition) *livePartition {
 
 // propose sends a command to the partition. The caller waits for what becomes of
 // it by outcome; in between it may propose others.
-func (p *livePartition) propose(command []byte) *env.Future[any] { return p.group.Propose(command) }
+func (p *livePartition) propose(command []byte) proposal {
+	if p.core.calls == nil || p.group != nil && p.group.Leading() {
+		return proposal{to: p, command: command, future: p.group.Propose(command)}
+	}
+	sent := proposal{to: p, command: command, future: env.NewFuture[any](p.core.env), sent: true}
+	p.core.env.Go("propose", func() {
+		sent.future.Set(p.core.deliver(p.id, command, nil))
+	})
+	return sent
+}
+
+// A proposal is a command on its way to a partition.
+type proposal struct {
+	to      *livePartition
+	command []byte
+	future  *env.Future[any]
+	sent    bool // it does all that can be done to get there
+}
 
 // outcome waits for the result of a proposed command. The error says why there is
 // none; that of the command is in the result.
-func (p *livePartition) outcome(f *env.Future[any]) (*partition.Result, error) {
-	v, err := f.Await()
-	if err != nil {
+func (p *proposal) outcome() (*partition.Result, error) {
+	v, err := p.future.Await()
+	if err == nil {
+		return v.(*partition.Result), nil
+	}
+	if p.sent || p.to.core.calls == nil {
 		return nil, err
 	}
-	return v.(*partition.Result), nil
+	return p.to.core.deliver(p.to.id, p.command, err)
 }
 
 // run carries out a command, and returns its error, too.
 func (p *livePartition) run(c *partition.Command) (*partition.Result, error) {
-	r, err := p.outcome(p.propose(c.Encode()))
+	sent := p.propose(c.Encode())
+	r, err := sent.outcome()
 	if err == nil {
 		err = r.Err
 	}
@@ -63,25 +95,76 @@ func (p *livePartition) admit() {
 
 // get reads the item of a row key, nil if there is none.
 func (p *livePartition) get(row []byte, consistent bool) (item.Item, error) {
-	if err := p.settle(consistent); err != nil {
-		return nil, err
+	if p.near(consistent) {
+		err := p.settle(consistent)
+		if err == nil {
+			var it item.Item
+			if it, err = p.Get(row); err == nil {
+				return it, nil
+			}
+		}
+		if p.core.calls == nil || isAnswer(err) {
+			return nil, err
+		}
 	}
-	return p.Get(row)
+	return p.core.fetchRow(p.id, row, consistent)
+}
+
+// fetchRow is get for a replica on another node.
+func (c *core) fetchRow(group uint64, row []byte, consistent bool) (it item.Item, err error) {
+	key := slices.Clone(row) // so that row need not be on the heap in all other cases
+	err = c.fetch(group, consistent, partition.AppendRowRequest(nil, key), func(p *livePartition) (err error) {
+		it, err = p.Get(key)
+		return err
+	}, func(answer []byte) (err error) {
+		it, err = partition.DecodeRowAnswer(answer)
+		return err
+	})
+	return it, err
 }
 
 // page reads a page of the partition's rows.
 func (p *livePartition) page(r *partition.PageRequest) (*partition.Page, error) {
-	if err := p.settle(r.Consistent); err != nil {
-		return nil, err
+	if p.near(r.Consistent) {
+		err := p.settle(r.Consistent)
+		if err == nil {
+			var page *partition.Page
+			if page, err = p.Page(r); err == nil {
+				return page, nil
+			}
+		}
+		if p.core.calls == nil || isAnswer(err) {
+			return nil, err
+		}
 	}
-	return p.Page(r)
+	return p.core.fetchPage(p.id, r)
+}
+
+// fetchPage is page for a replica on another node.
+func (c *core) fetchPage(group uint64, r *partition.PageRequest) (page *partition.Page, err error) {
+	err = c.fetch(group, r.Consistent, r.Append(nil), func(p *livePartition) (err error) {
+		page, err = p.Page(r)
+		return err
+	}, func(answer []byte) (err error) {
+		page, err = partition.DecodePageAnswer(answer)
+		return err
+	})
+	return page, err
+}
+
+// near reports whether a read may be tried on this node.
+func (p *livePartition) near(consistent bool) bool {
+	return p.core.calls == nil || p.group != nil && (!consistent || p.group.Leading())
 }
 
 // settle waits until a read may begin: a consistent one after everything that was
 // answered before.
 func (p *livePartition) settle(consistent bool) error {
-	if !consistent {
+	switch {
+	case !consistent:
 		return nil
+	case p.core.calls != nil && !p.group.Leading():
+		return replication.ErrNotLeader
 	}
 	return p.group.ReadBarrier()
 }
@@ -125,10 +208,40 @@ func (m partitionMap) sum(of func(*livePartition) partition.Stats) IndexCounts {
 	return sum
 }
 
+// remoteStats asks another node for the counters of the partition or of a local
+// index. Who cannot be asked counts nothing: DynamoDB, too, promises no more than
+// numbers that were right some hours ago.
+func (p *livePartition) remoteStats(x *partition.Index) (stats partition.Stats) {
+	if p.core.calls == nil {
+		return stats
+	}
+	var state *partition.State
+	err := p.core.fetch(p.id, false, partition.AppendStateRequest(nil), func(p *livePartition) error {
+		state = p.State()
+		return nil
+	}, func(answer []byte) (err error) {
+		state, err = partition.DecodeStateAnswer(answer)
+		return err
+	})
+	switch {
+	case err != nil:
+		return stats
+	case x == nil || !x.Local:
+		return state.Stats
+	case int(x.ID) <= len(state.Local) && x.ID > 0:
+		return state.Local[x.ID-1]
+	}
+	return stats
+}
+
 // counts returns what the table or index holds.
 func (k *keySet) counts() IndexCounts {
 	return k.partitions.sum(func(p *livePartition) partition.Stats {
-		if k.index != nil && k.index.Local {
+		isLocal := k.index != nil && k.index.Local
+		switch {
+		case p.group == nil:
+			return p.remoteStats(k.index)
+		case isLocal:
 			return p.IndexStats(k.index.ID)
 		}
 		return p.Stats()

@@ -31,6 +31,31 @@ type Options struct {
 	// passed; default 10 s, negative: they are not deleted.
 	TTLInterval time.Duration
 	ClockBound  time.Duration // largest clock error to accept from the host; 0 = what env claims
+
+	// What follows is for nodes of a cluster. Without Calls a node is alone.
+
+	// Calls reaches the other nodes. Hooks are those whose methods the
+	// replication.Node was given.
+	Calls Calls
+	Hooks *Hooks
+	// Node is this node's number, which is that of the replication.Node, Zone its
+	// availability zone, and Address where others reach it. Default 1, none, none.
+	Node          uint64
+	Zone, Address string
+	// Founders are the nodes that begin a new cluster together, and the same on each
+	// of them. Default: node 1 alone. A node that is not among them joins: it knows
+	// nothing until the cluster has taken it in.
+	Founders []Member
+	// Patience is how long a request is repeated while no replica answers it;
+	// default 10 s.
+	Patience time.Duration
+	// LostAfter is how long a node is silent before its replicas are made anew on
+	// other nodes; default 5 minutes.
+	LostAfter time.Duration
+	// StaleReads has eventually consistent reads go to a replica that does not lead,
+	// if there is one in reach, so that they show what replication lag means.
+	// Default: the nearest replica.
+	StaleReads bool
 }
 
 // A Service executes operations on the tables of one account in one region (see
@@ -59,13 +84,33 @@ type core struct {
 	expiring    bool          // its task runs; guarded by control
 
 	self      uint64 // this node
+	calls     Calls  // to other nodes; nil if there are none
 	directory *directory
+	patience  time.Duration // how long a request is repeated
+	requests  requests
 
 	closing  *env.Future[struct{}] // set when Close begins
 	builders *env.Group            // tasks that create and delete indexes, and expired items
 
 	catalog      *catalog
 	catalogGroup group
+
+	reign atomic.Pointer[reign] // nil while another node is in charge
+
+	// For nodes of a cluster; follow.go and role.go.
+	zone, address string
+	founders      []Member
+	isStale       bool                 // see Options.StaleReads
+	lostAfter     time.Duration        // see Options.LostAfter
+	tasks         *env.Group           // that end when the service closes
+	fresh         atomic.Bool          // the catalog is as new as this life of the node
+	changed       *env.Queue[struct{}] // wakes follow
+	roles         roleChanges
+
+	// local is held while replicas of this node start or go and while tables are
+	// shown to the data plane; never over a wait for other nodes.
+	local    *env.Latch
+	followed *catalogView // what the node is in line with; guarded by local
 
 	// control is held by control-plane operations, over their waits.
 	control *env.Latch
@@ -84,13 +129,18 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes,
-		self: firstNode, directory: newDirectory(e),
-		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e)}, o)
+		self: firstNode, directory: newDirectory(e), patience: defaultPatience,
+		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e),
+		tasks: env.NewGroup(e), local: env.NewLatch(e), changed: env.NewQueue[struct{}](e, 1)}, o)
+	if o.Calls != nil {
+		return s, s.openCluster(o)
+	}
+	s.reign.Store(&reign{over: env.NewFuture[struct{}](e)})
 	var err error
 	if s.catalog, err = openCatalog(db); err != nil {
 		return nil, err
 	}
-	if s.catalogGroup, err = h.Start(catalogGroup, s.catalog); err != nil {
+	if s.catalogGroup, err = h.Start(catalogGroup, s.catalog, firstNodes); err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
 	if err := s.recover(); err != nil {
@@ -114,10 +164,7 @@ func (s *Service) recover() error {
 		return err
 	}
 	for _, r := range active {
-		t := s.newLiveTable(r)
-		in := s.enter(t.space)
-		s.attach(t)
-		(*in.live.Load())[t.def.Name] = t // nobody reads yet
+		s.enter(r.space).show(r)
 	}
 	for _, r := range interrupted {
 		if err := s.enter(r.space).finish(r); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
@@ -127,13 +174,25 @@ func (s *Service) recover() error {
 	if err := s.removeOrphans(); err != nil {
 		return err
 	}
+	s.startTasks()
+	return nil
+}
+
+// startTasks starts the tasks of the node in charge that the tables need.
+func (s *Service) startTasks() {
 	for _, r := range s.catalog.snapshot().records() {
 		s.enter(r.space).startBuilder(r)
 		if r.ttl.Enabled {
 			s.startExpirer()
 		}
 	}
-	return nil
+}
+
+// show makes a table visible while nobody reads yet.
+func (s *Service) show(r *record) {
+	t := s.newLiveTable(r)
+	s.attach(t)
+	(*s.live.Load())[t.def.Name] = t
 }
 
 // removeOrphans drops groups that no table owns, which would pin the log for
@@ -170,19 +229,49 @@ func (s *Service) finish(r *record) error {
 	return nil
 }
 
-// publish makes a table visible to the data plane, or replaces it.
-func (s *Service) publish(t *liveTable) {
+// publish makes a table visible to the data plane, or replaces it, unless a later
+// version is visible.
+func (s *Service) publish(r *record) *liveTable {
+	s.local.Lock()
+	defer s.local.Unlock()
+	return s.publishLocked(r)
+}
+
+func (s *Service) publishLocked(r *record) *liveTable {
+	live := s.live.Load()
+	if live == nil {
+		return s.newLiveTable(r) // closed meanwhile
+	}
+	if t := (*live)[r.def.Name]; t != nil && t.id == r.id && t.version > r.version {
+		return t
+	}
+	t := s.newLiveTable(r)
 	s.attach(t)
 	next := s.copyLive()
 	next[t.def.Name] = t
 	s.live.Store(&next)
+	return t
 }
 
 // retract hides a table from the data plane.
 func (s *Service) retract(name string) {
+	s.local.Lock()
+	defer s.local.Unlock()
+	s.retractLocked(name)
+}
+
+func (s *Service) retractLocked(name string) {
+	t := (*s.live.Load())[name]
+	if t == nil {
+		return
+	}
 	next := s.copyLive()
 	delete(next, name)
 	s.live.Store(&next)
+	t.detach()
+	if s.calls == nil {
+		t.detached()
+	}
 }
 
 func (s *Service) copyLive() map[string]*liveTable {
@@ -202,10 +291,26 @@ func (s *Service) lookup(table string) (*liveTable, error) {
 	}
 	name := s.name(table)
 	t := (*live)[name]
+	if t == nil && s.calls != nil {
+		if t = s.lookAgain(name); s.live.Load() == nil {
+			return nil, ErrClosed
+		}
+	}
 	if t == nil || s.creating(name) {
 		return nil, &NotFoundError{Table: table}
 	}
 	return t, t.failed
+}
+
+// lookAgain finds a table that the node may not have heard of yet.
+func (s *Service) lookAgain(name string) *liveTable {
+	if err := s.refresh(); err != nil {
+		s.env.Sometimes("table: the catalog cannot be asked")
+	}
+	if live := s.live.Load(); live != nil {
+		return (*live)[name]
+	}
+	return nil
 }
 
 // propose runs a command of the catalog.
@@ -223,7 +328,9 @@ func (s *Service) propose(command []byte) (*record, error) {
 // store.
 func (s *Service) Close() error {
 	s.closing.Set(struct{}{}, nil)
+	s.endReign()
 	_ = s.builders.Wait()
+	_ = s.tasks.Wait()
 	s.control.Lock()
 	defer s.control.Unlock()
 	for _, in := range s.known() {
@@ -233,6 +340,7 @@ func (s *Service) Close() error {
 		}
 		for _, name := range slices.Sorted(maps.Keys(*live)) {
 			(*live)[name].detach()
+			(*live)[name].detached()
 		}
 	}
 	return nil

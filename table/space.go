@@ -90,18 +90,20 @@ func (c *core) spaceID(account, region string) spaceID {
 	return spaceID{account, region}
 }
 
-// enter returns the service of a space and makes it known. The caller holds
-// control.
+// enter returns the service of a space and makes it known.
 func (c *core) enter(id spaceID) *Service {
-	known := *c.spaces.Load()
-	if s := known[id]; s != nil {
-		return s
+	for {
+		known := c.spaces.Load()
+		if s := (*known)[id]; s != nil {
+			return s
+		}
+		s := &Service{core: c, space: newSpace(id, id.account, id.region)}
+		next := maps.Clone(*known)
+		next[id] = s
+		if c.spaces.CompareAndSwap(known, &next) {
+			return s
+		}
 	}
-	s := &Service{core: c, space: newSpace(id, id.account, id.region)}
-	next := maps.Clone(known)
-	next[id] = s
-	c.spaces.Store(&next)
-	return s
 }
 
 // known returns the services of all known spaces, in order.

@@ -21,6 +21,9 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	name := s.name(u.Table)
 	s.control.Lock()
 	defer s.control.Unlock()
+	if err := s.inCharge(); err != nil {
+		return nil, err
+	}
 	if err := s.checkIdle(name); err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func (s *Service) replace(next *record) (*record, error) {
 		return nil, err
 	}
 	if (*s.live.Load())[next.def.Name] != nil {
-		s.publish(s.newLiveTable(next))
+		s.publish(next)
 	}
 	return next, nil
 }

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type upkeep struct {
 	wake *env.Queue[struct{}]       // a record was written
 	rush *env.Queue[struct{}]       // a writer waits
 	task atomic.Pointer[upkeepTask] // nil while another replica leads
+	last *upkeepTask                // begun last; guarded by core.local
 
 	table   atomic.Pointer[liveTable] // what the indexes are now
 	cursor  atomic.Uint64             // sequence number up to which all indexes have the changes
@@ -53,8 +55,9 @@ type upkeep struct {
 
 // An upkeepTask is one run of the task.
 type upkeepTask struct {
-	stop *env.Future[struct{}] // set to end it
-	done *env.Future[struct{}] // it has ended
+	before *upkeepTask           // may still be ending; nil = none
+	stop   *env.Future[struct{}] // set to end it
+	done   *env.Future[struct{}] // it has ended
 }
 
 const (
@@ -94,7 +97,25 @@ func (u *upkeep) begin() {
 	if u.task.Load() != nil {
 		return
 	}
-	t := &upkeepTask{stop: env.NewFuture[struct{}](u.core.env), done: env.NewFuture[struct{}](u.core.env)}
+	t := &upkeepTask{before: u.last, stop: env.NewFuture[struct{}](u.core.env), done: env.NewFuture[struct{}](u.core.env)}
+	u.last = t
+	isFirst := t.before == nil || t.before.done.Ready()
+	if isFirst {
+		u.prepare()
+	}
+	u.task.Store(t)
+	u.core.env.Go(fmt.Sprintf("index upkeep %d", u.base.id), func() {
+		if !isFirst {
+			_, _ = t.before.done.Await()
+			u.prepare()
+		}
+		t.before = nil
+		u.run(t)
+	})
+}
+
+// prepare sets out from what was trimmed. No task runs.
+func (u *upkeep) prepare() {
 	u.start, u.untrimmed, u.keep = u.base.Sequence(), 0, false
 	// What a replay, or another leader, has written counts as handled: it may have
 	// been, and the rest is bounded by what the log keeps.
@@ -104,21 +125,22 @@ func (u *upkeep) begin() {
 		u.cursor.Store(u.start)
 	}
 	u.failing.Store(false)
-	u.task.Store(t)
 	u.base.Watch(func() { u.wake.TrySend(struct{}{}) })
-	u.core.env.Go(fmt.Sprintf("index upkeep %d", u.base.id), func() { u.run(t) })
 }
 
-// end stops the task, if it runs, and returns when it has ended.
+// end stops the task, if it runs. It may still be in its last round.
 func (u *upkeep) end() {
-	t := u.task.Swap(nil)
-	if t == nil {
-		return
+	if t := u.task.Swap(nil); t != nil {
+		t.stop.Set(struct{}{}, nil)
+		u.wake.TrySend(struct{}{})
 	}
-	u.base.Watch(nil)
-	t.stop.Set(struct{}{}, nil)
-	u.wake.TrySend(struct{}{})
-	_, _ = t.done.Await()
+}
+
+// stopped returns when no task runs after end.
+func (u *upkeep) stopped() {
+	if u.last != nil {
+		_, _ = u.last.done.Await()
+	}
 }
 
 func (u *upkeep) run(t *upkeepTask) {
@@ -140,6 +162,7 @@ func (u *upkeep) run(t *upkeepTask) {
 		}
 		retry = minRetry
 	}
+	u.base.Watch(nil)
 	u.admitAll()
 	t.done.Set(struct{}{}, nil)
 }
@@ -178,13 +201,21 @@ type roundState struct {
 	bytes     int
 	fresh     int64 // bytes of records written since the start
 	keep      bool
-	key, old  []byte // scratch
+	// configured is the version of the record that the partition has its schema
+	// from. The table that this node shows may be older, and not have an index that
+	// there are changes for; such a round is late.
+	configured uint64
+	late       bool
+	key, old   []byte // scratch
 }
 
 // round handles the next records. It returns how long to wait until the next
 // change is due, 0 = not at all.
 func (u *upkeep) round() (due time.Duration, err error) {
 	r := roundState{table: u.table.Load(), source: u.base.id, at: map[uint64]int{}, through: u.cursor.Load()}
+	if config := u.base.Config(); config != nil {
+		r.configured = config.Version
+	}
 	most := maxRoundChanges
 	if u.core.env.Buggify("table: small index round") {
 		most = 1
@@ -204,6 +235,11 @@ func (u *upkeep) round() (due time.Duration, err error) {
 	}
 	if r.changes == 0 {
 		return due, nil
+	}
+	if r.late {
+		u.core.env.Sometimes("table: index upkeep waits for the catalog")
+		u.core.poke()
+		return 0, errLate
 	}
 	if err := r.ship(); err != nil {
 		return 0, err
@@ -228,6 +264,8 @@ func (u *upkeep) due(c *partition.Change) time.Duration {
 	return min(max(left, 0), u.core.indexDelay)
 }
 
+var errLate = errors.New("table: catalog is behind the partitions")
+
 // take adds what one change means for the indexes that it concerns.
 func (r *roundState) take(c *partition.Change) {
 	r.changes++
@@ -236,6 +274,8 @@ func (r *roundState) take(c *partition.Change) {
 	for _, id := range c.Indexes {
 		k := r.table.globals[id]
 		switch {
+		case k == nil && r.table.version < r.configured: // not heard of yet
+			r.late = true
 		case k == nil: // deleted meanwhile
 		case k.failed != nil:
 			r.keep = true
@@ -280,13 +320,13 @@ func (r *roundState) batchFor(k *keySet, key []byte) *partition.EntryBatch {
 
 // ship proposes all batches and waits for them.
 func (r *roundState) ship() error {
-	futures := make([]*env.Future[any], len(r.shipments))
+	sent := make([]proposal, len(r.shipments))
 	for i, s := range r.shipments {
-		futures[i] = s.to.propose(s.batch.Encode(r.through))
+		sent[i] = s.to.propose(s.batch.Encode(r.through))
 	}
 	var failure error
-	for i, f := range futures {
-		result, err := r.shipments[i].to.outcome(f)
+	for i := range sent {
+		result, err := sent[i].outcome()
 		if err == nil {
 			err = result.Err
 		}
@@ -319,6 +359,15 @@ func (u *upkeep) behind() bool {
 
 // lag returns how many bytes of change records, written since the start, wait.
 func (u *upkeep) lag() int64 { return u.base.ChangeBytes() - u.handled.Load() }
+
+// progress returns the change up to which the indexes are known to be, 0 while
+// another replica leads.
+func (u *upkeep) progress() uint64 {
+	if u.task.Load() == nil {
+		return 0
+	}
+	return u.cursor.Load()
+}
 
 // admit parks a writer while the indexes are too far behind.
 func (u *upkeep) admit() {
@@ -363,6 +412,15 @@ func (c *core) attach(t *liveTable) {
 		}
 		if p.upkeep != nil && p.group.Leading() {
 			p.upkeep.begin()
+		}
+	}
+}
+
+// detached returns when the upkeeps of a table that was detached are at rest.
+func (t *liveTable) detached() {
+	for _, p := range t.partitions {
+		if p.upkeep != nil {
+			p.upkeep.stopped()
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/statordb/stator/capacity"
-	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
 )
@@ -50,10 +49,9 @@ func (s *Service) write(w Write) (*WriteResult, error) {
 
 // A pendingWrite is a proposed command whose outcome is not known yet.
 type pendingWrite struct {
-	table  *liveTable
-	key    item.Item // the item or key of the command
-	to     *livePartition
-	future *env.Future[any]
+	table *liveTable
+	key   item.Item // the item or key of the command
+	proposal
 }
 
 // proposeWrite sends a command, whose item or key fits the schema, to its
@@ -67,12 +65,13 @@ func (s *Service) proposeWrite(t *liveTable, c *partition.Command) pendingWrite 
 		p.admit()
 	}
 	c.Timestamp = s.clock.Now()
-	return pendingWrite{table: t, key: c.Item, to: p, future: p.propose(c.Encode())}
+	c.Request = s.requestID()
+	return pendingWrite{table: t, key: c.Item, proposal: p.propose(c.Encode())}
 }
 
 // await waits for the outcome.
-func (w pendingWrite) await() (*WriteResult, error) {
-	r, err := w.to.outcome(w.future)
+func (w *pendingWrite) await() (*WriteResult, error) {
+	r, err := w.outcome()
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", w.table.def.Name, err)
 	}

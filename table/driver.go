@@ -1,0 +1,194 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// The driver is the task of the node in charge: it founds the cluster, finishes what
+// the one before has left unfinished, and then looks again and again whether nodes
+// have come or gone and whether replicas are where they should be.
+
+const (
+	defaultLostAfter = 5 * time.Minute
+	drivePause       = time.Second
+	driveRetry       = 100 * time.Millisecond
+)
+
+// drive runs until the reign ends.
+func (c *core) drive(r *reign) {
+	begun := false
+	heard := make(map[uint64]env.Mono) // when each node answered last
+	for pause := time.Duration(0); !r.rest(pause); {
+		pause = drivePause
+		if !begun {
+			if err := c.takeOver(r); err != nil {
+				c.env.Sometimes("table: taking charge failed")
+				pause = driveRetry
+				continue
+			}
+			begun = true
+		}
+		c.listen(r, heard)
+		if err := c.driveStep(r, heard); err != nil {
+			c.env.Sometimes("table: driver failed")
+			pause = driveRetry
+		}
+	}
+}
+
+// takeOver founds the cluster if there is none, and finishes creations and deletions
+// that were interrupted.
+func (c *core) takeOver(r *reign) error {
+	c.control.Lock()
+	defer c.control.Unlock()
+	if r.over.Ready() {
+		return nil
+	}
+	home := (*c.spaces.Load())[spaceID{}]
+	if len(c.catalog.snapshot().nodes) == 0 {
+		if _, err := home.propose(foundCommand(newClusterID(c.env), founding(c.founders))); err != nil && !errors.Is(err, errFounded) {
+			return err
+		}
+	}
+	for _, rec := range c.catalog.snapshot().records() {
+		if rec.status == recordActive {
+			continue
+		}
+		if err := c.enter(rec.space).finish(rec); err != nil {
+			return fmt.Errorf("table %s: finish: %w", rec.def.Name, err)
+		}
+	}
+	home.startTasks()
+	return nil
+}
+
+// listen asks all nodes whether they are there.
+func (c *core) listen(r *reign, heard map[uint64]env.Mono) {
+	view := c.catalog.snapshot()
+	answered := make([]bool, len(view.nodes))
+	g := env.NewGroup(c.env)
+	for i, n := range view.nodes {
+		if n.state == nodeGone {
+			continue
+		}
+		if _, known := heard[n.id]; !known {
+			heard[n.id] = c.env.Now() // silence counts from the beginning of the reign
+		}
+		if n.id == c.self {
+			answered[i] = true
+			continue
+		}
+		g.Go("listen", func() error {
+			_, err := c.ask(n.id, callPing, 0, 0, nil, callPatience)
+			answered[i] = err == nil
+			return nil
+		})
+	}
+	_ = g.Wait()
+	for i, n := range view.nodes {
+		if answered[i] {
+			heard[n.id] = c.env.Now()
+		}
+	}
+}
+
+// driveStep makes the next change, if there is one.
+func (c *core) driveStep(r *reign, heard map[uint64]env.Mono) error {
+	c.control.Lock()
+	defer c.control.Unlock()
+	if r.over.Ready() {
+		return nil
+	}
+	for _, n := range c.catalog.snapshot().nodes {
+		if next := c.nextState(n, heard[n.id]); next != n.state {
+			c.env.Sometimes("table: node becomes " + env.Mark(next.String()))
+			if err := c.setNode(n.with(func(n *node) { n.state = next })); err != nil {
+				return err
+			}
+		}
+	}
+	return c.moveReplicas()
+}
+
+// nextState returns the state that a node should have.
+func (c *core) nextState(n *node, heard env.Mono) nodeState {
+	silent := c.env.Now().Sub(heard)
+	switch {
+	case n.state == nodeActive && silent > c.lostAfter:
+		return nodeLost
+	case n.state == nodeLost && silent < c.lostAfter && silent < 2*drivePause:
+		return nodeActive
+	case n.state == nodeJoining && silent < 2*drivePause && n.id != c.self && c.follows(n.id):
+		return nodeActive
+	}
+	return n.state
+}
+
+// follows reports whether a node has the catalog.
+func (c *core) follows(id uint64) bool {
+	status, err := c.catalogGroup.Status()
+	if err != nil {
+		return false
+	}
+	for _, p := range status.Progress {
+		if p.Node == id {
+			return p.Active && !p.Snapshot && p.Match > 0
+		}
+	}
+	return false
+}
+
+// setNode replaces the record of a node. The caller holds control.
+func (c *core) setNode(n *node) error {
+	v, err := c.catalogGroup.Propose(nodeCommand(n)).Await()
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return v.(*catalogResult).err
+}
+
+// moveReplicas makes the next change of replicas. The caller holds control.
+func (c *core) moveReplicas() error {
+	m := nextMove(c.catalog.snapshot(), c.isBusy)
+	if m == nil {
+		return nil
+	}
+	c.env.Sometimes("table: replicas move")
+	c.env.Trace("group %d: %s", m.group, m.why)
+	next := m.table.withReplicas(func(r *record) {
+		for s := range r.allSlots() {
+			if s.group != m.group {
+				continue
+			}
+			if !sameNodes(s.replicas.members(), m.nodes) {
+				s.replicas.epoch++
+			}
+			s.replicas.nodes = m.nodes
+		}
+	})
+	_, err := c.enter(next.space).replace(next)
+	return err
+}
+
+func sameNodes(a, b []uint64) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
+// isBusy reports whether the members of a group are not what the catalog wants, or
+// cannot be asked for.
+func (c *core) isBusy(group uint64) bool {
+	p := c.directory.partition(group)
+	if p == nil {
+		return true
+	}
+	s, err := c.statusSoon(group)
+	return err != nil || !sameNodes(s.members, p.slot.replicas.members())
+}

@@ -1,0 +1,83 @@
+package table
+
+import (
+	"fmt"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// A reign is the time during which this node leads the catalog, and so is in charge:
+// operations on tables, builders of indexes, the deletion of expired items and the
+// placement of replicas are here. A node without others reigns from its start.
+type reign struct {
+	over *env.Future[struct{}] // set when it ends
+}
+
+// An ElsewhereError refuses an operation on tables on a node that is not in charge.
+// Nothing has happened.
+type ElsewhereError struct {
+	Leader uint64 // the node that is in charge, 0 = not known
+}
+
+func (e *ElsewhereError) Error() string {
+	return fmt.Sprintf("table: node %d leads the catalog", e.Leader)
+}
+
+// Leader returns the node that is in charge of operations on tables, 0 if it is not
+// known, and whether this node is. Operations on another node answer with an
+// *ElsewhereError.
+func (c *core) Leader() (id uint64, here bool) {
+	if c.reign.Load() != nil {
+		return c.self, true
+	}
+	return c.catalogGroup.Leader(), false
+}
+
+// inCharge refuses an operation if this node is not in charge. The caller holds
+// control.
+func (c *core) inCharge() error {
+	switch {
+	case c.closed():
+		return ErrClosed
+	case c.reign.Load() == nil:
+		return &ElsewhereError{Leader: c.catalogGroup.Leader()}
+	}
+	return nil
+}
+
+// reigning returns the reign that began last. If it is over, or none began, its future
+// is set.
+func (c *core) reigning() *reign {
+	if r := c.reign.Load(); r != nil {
+		return r
+	}
+	r := &reign{over: env.NewFuture[struct{}](c.env)}
+	r.over.Set(struct{}{}, nil)
+	return r
+}
+
+// beginReign makes this node the one in charge, and finishes what was interrupted.
+func (c *core) beginReign() {
+	c.control.Lock()
+	defer c.control.Unlock()
+	if c.closing.Ready() || c.reign.Load() != nil {
+		return
+	}
+	c.env.Sometimes("table: node takes charge")
+	c.reign.Store(&reign{over: env.NewFuture[struct{}](c.env)})
+	c.expiring = false
+	if c.calls != nil {
+		r := c.reign.Load()
+		c.builders.Go("drive", func() error {
+			c.drive(r)
+			return nil
+		})
+	}
+}
+
+// endReign ends the tasks of the one in charge. They may still finish a step.
+func (c *core) endReign() {
+	if r := c.reign.Swap(nil); r != nil {
+		r.over.Set(struct{}{}, nil)
+	}
+}

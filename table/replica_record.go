@@ -1,0 +1,97 @@
+package table
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
+)
+
+// A replica record says that this node has, or had, a replica of a group, and where
+// its rows are. It is for this node alone: it is written before the replica is
+// started, and goes in the batch that drops the rows; so whatever a crash leaves of
+// a replica that is not wanted any more is found and dropped later.
+//
+//	+-----------+----------+----------+---------+
+//	| format 1B | table 4B | first 8B | last 8B |
+//	+-----------+----------+----------+---------+
+//
+// format is 1, integers are big-endian. table is the id in the row keys, which an
+// index has for itself; the hashes are those of the slot when the replica was
+// started.
+type replicaRecord struct {
+	table       uint32
+	first, last uint64
+}
+
+const (
+	replicaFormat byte = 1
+	replicaBytes       = 1 + 4 + 8 + 8
+)
+
+func replicaKey(group uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{partition.SpaceCatalog, catalogLocal}, group)
+}
+
+func (r replicaRecord) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(append(dst, replicaFormat), r.table)
+	dst = binary.BigEndian.AppendUint64(dst, r.first)
+	return binary.BigEndian.AppendUint64(dst, r.last)
+}
+
+func decodeReplica(b []byte) (r replicaRecord, err error) {
+	if len(b) != replicaBytes || b[0] != replicaFormat {
+		return r, fmt.Errorf("%w: replica record of %d bytes", errRecord, len(b))
+	}
+	return replicaRecord{binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint64(b[5:]), binary.BigEndian.Uint64(b[13:])}, nil
+}
+
+// noteReplica records that this node is about to have a replica. What is recorded
+// already stays, because rows may lie there.
+func (c *core) noteReplica(group uint64, r replicaRecord) error {
+	_, err := c.db.Get(replicaKey(group), nil)
+	if !errors.Is(err, lsm.ErrNotFound) {
+		return err
+	}
+	b := c.db.NewBatch()
+	b.Set(replicaKey(group), r.append(nil))
+	return c.db.Apply(b)
+}
+
+// replicaRecords returns all that is recorded, by group.
+func (c *core) replicaRecords() (map[uint64]replicaRecord, error) {
+	all := make(map[uint64]replicaRecord)
+	err := scanCatalog(c.db, catalogLocal, func(key, value []byte) error {
+		if len(key) != 8 {
+			return fmt.Errorf("%w: key of a replica", errRecord)
+		}
+		r, err := decodeReplica(value)
+		all[binary.BigEndian.Uint64(key)] = r
+		return err
+	})
+	return all, err
+}
+
+// dropReplica removes the replica of a group from this node: it stops it, drops its
+// log, and then all data. It can be repeated.
+func (c *core) dropReplica(group uint64, r replicaRecord) error {
+	if p := c.directory.partition(group); p != nil && p.upkeep != nil {
+		p.upkeep.end()
+	}
+	if err := c.remove(group); err != nil {
+		return err
+	}
+	b := c.db.NewBatch()
+	for _, span := range partition.RowSpans(r.table, r.first, r.last) {
+		b.DeleteRange(span[0], span[1])
+	}
+	b.DeleteRange(partition.ChangeSpan(group))
+	b.DeleteRange(partition.GroupSpan(group))
+	b.Delete(replicaKey(group))
+	if err := c.db.Apply(b); err != nil {
+		return fmt.Errorf("drop the data of group %d: %w", group, err)
+	}
+	return nil
+}
