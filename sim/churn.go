@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"time"
 
-	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/replication"
@@ -33,32 +31,31 @@ type churned struct {
 
 const churnTables = 3
 
-func (r *run) startChurn() {
-	c := &churner{run: r, rng: r.world.Stream("churn"), tables: map[string]*churned{}}
-	r.tasks.Go("churn", func() error {
-		for !r.ending {
-			r.clients.Sleep(time.Duration(c.rng.ExpFloat64() * float64(r.config.churn)))
-			c.step()
+// startSteps starts the tasks that have tables of their own.
+func (r *run) startSteps() {
+	c := &churner{run: r, tables: map[string]*churned{}}
+	r.eachStep("churn", r.plan.Churn, func(rng *rand.Rand) { c.rng = rng; c.step() })
+	x := &expirer{run: r, keep: map[string]bool{}, doubt: map[string]*life{}}
+	r.eachStep("expiry", r.plan.Expiry, func(rng *rand.Rand) { x.rng = rng; x.step() })
+}
+
+func (r *run) eachStep(name string, steps []Step, do func(rng *rand.Rand)) {
+	r.tasks.Go(name, func() error {
+		for _, s := range steps {
+			r.sleepUntil(s.At)
+			if r.ending {
+				break
+			}
+			do(s.rng())
 		}
 		return nil
 	})
 }
 
-// ask runs f as a request on the server and waits until it has answered or the
-// server has crashed.
+// ask runs f as a request on a node that is up, and waits until it has answered or
+// the node has crashed.
 func (r *run) ask(name string, f func(s *server) error) (answered bool, err error) {
-	s := r.server
-	if s == nil || !r.world.Up(serverName) {
-		return false, nil
-	}
-	reply := env.NewFuture[struct{}](r.clients)
-	s.e.Go(name, func() { reply.Set(struct{}{}, f(s)) })
-	for r.server == s {
-		if _, err, ok := reply.AwaitFor(10 * time.Millisecond); ok {
-			return true, err
-		}
-	}
-	return false, nil
+	return r.inTask(r.nodes[0], name, f)
 }
 
 // step does one thing to one table.
@@ -99,7 +96,7 @@ func (c *churner) settle(name string, t *churned) bool {
 	var missing *table.NotFoundError
 	exists := err == nil
 	if answered && exists && !active { // half created or half dropped
-		t.doubt, t.exists = c.run.server, false
+		t.doubt, t.exists = c.run.nodes[0].server, false
 		return true
 	}
 	if !answered || !exists && !errors.As(err, &missing) {
@@ -112,7 +109,7 @@ func (c *churner) settle(name string, t *churned) bool {
 		}
 		t.set(exists, t.doubt)
 	}
-	if t.doubt != c.run.server { // recovery has decided; until then it may yet happen
+	if t.doubt != c.run.nodes[0].server { // recovery has decided; until then it may yet happen
 		t.doubt = nil
 	}
 	return true
@@ -125,7 +122,7 @@ func (t *churned) set(exists bool, doubt *server) {
 // change carries out a change of the table itself.
 func (c *churner) change(name string, t *churned, exists bool, f func(s *server) error) {
 	before := t.doubt
-	t.doubt = c.run.server
+	t.doubt = c.run.nodes[0].server
 	answered, err := c.run.ask(name, f)
 	var busy *table.InUseError // an index is being created or deleted
 	switch {

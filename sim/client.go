@@ -15,131 +15,90 @@ import (
 	"github.com/statordb/stator/table"
 )
 
-// Hot keys are few, so that operations meet; cold ones are written once each
-// and give the engine something to flush and merge.
-const (
-	hotHashes, hotRanges = 3, 3
-	coldHashes           = 5
-)
-
-func hotKey(i int) string { return fmt.Sprintf("p%d/s%d", i/hotRanges, i%hotRanges) }
-
-// A client is one task outside of the node. It sends one request at a time and
-// gives up after its patience, as an SDK would.
+// A client is one task outside of the nodes. It sends one request at a time and
+// gives up after its patience, as an SDK would. It knows nodes, not leaders: what it
+// learns of those it learns from answers, and believes for as long as it can.
 type client struct {
-	run   *run
-	id    int // a new one after every unknown outcome
-	rng   *rand.Rand
-	n     int               // requests sent
-	knows map[string]string // last value seen of a key, for conditions
+	run    *run
+	plan   *ClientPlan
+	name   string
+	id     int // a new one after every unknown outcome
+	node   *node
+	rng    *rand.Rand        // of its links
+	knows  map[string]string // last value seen of a key, for conditions
+	leader map[uint64]*node  // by group, as last heard
+}
+
+func (r *run) newClient(p *ClientPlan, name string) *client {
+	return &client{
+		run: r, plan: p, name: name, id: r.newID(), node: r.nodes[p.Node-1], rng: r.world.Stream("client/" + name),
+		knows: map[string]string{}, leader: map[uint64]*node{},
+	}
 }
 
 func (r *run) startClients() {
-	for i := range r.config.clients {
-		c := &client{run: r, id: r.newClient(), rng: r.world.Stream(fmt.Sprint("client/", i)), knows: map[string]string{}}
-		r.tasks.Go(fmt.Sprint("client", i), func() error {
-			for !r.ending {
-				r.clients.Sleep(c.pause())
-				c.request()
+	for i := range r.plan.Clients {
+		c := r.newClient(&r.plan.Clients[i], fmt.Sprint("c", i+1))
+		r.tasks.Go(c.name, func() error {
+			for k := range c.plan.Ops {
+				o := &c.plan.Ops[k]
+				r.sleepUntil(o.At)
+				if r.ending {
+					break
+				}
+				c.request(o)
 			}
 			return nil
 		})
 	}
 }
 
-func (c *client) pause() time.Duration {
-	return time.Duration(c.rng.ExpFloat64() * float64(c.run.config.think))
+// sleepUntil parks the calling task until a time of the plan.
+func (r *run) sleepUntil(at Duration) {
+	if d := at.Std() - time.Duration(r.clients.Now()-r.began); d > 0 {
+		r.clients.Sleep(d)
+	}
 }
 
-// request sends one random request.
-func (c *client) request() {
-	c.n++
-	switch k := c.rng.IntN(20); {
-	case k < 14:
-		c.single(c.operation(hotKey(c.rng.IntN(hotHashes * hotRanges))))
-	case k < 16:
-		c.single(c.coldPut())
-	case k < 17:
-		c.query()
-	case k < 18:
-		c.scan()
+// request sends one request of the plan.
+func (c *client) request(o *Op) {
+	kind, single := singles[o.Do]
+	switch {
+	case single:
+		for attempt := range c.plan.Retries + 1 {
+			op := c.operation(o, kind)
+			if attempt > 0 && op.Value != "" {
+				op.Value += fmt.Sprint("r", attempt) // another write, for all that the service knows
+			}
+			if o.Do == "put" && strings.HasPrefix(o.Key, "cold") {
+				c.run.cold = append(c.run.cold, o.Key)
+			}
+			if c.single(op); op.Outcome != Unknown && op.Outcome != Failed {
+				break
+			}
+		}
+	case o.Do == "query":
+		c.query(o)
+	case o.Do == "scan":
+		c.scan(o)
 	default:
-		c.batch()
+		c.batch(o)
 	}
 }
 
-func (c *client) value() string { return fmt.Sprintf("c%d.%d", c.id, c.n) }
-
-// operation draws what to do with a key.
-func (c *client) operation(key string) *Operation {
-	o := &Operation{Client: c.id, Key: key, Value: c.value(), Count: int64(c.rng.IntN(5))}
-	switch k := c.rng.IntN(10); {
-	case k < 3:
-		o.Kind = Get
-		return o
-	case k < 6:
-		o.Kind = Put
-	case k < 8:
-		o.Kind, o.Count = Add, 1
-	default:
-		o.Kind = Delete
+// operation is what a request for one key amounts to now.
+func (c *client) operation(o *Op, kind Kind) *Operation {
+	op := &Operation{Client: c.id, Key: o.Key, Kind: kind, Value: o.Value, Count: o.Count, Stale: o.Stale}
+	if op.If = Condition(slices.Index(conditions, o.If)); op.If == IfValue {
+		op.Expected = c.knows[o.Key]
 	}
-	if c.rng.IntN(2) == 0 {
-		o.If = Condition(c.rng.IntN(4))
-		o.Expected = c.knows[key]
-	}
-	return o
-}
-
-func (c *client) coldPut() *Operation {
-	value := c.value()
-	key := fmt.Sprintf("cold%d/%s", c.rng.IntN(coldHashes), value)
-	c.run.cold = append(c.run.cold, key)
-	return &Operation{Client: c.id, Key: key, Kind: Put, Value: value}
+	return op
 }
 
 // An answer is the outcome of one operation of a request.
 type answer struct {
 	outcome Outcome
 	saw     *State
-}
-
-// send runs f, which answers all operations, as a request on the server, and
-// waits for the answer as long as its patience lasts. An answer that comes
-// later still counts: only a crash leaves an outcome unknown for good.
-func (c *client) send(name string, operations []*Operation, f func(s *server) ([]answer, error)) {
-	r := c.run
-	s := r.server
-	if s == nil || !r.world.Up(serverName) || r.crowded(operations) {
-		return
-	}
-	for _, o := range operations {
-		r.history.Begin(o)
-	}
-	answered := env.NewFuture[bool](r.clients)
-	s.e.Go(name, func() {
-		answers, err := f(s)
-		if err != nil {
-			r.fail(err)
-			answers = make([]answer, len(operations))
-		}
-		for i, o := range operations {
-			if answers[i].outcome != Unknown {
-				r.history.End(o, answers[i].outcome, answers[i].saw)
-			}
-			r.world.Note("%s", o)
-		}
-		answered.Set(true, nil)
-	})
-	if _, _, ok := answered.AwaitFor(r.config.patience); !ok {
-		c.id = r.newClient() // the old one may be answered yet
-		return
-	}
-	for _, o := range operations {
-		if o.Saw != nil {
-			c.knows[o.Key] = o.Saw.Value
-		}
-	}
 }
 
 // maxOpen is how many operations on one key may be under way: clients that have
@@ -150,8 +109,169 @@ func (r *run) crowded(operations []*Operation) bool {
 	return slices.ContainsFunc(operations, func(o *Operation) bool { return r.history.Open(o.Key) >= maxOpen })
 }
 
+// An elsewhereError says that another node must be asked. Unless inDoubt, nothing
+// has happened.
+type elsewhereError struct {
+	leader  uint64 // number of the node that leads, 0: not known
+	inDoubt bool
+}
+
+func (e *elsewhereError) Error() string { return fmt.Sprintf("ask node %d", e.leader) }
+
+// send runs f, which answers all operations, as a request on a node, and waits for
+// the answer as long as its patience lasts. An answer that comes later still counts:
+// only a crash leaves an outcome unknown for good.
+//
+// f may be run several times, on several nodes, also at the same time, if it answers
+// with an elsewhereError or not at all; it must then be safe to repeat.
+func (c *client) send(name string, group uint64, operations []*Operation, f func(s *server) ([]answer, error)) {
+	r := c.run
+	if c.target(group) == nil || r.crowded(operations) {
+		return
+	}
+	for _, o := range operations {
+		o.Group = group
+		r.history.Begin(o)
+	}
+	deadline := r.clients.Now().Add(c.plan.Patience.Std())
+	inDoubt, answered := false, false
+	for !answered {
+		n := c.target(group)
+		wait := time.Duration(deadline - r.clients.Now())
+		if wait <= 0 {
+			inDoubt = true
+			break
+		}
+		if n == nil {
+			r.clients.Sleep(min(wait, retryPause))
+			continue
+		}
+		if c.repeats() && c.plan.Roams {
+			wait = min(wait, c.plan.Patience.Std()/3)
+		}
+		err := c.attempt(name, n, operations, wait, f)
+		var elsewhere *elsewhereError
+		switch {
+		case err == nil:
+			answered = true
+		case errors.As(err, &elsewhere):
+			inDoubt = inDoubt || elsewhere.inDoubt
+			c.learn(group, n, elsewhere.leader)
+			r.clients.Sleep(min(wait, retryPause))
+		default: // no answer
+			inDoubt = true
+			c.learn(group, n, 0)
+		}
+		if !answered && !c.repeats() {
+			break
+		}
+	}
+	if !answered && !inDoubt {
+		for _, o := range operations {
+			r.history.End(o, Failed, nil)
+		}
+	}
+	if !answered && inDoubt {
+		c.id = r.newID() // the old one may be answered yet
+		return
+	}
+	for _, o := range operations {
+		if o.Saw != nil {
+			c.knows[o.Key] = o.Saw.Value
+		}
+	}
+}
+
+// retryPause is how long a client waits before it asks another node.
+const retryPause = 20 * time.Millisecond
+
+var errNoAnswer = errors.New("sim: no answer")
+
+// repeats reports whether the client itself looks for the leader, and repeats what it
+// asks under the same request id.
+func (c *client) repeats() bool { return c.run.plan.Stack == PartitionStack }
+
+// target returns the node to ask, nil if it is down and the client knows no other.
+func (c *client) target(group uint64) *node {
+	n := c.leader[group]
+	if n == nil {
+		n = c.node
+	}
+	if n.up() && n.server != nil {
+		return n
+	}
+	c.learn(group, n, 0)
+	if !c.plan.Roams {
+		return nil
+	}
+	for i := range c.run.nodes {
+		if m := c.run.nodes[(int(c.node.id)+i)%len(c.run.nodes)]; m.up() && m.server != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// learn believes what a node has said about the leader of a group. Without a hint,
+// a client that roams turns to the next node.
+func (c *client) learn(group uint64, asked *node, leader uint64) {
+	switch {
+	case leader != 0 && int(leader) <= len(c.run.nodes):
+		c.leader[group] = c.run.nodes[leader-1]
+	case c.leader[group] != nil:
+		delete(c.leader, group)
+	case c.plan.Roams:
+		c.leader[group] = c.run.nodes[int(asked.id)%len(c.run.nodes)]
+	}
+}
+
+// delay draws how long a message between the client and a node is under way.
+func (c *client) delay() time.Duration {
+	d := c.run.plan.Links.Client
+	return d.Base.Std() + time.Duration(c.rng.ExpFloat64()*float64(d.Tail))
+}
+
+// attempt asks one node.
+func (c *client) attempt(name string, n *node, operations []*Operation, wait time.Duration, f func(s *server) ([]answer, error)) error {
+	r := c.run
+	r.clients.Sleep(min(wait, c.delay()))
+	s := n.server
+	if s == nil || !n.up() {
+		return &elsewhereError{}
+	}
+	answered := env.NewFuture[error](r.clients)
+	for _, o := range operations {
+		r.history.enter(o, n.id)
+	}
+	back := c.delay()
+	s.e.Go(name, func() {
+		answers, err := f(s)
+		var elsewhere *elsewhereError
+		if err != nil && !errors.As(err, &elsewhere) {
+			r.fail(err)
+			answers, err = make([]answer, len(operations)), nil
+		}
+		for i, o := range operations {
+			if err == nil && answers[i].outcome != Unknown {
+				if o.Outcome == Unknown {
+					o.Served = n.name
+				}
+				r.history.End(o, answers[i].outcome, answers[i].saw)
+			}
+			r.history.leave(o, n.id)
+			r.world.Note("%s", o)
+		}
+		r.world.After(back, func() { answered.Set(err, nil) })
+	})
+	err, _, ok := answered.AwaitFor(wait)
+	if !ok {
+		return errNoAnswer
+	}
+	return err
+}
+
 func (c *client) single(o *Operation) {
-	c.send("request", []*Operation{o}, func(s *server) ([]answer, error) {
+	c.send("request", 0, []*Operation{o}, func(s *server) ([]answer, error) {
 		outcome, saw, err := s.execute(o)
 		return []answer{{outcome, saw}}, err
 	})
@@ -167,22 +287,19 @@ func (c *client) gets(keys []string) []*Operation {
 }
 
 // query reads one item collection, a few rows a page, in either direction.
-func (c *client) query() {
-	p, bound := c.rng.IntN(hotHashes), sortBounds[c.rng.IntN(len(sortBounds))]
-	lower := c.rng.IntN(hotRanges)
-	upper := lower + c.rng.IntN(hotRanges-lower)
+func (c *client) query(o *Op) {
+	bound, lower, upper := sortBounds[o.Bound], o.Lower, o.Upper
 	var keys []string
 	for s := range hotRanges {
 		if bound.holds(s, lower, upper) {
-			keys = append(keys, hotKey(p*hotRanges+s))
+			keys = append(keys, fmt.Sprintf("%s/s%d", o.Key, s))
 		}
 	}
 	if len(keys) == 0 {
 		return
 	}
-	limit, reverse := c.rng.IntN(4), c.rng.IntN(2) == 0
-	c.send("query", c.gets(keys), func(s *server) ([]answer, error) {
-		values := map[string]item.Value{":p": item.String(fmt.Sprint("p", p))}
+	c.send("query", 0, c.gets(keys), func(s *server) ([]answer, error) {
+		values := map[string]item.Value{":p": item.String(o.Key)}
 		for i, name := range []string{":l", ":u"} {
 			if strings.Contains(bound.text, name) {
 				values[name] = item.String(fmt.Sprint("s", []int{lower, upper}[i]))
@@ -198,33 +315,32 @@ func (c *client) query() {
 		}
 		return collect(keys, true, func(start item.Item) (*table.Page, error) {
 			return s.tables.Query(&table.QueryRequest{
-				Table: tableName, Keys: condition, Filter: filter, Consistent: true, Reverse: reverse, Limit: limit, StartKey: start,
+				Table: tableName, Keys: condition, Filter: filter, Consistent: true, Reverse: o.Reverse, Limit: o.Limit, StartKey: start,
 			})
 		})
 	})
 }
 
 // scan reads the hot keys out of the whole table.
-func (c *client) scan() {
+func (c *client) scan(o *Op) {
 	var keys []string
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
 	}
-	limit := c.rng.IntN(2) * 10
-	c.send("scan", c.gets(keys), func(s *server) ([]answer, error) {
+	c.send("scan", 0, c.gets(keys), func(s *server) ([]answer, error) {
 		filter, err := c.filter(hotFilter)
 		if err != nil {
 			return nil, err
 		}
 		return collect(keys, false, func(start item.Item) (*table.Page, error) {
-			return s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: true, Limit: limit, StartKey: start})
+			return s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: true, Limit: o.Limit, StartKey: start})
 		})
 	})
 }
 
 // filter parses a filter if the table has facets to answer it.
 func (c *client) filter(parse func() (*expr.Condition, error)) (*expr.Condition, error) {
-	if c.run.config.facets == nil {
+	if !c.run.plan.Knobs.Facets {
 		return nil, nil
 	}
 	return parse()
@@ -291,17 +407,15 @@ func same(n int, it item.Item, err error) ([]answer, error) {
 }
 
 // batch writes two hot keys in one request, each on its own.
-func (c *client) batch() {
-	first := c.rng.IntN(hotHashes * hotRanges)
-	second := (first + 1 + c.rng.IntN(hotHashes*hotRanges-1)) % (hotHashes * hotRanges)
+func (c *client) batch(op *Op) {
 	operations := []*Operation{
-		{Client: c.id, Key: hotKey(first), Kind: Put, Value: c.value() + "a"},
-		{Client: c.id, Key: hotKey(second), Kind: Put, Value: c.value() + "b"},
+		{Client: c.id, Key: op.Key, Kind: Put, Value: op.Value + "a"},
+		{Client: c.id, Key: op.Second, Kind: Put, Value: op.Value + "b"},
 	}
-	if c.rng.IntN(2) == 0 {
+	if op.Drop {
 		operations[1].Kind = Delete
 	}
-	c.send("batch", operations, func(s *server) ([]answer, error) {
+	c.send("batch", 0, operations, func(s *server) ([]answer, error) {
 		t := table.BatchWriteTable{Table: tableName}
 		for _, o := range operations {
 			if o.Kind == Put {

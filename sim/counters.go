@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 
-	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/table"
 )
@@ -11,14 +10,8 @@ import (
 // checkCounters compares what the node counts of the table, while nobody writes,
 // with what is there: items, their bytes, and the sizes of item collections.
 func (r *run) checkCounters() {
-	s := r.server
-	if s == nil || r.rotten != "" {
-		return
-	}
-	done := env.NewFuture[error](r.clients)
-	s.e.Go("check counters", func() { done.Set(s.checkCounters(), nil) })
-	if err, _ := done.Await(); err != nil {
-		r.fail(found(Counters, fmt.Errorf("sim: after all faults were over: %w", err)))
+	if !r.rotten() {
+		r.demand(Counters, r.nodes[0], "check counters", (*server).checkCounters)
 	}
 }
 

@@ -2,15 +2,17 @@
 // crashes and a failing disk, and checks that what the clients saw can be
 // explained.
 //
-// One seed decides everything: the order of tasks, the clients' operations,
-// the faults, what a power cut leaves of the disk. Run with the same seed does
-// the same again, to the same Hash.
+// A run is a plan: data that says which nodes there are, what goes wrong when, and
+// what each client asks for. A seed draws a plan; running a plan draws nothing but
+// what it fixes. So the same seed does the same again, to the same Hash, and a plan can
+// be edited, made smaller and kept.
 //
 // To look into a seed:
 //
 //	go test ./sim -run TestSeeds -sim.seed=42 -sim.seeds=1 -v -sim.trace=trace.txt -sim.html=page.html
 //
-// Reading order: run.go (the story), config.go (what the seed chooses), server.go
-// (the node under test), client.go with request.go and churn.go (the workload),
-// nemesis.go and rot.go (the faults), history.go and model.go (the verdict).
+// Reading order: plan.go (what a run is), draw.go and knobs.go (what a seed chooses),
+// run.go (the story), node.go and server.go (the nodes under test), client.go with
+// request.go, churn.go and expiry.go (the workload), nemesis.go, target.go and
+// fault_*.go (the faults), history.go, witness.go and model.go (the verdict).
 package sim

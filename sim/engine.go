@@ -18,7 +18,7 @@ type verifier struct {
 
 func (r *run) newVerifier(e *env.Env) *verifier {
 	v := &verifier{run: r}
-	if r.config.verify {
+	if r.plan.Knobs.Verify {
 		v.due = env.NewQueue[struct{}](e, 1)
 	}
 	return v

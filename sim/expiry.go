@@ -34,20 +34,6 @@ const (
 	ttlPause      = 10 * time.Millisecond // mean pause between operations
 )
 
-func (r *run) startExpiry() {
-	if !r.config.expiry {
-		return
-	}
-	x := &expirer{run: r, rng: r.world.Stream("expiry"), keep: map[string]bool{}, doubt: map[string]*life{}}
-	r.tasks.Go("expiry", func() error {
-		for !r.ending {
-			r.clients.Sleep(time.Duration(x.rng.ExpFloat64() * float64(ttlPause)))
-			x.step()
-		}
-		return nil
-	})
-}
-
 // step does one thing to one item.
 func (x *expirer) step() {
 	if !x.ready && !x.create() {
@@ -130,7 +116,7 @@ func (x *expirer) prolong(key string) {
 
 // change carries out a change after which an item stays, or does not.
 func (x *expirer) change(key string, stays bool, f func(s *server) error) {
-	now := x.run.server
+	now := x.run.nodes[0].server
 	answered, err := x.run.ask("expiry", f)
 	var refused *table.ConditionFailedError
 	switch {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
 )
 
 // A State is what a client can see of one item: whether it exists, the unique
@@ -70,6 +71,11 @@ type Operation struct {
 	Served       string   // by whom, as far as is known: "n2 as leader of term 3"
 	Outcome      Outcome
 	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add
+
+	Stale   bool     // an eventually consistent Get
+	Group   uint64   // of the key; 0: not known
+	applied bool     // some replica has applied it
+	under   []uint64 // numbers of nodes that are at it
 }
 
 func (o *Operation) String() string {
@@ -99,6 +105,7 @@ type History struct {
 	settled    int // operations before this one all have a Return
 	open       map[string][]*Operation
 	commits    map[string][]commit // by key, in order; see witness
+	requests   map[partition.RequestID]*Operation
 
 	// Clock tells the time for reports; nil: there is none.
 	Clock func() env.Mono
@@ -117,11 +124,50 @@ func (h *History) Begin(o *Operation) {
 	h.Operations = append(h.Operations, o)
 }
 
-// End notes an answer.
+// End notes an answer, unless there is one.
 func (h *History) End(o *Operation, outcome Outcome, saw *State) {
+	if o.Return != 0 && o.Outcome != Unknown {
+		return
+	}
+	o.Outcome, o.Saw = outcome, saw
+	h.close(o)
+}
+
+// close notes that the operation has returned, or does not happen later than now.
+func (h *History) close(o *Operation) {
 	h.now++
-	o.Return, o.Outcome, o.Saw, o.Ended = h.now, outcome, saw, h.time()
+	o.Return, o.Ended = h.now, h.time()
 	h.open[o.Key] = slices.DeleteFunc(h.open[o.Key], func(x *Operation) bool { return x == o })
+}
+
+// enter notes that a node begins to carry out an operation, leave that it has ended.
+func (h *History) enter(o *Operation, node uint64) { o.under = append(o.under, node) }
+
+func (h *History) leave(o *Operation, node uint64) {
+	if i := slices.Index(o.under, node); i >= 0 {
+		o.under = slices.Delete(o.under, i, i+1)
+	}
+}
+
+// crashed notes that whatever a node was at has ended.
+func (h *History) crashed(node uint64) {
+	for _, o := range h.Operations[h.settled:] {
+		o.under = slices.DeleteFunc(o.under, func(n uint64) bool { return n == node })
+	}
+}
+
+// reign notes that a group has a new leader, which has applied everything of earlier
+// terms. What no node is at any more, and nobody has applied, does not happen:
+// its entry is in no log that can win.
+func (h *History) reign(group uint64) {
+	for _, o := range h.Operations[h.settled:] {
+		if o.Group == group && o.Return == 0 && len(o.under) == 0 {
+			h.close(o)
+		}
+	}
+	for h.settled < len(h.Operations) && h.Operations[h.settled].Return != 0 {
+		h.settled++
+	}
 }
 
 func (h *History) time() env.Mono {

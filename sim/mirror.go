@@ -1,11 +1,9 @@
 package sim
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/table"
 )
@@ -41,14 +39,8 @@ const patienceWithIndexes = 3 * time.Second
 // checkIndexes compares the indexes with the table. The local one must be right at
 // once, the global ones in a while.
 func (r *run) checkIndexes() {
-	s := r.server
-	if s == nil || r.rotten != "" {
-		return
-	}
-	done := env.NewFuture[error](r.clients)
-	s.e.Go("check indexes", func() { done.Set(s.checkIndexes(), nil) })
-	if err, _ := done.Await(); err != nil {
-		r.fail(found(Mirror, fmt.Errorf("sim: after all faults were over: %w", err)))
+	if !r.rotten() {
+		r.demand(Mirror, r.nodes[0], "check indexes", (*server).checkIndexes)
 	}
 }
 

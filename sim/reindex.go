@@ -36,7 +36,8 @@ func (c *churner) reindex(name string) {
 	})
 	var busy *table.InUseError
 	var limit *table.LimitError
-	if answered && !errors.As(err, &busy) && !errors.As(err, &limit) {
+	var gone *table.NotFoundError // the builder has just finished to delete the index
+	if answered && !errors.As(err, &busy) && !errors.As(err, &limit) && !errors.As(err, &gone) {
 		c.judge(err)
 	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"slices"
 
@@ -14,34 +15,45 @@ import (
 // Either the start or the reads that meet the damage say which file it is; all
 // other reads are right, and nothing panics.
 func (r *run) rot() {
-	r.close()
-	files, err := tree(r.disk, "")
-	if err != nil {
-		r.fail(found(Unexpected, fmt.Errorf("sim: list files: %w", err)))
-		return
-	}
-	if tables := slices.DeleteFunc(slices.Clone(files), func(name string) bool { return path.Ext(name) != ".sst" }); len(tables) > 0 && r.chance.IntN(2) == 0 {
-		files = tables // most of the bytes, in few of the files
-	}
-	r.rotten = files[r.chance.IntN(len(files))]
-	r.fired["bit rot"]++
-	for range 1 << max(0, r.chance.IntN(7)-3) {
-		bit := 8*r.chance.Int64N(sizeOf(r.disk, r.rotten)) + r.chance.Int64N(8)
-		r.world.Note("fault: bit %d of %s", bit, r.rotten)
-		if err := r.disk.FlipBit(r.rotten, bit); err != nil {
-			r.fail(found(Unexpected, err))
-		}
-	}
-	r.restart()
-	if r.server != nil {
+	n := r.nodes[0]
+	n.close()
+	n.damage(rand.New(rand.NewPCG(uint64(r.plan.Rot), 0xb17)))
+	n.restart()
+	if n.server != nil {
 		r.readAll()
 	}
 }
 
-// isRot reports whether err names the file that rot damaged.
+// damage flips bits of one of the files of a node that is down.
+func (n *node) damage(rng *rand.Rand) {
+	files, err := tree(n.disk, "")
+	if err != nil || len(files) == 0 {
+		n.run.fail(found(Unexpected, fmt.Errorf("sim: %d files: %w", len(files), err)))
+		return
+	}
+	if tables := slices.DeleteFunc(slices.Clone(files), func(name string) bool { return path.Ext(name) != ".sst" }); len(tables) > 0 && rng.IntN(2) == 0 {
+		files = tables // most of the bytes, in few of the files
+	}
+	n.rot = files[rng.IntN(len(files))]
+	n.run.fire("bit rot")
+	for range 1 << max(0, rng.IntN(7)-3) {
+		bit := 8*rng.Int64N(sizeOf(n.disk, n.rot)) + rng.Int64N(8)
+		n.run.world.Note("fault: bit %d of %s on %s", bit, n.rot, n.name)
+		if err := n.disk.FlipBit(n.rot, bit); err != nil {
+			n.run.fail(found(Unexpected, err))
+		}
+	}
+}
+
+// rotten reports whether a node has a damaged file.
+func (r *run) rotten() bool {
+	return slices.ContainsFunc(r.nodes, func(n *node) bool { return n.rot != "" })
+}
+
+// isRot reports whether err names a file that was damaged.
 func (r *run) isRot(err error) bool {
 	var damage *corrupt.Error
-	return r.rotten != "" && errors.As(err, &damage) && damage.File == r.rotten
+	return errors.As(err, &damage) && slices.ContainsFunc(r.nodes, func(n *node) bool { return n.rot == damage.File })
 }
 
 // tree lists the files below dir that hold anything.

@@ -3,183 +3,183 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
-	"github.com/statordb/stator/replication"
 )
 
 // A Result is what a run came to.
 type Result struct {
-	Seed    uint64
-	Hash    uint64 // equal for equal runs
-	Config  string
-	Err     error // nil: everything that clients saw can be explained
-	History *History
-	Crashes int
-	Faults  map[string]int // how often each fault was provoked
-	Marks   map[env.Mark]uint64
-	Steps   uint64
-	Virtual time.Duration
+	Seed        uint64
+	Plan        *Plan
+	Hash        uint64   // equal for equal runs
+	Checkpoints []uint64 // of the hash, one every 1,024 steps
+	Err         error    // nil: everything that clients saw can be explained
+	History     *History
+	Crashes     int
+	Faults      map[string]int // how often each fault came to something
+	Marks       map[env.Mark]uint64
+	Steps       uint64
+	Virtual     time.Duration
+	Moments     []Moment // what a picture of the run shows
 }
 
 func (r Result) String() string {
-	return fmt.Sprintf("seed=%d hash=%016x done=%d refused=%d failed=%d unknown=%d crashes=%d steps=%d t=%s",
-		r.Seed, r.Hash, r.History.Count(Done), r.History.Count(Refused), r.History.Count(Failed), r.History.Count(Unknown),
+	return fmt.Sprintf("seed=%d hash=%016x nodes=%d done=%d refused=%d failed=%d unknown=%d crashes=%d steps=%d t=%s",
+		r.Seed, r.Hash, len(r.Plan.Nodes), r.History.Count(Done), r.History.Count(Refused), r.History.Count(Failed), r.History.Count(Unknown),
 		r.Crashes, r.Steps, r.Virtual.Round(time.Millisecond))
 }
 
-// A run is the world of one seed.
+// A run is the world of one plan.
 type run struct {
-	config  config
+	plan    *Plan
+	stack   stack
 	world   *env.World
 	clients *env.Env // the clients' node, which has no faults
-	disk    *vfs.Disk
+	nodes   []*node
 	jitter  *jitter
-	chance  *rand.Rand // of the nemesis
-	latency *rand.Rand
-	history History
-	tasks   *env.Group // clients and nemesis
 
 	consensus *consensus
 
-	server *server // nil while the node is down or starting
-	ending bool
-	cold   []string // cold keys that were put
-	lastID int
-	err    error // the first thing that must not happen
+	history History
+	tasks   *env.Group // clients and faults
 
-	down      bool          // the node has refused to start
-	full      bool          // the disk is
-	mode      vfs.CrashMode // of the crash under way
-	rotten    string        // the file that was damaged, "" if none
-	failAfter int           // syncs until one fails; 0: none
-	slow      int           // factor of the disk's latency
-	crashes   int
-	probes    int
-	fired     map[string]int
+	began   env.Mono // when the times of the plan begin
+	ending  bool
+	active  int      // faults in force
+	calming int      // calms under way: no fault begins
+	cold    []string // cold keys that were put
+	lastID  int
+	err     error // the first thing that must not happen
+
+	probes  int
+	fired   map[string]int
+	moments []Moment
 }
 
 // running serialises runs: the source of raft's jitter is a variable of the
 // process.
 var running sync.Mutex
 
-// Run runs the world of the seed to its end.
-func Run(seed uint64, o Options) Result {
+// Run runs the plan of a seed to its end.
+func Run(seed uint64, o Options) Result { return RunPlan(NewPlan(seed, o), o) }
+
+// RunPlan runs a plan to its end. Of the options only Trace matters.
+func RunPlan(p *Plan, o Options) Result {
 	running.Lock()
 	defer running.Unlock()
-	r := newRun(seed, o)
+	if err := p.check(); err != nil {
+		return Result{Seed: p.Seed, Plan: p, Err: fmt.Errorf("sim: plan: %w", err), History: &History{}}
+	}
+	r := newRun(p, o)
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
-	if o.Duration == 0 {
-		o.Duration = 3 * time.Second
-	}
-	err := r.world.Do(r.clients, "story", func() { r.story(o.Duration) })
-	return r.result(seed, errors.Join(err, r.err))
+	err := r.world.Do(r.clients, "story", r.story)
+	return r.result(errors.Join(err, r.err))
 }
 
-func newRun(seed uint64, o Options) *run {
-	// The world's own choices do not depend on the config's draws.
-	config := drawConfig(rand.New(rand.NewPCG(seed, 0xc0f19)), o)
-	w := env.NewWorld(seed, env.Options{Policy: config.policy, Trace: o.Trace, Limit: 10 * time.Minute})
+func newRun(p *Plan, o Options) *run {
+	wo := p.worldOptions()
+	wo.Trace = o.Trace
+	w := env.NewWorld(p.Seed, wo)
 	r := &run{
-		config: config, world: w, disk: vfs.NewDisk(seed), clients: w.NewNode("clients"),
-		jitter: &jitter{world: w, streams: map[replication.GroupID]*rand.Rand{}},
-		chance: w.Stream("nemesis"), latency: w.Stream("latency"),
-		slow: 1, fired: map[string]int{},
+		plan: p, stack: stacks[p.Stack], world: w, clients: w.NewNode("clients"),
+		jitter: newJitter(w), fired: map[string]int{},
 	}
-	w.Note("%s", config)
-	r.tasks = env.NewGroup(r.clients)
+	r.history.Clock = w.Now
 	r.consensus = newConsensus(r.fail)
 	r.consensus.commit = r.history.Applied
-	r.history.Clock = w.Now
-	r.disk.OnOp(r.onDisk)
-	r.disk.SetLying(o.LyingDisk)
+	r.tasks = env.NewGroup(r.clients)
+	for i := range p.Nodes {
+		r.nodes = append(r.nodes, r.newNode(i+1))
+	}
 	return r
 }
 
 // story is the main task: start, trouble, calm, verdict.
-func (r *run) story(d time.Duration) {
-	e := r.world.NewNode(serverName)
-	r.world.OnCrash(serverName, func() { r.disk.Crash(r.mode) })
-	r.start(e)
-	r.awaitServer()
-	r.createTable()
+func (r *run) story() {
+	for _, n := range r.nodes {
+		n.start(r.world.NewNode(n.name))
+	}
+	r.awaitAll()
+	r.stack.create(r)
+	r.began = r.clients.Now()
 	r.startClients()
-	r.startChurn()
-	r.startExpiry()
+	r.startSteps()
 	r.startNemesis()
-	r.clients.Sleep(d)
+	r.clients.Sleep(r.plan.For.Std())
 	r.ending = true
 	_ = r.tasks.Wait()
-	r.restart()
-	r.readAll()
-	r.checkIndexes()
-	r.checkCounters()
-	r.close()
-	r.restart()
-	r.readAll()
-	r.checkIndexes()
-	if r.config.rot {
+	r.heal()
+	r.stack.verify(r)
+	r.restartAll()
+	r.stack.verify(r)
+	if r.plan.Rot != 0 {
 		r.rot()
 	}
 }
 
-func (r *run) createTable() {
-	done := env.NewFuture[error](r.clients)
-	s := r.server
-	s.e.Go("create table", func() {
-		_, err := s.tables.Create(definition(r.config.partitions, r.config.facets))
-		done.Set(err, nil)
-	})
-	if err, _ := done.Await(); err != nil {
-		r.fail(found(Unexpected, fmt.Errorf("sim: create table: %w", err)))
+// heal brings up whatever is down and demands that everything works again.
+func (r *run) heal() {
+	for _, n := range r.nodes {
+		n.restart()
+	}
+	r.calm()
+	r.stack.settle(r)
+}
+
+// restartAll closes all nodes in an orderly way, and starts them on what they
+// have left.
+func (r *run) restartAll() {
+	for _, n := range r.nodes {
+		n.close()
+	}
+	for _, n := range r.nodes {
+		n.restart()
+	}
+	r.awaitAll()
+}
+
+func (r *run) awaitAll() {
+	for _, n := range r.nodes {
+		n.await()
 	}
 }
 
-// start opens the node in a task of its own.
-func (r *run) start(e *env.Env) {
-	r.down = false
-	e.Go("boot", func() {
-		s, err := r.boot(e)
-		if err != nil {
-			r.down = true
-			if r.full && errors.Is(err, vfs.ErrNoSpace) {
-				return
-			}
-			r.fail(found(Boot, fmt.Errorf("sim: the node does not start: %w", err)))
-			return
+// inTask runs f as a task of the node, and waits for what it returns. It reports
+// false if the node crashes before that, or is down.
+func (r *run) inTask(n *node, name string, f func(s *server) error) (answered bool, err error) {
+	s := n.server
+	if s == nil || !r.world.Up(n.name) {
+		return false, nil
+	}
+	reply := env.NewFuture[struct{}](r.clients)
+	s.e.Go(name, func() { reply.Set(struct{}{}, f(s)) })
+	for n.server == s {
+		if _, err, ok := reply.AwaitFor(10 * time.Millisecond); ok {
+			return true, err
 		}
-		r.server = s
-		r.history.Settle()
-	})
-}
-
-// restart brings the node up, if it is down, and waits until it serves.
-func (r *run) restart() { r.restartWith(func() {}) }
-
-func (r *run) restartWith(before func()) {
-	if !r.world.Up(serverName) {
-		before()
-		r.start(r.world.Restart(serverName))
 	}
-	r.awaitServer()
+	return false, nil
 }
 
-// awaitServer waits until the node serves or has crashed.
-func (r *run) awaitServer() {
-	for r.server == nil && r.world.Up(serverName) && !r.down {
-		r.clients.Sleep(time.Millisecond)
+// demand runs a check as a task of the node and keeps what it finds.
+func (r *run) demand(by Checker, n *node, name string, f func(s *server) error) {
+	answered, err := r.inTask(n, name, f)
+	if !answered {
+		err = fmt.Errorf("node %s is down", n.name)
+	}
+	if err != nil {
+		r.fail(found(by, fmt.Errorf("sim: after all faults were over: %w", err)))
 	}
 }
 
 // readAll reads every key that was ever written: what was acknowledged must be
 // there.
 func (r *run) readAll() {
-	c := &client{run: r, id: r.newClient(), knows: map[string]string{}}
+	c := r.newClient(&ClientPlan{Node: 1, Roams: true, Patience: Duration(probeLimit)}, "reader")
 	keys := r.cold
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
@@ -187,26 +187,13 @@ func (r *run) readAll() {
 	for _, key := range keys {
 		o := &Operation{Client: c.id, Key: key, Kind: Get}
 		c.single(o)
-		if o.Outcome != Done && r.err == nil && r.rotten == "" {
+		if o.Outcome != Done && r.err == nil && !r.rotten() {
 			r.fail(found(Loss, fmt.Errorf("sim: after all faults were over: %s", o)))
 		}
 	}
 }
 
-// close closes the node and switches it off.
-func (r *run) close() {
-	s, done := r.server, env.NewFuture[error](r.clients)
-	if s == nil {
-		return
-	}
-	s.e.Go("close", func() { done.Set(s.close(), nil) })
-	if err, _ := done.Await(); err != nil {
-		r.fail(found(Unexpected, fmt.Errorf("sim: close: %w", err)))
-	}
-	r.crash(vfs.LoseAll)
-}
-
-func (r *run) newClient() int {
+func (r *run) newID() int {
 	r.lastID++
 	return r.lastID
 }
@@ -215,7 +202,7 @@ func (r *run) newClient() int {
 func (r *run) fail(err error) {
 	if r.isRot(err) {
 		r.world.Note("damage found: %v", err)
-		r.fired["bit rot found"]++
+		r.fire("bit rot found")
 		return
 	}
 	r.world.Note("violation: %v", err)
@@ -224,16 +211,74 @@ func (r *run) fail(err error) {
 	}
 }
 
-func (r *run) result(seed uint64, err error) Result {
+// fire counts that a fault came to something.
+func (r *run) fire(name string) { r.fired[name]++ }
+
+func (r *run) result(err error) Result {
 	if err == nil {
 		err = r.history.Check()
 	}
-	if err == nil && r.history.Count(Done) == 0 {
+	if err == nil && r.history.Count(Done) == 0 && r.plan.requests() > 0 {
 		err = errors.New("sim: nothing was done")
 	}
-	return Result{
-		Seed: seed, Hash: r.world.Hash(), Config: r.config.String(), Err: err, History: &r.history,
-		Crashes: r.crashes, Faults: r.fired, Marks: r.world.Marks(),
-		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()),
+	crashes := 0
+	for _, n := range r.nodes {
+		crashes += n.crashes
 	}
+	return Result{
+		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history,
+		Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
+		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments,
+	}
+}
+
+// requests counts those of all clients.
+func (p *Plan) requests() (n int) {
+	for i := range p.Clients {
+		n += len(p.Clients[i].Ops)
+	}
+	return n
+}
+
+// A Moment is something that a picture of a run shows: a node that came up or went
+// down, a fault that began or ended, a leader.
+type Moment struct {
+	At   env.Mono
+	Kind string // up, down, fault, over, leads, yields
+	Node string
+	Text string
+}
+
+func (r *run) moment(kind, node, text string) {
+	r.moments = append(r.moments, Moment{r.world.Now(), kind, node, text})
+}
+
+// crashModes names what a power cut leaves of a disk.
+var crashModes = map[string]vfs.CrashMode{
+	"":     vfs.LoseAll,
+	"keep": vfs.KeepAll, "lose": vfs.LoseAll, "prefix": vfs.KeepPrefix, "tear": vfs.TearSectors, "garbage": vfs.TearGarbage,
+	"lose, any directories": vfs.LoseAll | vfs.AnyDirs, "prefix, any directories": vfs.KeepPrefix | vfs.AnyDirs,
+	"tear, any directories": vfs.TearSectors | vfs.AnyDirs, "garbage, any directories": vfs.TearGarbage | vfs.AnyDirs,
+}
+
+// powerCuts are those among them that a power cut may come to.
+var powerCuts = []string{
+	"lose", "prefix", "tear", "garbage",
+	"lose, any directories", "prefix, any directories", "tear, any directories", "garbage, any directories",
+}
+
+func modeOf(name string) (vfs.CrashMode, error) {
+	mode, ok := crashModes[name]
+	if !ok {
+		return 0, fmt.Errorf("there is no mode of a power cut %q", name)
+	}
+	return mode, nil
+}
+
+func mustMode(name string) vfs.CrashMode {
+	mode, err := modeOf(name)
+	if err != nil {
+		panic(err) // check has seen to it
+	}
+	return mode
 }

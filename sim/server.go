@@ -13,35 +13,56 @@ import (
 	"github.com/statordb/stator/table"
 )
 
-// serverName is the node under test.
-const serverName = "server"
-
-// A server is one life of the node under test: the rooms from the table
-// operation down to the disk, put together as package server does.
+// A server is one life of a node: the rooms from what clients ask down to the disk,
+// put together as package server does.
 type server struct {
 	e      *env.Env
+	n      *node
 	store  *lsm.DB
 	node   *replication.Node
-	tables *table.Service
+	tables *table.Service // of TableStack
 }
 
+// A stack is what a run knows of what it runs on the nodes.
+type stack interface {
+	// open completes a server, whose store and log are open.
+	open(s *server) error
+	// create is called once, when all nodes are up.
+	create(r *run)
+	// started is called whenever a node has come up.
+	started(r *run, n *node)
+	// settle waits, once all faults are over, until nothing is under way any more.
+	settle(r *run)
+	// verify looks, at rest, whether everything is there.
+	verify(r *run)
+	// probe writes something through the node to each group.
+	probe(s *server, value string) error
+	// leads reports whether a node leads the group that a plan counts as the
+	// given one, and in which term.
+	leads(s *server, group int) (leads bool, term uint64)
+}
+
+var stacks = map[Stack]stack{TableStack: tableStack{}}
+
 // boot opens the node on what the disk holds. It runs as a task of e.
-func (r *run) boot(e *env.Env) (*server, error) {
-	fs := r.disk.Mount()
-	v := r.newVerifier(e)
-	store, err := lsm.Open(e, fs, r.config.lsm(v.events()))
+func (n *node) boot(e *env.Env) (*server, error) {
+	fs, k := n.disk.Mount(), &n.run.plan.Knobs
+	v := n.run.newVerifier(e)
+	store, err := lsm.Open(e, fs, k.lsm(v.events()))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	v.start(e, store)
-	s := &server{e: e, store: store}
-	o := r.config.replication()
-	o.EnterGroup, o.Observer = r.jitter.enter, r.consensus.observer(serverName)
+	s := &server{e: e, n: n, store: store}
+	o := k.replication(n.id)
+	o.EnterGroup = func(id replication.GroupID) { n.run.jitter.enter(n.name, id) }
+	o.Observer = n.run.consensus.observer(n.name)
+	o.OnRole = func(id replication.GroupID, leading bool) { n.run.onRole(n, uint64(id), leading) }
 	if s.node, err = replication.Open(e, fs, store, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), s.close())
 	}
-	if s.tables, err = table.Open(e, store, s.node, table.Options{TTLInterval: ttlInterval}); err != nil {
-		return nil, errors.Join(fmt.Errorf("open tables: %w", err), s.close())
+	if err = n.run.stack.open(s); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -58,20 +79,27 @@ func (s *server) close() error {
 }
 
 // jitter stands in for crypto/rand.Reader, from which raft draws its election
-// jitter: every group has a stream of its own.
+// jitter: every group of every node has a stream of its own.
 type jitter struct {
 	world   *env.World
-	group   replication.GroupID
-	streams map[replication.GroupID]*mrand.Rand
+	current source
+	streams map[source]*mrand.Rand
 }
 
-func (j *jitter) enter(g replication.GroupID) { j.group = g }
+type source struct {
+	node  string
+	group replication.GroupID
+}
+
+func newJitter(w *env.World) *jitter { return &jitter{world: w, streams: map[source]*mrand.Rand{}} }
+
+func (j *jitter) enter(node string, g replication.GroupID) { j.current = source{node, g} }
 
 func (j *jitter) Read(p []byte) (int, error) {
-	s := j.streams[j.group]
+	s := j.streams[j.current]
 	if s == nil {
-		s = j.world.Stream(fmt.Sprint("raft/", j.group))
-		j.streams[j.group] = s
+		s = j.world.Stream(fmt.Sprintf("raft/%s/%d", j.current.node, j.current.group))
+		j.streams[j.current] = s
 	}
 	for i := range p {
 		p[i] = byte(s.Uint32())

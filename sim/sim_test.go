@@ -28,8 +28,8 @@ func TestSeeds(t *testing.T) {
 		if r.Err != nil {
 			failures++
 			picture(t, r)
-			t.Errorf("%v\n%s\n%s\nreplay: go test ./sim -run TestSeeds -sim.seed=%d -sim.seeds=1 -sim.trace=trace.txt -sim.html=page.html",
-				r.Err, r, r.Config, s)
+			t.Errorf("%v\n%s\nreplay: go test ./sim -run TestSeeds -sim.seed=%d -sim.seeds=1 -sim.trace=trace.txt -sim.html=page.html",
+				r.Err, r, s)
 		}
 	}
 	t.Logf("faults: %v", fired)

@@ -57,7 +57,12 @@ func (h *History) Applied(command []byte) {
 	}
 	h.now++
 	at := commit{when: h.now}
-	if c.Kind != partition.Delete {
+	if o := h.requests[c.Request]; o != nil {
+		if o.applied {
+			return // repeated
+		}
+		at.op = o
+	} else if c.Kind != partition.Delete {
 		i := slices.IndexFunc(open, func(o *Operation) bool {
 			return (o.Kind == Put || o.Kind == Add) && bytes.Contains(command, []byte(o.Value))
 		})
@@ -70,6 +75,12 @@ func (h *History) Applied(command []byte) {
 		h.commits = map[string][]commit{}
 	}
 	h.commits[key] = append(h.commits[key], at)
+	if at.op != nil {
+		at.op.applied = true
+		if h.requests != nil && at.op.Return == 0 { // if it gets no answer, it did not happen later
+			h.close(at.op)
+		}
+	}
 }
 
 // proves reports whether the commits explain the operations on a key.

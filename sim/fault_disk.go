@@ -1,0 +1,143 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/statordb/stator/replication"
+)
+
+// The faults of disks.
+var diskKinds = []*kind{
+	{name: "full disk", what: "n bytes are left on a disk; with by, the node also crashes, for so long",
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N, f.Mode = d.drawTarget(), d.exp(200*time.Millisecond), d.IntN(64<<10), powerCuts[d.IntN(len(powerCuts))]
+			if d.IntN(3) == 0 {
+				f.By = Duration(1 + d.Int64N(int64(20*time.Millisecond)))
+			}
+		}, do: doFull},
+	{name: "failing sync", what: "the n-th sync from now fails and leaves its data half written; the machine is then restarted",
+		draw: func(d *drawer, f *Fault) {
+			drawCrash(d, f)
+			f.N = 1 + d.IntN(20)
+		}, do: doFailSync},
+	{name: "slow disk", what: "syncs take n times as long",
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(100*time.Millisecond), 1+d.IntN(50)
+		}, do: doSlow},
+	{name: "disk stall", what: "nothing is written to a disk", nodes: 2,
+		draw: func(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(500*time.Millisecond) }, do: doStall},
+	{name: "flush and compact", what: "the engine flushes now and, if n is not 0, compacts",
+		draw: func(d *drawer, f *Fault) { f.Target, f.N = d.drawTarget(), d.IntN(2) }, do: doFlush},
+	{name: "lying sync", what: "syncs say that they have done what they have not", do: doLie},
+	{name: "bit rot", what: "a bit of a node's files is damaged while it is down (n: dice)", do: doRot},
+}
+
+// doFull leaves a little space, and gives it back after a while. A node may
+// refuse to start in between, but says why.
+func doFull(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		free, total, err := n.disk.Usage()
+		if err != nil || n.full {
+			continue
+		}
+		n.full = true
+		r.fire(f.Kind)
+		n.disk.SetCapacity(total - free + int64(f.N))
+		r.hold(f)
+		if f.By > 0 {
+			n.crash(r.mode(f))
+			r.clients.Sleep(f.By.Std())
+			n.restart()
+			r.clients.Sleep(f.By.Std())
+		}
+		n.disk.SetCapacity(total)
+		n.full = false
+		if n.refused {
+			r.fire("start on a full disk refused")
+			n.crash(r.mode(f))
+			n.restart()
+		}
+	}
+}
+
+// doFailSync makes one of the next syncs fail; what it was to write is half
+// written. A node whose log has failed refuses writes until it is restarted.
+//
+// The restart is always one of the machine. If the process alone were to start
+// again it would find in the page cache, and take for durable, what the kernel
+// has marked clean and will never write.
+func doFailSync(r *run, f *Fault) {
+	if r.plan.Knobs.syncMode() != replication.SyncAlways {
+		return
+	}
+	for _, n := range r.resolve(f.Target) {
+		n.failing++
+		n.failAfter = max(1, f.N)
+		for range 20 {
+			r.clients.Sleep(10 * time.Millisecond)
+			if n.failAfter == 0 {
+				break
+			}
+		}
+		n.failAfter = 0
+		r.hold(f)
+		n.failing--
+		n.crash(r.mode(f))
+		n.restart()
+	}
+}
+
+func doSlow(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		n.slow = max(1, f.N)
+		r.fire(f.Kind)
+		r.hold(f)
+		n.slow = 1
+	}
+}
+
+func doStall(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		n.stalled++
+		r.fire(f.Kind)
+		r.hold(f)
+		n.stalled--
+	}
+}
+
+// doFlush does at once what the engine would do in its own time.
+func doFlush(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		s := n.server
+		if s == nil {
+			continue
+		}
+		r.fire(f.Kind)
+		s.e.Go("upkeep", func() {
+			if s.store.Flush() == nil && f.N != 0 {
+				_ = s.store.Compact(nil, nil)
+			}
+		})
+	}
+}
+
+func doLie(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		n.disk.SetLying(true)
+		r.fire(f.Kind)
+	}
+	r.hold(f)
+	for _, n := range r.resolve(f.Target) {
+		n.disk.SetLying(false)
+	}
+}
+
+// doRot damages a node for good: it stays down from then on if it refuses to start.
+func doRot(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		n.close()
+		n.damage(rand.New(rand.NewPCG(uint64(f.N), 0xb17)))
+		n.restart()
+	}
+}

@@ -1,0 +1,133 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
+)
+
+// Knobs are sizes and modes that production would never choose, so that rare paths
+// are common. Sizes are in bytes.
+type Knobs struct {
+	Partitions int      `json:"partitions"`
+	SyncTime   Duration `json:"sync_time"` // mean latency of a sync
+	Facets     bool     `json:"facets,omitempty"`
+	Verify     bool     `json:"verify,omitempty"` // the engine's files, after each flush and compaction
+
+	Memtable  int    `json:"memtable"`
+	Table     int    `json:"table"`
+	Block     int    `json:"block"`
+	Base      int    `json:"base"`
+	L0        int    `json:"l0"` // tables
+	Ratio     int    `json:"ratio"`
+	Compress  bool   `json:"compress,omitempty"`
+	Threshold int    `json:"threshold,omitempty"` // from which values are separated
+	Manifest  int    `json:"manifest,omitempty"`
+	Sync      string `json:"sync"` // always, interval, never
+
+	Workers  int      `json:"workers"`
+	Segment  int64    `json:"segment"`
+	Segments int      `json:"segments"`
+	Round    int      `json:"round"`
+	Keep     int      `json:"keep,omitempty"` // entries kept for members that lag
+	Tick     Duration `json:"tick,omitempty"` // of raft's clock
+	Leaves   int      `json:"leaves"`         // of 256 times another task runs before a leaf is taken
+}
+
+var syncModes = []string{replication.SyncAlways: "always", replication.SyncInterval: "interval", replication.SyncNever: "never"}
+
+func (k *Knobs) check() error {
+	for name, n := range map[string]int64{
+		"partitions": int64(k.Partitions), "memtable": int64(k.Memtable), "table": int64(k.Table), "base": int64(k.Base),
+		"l0": int64(k.L0), "ratio": int64(k.Ratio), "segment": k.Segment, "segments": int64(k.Segments), "round": int64(k.Round), "workers": int64(k.Workers),
+	} { //sim:ok any of the mistakes is reported
+		if n <= 0 || n > 1<<30 {
+			return fmt.Errorf("knob %s is %d", name, n)
+		}
+	}
+	switch {
+	case !slices.Contains(syncModes, k.Sync):
+		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Threshold < 0 || k.Manifest < 0 || k.Partitions > 1000:
+		return fmt.Errorf("a knob is out of range: %+v", *k)
+	}
+	return nil
+}
+
+func (k *Knobs) syncMode() replication.SyncMode {
+	return replication.SyncMode(slices.Index(syncModes, k.Sync))
+}
+
+// facets are those of the table.
+func (k *Knobs) facets() []string {
+	if k.Facets {
+		return []string{"v", "p"}
+	}
+	return nil
+}
+
+func (k *Knobs) lsm(events *lsm.Listener) lsm.Options {
+	o := lsm.Options{
+		Dir: "store", DisableWAL: true,
+		MemtableBytes: k.Memtable, TableBytes: k.Table, BlockBytes: k.Block,
+		BaseBytes: k.Base, L0Tables: k.L0, LevelRatio: k.Ratio, Compression: lsm.NoCompression,
+		ValueThreshold: k.Threshold, ManifestBytes: k.Manifest, Events: events,
+	}
+	if k.Compress {
+		o.Compression = lsm.S2
+	}
+	return partition.StoreOptions(o)
+}
+
+func (k *Knobs) replication(node uint64) replication.Options {
+	return replication.Options{
+		NodeID: node, Dir: "raft", Sync: k.syncMode(), Workers: k.Workers, SegmentBytes: k.Segment, MaxSegments: k.Segments,
+		RoundBytes: k.Round, KeepEntries: k.Keep, Tick: time.Duration(k.Tick),
+	}
+}
+
+// drawKnobs draws what a node is made of.
+func (d *drawer) drawKnobs() Knobs {
+	k := Knobs{
+		Partitions: 1 + d.IntN(4),
+		SyncTime:   Duration(time.Duration(d.one(0, 100, 1000)) * time.Microsecond),
+		Memtable:   d.one(4<<10, 16<<10, 64<<10, 1<<20),
+		Table:      d.one(2<<10, 16<<10, 256<<10),
+		Block:      d.one(0, 128, 512),
+		Base:       d.one(8<<10, 64<<10),
+		L0:         d.one(1, 2, 4),
+		Ratio:      d.one(2, 4, 10),
+		Sync:       syncModes[d.one(0, 0, 0, 1, 2)],
+		Segment:    int64(d.one(16<<10, 64<<10, 1<<20)),
+		Segments:   d.one(2, 4, 8),
+		Round:      d.one(1, 4<<10, 4<<20),
+		Compress:   d.IntN(2) == 0,
+		Facets:     d.IntN(2) == 0,
+		Threshold:  d.one(0, 64, 512),
+		Manifest:   d.one(0, 256, 4096),
+		Verify:     d.IntN(4) == 0,
+		Workers:    d.one(1, 1, 1, 2),
+		Leaves:     d.one(-1, 4, 4, 16),
+	}
+	if d.cluster() {
+		// The promise of a replicated write is that a majority has it on disk.
+		k.Sync = "always"
+		k.Tick = Duration(time.Duration(d.one(10, 20, 50, 100)) * time.Millisecond)
+		k.Leaves = d.one(-1, -1, 4)
+	}
+	return k
+}
+
+func (p *Plan) worldOptions() env.Options {
+	policy, err := policyOf(p.Policy)
+	if err != nil {
+		panic(err) // check has seen to it
+	}
+	return env.Options{Policy: policy, LeafYields: p.Knobs.Leaves, Limit: 10*time.Minute + 10*p.For.Std()}
+}

@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/vfs"
+)
+
+// A node is a machine of the world with its disk, and what is wrong with it now.
+type node struct {
+	run    *run
+	id     uint64
+	name   string
+	place  NodePlan
+	disk   *vfs.Disk
+	env    *env.Env // of its latest life
+	server *server  // nil while the node is down or starting
+
+	holds   int           // faults that want it down
+	refused bool          // it has refused to start
+	mode    vfs.CrashMode // of the crash under way
+	crashes int
+
+	full      bool // the disk is
+	rot       string
+	failing   int // faults that let a sync fail, and restart the node in the end
+	failAfter int // syncs until one fails; 0: none
+	slow      int // factor of the disk's latency
+	stalled   int // faults that let the disk stand still
+	latency   *rand.Rand
+}
+
+func (r *run) newNode(number int) *node {
+	n := &node{
+		run: r, id: uint64(number), name: nodeName(number), place: r.plan.Nodes[number-1],
+		disk: vfs.NewDisk(r.plan.Seed + uint64(number)<<48), slow: 1,
+		latency: r.world.Stream("disk/" + nodeName(number)),
+	}
+	n.disk.OnOp(n.onDisk)
+	return n
+}
+
+// start opens the node in a task of its own.
+func (n *node) start(e *env.Env) {
+	n.refused, n.env = false, e
+	if e.Now() == 0 && n.crashes == 0 {
+		n.run.world.OnCrash(n.name, func() { n.disk.Crash(n.mode) })
+	}
+	e.Go("boot", func() {
+		s, err := n.boot(e)
+		if err != nil {
+			n.refused = true
+			if n.full && errors.Is(err, vfs.ErrNoSpace) || n.failing > 0 && errors.Is(err, vfs.ErrIO) {
+				return
+			}
+			n.run.fail(found(Boot, fmt.Errorf("sim: node %s does not start: %w", n.name, err)))
+			return
+		}
+		n.server = s
+		n.run.moment("up", n.name, "")
+		n.run.stack.started(n.run, n)
+	})
+}
+
+func (n *node) up() bool { return n.run.world.Up(n.name) }
+
+// crash cuts the power, unless the node is down already.
+func (n *node) crash(mode vfs.CrashMode) {
+	if !n.up() {
+		return
+	}
+	n.server, n.mode = nil, mode
+	n.crashes++
+	n.run.moment("down", n.name, "")
+	n.run.history.crashed(n.id)
+	n.run.world.Crash(n.name)
+}
+
+// restart brings the node up, if it is down and no fault holds it there, and waits
+// until it serves.
+func (n *node) restart() { n.restartWith(func() {}) }
+
+func (n *node) restartWith(before func()) {
+	if !n.up() && n.holds == 0 {
+		before()
+		n.start(n.run.world.Restart(n.name))
+	}
+	n.await()
+}
+
+// await waits until the node serves, has crashed or has refused to start.
+func (n *node) await() {
+	for n.server == nil && n.up() && !n.refused {
+		n.run.clients.Sleep(time.Millisecond)
+	}
+}
+
+// close closes the node and switches it off.
+func (n *node) close() {
+	answered, err := n.run.inTask(n, "close", (*server).close)
+	if answered && err != nil {
+		n.run.fail(found(Unexpected, fmt.Errorf("sim: close: %w", err)))
+	}
+	n.crash(vfs.LoseAll)
+}
+
+// onDisk is asked before every disk operation: latency, stalls and failing syncs.
+func (n *node) onDisk(op vfs.Op) error {
+	sync := op.Kind == vfs.OpSync || op.Kind == vfs.OpSyncDir
+	if n.up() {
+		for n.stalled > 0 && op.Writes() {
+			n.env.Sleep(5 * time.Millisecond)
+		}
+		if sync && n.run.plan.Knobs.SyncTime > 0 {
+			n.env.Sleep(time.Duration(n.latency.ExpFloat64() * float64(n.run.plan.Knobs.SyncTime) * float64(n.slow)))
+		}
+	}
+	if sync && n.failAfter > 0 {
+		if n.failAfter--; n.failAfter == 0 {
+			n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
+			n.run.fire("failing sync")
+			return vfs.ErrIO
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A target says which nodes a fault is for. In a plan it is one of
+//
+//	n2                          the node of that number
+//	zone b                      the nodes of a zone
+//	leader of group 1           whoever leads it at the time of the fault
+//	follower of group 1         one that does not
+//	zone of the leader of group 1
+//	all                         every node; so is nothing
+type target struct {
+	kind  string // node, zone, leader, follower, zone of leader, all
+	node  int
+	zone  string
+	group int
+}
+
+func parseTarget(text string, p *Plan) (target, error) {
+	switch number, isNode := strings.CutPrefix(text, "n"); {
+	case text == "" || text == "all":
+		return target{kind: "all"}, nil
+	case isNode:
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || n > len(p.Nodes) {
+			return target{}, fmt.Errorf("there is no node %q", text)
+		}
+		return target{kind: "node", node: n}, nil
+	}
+	if zone, ok := strings.CutPrefix(text, "zone of the "); ok {
+		t, err := parseTarget(zone, p)
+		if t.kind != "leader" {
+			return target{}, fmt.Errorf("target %q is not understood", text)
+		}
+		t.kind = "zone of leader"
+		return t, err
+	}
+	if zone, ok := strings.CutPrefix(text, "zone "); ok {
+		for _, n := range p.Nodes {
+			if n.Zone == zone {
+				return target{kind: "zone", zone: zone}, nil
+			}
+		}
+		return target{}, fmt.Errorf("there is no zone %q", zone)
+	}
+	for _, kind := range []string{"leader", "follower"} {
+		if number, ok := strings.CutPrefix(text, kind+" of group "); ok {
+			group, err := strconv.Atoi(number)
+			if err != nil || group < 1 {
+				return target{}, fmt.Errorf("target %q has no group", text)
+			}
+			return target{kind: kind, group: group}, nil
+		}
+	}
+	return target{}, fmt.Errorf("target %q is not understood", text)
+}
+
+// resolve returns the nodes that a target means now; none if nobody leads the group.
+func (r *run) resolve(text string) (nodes []*node) {
+	t, err := parseTarget(text, r.plan)
+	if err != nil {
+		panic(err) // check has seen to it
+	}
+	var leader *node
+	if t.group > 0 {
+		leader = r.leader(t.group)
+	}
+	for _, n := range r.nodes {
+		switch t.kind {
+		case "all":
+		case "node":
+			if int(n.id) != t.node {
+				continue
+			}
+		case "zone":
+			if n.place.Zone != t.zone {
+				continue
+			}
+		case "leader":
+			if n != leader {
+				continue
+			}
+		case "zone of leader":
+			if leader == nil || n.place.Zone != leader.place.Zone {
+				continue
+			}
+		case "follower":
+			if leader == nil || n == leader || len(nodes) > 0 || n.server == nil {
+				continue
+			}
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// leader returns the node that leads a group in the latest term, nil if none does.
+func (r *run) leader(group int) (leader *node) {
+	latest := uint64(0)
+	for _, n := range r.nodes {
+		if n.server == nil {
+			continue
+		}
+		if leads, term := r.stack.leads(n.server, group); leads && term >= latest {
+			leader, latest = n, term
+		}
+	}
+	return leader
+}
+
+// drawTarget draws one node, more often by role than by name.
+func (d *drawer) drawTarget() string {
+	p := d.plan
+	if len(p.Nodes) == 1 {
+		return nodeName(1)
+	}
+	switch d.IntN(4) {
+	case 0:
+		return nodeName(1 + d.IntN(len(p.Nodes)))
+	case 1:
+		return "follower of " + d.drawGroup()
+	}
+	return "leader of " + d.drawGroup()
+}
+
+func (d *drawer) drawGroup() string { return fmt.Sprint("group ", 1+d.IntN(d.plan.Knobs.Partitions)) }
+
+// drawZone draws a whole zone.
+func (d *drawer) drawZone() string {
+	p := d.plan
+	if d.IntN(2) == 0 {
+		return "zone of the leader of " + d.drawGroup()
+	}
+	return "zone " + p.Nodes[d.IntN(len(p.Nodes))].Zone
+}
