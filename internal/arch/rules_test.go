@@ -45,10 +45,18 @@ var doors = map[string][]string{
 	"expr/partiql": {"server"},      // the language of statements, which the edge turns into table operations
 	"lsm/corrupt":  nil,             // the error that names damaged bytes; for everyone
 	"lsm/wal":      {"replication"}, // the node's shared raft log is built on it
+
+	"internal/transport/tcp": {"server", "cmd"}, // real connections, for real nodes
 }
 
 // deterministic are the rooms that run in simulated worlds.
-var deterministic = []string{"lsm", "partition", "txn", "replication", "stream", "capacity", "table", "dax"}
+var deterministic = []string{"internal/transport", "lsm", "partition", "txn", "replication", "stream", "capacity", "table", "dax"}
+
+// shells are the packages of deterministic rooms that never run in a simulated
+// world: something else stands in for them there.
+var shells = []string{
+	"internal/transport/tcp", // transport.Network
+}
 
 // insteadOfImport names the substitute for packages that the deterministic
 // rooms must not import. A name that ends in / stands for all below it.

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"math/bits"
-	"math/rand/v2"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
@@ -15,7 +14,7 @@ type Link struct {
 	class    Class
 	base     time.Duration
 	quality  Quality
-	stream   *rand.Rand
+	stream   interface{ Uint64() uint64 } // its own, of the world
 
 	now    Trouble  // all that is wrong with it
 	clog   env.Mono // until when nothing arrives

@@ -2,7 +2,10 @@
 //
 // The rooms above see Transport: best-effort messages on lanes. What answers and
 // times out is built on it (Calls). Production speaks framed TCP; the simulator
-// has a network of its own that loses, doubles, delays and reorders.
+// has a network of its own (Network) that loses, doubles, delays and reorders.
+//
+// Reading order: transport.go, calls.go, call_codec.go, frame.go; for simulated
+// worlds network.go, link.go, trouble.go. Package tcp is the real network.
 package transport
 
 // A NodeID names a node of a cluster, never 0. It is also the node's id in
@@ -32,8 +35,8 @@ type Transport interface {
 	// node can send to itself.
 	Send(to NodeID, lane Lane, message []byte)
 	// Handle says who receives the messages of a lane. It is called before the
-	// first message is sent or expected. receive must not park; the message is
-	// the receiver's, and nobody changes it.
+	// first message is sent or expected. receive must not park, and may be called
+	// by several at a time; the message is the receiver's, and nobody changes it.
 	Handle(lane Lane, receive func(from NodeID, message []byte))
 	// Unreachable is a hint that messages to a node are being lost now.
 	Unreachable(to NodeID) bool

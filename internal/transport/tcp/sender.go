@@ -1,0 +1,419 @@
+package tcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/statordb/stator/internal/transport"
+)
+
+const (
+	dialTimeout  = 2 * time.Second  // until the welcome is there
+	writeTimeout = 10 * time.Second // of one batch
+	backoffMin   = 20 * time.Millisecond
+	backoffMax   = time.Second
+
+	// batchBytes is how much is written at once. Messages that are longer than
+	// wholeBytes are written from where they are.
+	batchBytes = 256 << 10
+	wholeBytes = 32 << 10
+)
+
+// A peer is another node as this one sees it.
+type peer struct {
+	t     *Transport
+	id    transport.NodeID
+	lanes [transport.Lanes]*sender
+	down  atomic.Bool // the last attempt to reach it failed
+	addr  atomic.Pointer[string]
+	last  atomic.Pointer[string] // error
+	life  atomic.Uint64          // incarnation
+
+	stop context.Context
+	end  context.CancelFunc
+}
+
+func (t *Transport) newPeer(id transport.NodeID, addr string) *peer {
+	p := &peer{t: t, id: id}
+	p.stop, p.end = context.WithCancel(t.stop)
+	p.addr.Store(&addr)
+	p.last.Store(new(string))
+	for lane := range p.lanes {
+		p.lanes[lane] = &sender{peer: p, lane: transport.Lane(lane), limit: t.o.LaneBytes[lane], wake: make(chan struct{}, 1), again: make(chan struct{}, 1)}
+	}
+	return p
+}
+
+func (p *peer) move(addr string) {
+	if *p.addr.Load() != addr {
+		p.addr.Store(&addr)
+		p.interrupt()
+	}
+}
+
+// interrupt ends the connections, and the wait for the next attempt.
+func (p *peer) interrupt() {
+	for _, s := range p.lanes {
+		s.interrupt()
+	}
+}
+
+func (p *peer) status() PeerStatus {
+	st := PeerStatus{ID: p.id, Addr: *p.addr.Load(), Unreachable: p.down.Load(), Cut: p.t.isCut(p.id), Error: *p.last.Load()}
+	for _, s := range p.lanes {
+		st.Sent += s.sent.Load()
+		st.Dropped += s.dropped.Load()
+	}
+	return st
+}
+
+// failed notes that the peer could not be reached on a lane, or was lost there.
+// The lane Raft, which always has a connection, says whether the peer is down.
+func (p *peer) failed(lane transport.Lane, err error) {
+	if lane == transport.Raft {
+		text := err.Error()
+		if *p.last.Swap(&text) != text {
+			p.t.o.Log.Warn("cluster: no connection", "node", p.id, "addr", *p.addr.Load(), "error", err)
+		}
+		p.down.Store(true)
+	}
+	p.t.tell(p.id, false)
+}
+
+// reached notes that a connection to the peer is there.
+func (p *peer) reached(lane transport.Lane, incarnation uint64) {
+	if old := p.life.Swap(incarnation); old != 0 && old != incarnation {
+		p.t.tell(p.id, false) // what was sent to the earlier life is lost
+	}
+	if lane != transport.Raft {
+		return
+	}
+	p.last.Store(new(string))
+	p.down.Store(false)
+	p.t.o.Log.Info("cluster: connected", "node", p.id, "addr", *p.addr.Load())
+	p.t.tell(p.id, true)
+}
+
+// A sender brings the messages of one lane to a peer.
+type sender struct {
+	peer  *peer
+	lane  transport.Lane
+	limit int           // bytes that may wait
+	wake  chan struct{} // there is something to send
+	again chan struct{} // dial again, now
+
+	sent, dropped atomic.Uint64
+
+	mu    sync.Mutex
+	queue [][]byte
+	bytes int      // in the queue or being written
+	off   bool     // no connection, and none in sight: messages are dropped
+	conn  net.Conn // the present one
+}
+
+// send queues a message, or drops it.
+func (s *sender) send(message []byte) {
+	s.mu.Lock()
+	full := s.off || s.bytes > 0 && s.bytes+len(message) > s.limit
+	first := false
+	if !full {
+		first = len(s.queue) == 0
+		s.queue = append(s.queue, message)
+		s.bytes += len(message)
+	}
+	s.mu.Unlock()
+	switch {
+	case full:
+		s.dropped.Add(1)
+	case first:
+		poke(s.wake)
+	}
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what waits; the caller tells when it is written.
+func (s *sender) take(free [][]byte) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := s.queue
+	s.queue = free[:0]
+	return batch
+}
+
+func (s *sender) wrote(batch [][]byte) {
+	n := 0
+	for i, m := range batch {
+		n += len(m)
+		batch[i] = nil
+	}
+	s.sent.Add(uint64(len(batch)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= n
+}
+
+// interrupt ends the connection, if there is one.
+func (s *sender) interrupt() {
+	s.mu.Lock()
+	c := s.conn
+	s.mu.Unlock()
+	if c != nil {
+		_ = c.Close()
+	}
+	poke(s.again)
+}
+
+// run dials, sends, and dials again, until the peer or the transport ends.
+func (s *sender) run() {
+	if s.peer.id == s.peer.t.o.Self {
+		s.loop()
+		return
+	}
+	backoff := backoffMin
+	for s.wanted() {
+		began := time.Now()
+		err := s.connect()
+		if s.peer.stop.Err() != nil {
+			return
+		}
+		if time.Since(began) > dialTimeout {
+			backoff = backoffMin // it was a connection, or took its time already
+		}
+		s.peer.failed(s.lane, err)
+		s.discard(true)
+		if !s.pause(backoff) {
+			return
+		}
+		s.discard(false)
+		backoff = min(backoffMax, 2*backoff)
+	}
+}
+
+// wanted parks until there is a reason to have a connection: on the lane Raft
+// there always is, because it tells whether the peer is there.
+func (s *sender) wanted() bool {
+	if s.lane == transport.Raft {
+		return s.peer.stop.Err() == nil
+	}
+	s.mu.Lock()
+	waits := len(s.queue) > 0
+	s.mu.Unlock()
+	if waits {
+		return s.peer.stop.Err() == nil
+	}
+	select {
+	case <-s.wake:
+		poke(s.wake) // for connect
+		return true
+	case <-s.peer.stop.Done():
+		return false
+	}
+}
+
+// pause waits for about d.
+func (s *sender) pause(d time.Duration) bool {
+	timer := time.NewTimer(d/2 + rand.N(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.again:
+		return true
+	case <-s.peer.stop.Done():
+		return false
+	}
+}
+
+// discard drops what waits, and what comes while off.
+func (s *sender) discard(off bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped.Add(uint64(len(s.queue)))
+	s.queue, s.bytes, s.off = nil, 0, off
+}
+
+var errCut = errors.New("tcp: cut off")
+
+// connect dials and sends until the connection breaks.
+func (s *sender) connect() error {
+	t := s.peer.t
+	if t.isCut(s.peer.id) {
+		return errCut
+	}
+	h := hello{version: version, lane: s.lane, cluster: t.o.Cluster, from: t.o.Self, to: s.peer.id, incarnation: t.incarnation}
+	c, incarnation, err := dial(s.peer.stop, *s.peer.addr.Load(), t.o.TLS, h)
+	if err != nil {
+		return err
+	}
+	if !t.track(c) {
+		_ = c.Close()
+		return net.ErrClosed
+	}
+	defer t.drop(c)
+	s.setConn(c)
+	defer s.setConn(nil)
+	if t.isCut(s.peer.id) {
+		return errCut // while it was dialling
+	}
+	s.peer.reached(s.lane, incarnation)
+	broken := make(chan error, 1)
+	t.tasks.Go(func() { broken <- s.listen(c) })
+	err = s.write(c, broken)
+	_ = c.Close()
+	return err
+}
+
+func (s *sender) setConn(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = c
+}
+
+// dial makes a connection and says hello on it.
+func dial(ctx context.Context, addr string, config *tls.Config, h hello) (net.Conn, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, 0, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = c.SetDeadline(deadline)
+	if config != nil {
+		secured := tls.Client(c, config)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			_ = c.Close()
+			return nil, 0, err
+		}
+		c = secured
+	}
+	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
+	incarnation, err := exchange(c, h)
+	if err != nil {
+		_ = c.Close()
+		return nil, 0, err
+	}
+	_ = c.SetDeadline(time.Time{})
+	return c, incarnation, nil
+}
+
+// silence is how long an end of a connection may say nothing.
+func (t *Transport) silence() time.Duration { return 4 * t.o.Beat }
+
+// listen waits for the signs of life that the peer sends back.
+func (s *sender) listen(c net.Conn) error {
+	var b [64]byte
+	for {
+		_ = c.SetReadDeadline(time.Now().Add(s.peer.t.silence()))
+		if _, err := c.Read(b[:]); err != nil {
+			if errors.Is(err, io.EOF) {
+				return errors.New("tcp: the other node has closed the connection")
+			}
+			return err
+		}
+	}
+}
+
+// write sends batches, and signs of life in between.
+func (s *sender) write(c net.Conn, broken <-chan error) error {
+	beat := time.NewTicker(s.peer.t.o.Beat)
+	defer beat.Stop()
+	var w batchWriter
+	var batch [][]byte
+	idle := true
+	for {
+		batch = s.take(batch)
+		if len(batch) > 0 {
+			idle = false
+			_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+			err := w.write(c, s.lane, batch)
+			s.wrote(batch)
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-s.wake:
+		case err := <-broken:
+			return err
+		case <-s.peer.stop.Done():
+			return context.Canceled
+		case <-beat.C:
+			if idle {
+				_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+				if err := w.write(c, aliveLane, [][]byte{nil}); err != nil {
+					return err
+				}
+			}
+			idle = true
+		}
+	}
+}
+
+// A batchWriter puts many frames into one write.
+type batchWriter struct{ buf []byte }
+
+func (w *batchWriter) write(c net.Conn, lane transport.Lane, messages [][]byte) error {
+	w.buf = w.buf[:0]
+	for _, m := range messages {
+		head := transport.FrameHead(lane, m)
+		w.buf = append(w.buf, head[:]...)
+		if len(m) > wholeBytes {
+			if err := w.flush(c, m); err != nil {
+				return err
+			}
+			continue
+		}
+		w.buf = append(w.buf, m...)
+		if len(w.buf) >= batchBytes {
+			if err := w.flush(c, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return w.flush(c, nil)
+}
+
+// flush writes the buffer and then a message that is not in it.
+func (w *batchWriter) flush(c net.Conn, m []byte) error {
+	var err error
+	switch {
+	case m != nil:
+		_, err = (&net.Buffers{w.buf, m}).WriteTo(c)
+	case len(w.buf) > 0:
+		_, err = c.Write(w.buf)
+	}
+	w.buf = w.buf[:0]
+	return err
+}
+
+// loop hands messages of a node to itself.
+func (s *sender) loop() {
+	var batch [][]byte
+	for {
+		select {
+		case <-s.wake:
+		case <-s.peer.stop.Done():
+			return
+		}
+		batch = s.take(batch)
+		for _, m := range batch {
+			s.peer.t.deliver(s.peer.id, s.lane, m)
+		}
+		s.wrote(batch)
+	}
+}
