@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
@@ -14,7 +15,8 @@ import (
 //	group state  | 0x01 | group 8B | part 1B | ...                   part: 0 progress, 1 configuration,
 //	                                                                 2 and group 8B source, 3 and index 4B backfill,
 //	                                                                 4 members (package replication),
-//	                                                                 5 and place 4B requests, 6 and node 8B floor
+//	                                                                 5 and place 4B requests, 6 and node 8B floor,
+//	                                                                 7 restored
 //	catalog      | 0x02 | ...                                        owned by package table
 //	change       | 0x03 | group 8B | sequence 8B |
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
@@ -44,6 +46,7 @@ const (
 	partMembers  byte = 4
 	partWindow   byte = 5
 	partFloor    byte = 6
+	partRestored byte = 7
 
 	baseIndex        byte = 0
 	maxLocalIndexes  byte = 5
@@ -122,11 +125,15 @@ func RowSpans(table uint32, first, last uint64) (spans [][2][]byte) {
 // an index whose hash lies in [first, last]; both ends are included because the
 // largest hash has no successor.
 func (s *Schema) HashSpan(x *Index, first, last uint64) (lower, upper []byte) {
-	lower = binary.BigEndian.AppendUint64(s.appendPlace(nil, x), first)
+	return hashSpan(s.appendPlace(nil, x), first, last)
+}
+
+func hashSpan(place []byte, first, last uint64) (lower, upper []byte) {
+	lower = binary.BigEndian.AppendUint64(bytes.Clone(place), first)
 	if last == ^uint64(0) {
-		return lower, Successor(s.appendPlace(nil, x))
+		return lower, Successor(place)
 	}
-	return lower, binary.BigEndian.AppendUint64(s.appendPlace(nil, x), last+1)
+	return lower, binary.BigEndian.AppendUint64(place, last+1)
 }
 
 // appendPlace appends what precedes the hash in the row keys of the base table

@@ -58,6 +58,7 @@ type Partition struct {
 	applied   uint64        // index of the last applied log entry
 	members   []byte        // of the group; nil if they never changed
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
+	restored  restored      // the snapshot that was installed last
 	broken    error         // why nothing more is applied
 	// replicated says that other replicas apply the same entries, so that this one
 	// must not go on if it cannot read what they can. Owned by Apply.
@@ -81,19 +82,20 @@ func Open(db *lsm.DB, group uint64) (*Partition, error) {
 	p.scratch.batch = db.NewBatch()
 	p.scratch.sources = make(map[uint64]uint64)
 	p.scratch.backfills = make(map[uint32][]byte)
-	if err := p.loadConfig(); err != nil {
-		return nil, err
-	}
-	if err := p.loadProgress(); err != nil {
-		return nil, err
-	}
-	if err := p.loadMembers(); err != nil {
-		return nil, err
-	}
-	if err := p.loadSources(); err != nil {
+	if err := p.load(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// load reads the state that the store has of the group.
+func (p *Partition) load() error {
+	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadSources, p.loadConfig} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Applied returns the index of the last log entry whose effects are in the

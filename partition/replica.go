@@ -5,11 +5,7 @@ import (
 	"fmt"
 
 	"github.com/statordb/stator/lsm"
-	"github.com/statordb/stator/replication"
 )
-
-// ErrNoSnapshots means that a partition cannot be moved by a snapshot yet.
-var ErrNoSnapshots = errors.New("partition: snapshots are not built")
 
 // ApplyMembers executes a committed log entry that changed the group's members:
 // they reach the store in the batch that moves the applied index.
@@ -22,7 +18,7 @@ func (p *Partition) ApplyMembers(index uint64, members []byte) {
 	clear(p.scratch.sources)
 	p.commit(index, p.config.Load(), p.counters())
 	if p.broken == nil {
-		p.members = members
+		p.members, p.replicated = members, true
 	}
 }
 
@@ -34,17 +30,6 @@ func (p *Partition) loadMembers() error {
 	if err != nil && !errors.Is(err, lsm.ErrNotFound) {
 		return fmt.Errorf("partition %d: read members: %w", p.group, err)
 	}
-	p.members = b
+	p.members, p.replicated = b, p.replicated || b != nil
 	return nil
 }
-
-// Snapshot implements replication.StateMachine.
-func (p *Partition) Snapshot() (replication.SnapshotReader, error) { return nil, ErrNoSnapshots }
-
-// Restore implements replication.StateMachine.
-func (p *Partition) Restore(replication.SnapshotMeta) (replication.SnapshotWriter, error) {
-	return nil, ErrNoSnapshots
-}
-
-// Restored implements replication.StateMachine: no snapshot was ever installed.
-func (p *Partition) Restored() (index, term uint64) { return 0, 0 }

@@ -89,10 +89,11 @@ const (
 	windowFormat byte = 1
 	windowHeader      = 1 + 8 + 8 + 8
 
-	// A window covers some seconds of a busy group. Variables, for tests.
-	maxWindowAttributes = 4 << 10 // of one result, in bytes
+	maxWindowAttributes = 4 << 10   // of one result, in bytes
+	maxWindowRecord     = 256 << 10 // from which on an entry's record takes no more attributes
 )
 
+// A window covers some seconds of a busy group. Variables, for tests.
 var (
 	windowRecords uint64 = 4096
 	windowBytes          = 1 << 20
@@ -138,7 +139,7 @@ func storedResult(b []byte) Result {
 	return *r
 }
 
-// begin forgets what was noted for an entry that never came to the store.
+// begin forgets what was noted for an entry.
 func (w *window) begin() {
 	p := &w.pending
 	p.b, p.count, p.latest = p.b[:0], 0, 0
@@ -154,7 +155,7 @@ func (w *window) note(id RequestID, ts txn.Timestamp, r *Result) {
 	p.b = binary.BigEndian.AppendUint64(p.b, id.Node)
 	p.b = binary.AppendUvarint(p.b, id.Number)
 	p.ids[id] = windowPlace{offset: len(p.b)}
-	if len(r.Attributes) > maxWindowAttributes {
+	if n := len(r.Attributes); n > maxWindowAttributes || n > 0 && len(p.b) > maxWindowRecord {
 		p.b = append(p.b, 0)
 	} else {
 		p.b = appendSized(p.b, r.Append(nil))
@@ -196,6 +197,7 @@ func (p *Partition) stageWindow() {
 	for id, place := range w.pending.ids { //sim:ok only copies into another map
 		w.ids[id] = windowPlace{sequence, at + place.offset}
 	}
+	w.begin()
 }
 
 func (w *window) add(record []byte, sequence uint64) {
