@@ -20,6 +20,7 @@ import (
 //	table  | 0x02 | 1 | table id 4B |  table record (record.go)
 //	node   | 0x02 | 2 | node id 8B |   node record (node_record.go)
 //	members | 0x02 | 3 |               of the catalog's group (package replication)
+//	restored | 0x02 | 4 |              the last snapshot (catalog_replica.go)
 //
 // These are replicated. What a node keeps here for itself alone begins at
 // catalogLocal:
@@ -34,11 +35,12 @@ import (
 //	| next node 8B | cluster id 16B |  in format 2
 //	+--------------+----------------+
 const (
-	catalogState   byte = 0
-	catalogTable   byte = 1
-	catalogNode    byte = 2
-	catalogMembers byte = 3
-	catalogLocal   byte = 0x80
+	catalogState    byte = 0
+	catalogTable    byte = 1
+	catalogNode     byte = 2
+	catalogMembers  byte = 3
+	catalogRestored byte = 4
+	catalogLocal    byte = 0x80
 
 	stateFormat      byte = 1
 	stateFormatNodes byte = 2
@@ -66,6 +68,7 @@ type catalog struct {
 
 	applied   uint64
 	members   []byte // of the group; nil if they never changed
+	restored  restored
 	nextTable uint32
 	nextGroup uint64
 	nextNode  uint64 // 0 while there are no nodes
@@ -110,6 +113,9 @@ func (c *catalog) load() error {
 		return err
 	}
 	if err := c.loadMembers(); err != nil {
+		return err
+	}
+	if err := c.loadRestored(); err != nil {
 		return err
 	}
 	if err := c.loadTables(v); err != nil {

@@ -1,6 +1,8 @@
 package table
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -8,8 +10,6 @@ import (
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
-
-var errNoSnapshots = errors.New("table: snapshots of the catalog are not built")
 
 func membersKey() []byte { return []byte{partition.SpaceCatalog, catalogMembers} }
 
@@ -41,13 +41,96 @@ func (c *catalog) loadMembers() error {
 	return nil
 }
 
-// Snapshot implements replication.StateMachine.
-func (c *catalog) Snapshot() (replication.SnapshotReader, error) { return nil, errNoSnapshots }
-
-// Restore implements replication.StateMachine.
-func (c *catalog) Restore(replication.SnapshotMeta) (replication.SnapshotWriter, error) {
-	return nil, errNoSnapshots
+// catalogSpans are the keys that are replicated: a snapshot has these.
+func catalogSpans() []lsm.KeySpan {
+	return []lsm.KeySpan{{Lower: []byte{partition.SpaceCatalog, catalogState}, Upper: []byte{partition.SpaceCatalog, catalogLocal}}}
 }
 
-// Restored implements replication.StateMachine: no snapshot was ever installed.
-func (c *catalog) Restored() (index, term uint64) { return 0, 0 }
+// Snapshot implements replication.StateMachine.
+func (c *catalog) Snapshot() (replication.SnapshotReader, error) {
+	if c.broken != nil {
+		return nil, c.broken
+	}
+	return partition.NewCopyReader(c.db, catalogGroup, c.applied, catalogSpans()), nil
+}
+
+// Restored implements replication.StateMachine.
+func (c *catalog) Restored() (index, term uint64) { return c.restored.index, c.restored.term }
+
+// A restored record says of which entry of the log the snapshot was that was installed
+// last. It is this node's own: snapshots do not bring it. Integers are big-endian.
+//
+//	+-----------+----------+---------+
+//	| format 1B | index 8B | term 8B |  format is 1
+//	+-----------+----------+---------+
+type restored struct{ index, term uint64 }
+
+const (
+	restoredFormat byte = 1
+	restoredBytes       = 1 + 8 + 8
+)
+
+func restoredKey() []byte { return []byte{partition.SpaceCatalog, catalogRestored} }
+
+func (r restored) encode() []byte {
+	b := binary.BigEndian.AppendUint64([]byte{restoredFormat}, r.index)
+	return binary.BigEndian.AppendUint64(b, r.term)
+}
+
+func (c *catalog) loadRestored() error {
+	b, err := c.db.Get(restoredKey(), nil)
+	switch {
+	case errors.Is(err, lsm.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("catalog: read restored: %w", err)
+	case len(b) != restoredBytes || b[0] != restoredFormat:
+		return fmt.Errorf("catalog: %w: restored of %d bytes", errRecord, len(b))
+	}
+	c.restored = restored{binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}
+	return nil
+}
+
+// A catalogRestoring is a snapshot of the catalog that is being staged.
+type catalogRestoring struct {
+	*partition.CopyWriter
+	catalog *catalog
+	meta    replication.SnapshotMeta
+}
+
+// Restore implements replication.StateMachine. What the node has of tables that were
+// dropped meanwhile is not the catalog's to remove.
+func (c *catalog) Restore(meta replication.SnapshotMeta) (replication.SnapshotWriter, error) {
+	var members []byte
+	if len(meta.Members) > 0 {
+		members = meta.Members
+	}
+	return &catalogRestoring{catalog: c, meta: meta, CopyWriter: partition.NewCopyWriter(c.db, partition.CopyOptions{
+		Group: catalogGroup, Index: meta.Index,
+		Spans: func(copied []lsm.KeySpan) ([]lsm.KeySpan, error) {
+			spans := catalogSpans()
+			if len(copied) != 1 || !bytes.Equal(copied[0].Lower, spans[0].Lower) || !bytes.Equal(copied[0].Upper, spans[0].Upper) {
+				return nil, fmt.Errorf("%w: spans of the catalog", partition.ErrCopy)
+			}
+			return spans, nil
+		},
+		Own: []partition.Pair{
+			{Key: membersKey(), Value: members},
+			{Key: restoredKey(), Value: restored{meta.Index, meta.Term}.encode()},
+		},
+	})}, nil
+}
+
+// Commit implements replication.SnapshotWriter.
+func (r *catalogRestoring) Commit() error {
+	if err := r.CopyWriter.Commit(nil); err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	c := r.catalog
+	c.broken = c.load()
+	c.applied, c.restored = r.meta.Index, restored{r.meta.Index, r.meta.Term}
+	if c.watcher != nil {
+		c.watcher()
+	}
+	return nil
+}
