@@ -213,7 +213,7 @@ func (c *churner) judge(err error) {
 // excused reports whether faults explain the error.
 func excused(err error) bool {
 	for _, fault := range []error{
-		replication.ErrUnknownOutcome, replication.ErrStopped, replication.ErrFailed, table.ErrClosed,
+		replication.ErrUnknownOutcome, replication.ErrStopped, replication.ErrFailed, table.ErrClosed, table.ErrUnavailable,
 		vfs.ErrNoSpace, vfs.ErrIO, vfs.ErrDead,
 	} {
 		if errors.Is(err, fault) {

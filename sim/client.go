@@ -16,23 +16,22 @@ import (
 )
 
 // A client is one task outside of the nodes. It sends one request at a time and
-// gives up after its patience, as an SDK would. It knows nodes, not leaders: what it
-// learns of those it learns from answers, and believes for as long as it can.
+// gives up after its patience, as an SDK would. It stays with the node it knows, if
+// it does not roam.
 type client struct {
-	run    *run
-	plan   *ClientPlan
-	name   string
-	id     int // a new one after every unknown outcome
-	node   *node
-	rng    *rand.Rand        // of its links
-	knows  map[string]string // last value seen of a key, for conditions
-	leader map[uint64]*node  // by group, as last heard
+	run   *run
+	plan  *ClientPlan
+	name  string
+	id    int // a new one after every unknown outcome
+	node  *node
+	rng   *rand.Rand        // of its links
+	knows map[string]string // last value seen of a key, for conditions
 }
 
 func (r *run) newClient(p *ClientPlan, name string) *client {
 	return &client{
 		run: r, plan: p, name: name, id: r.newID(), node: r.nodes[p.Node-1], rng: r.world.Stream("client/" + name),
-		knows: map[string]string{}, leader: map[uint64]*node{},
+		knows: map[string]string{},
 	}
 }
 
@@ -109,70 +108,23 @@ func (r *run) crowded(operations []*Operation) bool {
 	return slices.ContainsFunc(operations, func(o *Operation) bool { return r.history.Open(o.Key) >= maxOpen })
 }
 
-// An elsewhereError says that another node must be asked. Unless inDoubt, nothing
-// has happened.
-type elsewhereError struct {
-	leader  uint64 // number of the node that leads, 0: not known
-	inDoubt bool
-}
-
-func (e *elsewhereError) Error() string { return fmt.Sprintf("ask node %d", e.leader) }
-
 // send runs f, which answers all operations, as a request on a node, and waits for
 // the answer as long as its patience lasts. An answer that comes later still counts:
 // only a crash leaves an outcome unknown for good.
-//
-// f may be run several times, on several nodes, also at the same time, if it answers
-// with an elsewhereError or not at all; it must then be safe to repeat.
-func (c *client) send(name string, group uint64, operations []*Operation, f func(s *server) ([]answer, error)) {
+func (c *client) send(name string, operations []*Operation, f func(s *server) ([]answer, error)) {
 	r := c.run
-	if c.target(group) == nil || r.crowded(operations) {
+	n := c.target()
+	if n == nil || r.crowded(operations) {
 		return
 	}
 	for _, o := range operations {
-		o.Group = group
 		r.history.Begin(o)
 	}
-	deadline := r.clients.Now().Add(c.plan.Patience.Std())
-	inDoubt, answered := false, false
-	for !answered {
-		n := c.target(group)
-		wait := time.Duration(deadline - r.clients.Now())
-		if wait <= 0 {
-			inDoubt = true
-			break
-		}
-		if n == nil {
-			r.clients.Sleep(min(wait, retryPause))
-			continue
-		}
-		if c.repeats() && c.plan.Roams {
-			wait = min(wait, c.plan.Patience.Std()/3)
-		}
-		err := c.attempt(name, n, operations, wait, f)
-		var elsewhere *elsewhereError
-		switch {
-		case err == nil:
-			answered = true
-		case errors.As(err, &elsewhere):
-			inDoubt = inDoubt || elsewhere.inDoubt
-			c.learn(group, n, elsewhere.leader)
-			r.clients.Sleep(min(wait, retryPause))
-		default: // no answer
-			inDoubt = true
-			c.learn(group, n, 0)
-		}
-		if !answered && !c.repeats() {
-			break
-		}
-	}
-	if !answered && !inDoubt {
-		for _, o := range operations {
-			r.history.End(o, Failed, nil)
-		}
-	}
-	if !answered && inDoubt {
+	if !c.attempt(name, n, operations, f) {
 		c.id = r.newID() // the old one may be answered yet
+		if c.plan.Roams {
+			c.node = r.nodes[int(n.id)%len(r.nodes)]
+		}
 		return
 	}
 	for _, o := range operations {
@@ -182,47 +134,19 @@ func (c *client) send(name string, group uint64, operations []*Operation, f func
 	}
 }
 
-// retryPause is how long a client waits before it asks another node.
-const retryPause = 20 * time.Millisecond
-
-var errNoAnswer = errors.New("sim: no answer")
-
-// repeats reports whether the client itself looks for the leader, and repeats what it
-// asks under the same request id.
-func (c *client) repeats() bool { return c.run.plan.Stack == PartitionStack }
-
-// target returns the node to ask, nil if it is down and the client knows no other.
-func (c *client) target(group uint64) *node {
-	n := c.leader[group]
-	if n == nil {
-		n = c.node
-	}
-	if n.up() && n.server != nil {
-		return n
-	}
-	c.learn(group, n, 0)
-	if !c.plan.Roams {
-		return nil
-	}
+// target returns the node to ask: the one that the client knows or, if that is down
+// and the client roams, the next one that is up; nil if there is none.
+func (c *client) target() *node {
 	for i := range c.run.nodes {
-		if m := c.run.nodes[(int(c.node.id)+i)%len(c.run.nodes)]; m.up() && m.server != nil {
-			return m
+		n := c.run.nodes[(int(c.node.id)-1+i)%len(c.run.nodes)]
+		if n.up() && n.server != nil {
+			return n
+		}
+		if !c.plan.Roams {
+			break
 		}
 	}
 	return nil
-}
-
-// learn believes what a node has said about the leader of a group. Without a hint,
-// a client that roams turns to the next node.
-func (c *client) learn(group uint64, asked *node, leader uint64) {
-	switch {
-	case leader != 0 && int(leader) <= len(c.run.nodes):
-		c.leader[group] = c.run.nodes[leader-1]
-	case c.leader[group] != nil:
-		delete(c.leader, group)
-	case c.plan.Roams:
-		c.leader[group] = c.run.nodes[int(asked.id)%len(c.run.nodes)]
-	}
 }
 
 // delay draws how long a message between the client and a node is under way.
@@ -231,47 +155,54 @@ func (c *client) delay() time.Duration {
 	return d.Base.Std() + time.Duration(c.rng.ExpFloat64()*float64(d.Tail))
 }
 
-// attempt asks one node.
-func (c *client) attempt(name string, n *node, operations []*Operation, wait time.Duration, f func(s *server) ([]answer, error)) error {
+// attempt asks one node, and reports whether it has answered in time.
+func (c *client) attempt(name string, n *node, operations []*Operation, f func(s *server) ([]answer, error)) bool {
 	r := c.run
-	r.clients.Sleep(min(wait, c.delay()))
-	s := n.server
-	if s == nil || !n.up() {
-		return &elsewhereError{}
+	end := func(o *Operation, outcome Outcome, saw *State) {
+		if outcome != Unknown {
+			r.history.End(o, outcome, saw)
+		}
+		r.world.Note("%s", o)
 	}
-	answered := env.NewFuture[error](r.clients)
+	r.clients.Sleep(c.delay())
+	s := n.server
+	if s == nil || !n.up() { // the connection is refused
+		for _, o := range operations {
+			end(o, Failed, nil)
+		}
+		return true
+	}
 	for _, o := range operations {
+		o.Served = n.name
 		r.history.enter(o, n.id)
 	}
-	back := c.delay()
+	answered, back := env.NewFuture[bool](r.clients), c.delay()
 	s.e.Go(name, func() {
-		answers, err := f(s)
-		var elsewhere *elsewhereError
-		if err != nil && !errors.As(err, &elsewhere) {
+		answers := make([]answer, len(operations))
+		var err error
+		if s.ready() {
+			answers, err = f(s)
+		} else {
+			for i := range answers {
+				answers[i].outcome = Failed
+			}
+		}
+		if err != nil {
 			r.fail(err)
-			answers, err = make([]answer, len(operations)), nil
+			answers = make([]answer, len(operations))
 		}
 		for i, o := range operations {
-			if err == nil && answers[i].outcome != Unknown {
-				if o.Outcome == Unknown {
-					o.Served = n.name
-				}
-				r.history.End(o, answers[i].outcome, answers[i].saw)
-			}
+			end(o, answers[i].outcome, answers[i].saw)
 			r.history.leave(o, n.id)
-			r.world.Note("%s", o)
 		}
-		r.world.After(back, func() { answered.Set(err, nil) })
+		r.world.After(back, func() { answered.Set(true, nil) })
 	})
-	err, _, ok := answered.AwaitFor(wait)
-	if !ok {
-		return errNoAnswer
-	}
-	return err
+	_, _, ok := answered.AwaitFor(c.plan.Patience.Std())
+	return ok
 }
 
 func (c *client) single(o *Operation) {
-	c.send("request", 0, []*Operation{o}, func(s *server) ([]answer, error) {
+	c.send("request", []*Operation{o}, func(s *server) ([]answer, error) {
 		outcome, saw, err := s.execute(o)
 		return []answer{{outcome, saw}}, err
 	})
@@ -298,7 +229,7 @@ func (c *client) query(o *Op) {
 	if len(keys) == 0 {
 		return
 	}
-	c.send("query", 0, c.gets(keys), func(s *server) ([]answer, error) {
+	c.send("query", c.gets(keys), func(s *server) ([]answer, error) {
 		values := map[string]item.Value{":p": item.String(o.Key)}
 		for i, name := range []string{":l", ":u"} {
 			if strings.Contains(bound.text, name) {
@@ -327,7 +258,7 @@ func (c *client) scan(o *Op) {
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
 	}
-	c.send("scan", 0, c.gets(keys), func(s *server) ([]answer, error) {
+	c.send("scan", c.gets(keys), func(s *server) ([]answer, error) {
 		filter, err := c.filter(hotFilter)
 		if err != nil {
 			return nil, err
@@ -415,7 +346,7 @@ func (c *client) batch(op *Op) {
 	if op.Drop {
 		operations[1].Kind = Delete
 	}
-	c.send("batch", 0, operations, func(s *server) ([]answer, error) {
+	c.send("batch", operations, func(s *server) ([]answer, error) {
 		t := table.BatchWriteTable{Table: tableName}
 		for _, o := range operations {
 			if o.Kind == Put {

@@ -27,8 +27,8 @@ import (
 // It knows of each entry only a digest. It is used by one task at a time, as all of
 // a simulated world is.
 type consensus struct {
-	report func(error)  // of what was found
-	commit func([]byte) // is given each command that is applied for the first time; or nil
+	report func(error)                        // of what was found
+	commit func(group uint64, command []byte) // is given each command that is applied for the first time; or nil
 	groups map[replication.GroupID]*groupHistory
 }
 
@@ -135,7 +135,7 @@ func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data 
 		g.applied[index] = now
 		g.last = max(g.last, index)
 		for i := 0; i < len(commands) && o.commit != nil; i++ {
-			o.commit(commands[i])
+			o.commit(uint64(id), commands[i])
 		}
 		return
 	}

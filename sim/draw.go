@@ -19,7 +19,7 @@ type Options struct {
 	// LyingDisk makes syncs do nothing on all nodes, which no system survives: a
 	// run must notice.
 	LyingDisk bool
-	// Nodes is how many nodes there are; default: the seed decides.
+	// Nodes is how many nodes there are; default 1.
 	Nodes int
 	// Zones is how many zones they are in; default: three, if there are so many nodes.
 	Zones int
@@ -67,12 +67,6 @@ func (d *drawer) cluster() bool { return len(d.plan.Nodes) > 1 }
 func (d *drawer) drawWorld() {
 	p := d.plan
 	nodes := 1
-	if d.o.Stack == TableStack {
-		nodes = 1
-	}
-	if d.o.Stack == PartitionStack {
-		nodes = max(nodes, 3)
-	}
 	if d.o.Nodes > 0 {
 		nodes = d.o.Nodes
 	}
@@ -86,9 +80,6 @@ func (d *drawer) drawWorld() {
 	p.Stack = d.o.Stack
 	if p.Stack == "" {
 		p.Stack = TableStack
-		if nodes > 1 {
-			p.Stack = PartitionStack
-		}
 	}
 	p.Policy = policies[d.one(0, 0, 0, 1, 2)]
 	p.Links = Links{
@@ -146,17 +137,12 @@ func (d *drawer) drawOp(at Duration, value string) Op {
 		o.Do, o.Key = "put", fmt.Sprintf("cold%d/%s", d.IntN(coldHashes), value)
 	case k < 17:
 		d.drawQuery(&o)
-	case k < 18 && d.plan.Stack == TableStack:
-		o.Do, o.Value, o.Limit = "scan", "", d.IntN(2)*10
 	case k < 18:
-		d.drawQuery(&o)
+		o.Do, o.Value, o.Limit = "scan", "", d.IntN(2)*10
 	default:
 		o.Do, o.Key, o.Second, o.Drop = "batch", hot(), hot(), d.IntN(2) == 0
 		for o.Second == o.Key {
 			o.Second = hot()
-		}
-		if d.plan.Stack == PartitionStack {
-			o.Do, o.Second, o.Drop = "put", "", false
 		}
 	}
 	return o
@@ -189,8 +175,8 @@ func (d *drawer) drawQuery(o *Op) {
 // drawSteps draws what else goes on, on stacks that have whole tables.
 func (d *drawer) drawSteps() {
 	p := d.plan
-	if p.Stack == PartitionStack {
-		return
+	if d.cluster() {
+		return // these tasks know one node only
 	}
 	churn := time.Duration(d.one(5, 20, 100)) * time.Millisecond
 	p.Churn = d.steps(churn)

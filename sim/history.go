@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/partition"
@@ -73,9 +74,9 @@ type Operation struct {
 	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add
 
 	Stale   bool     // an eventually consistent Get
-	Group   uint64   // of the key; 0: not known
 	applied bool     // some replica has applied it
 	under   []uint64 // numbers of nodes that are at it
+	left    env.Mono // when the last of them was
 }
 
 func (o *Operation) String() string {
@@ -105,7 +106,12 @@ type History struct {
 	settled    int // operations before this one all have a Return
 	open       map[string][]*Operation
 	commits    map[string][]commit // by key, in order; see witness
-	requests   map[partition.RequestID]*Operation
+
+	// Of groups with several replicas.
+	replicated bool
+	applied    map[partition.RequestID]bool
+	groupOf    map[string]uint64 // by key, as was seen
+	groups     []uint64          // in the order in which they were seen
 
 	// Clock tells the time for reports; nil: there is none.
 	Clock func() env.Mono
@@ -146,22 +152,29 @@ func (h *History) enter(o *Operation, node uint64) { o.under = append(o.under, n
 func (h *History) leave(o *Operation, node uint64) {
 	if i := slices.Index(o.under, node); i >= 0 {
 		o.under = slices.Delete(o.under, i, i+1)
+		o.left = h.time()
 	}
 }
 
 // crashed notes that whatever a node was at has ended.
 func (h *History) crashed(node uint64) {
 	for _, o := range h.Operations[h.settled:] {
-		o.under = slices.DeleteFunc(o.under, func(n uint64) bool { return n == node })
+		if slices.Contains(o.under, node) {
+			o.under = slices.DeleteFunc(o.under, func(n uint64) bool { return n == node })
+			o.left = h.time()
+		}
 	}
 }
 
+// maxLate is more than a message can be under way.
+const maxLate = time.Duration(maxClog) + time.Second
+
 // reign notes that a group has a new leader, which has applied everything of earlier
-// terms. What no node is at any more, and nobody has applied, does not happen:
-// its entry is in no log that can win.
+// terms. What no node has been at for so long that no message about it is under way,
+// and nobody has applied, does not happen: its entry is in no log that can win.
 func (h *History) reign(group uint64) {
 	for _, o := range h.Operations[h.settled:] {
-		if o.Group == group && o.Return == 0 && len(o.under) == 0 {
+		if o.Return == 0 && len(o.under) == 0 && h.groupOf[o.Key] == group && h.time().Sub(o.left) > maxLate {
 			h.close(o)
 		}
 	}

@@ -72,7 +72,7 @@ func (s *server) checkIndex(name string, all bool) error {
 // rows returns the items of a table or the entries of an index as sorted text:
 // all of each or its keys.
 func (s *server) rows(name, index string, all bool) (texts []string, err error) {
-	r := &table.ScanRequest{Table: name, Index: index, Limit: 10}
+	r := &table.ScanRequest{Table: name, Index: index, Limit: 10, Consistent: index == "" || index == "local"}
 	for {
 		page, err := s.tables.Scan(r)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 )
 
@@ -20,9 +21,10 @@ type node struct {
 	env    *env.Env // of its latest life
 	server *server  // nil while the node is down or starting
 
-	holds   int           // faults that want it down
-	refused bool          // it has refused to start
-	mode    vfs.CrashMode // of the crash under way
+	leads   map[uint64]int // groups that this life leads, with the numbers of the reigns
+	holds   int            // faults that want it down
+	refused bool           // it has refused to start
+	mode    vfs.CrashMode  // of the crash under way
 	crashes int
 
 	full      bool // the disk is
@@ -41,15 +43,17 @@ func (r *run) newNode(number int) *node {
 		latency: r.world.Stream("disk/" + nodeName(number)),
 	}
 	n.disk.OnOp(n.onDisk)
+	n.env = r.world.NewNode(n.name)
+	r.world.OnCrash(n.name, func() { n.disk.Crash(n.mode) })
+	if r.net != nil {
+		r.net.Add(transport.NodeID(n.id), transport.Site{Name: n.name, Zone: n.place.Zone, Region: n.place.Region})
+	}
 	return n
 }
 
 // start opens the node in a task of its own.
 func (n *node) start(e *env.Env) {
-	n.refused, n.env = false, e
-	if e.Now() == 0 && n.crashes == 0 {
-		n.run.world.OnCrash(n.name, func() { n.disk.Crash(n.mode) })
-	}
+	n.refused, n.env, n.leads = false, e, map[uint64]int{}
 	e.Go("boot", func() {
 		s, err := n.boot(e)
 		if err != nil {

@@ -51,8 +51,6 @@ type Stack string
 const (
 	// TableStack: from the table operation down to the disk.
 	TableStack Stack = "table"
-	// PartitionStack: replicated partitions; the clients find the leaders themselves.
-	PartitionStack Stack = "partition"
 )
 
 // A NodePlan places a node. Its number, from 1, is its place in the list.

@@ -10,6 +10,7 @@ import (
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/table"
 )
@@ -148,7 +149,7 @@ func (s *server) execute(o *Operation) (Outcome, *State, error) {
 }
 
 func (s *server) get(o *Operation) (item.Item, error) {
-	r, err := s.tables.Get(&table.GetRequest{Table: tableName, Key: item.NewItem(keyItem(o.Key)), Consistent: true})
+	r, err := s.tables.Get(&table.GetRequest{Table: tableName, Key: item.NewItem(keyItem(o.Key)), Consistent: !o.Stale})
 	if err != nil {
 		return nil, err
 	}
@@ -211,8 +212,10 @@ func outcome(answer item.Item, err error) (Outcome, *State, error) {
 	case errors.As(err, &refused):
 		saw, err := stateOf(refused.Item)
 		return Refused, saw, err
-	case errors.Is(err, replication.ErrUnknownOutcome):
+	case errors.Is(err, replication.ErrUnknownOutcome), errors.Is(err, partition.ErrFateUnknown):
 		return Unknown, nil, nil
+	case errors.Is(err, table.ErrUnavailable):
+		return Failed, nil, nil
 	case errors.Is(err, replication.ErrStopped), errors.Is(err, replication.ErrFailed), errors.Is(err, table.ErrClosed),
 		errors.Is(err, vfs.ErrNoSpace):
 		return Failed, nil, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 )
 
@@ -39,6 +40,8 @@ type run struct {
 	world   *env.World
 	clients *env.Env // the clients' node, which has no faults
 	nodes   []*node
+	net     *transport.Network // nil for one node
+	reigns  int                // of all groups, so far
 	jitter  *jitter
 
 	consensus *consensus
@@ -92,6 +95,10 @@ func newRun(p *Plan, o Options) *run {
 	r.consensus = newConsensus(r.fail)
 	r.consensus.commit = r.history.Applied
 	r.tasks = env.NewGroup(r.clients)
+	if len(p.Nodes) > 1 {
+		r.net = transport.NewNetwork(w, p.Links.options())
+		r.history.replicated = true
+	}
 	for i := range p.Nodes {
 		r.nodes = append(r.nodes, r.newNode(i+1))
 	}
@@ -101,7 +108,7 @@ func newRun(p *Plan, o Options) *run {
 // story is the main task: start, trouble, calm, verdict.
 func (r *run) story() {
 	for _, n := range r.nodes {
-		n.start(r.world.NewNode(n.name))
+		n.start(n.env)
 	}
 	r.awaitAll()
 	r.stack.create(r)
@@ -127,6 +134,7 @@ func (r *run) heal() {
 		n.restart()
 	}
 	r.calm()
+	r.stack.awake(r)
 	r.stack.settle(r)
 }
 
@@ -140,6 +148,7 @@ func (r *run) restartAll() {
 		n.restart()
 	}
 	r.awaitAll()
+	r.stack.awake(r)
 }
 
 func (r *run) awaitAll() {
@@ -281,4 +290,11 @@ func mustMode(name string) vfs.CrashMode {
 		panic(err) // check has seen to it
 	}
 	return mode
+}
+
+func (l *Links) options() (o transport.NetworkOptions) {
+	for class, d := range map[transport.Class]Delay{transport.SameZone: l.Zone, transport.InterZone: l.Region, transport.InterRegion: l.World} { //sim:ok each has its place
+		o.Qualities[class] = transport.Quality{Base: d.Base.Std(), MaxBase: 2 * d.Base.Std(), Tail: d.Tail.Std()}
+	}
+	return o
 }

@@ -8,6 +8,7 @@ import (
 	mrand "math/rand/v2"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/table"
@@ -20,7 +21,9 @@ type server struct {
 	n      *node
 	store  *lsm.DB
 	node   *replication.Node
-	tables *table.Service // of TableStack
+	calls  *transport.Calls // nil if there are no other nodes
+	hooks  table.Hooks
+	tables *table.Service
 }
 
 // A stack is what a run knows of what it runs on the nodes.
@@ -31,15 +34,14 @@ type stack interface {
 	create(r *run)
 	// started is called whenever a node has come up.
 	started(r *run, n *node)
+	// awake waits until all nodes take requests.
+	awake(r *run)
 	// settle waits, once all faults are over, until nothing is under way any more.
 	settle(r *run)
 	// verify looks, at rest, whether everything is there.
 	verify(r *run)
 	// probe writes something through the node to each group.
 	probe(s *server, value string) error
-	// leads reports whether a node leads the group that a plan counts as the
-	// given one, and in which term.
-	leads(s *server, group int) (leads bool, term uint64)
 }
 
 var stacks = map[Stack]stack{TableStack: tableStack{}}
@@ -57,7 +59,14 @@ func (n *node) boot(e *env.Env) (*server, error) {
 	o := k.replication(n.id)
 	o.EnterGroup = func(id replication.GroupID) { n.run.jitter.enter(n.name, id) }
 	o.Observer = n.run.consensus.observer(n.name)
-	o.OnRole = func(id replication.GroupID, leading bool) { n.run.onRole(n, uint64(id), leading) }
+	o.OnRole = func(id replication.GroupID, leading bool) {
+		n.run.onRole(n, uint64(id), leading)
+		s.hooks.OnRole(id, leading)
+	}
+	if n.run.net != nil {
+		end := n.connect()
+		o.Transport, s.calls = end, transport.NewCalls(e, end)
+	}
 	if s.node, err = replication.Open(e, fs, store, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), s.close())
 	}
@@ -66,6 +75,9 @@ func (n *node) boot(e *env.Env) (*server, error) {
 	}
 	return s, nil
 }
+
+// ready reports whether the node takes requests.
+func (s *server) ready() bool { return s.tables.Ready() }
 
 func (s *server) close() error {
 	var errs []error

@@ -6,12 +6,15 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 )
 
 var (
 	seeds = flag.Int("sim.seeds", 5, "how many seeds TestSeeds runs")
 	seed  = flag.Uint64("sim.seed", 1, "the first seed of TestSeeds")
 	trace = flag.String("sim.trace", "", "file for the trace of the last seed")
+	nodes = flag.Int("sim.nodes", 0, "how many nodes there are; default 1")
+	calm  = flag.Bool("sim.calm", false, "without faults")
 	page  = flag.String("sim.html", "", "file for a picture of a violation")
 )
 
@@ -20,7 +23,7 @@ var (
 func TestSeeds(t *testing.T) {
 	failures, fired := 0, map[string]int{}
 	for s := *seed; s < *seed+uint64(*seeds) && failures < 5; s++ {
-		r := Run(s, Options{Trace: traceFile(t)})
+		r := Run(s, Options{Trace: traceFile(t), Nodes: *nodes, Calm: *calm})
 		t.Log(r)
 		for name, n := range r.Faults {
 			fired[name] += n
@@ -33,6 +36,21 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 	t.Logf("faults: %v", fired)
+}
+
+// TestClusters runs nodes in three zones, with faults of the network, too.
+func TestClusters(t *testing.T) {
+	done := 0
+	for s := *seed; s < *seed+2; s++ {
+		r := Run(s, Options{Nodes: 3, Duration: 10 * time.Second})
+		done += r.History.Count(Done)
+		if r.Err != nil {
+			t.Errorf("%v\n%s", r.Err, r)
+		}
+	}
+	if done < 50 {
+		t.Errorf("only %d requests were answered", done)
+	}
 }
 
 func traceFile(t *testing.T) io.Writer {

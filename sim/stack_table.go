@@ -1,69 +1,169 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
-	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/table"
 )
 
-// A tableStack runs the service of package table on a node.
+// A tableStack runs the service of package table on all nodes.
 type tableStack struct{}
 
 func (tableStack) open(s *server) (err error) {
-	if s.tables, err = table.Open(s.e, s.store, s.node, table.Options{TTLInterval: ttlInterval}); err != nil {
+	o := table.Options{TTLInterval: ttlInterval}
+	if s.calls != nil {
+		o.TTLInterval = time.Second
+		o.Calls, o.Hooks, o.Node, o.Zone = s.calls, &s.hooks, s.n.id, s.n.place.Zone
+		for i, p := range s.n.run.plan.Nodes {
+			o.Founders = append(o.Founders, table.Member{ID: uint64(i + 1), Zone: p.Zone})
+		}
+		o.LostAfter = time.Hour // nobody is given up
+		o.Patience = tablePatience
+	}
+	if s.tables, err = table.Open(s.e, s.store, s.node, o); err != nil {
 		return fmt.Errorf("open tables: %w", err)
 	}
 	return nil
 }
 
+// tablePatience is how long a node looks for whoever can answer.
+const tablePatience = 5 * time.Second
+
+// create makes the table, at the node that is in charge of that, once there is one.
 func (tableStack) create(r *run) {
-	done := env.NewFuture[error](r.clients)
-	s := r.nodes[0].server
-	s.e.Go("create table", func() {
-		_, err := s.tables.Create(definition(r.plan.Knobs.Partitions, r.plan.Knobs.facets()))
-		done.Set(err, nil)
-	})
-	if err, _ := done.Await(); err != nil {
-		r.fail(found(Unexpected, fmt.Errorf("sim: create table: %w", err)))
+	d := definition(r.plan.Knobs.Partitions, r.plan.Knobs.facets())
+	err := errors.New("no node is up")
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < 10*r.limit(); r.clients.Sleep(20 * time.Millisecond) {
+		for _, n := range r.nodes {
+			answered, e := r.inTask(n, "create table", func(s *server) error {
+				if s.calls != nil && len(s.tables.Members()) < len(r.nodes) {
+					return &table.ElsewhereError{}
+				}
+				_, err := s.tables.Create(d)
+				return err
+			})
+			if answered && e == nil {
+				r.awaitTable()
+				return
+			}
+			if e != nil {
+				err = e
+			}
+		}
 	}
+	r.fail(found(Progress, fmt.Errorf("sim: create table: %w", err)))
 }
 
-// started settles the history: the node that was to carry out what has no answer
-// has lost it.
+// awaitTable waits until every node that is up knows the table.
+func (r *run) awaitTable() {
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < r.limit(); r.clients.Sleep(10 * time.Millisecond) {
+		if !slices.ContainsFunc(r.nodes, func(n *node) bool { return !n.knowsTable() }) {
+			return
+		}
+	}
+	r.fail(found(Progress, fmt.Errorf("sim: not every node knows the table %s after it was created", r.limit())))
+}
+
+func (n *node) knowsTable() bool {
+	answered, err := n.run.inTask(n, "describe", func(s *server) error {
+		_, err := s.tables.Describe(tableName)
+		return err
+	})
+	return answered && err == nil
+}
+
+// started settles the history of a node that is alone: what has no answer it has
+// lost.
 func (tableStack) started(r *run, n *node) {
 	if len(r.nodes) == 1 {
 		r.history.Settle()
 	}
 }
 
-func (tableStack) settle(*run) {}
+// awake waits until all nodes know what there is.
+func (tableStack) awake(r *run) {
+	start := r.clients.Now()
+	for _, n := range r.nodes {
+		for n.server != nil && !n.server.ready() {
+			if r.clients.Now().Sub(start) > r.limit() {
+				r.fail(found(Progress, fmt.Errorf("sim: node %s has not heard from the leader of the catalog for %s although all faults are over", n.name, r.limit())))
+				return
+			}
+			r.clients.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// settle waits until no request is under way.
+func (tableStack) settle(r *run) {
+	if len(r.nodes) > 1 {
+		r.clients.Sleep(tablePatience + maxLate)
+		r.history.Settle()
+	}
+}
 
 func (tableStack) verify(r *run) {
 	r.readAll()
 	r.checkIndexes()
-	r.checkCounters()
+	if len(r.nodes) == 1 {
+		r.checkCounters()
+	}
 }
 
 func (tableStack) probe(s *server, value string) error {
-	_, err := s.put(&Operation{Kind: Put, Key: "probe/0", Value: value})
-	return err
+	for i := range 1 + 2*s.n.run.plan.Knobs.Partitions {
+		if _, err := s.put(&Operation{Kind: Put, Key: fmt.Sprintf("probe%d/0", i), Value: value}); err != nil {
+			return err
+		}
+		if len(s.n.run.nodes) == 1 {
+			break
+		}
+	}
+	return nil
 }
 
-// leads knows one node, which leads everything.
-func (tableStack) leads(s *server, group int) (bool, uint64) {
-	return len(s.n.run.nodes) == 1, 1
-}
+// catalogGroup is the group of the catalog.
+const catalogGroup = 1
 
 // onRole hears of a replica that begins or ceases to lead its group.
 func (r *run) onRole(n *node, group uint64, leading bool) {
 	kind := "yields"
+	delete(n.leads, group)
 	if leading {
 		kind = "leads"
+		r.reigns++
+		n.leads[group] = r.reigns
 		r.history.reign(group)
 	}
 	if len(r.nodes) > 1 {
 		r.moment(kind, n.name, fmt.Sprint(group))
 	}
 	r.world.Note("%s %s group %d", n.name, kind, group)
+}
+
+// groupOf returns the raft group that a plan means by a number: 1 is the catalog's,
+// the others are those of the table in the order in which something was written to
+// them; 0 if there is none.
+func (r *run) groupOf(number int) uint64 {
+	switch {
+	case number == catalogGroup:
+		return catalogGroup
+	case len(r.history.groups) == 0:
+		return 0
+	}
+	return r.history.groups[(number-2)%len(r.history.groups)]
+}
+
+// leader returns the node whose reign over a group began last, nil if there is none.
+func (r *run) leader(number int) (leader *node) {
+	group, latest := r.groupOf(number), 0
+	for _, n := range r.nodes {
+		if n.up() && n.leads[group] > latest {
+			leader, latest = n, n.leads[group]
+		}
+	}
+	return leader
 }

@@ -99,20 +99,6 @@ func (r *run) resolve(text string) (nodes []*node) {
 	return nodes
 }
 
-// leader returns the node that leads a group in the latest term, nil if none does.
-func (r *run) leader(group int) (leader *node) {
-	latest := uint64(0)
-	for _, n := range r.nodes {
-		if n.server == nil {
-			continue
-		}
-		if leads, term := r.stack.leads(n.server, group); leads && term >= latest {
-			leader, latest = n, term
-		}
-	}
-	return leader
-}
-
 // drawTarget draws one node, more often by role than by name.
 func (d *drawer) drawTarget() string {
 	p := d.plan
@@ -128,7 +114,7 @@ func (d *drawer) drawTarget() string {
 	return "leader of " + d.drawGroup()
 }
 
-func (d *drawer) drawGroup() string { return fmt.Sprint("group ", 1+d.IntN(d.plan.Knobs.Partitions)) }
+func (d *drawer) drawGroup() string { return fmt.Sprint("group ", 1+d.IntN(1+d.plan.Knobs.Partitions)) }
 
 // drawZone draws a whole zone.
 func (d *drawer) drawZone() string {

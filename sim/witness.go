@@ -42,7 +42,7 @@ type commit struct {
 }
 
 // Applied notes a command that was applied for the first time anywhere.
-func (h *History) Applied(command []byte) {
+func (h *History) Applied(group uint64, command []byte) {
 	c, err := partition.DecodeCommand(command)
 	if err != nil || c.Item == nil {
 		return
@@ -51,18 +51,20 @@ func (h *History) Applied(command []byte) {
 		return // of another table
 	}
 	key := keyOf(c.Item)
+	h.noteGroup(key, group)
+	if c.Request.Node != 0 {
+		if h.applied[c.Request] {
+			return // repeated
+		}
+		h.applied[c.Request] = true
+	}
 	open := h.open[key]
 	if len(open) == 0 {
 		return // not a client's
 	}
 	h.now++
 	at := commit{when: h.now}
-	if o := h.requests[c.Request]; o != nil {
-		if o.applied {
-			return // repeated
-		}
-		at.op = o
-	} else if c.Kind != partition.Delete {
+	if c.Kind != partition.Delete {
 		i := slices.IndexFunc(open, func(o *Operation) bool {
 			return (o.Kind == Put || o.Kind == Add) && bytes.Contains(command, []byte(o.Value))
 		})
@@ -77,9 +79,20 @@ func (h *History) Applied(command []byte) {
 	h.commits[key] = append(h.commits[key], at)
 	if at.op != nil {
 		at.op.applied = true
-		if h.requests != nil && at.op.Return == 0 { // if it gets no answer, it did not happen later
+		if h.replicated && at.op.Return == 0 { // if it gets no answer, it did not happen later
 			h.close(at.op)
 		}
+	}
+}
+
+// noteGroup keeps which group has a key.
+func (h *History) noteGroup(key string, group uint64) {
+	if h.groupOf == nil {
+		h.groupOf, h.applied = map[string]uint64{}, map[partition.RequestID]bool{}
+	}
+	h.groupOf[key] = group
+	if !slices.Contains(h.groups, group) {
+		h.groups = append(h.groups, group)
 	}
 }
 

@@ -275,6 +275,10 @@ func (c *core) newTrip(group uint64, leader bool) *trip {
 	return &trip{core: c, group: group, leader: leader, deadline: c.env.Now().Add(c.patience), pause: minPause}
 }
 
+// ErrUnavailable means that no replica that could answer was found in time. Nothing
+// has happened.
+var ErrUnavailable = errors.New("table: partition cannot be reached")
+
 // errGone means that no table has the partition any more.
 var errGone = errors.New("table: partition is gone")
 
@@ -301,7 +305,7 @@ func (t *trip) again(p *livePartition, err error) error {
 		if t.unknown {
 			return fmt.Errorf("%w: %w", replication.ErrUnknownOutcome, err)
 		}
-		return fmt.Errorf("table: partition %d cannot be reached: %w", t.group, err)
+		return fmt.Errorf("%w: partition %d: %w", ErrUnavailable, t.group, err)
 	}
 	if t.turn > 0 {
 		c.env.Sleep(min(t.pause, t.deadline.Sub(now)))

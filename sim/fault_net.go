@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/statordb/stator/internal/transport"
+)
+
+// The faults of the network. Each is in force for its time.
+var networkKinds = []*kind{
+	{name: "isolate", what: "a node and all others do not reach each other", nodes: 3, draw: drawOne, do: around(cut)},
+	{name: "deaf", what: "nothing reaches a node", nodes: 3, draw: drawOne, do: into(cut)},
+	{name: "mute", what: "nothing that a node sends arrives", nodes: 3, draw: drawOne, do: outOf(cut)},
+	{name: "flapping", what: "a node is isolated, and not, by turns of by", nodes: 3,
+		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.By = d.exp(300 * time.Millisecond) }, do: doFlap},
+	{name: "bridge", what: "two halves of the nodes reach each other only through one node", nodes: 3, draw: drawOne, do: doBridge},
+	{name: "zone isolated", what: "a zone and the rest do not reach each other; n 1: nothing gets in, 2: nothing gets out", nodes: 3,
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawZone(), d.drawLength(time.Second), d.one(0, 0, 1, 2)
+		}, do: doZone},
+	{name: "swizzle", what: "nodes are clogged one by one, by apart, and freed in another order", nodes: 3,
+		draw: func(d *drawer, f *Fault) {
+			f.For, f.By, f.N = d.drawLength(time.Second), d.exp(200*time.Millisecond), d.IntN(6)
+		}, do: doSwizzle},
+	{name: "loss", what: "n of a million messages of a node are lost", nodes: 2, draw: drawChance, do: around(func(f *Fault) transport.Trouble {
+		return transport.Trouble{Loss: chance(f)}
+	})},
+	{name: "duplicate", what: "n of a million messages of a node come twice", nodes: 2, draw: drawChance, do: around(func(f *Fault) transport.Trouble {
+		return transport.Trouble{Double: chance(f)}
+	})},
+	{name: "reorder", what: "n of a million messages of a node are overtaken", nodes: 2, draw: drawChance, do: around(func(f *Fault) transport.Trouble {
+		return transport.Trouble{Reorder: chance(f)}
+	})},
+	{name: "corrupt", what: "n of a million messages of a node are damaged on their way", nodes: 2, draw: drawChance, do: around(func(f *Fault) transport.Trouble {
+		return transport.Trouble{Corrupt: chance(f)}
+	})},
+	{name: "clog", what: "what a node sends and is sent arrives when the fault is over", nodes: 2,
+		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.For = min(f.For, maxClog) }, do: around(func(f *Fault) transport.Trouble {
+			return transport.Trouble{Clog: f.For.Std()}
+		})},
+	{name: "lag", what: "all messages of a node take by longer", nodes: 2,
+		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.By = d.exp(100 * time.Millisecond) }, do: around(func(f *Fault) transport.Trouble {
+			return transport.Trouble{Lag: f.By.Std()}
+		})},
+	{name: "thin link", what: "n bytes a second of a node get through", nodes: 2,
+		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = 1000 << d.IntN(8) }, do: around(func(f *Fault) transport.Trouble {
+			return transport.Trouble{Bandwidth: int64(max(1, f.N))}
+		})},
+}
+
+// maxClog bounds how late a message can be, so that a run knows when none is under
+// way any more.
+const maxClog = Duration(4 * time.Second)
+
+func drawOne(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(time.Second) }
+
+func drawChance(d *drawer, f *Fault) {
+	drawOne(d, f)
+	f.N = d.one(10_000, 50_000, 200_000, 500_000)
+}
+
+func chance(f *Fault) transport.PPM { return transport.PPM(min(f.N, 1_000_000)) }
+
+func cut(*Fault) transport.Trouble { return transport.Trouble{Cut: true} }
+
+// connect gives a new life of a node its end of the network.
+func (n *node) connect() *transport.Endpoint { return n.run.net.Start(transport.NodeID(n.id), n.env) }
+
+// trouble is in force on links while a fault lasts.
+func (r *run) trouble(f *Fault, ways []transport.Way, t transport.Trouble) {
+	if len(ways) == 0 {
+		return
+	}
+	before := r.net.Count(transport.Delivered)
+	a := r.net.Apply(ways, t)
+	r.hold(f)
+	a.Heal()
+	if r.net.Count(transport.Delivered) > before || t.Cut {
+		r.fire(f.Kind)
+	}
+}
+
+// waysOf collects the ways of all nodes that a fault is for.
+func (r *run) waysOf(f *Fault, of func(transport.NodeID) []transport.Way) (ways []transport.Way) {
+	for _, n := range r.resolve(f.Target) {
+		ways = append(ways, of(transport.NodeID(n.id))...)
+	}
+	return ways
+}
+
+func around(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
+	return func(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Around), what(f)) }
+}
+
+func into(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
+	return func(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Into), what(f)) }
+}
+
+func outOf(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
+	return func(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.OutOf), what(f)) }
+}
+
+func doBridge(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Bridge), cut(f)) }
+
+func doFlap(r *run, f *Fault) {
+	ways := r.waysOf(f, r.net.Around)
+	if len(ways) == 0 {
+		return
+	}
+	r.fire(f.Kind)
+	a := r.net.Flap(ways, cut(f), f.By.Std(), f.By.Std())
+	r.hold(f)
+	a.Heal()
+}
+
+func doZone(r *run, f *Fault) {
+	var inside []transport.NodeID
+	for _, n := range r.resolve(f.Target) {
+		inside = append(inside, transport.NodeID(n.id))
+	}
+	outside := r.net.Except(inside)
+	ways := transport.Between(inside, outside)
+	switch f.N {
+	case 1:
+		ways = transport.Toward(outside, inside)
+	case 2:
+		ways = transport.Toward(inside, outside)
+	}
+	r.trouble(f, ways, cut(f))
+}
+
+func doSwizzle(r *run, f *Fault) {
+	r.fire(f.Kind)
+	var clogged []*transport.Applied
+	for _, n := range r.nodes {
+		clogged = append(clogged, r.net.Cut(r.net.Around(transport.NodeID(n.id))))
+		r.clients.Sleep(f.By.Std())
+	}
+	r.hold(f)
+	for i := range clogged {
+		clogged[(i*(1+2*(f.N%3))+f.N)%len(clogged)].Heal()
+		r.clients.Sleep(f.By.Std())
+	}
+	for _, a := range clogged {
+		a.Heal()
+	}
+}
