@@ -12,6 +12,8 @@ type Checker string
 // The checkers.
 const (
 	Linearizability Checker = "linearizability" // no order explains what clients saw; see History.Check
+	Serializability Checker = "serializability" // no order explains appends to lists and reads of several; see CheckLists
+	Reference       Checker = "reference"       // an answer other than the reference gives
 	Boot            Checker = "boot"            // a node does not start on what a fault has left
 	Damage          Checker = "damage"          // an item that nobody wrote
 	Unexpected      Checker = "error"           // an error that no fault excuses

@@ -186,6 +186,9 @@ func (d *drawer) drawSteps() {
 	if d.IntN(2) == 0 && !d.o.Calm && !d.cluster() {
 		p.Rot = 1 + d.Uint32N(1<<31)
 	}
+	if d.IntN(2) == 0 {
+		p.Grammar = d.steps(grammarPause)
+	}
 }
 
 func (d *drawer) steps(mean time.Duration) (steps []Step) {

@@ -35,9 +35,10 @@ type Plan struct {
 	For     Duration     `json:"for"` // how long faults and clients are at work
 	Nemesis []Fault      `json:"nemesis"`
 	Clients []ClientPlan `json:"clients"`
-	Churn   []Step       `json:"churn,omitempty"`  // of the task that creates and drops tables
-	Expiry  []Step       `json:"expiry,omitempty"` // of the task that works on items with a time to live
-	Rot     uint32       `json:"rot,omitempty"`    // dice: which bit is damaged in the end; 0: none
+	Churn   []Step       `json:"churn,omitempty"`   // of the task that creates and drops tables
+	Expiry  []Step       `json:"expiry,omitempty"`  // of the task that works on items with a time to live
+	Grammar []Step       `json:"grammar,omitempty"` // of the task that compares requests with the reference
+	Rot     uint32       `json:"rot,omitempty"`     // dice: which bit is damaged in the end; 0: none
 }
 
 // PlanVersion is that of the plans that this program writes and reads. It changes

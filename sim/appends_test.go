@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func appends(client int, call, ret int64, key, element string) *ListOp {
+	o := &ListOp{Client: client, Call: call, Return: ret, Outcome: Done, Key: key, Element: element}
+	if ret == 0 {
+		o.Outcome = Unknown
+	}
+	return o
+}
+
+func reads(client int, call, ret int64, lists ...string) *ListOp {
+	o := &ListOp{Client: client, Call: call, Return: ret, Outcome: Done, Saw: map[string][]string{}}
+	for _, l := range lists {
+		key, list, _ := strings.Cut(l, "=")
+		o.Saw[key] = strings.Fields(list)
+	}
+	return o
+}
+
+func TestCheckLists(t *testing.T) {
+	for name, tt := range map[string]struct {
+		operations []*ListOp
+		want       string // part of the error
+	}{
+		"one after the other": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), reads(2, 3, 4, "x=a"), appends(1, 5, 6, "x", "b"), reads(2, 7, 8, "x=a b")}, ""},
+		"at the same time, in either order": {[]*ListOp{
+			appends(1, 1, 9, "x", "a"), appends(2, 2, 8, "x", "b"), reads(3, 3, 4, "x=b"), reads(3, 10, 11, "x=b a")}, ""},
+		"an append without an answer happened late": {[]*ListOp{
+			appends(1, 1, 0, "x", "a"), reads(2, 3, 4, "x="), reads(2, 5, 6, "x=a")}, ""},
+		"an append without an answer never happened": {[]*ListOp{
+			appends(1, 1, 0, "x", "a"), reads(2, 3, 4, "x=")}, ""},
+		"stale read": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), reads(2, 3, 4, "x=")}, "it did not see a in x"},
+		"lost append": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), appends(1, 3, 4, "x", "b"), reads(2, 5, 6, "x=a")}, "it did not see b in x"},
+		"lost between others": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), appends(1, 3, 4, "x", "b"), appends(1, 5, 6, "x", "c"), reads(2, 7, 8, "x=a c")}, "b"},
+		"two orders": {[]*ListOp{
+			appends(1, 1, 9, "x", "a"), appends(2, 2, 8, "x", "b"), reads(3, 3, 4, "x=b"), reads(3, 5, 6, "x=a b")}, "two orders"},
+		"twice": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), reads(3, 3, 4, "x=a a")}, "twice"},
+		"out of nowhere": {[]*ListOp{reads(3, 3, 4, "x=a")}, "nobody has appended"},
+		"back in time": {[]*ListOp{
+			appends(1, 1, 9, "x", "a"), reads(2, 2, 3, "x=a"), reads(3, 4, 5, "x=")}, "it was called later"},
+		// Each list by itself is fine; together the two readers disagree about which
+		// append came first.
+		"two lists in two orders": {[]*ListOp{
+			appends(1, 1, 9, "x", "a"), appends(2, 1, 9, "y", "b"), reads(3, 2, 8, "x=a", "y="), reads(4, 2, 8, "x=", "y=b")}, "it did not see"},
+		"shown another list": {[]*ListOp{
+			{Client: 1, Call: 1, Return: 2, Outcome: Done, Key: "x", Element: "a", Saw: map[string][]string{"x": {"b"}}},
+			appends(2, 1, 3, "x", "b")}, "is shown [b]"},
+	} {
+		err := CheckLists(tt.operations)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// Histories of real lists pass; if one read misses the last element of a list that
+// had been acknowledged, they do not.
+func TestCheckListsAtRandom(t *testing.T) {
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		lists := map[string][]string{}
+		var operations, open []*ListOp
+		now := int64(0)
+		finish := func(o *ListOp) {
+			if o.isAppend() {
+				lists[o.Key] = append(slices.Clone(lists[o.Key]), o.Element)
+			} else {
+				for key := range o.Saw {
+					o.Saw[key] = lists[key]
+				}
+			}
+			if now++; !o.isAppend() || rng.IntN(20) > 0 {
+				o.Return, o.Outcome = now, Done
+			}
+		}
+		for i := range 300 {
+			if len(open) == 6 || len(open) > 0 && rng.IntN(2) == 0 {
+				k := rng.IntN(len(open))
+				finish(open[k])
+				open = slices.Delete(open, k, k+1)
+				continue
+			}
+			now++
+			o := &ListOp{Client: i, Call: now}
+			if rng.IntN(2) == 0 {
+				o.Key, o.Element = fmt.Sprint("k", rng.IntN(3)), fmt.Sprint("e", i)
+			} else {
+				o.Saw = map[string][]string{"k0": nil, "k1": nil}
+			}
+			operations, open = append(operations, o), append(open, o)
+		}
+		for _, o := range open {
+			finish(o)
+		}
+		if err := CheckLists(operations); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		now++
+		stale := reads(99, now, now+1)
+		stale.Saw["k2"] = lists["k2"][:len(lists["k2"])-1]
+		last := operations[slices.IndexFunc(operations, func(o *ListOp) bool { return o.Element == lists["k2"][len(lists["k2"])-1] })]
+		if last.Outcome != Done {
+			continue // nobody was told
+		}
+		if err := CheckLists(append(operations, stale)); err == nil {
+			t.Fatalf("seed %d: a stale read was not noticed", seed)
+		}
+	}
+}
+
+// Ten thousand operations on lists of a hundred elements.
+func BenchmarkCheckLists(b *testing.B) {
+	var operations []*ListOp
+	var list []string
+	for i := range int64(10_000) {
+		key := fmt.Sprint("x", i/200)
+		if i%200 == 0 {
+			list = nil
+		}
+		if i%2 == 0 {
+			list = append(list, fmt.Sprint("e", i))
+			operations = append(operations, appends(1, 2*i, 2*i+1, key, list[len(list)-1]))
+			continue
+		}
+		read := reads(2, 2*i, 2*i+1)
+		read.Saw[key] = slices.Clone(list)
+		operations = append(operations, read)
+	}
+	for b.Loop() {
+		if err := CheckLists(operations); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
