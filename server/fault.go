@@ -97,6 +97,8 @@ func appendError(b []byte, err error) ([]byte, int) {
 		return api.AppendException(b, dynamodb, e), http.StatusBadRequest
 	case *fault:
 		return e.appendJSON(b), http.StatusBadRequest
+	case *foreignError:
+		return append(b, e.body...), e.status
 	}
 	if err == errUnavailable {
 		return b, http.StatusServiceUnavailable

@@ -9,6 +9,7 @@ import (
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
@@ -70,6 +71,10 @@ type Options struct {
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
 	Log *slog.Logger
+	// Cluster makes the server one of several nodes. Default: it is alone.
+	Cluster *Cluster
+	// Tuning is for simulators and tests.
+	Tuning Tuning
 }
 
 func (o *Options) setDefaults() {
@@ -86,6 +91,8 @@ func (o *Options) setDefaults() {
 
 // A Server is an open database and its HTTP edge. It is safe for concurrent use.
 type Server struct {
+	env    *env.Env
+	calls  *transport.Calls // to other nodes; nil if there are none
 	edge   *edge
 	tables *table.Service
 	trees  expr.Cache // shared by all callers
@@ -140,7 +147,7 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{store: store}
+	s := &Server{env: e, store: store}
 	if err := s.open(e, fs, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -149,42 +156,57 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 
 // store returns the options of the engine.
 func (o Options) store() lsm.Options {
-	return partition.StoreOptions(lsm.Options{
+	return o.Tuning.store(partition.StoreOptions(lsm.Options{
 		Dir:           storeDir,
 		DisableWAL:    true,     // the raft log is the log
 		MemtableBytes: 32 << 20, // bounds what a restart replays
 		NoPreallocate: o.Memory,
 		NoMmap:        o.NoMmap,
 		Events:        logged(o.Log),
-	})
+	}))
 }
 
 // open puts the rooms above the store.
 func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
-	s.node, err = replication.Open(e, fs, s.store, replication.Options{
-		NodeID: nodeID, Dir: raftDir, Sync: o.Sync, Volatile: o.Memory,
-	})
-	if err != nil {
+	r := replication.Options{NodeID: nodeID, Dir: raftDir, Sync: o.Sync, Volatile: o.Memory}
+	t := table.Options{Region: o.Region, TableDelay: o.TableDelay, TTLInterval: o.TTLInterval, IndexDelay: o.IndexDelay}
+	if o.Cluster != nil {
+		s.join(e, o.Cluster, &r, &t)
+	}
+	if s.node, err = replication.Open(e, fs, s.store, o.Tuning.replication(r)); err != nil {
 		return err
 	}
-	s.tables, err = table.Open(e, s.store, s.node, table.Options{Region: o.Region, TableDelay: o.TableDelay, TTLInterval: o.TTLInterval, IndexDelay: o.IndexDelay})
-	if err != nil {
+	if s.tables, err = table.Open(e, s.store, s.node, o.Tuning.tables(t)); err != nil {
 		return err
 	}
-	front := &frontend{tables: s.tables, account: s.tables.Account(), region: o.Region, trees: &s.trees}
-	s.edge = newEdge(o.Region, o.Log, front.operations())
-	s.edge.origins, s.edge.callers.account = o.Origins, s.tables.Account()
+	home := Caller{Account: s.tables.Account(), Region: o.Region}
+	s.edge = newEdge(o.Region, o.Log, nil)
+	s.edge.origins, s.edge.callers.account = o.Origins, home.Account
 	if !o.Shared {
 		s.edge.callers.enter = s.enter
+	}
+	s.edge.callers.shared = s.forwarding(home, s.here(home))
+	if s.calls != nil {
+		s.calls.Serve(callOperate, s.serveOperate)
 	}
 	return nil
 }
 
 // enter returns the operations on the tables of an account in a region.
 func (s *Server) enter(account, region string) (map[string]operation, bool) {
-	in, known := s.tables.In(account, region)
-	front := &frontend{tables: in, account: account, region: region, trees: &s.trees}
-	return front.operations(), known
+	_, known := s.tables.In(account, region)
+	who := Caller{Account: account, Region: region}
+	return s.forwarding(who, s.here(who)), known
+}
+
+// here returns the operations as this node carries them out by itself.
+func (s *Server) here(who Caller) map[string]operation {
+	tables := s.tables
+	if s.edge.callers.enter != nil {
+		tables, _ = s.tables.In(who.Account, who.Region)
+	}
+	front := &frontend{tables: tables, account: who.Account, region: who.Region, trees: &s.trees}
+	return front.operations()
 }
 
 // Handler serves the DynamoDB API; see NewHTTPServer.
@@ -194,11 +216,17 @@ func (s *Server) Handler() http.Handler { return s.edge }
 // requests that come later fail. It may be called once.
 func (s *Server) Close() error {
 	var errs []error
+	if s.calls != nil {
+		s.calls.Stop()
+	}
 	if s.tables != nil {
 		errs = append(errs, s.tables.Close())
 	}
 	if s.node != nil {
 		errs = append(errs, s.node.Close())
+	}
+	if s.calls != nil {
+		s.calls.Close()
 	}
 	errs = append(errs, s.store.Close())
 	if s.lock != nil {

@@ -20,16 +20,25 @@ import (
 // general words.
 func (e *edge) translated(x *exchange, err error) error {
 	var missing *table.NotFoundError
-	if errors.As(err, &missing) && api.IsARN(missing.Table) {
-		if account, other := e.accountOf(x.r), accountIn(missing.Table); other != "" && other != account {
-			return deniedFault(account, x.target, missing.Table)
-		}
+	if errors.As(err, &missing) {
+		return e.missing(e.accountOf(x.r), x.target, missing)
 	}
 	if answer := translate(err); answer != nil {
 		return answer
 	}
 	e.log.Error("request failed", "request", x.id, "operation", x.target, "error", err)
 	return internalFault(internalMessage(err, x.id))
+}
+
+// missing is the answer for a table that there is none of: tables of other accounts,
+// named by ARN, are denied.
+func (e *edge) missing(account, target string, err *table.NotFoundError) error {
+	if api.IsARN(err.Table) {
+		if other := accountIn(err.Table); other != "" && other != account {
+			return deniedFault(account, target, err.Table)
+		}
+	}
+	return translate(err)
 }
 
 // accountOf returns the account of whoever signed a request.
@@ -53,7 +62,7 @@ func accountIn(arn string) string {
 // translate returns the answer for an error that is the client's, or nil.
 func translate(err error) error {
 	switch e := err.(type) {
-	case *fault, api.Exception:
+	case *fault, *foreignError, api.Exception:
 		return e
 	case *jsonscan.ConversionError:
 		return serializationFault(e.Message)
@@ -96,7 +105,7 @@ func translateTable(err error) error {
 		return &api.PolicyNotFoundException{Message: api.Some(policy.Error())}
 	case errors.As(err, &absent):
 		return notBuiltFault(absent.What)
-	case errors.Is(err, table.ErrClosed), err == errUnavailable:
+	case errors.Is(err, table.ErrClosed), errors.Is(err, errUnavailable):
 		return errUnavailable
 	}
 	return nil

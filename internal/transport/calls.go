@@ -265,9 +265,15 @@ func (c *Calls) serve(from NodeID, f callFrame, h Handler) {
 	c.net.Send(from, Call, out.encode())
 }
 
-// Close fails the calls that wait and waits for the requests in hand; later
-// ones are refused. Whatever requests wait for must still be able to end.
+// Close is Stop, and waits for the requests in hand. Whatever they wait for must
+// still be able to end.
 func (c *Calls) Close() {
+	c.Stop()
+	_ = c.tasks.Wait()
+}
+
+// Stop fails the calls that wait, and refuses later ones and further requests.
+func (c *Calls) Stop() {
 	c.mu.Lock()
 	c.closed = true
 	var numbers []uint64
@@ -285,7 +291,6 @@ func (c *Calls) Close() {
 			p.answer.Set(nil, ErrClosed)
 		}
 	}
-	_ = c.tasks.Wait()
 }
 
 // A requestName names a request among all that a node receives.
