@@ -38,9 +38,17 @@ type Group struct {
 	applied uint64
 	active  bool // on worker.active
 	reborn  bool // the members have changed since the group began
-	failure error
-	started *env.Future[struct{}]
-	reads   []read // ReadBarrier calls under way; oldest first
+	empty   bool // it waits for its first snapshot
+
+	appliedTerm      uint64        // of entry applied, if that was applied in this life
+	offered          *installation // a staged snapshot that raft was just told of
+	install          *installation // the snapshot that ready is about
+	transfer         *transfer
+	pins             []pin // snapshots being sent
+	noSnapshotBefore env.Mono
+	failure          error
+	started          *env.Future[struct{}]
+	reads            []read // ReadBarrier calls under way; oldest first
 }
 
 // A role is what a group is to the outside.
@@ -81,6 +89,7 @@ func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
 	}
 	g.setMembers(s.Members())
 	g.reborn = sm.Members() != nil
+	g.empty = len(s.Members().GetVoters()) == 0 && s.Last().Index == 0
 	return g
 }
 
@@ -103,7 +112,7 @@ func (g *Group) open() (err error) {
 		ID:            g.node.o.NodeID,
 		ElectionTick:  electionTicks,
 		HeartbeatTick: heartbeatTicks,
-		Storage:       g.log,
+		Storage:       source{g.log, g},
 		Applied:       g.applied,
 
 		MaxSizePerMsg:             maxMessageBytes,

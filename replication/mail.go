@@ -90,6 +90,10 @@ func (g *Group) sendLate() {
 
 // send puts a message into the worker's outbox.
 func (g *Group) send(m *raftpb.Message) {
+	if m.GetType() == raftpb.MsgSnap {
+		g.sendSnapshot(m)
+		return
+	}
 	to := g.worker.out.to(m.GetTo())
 	*to, _ = appendMessage(*to, g.id, m, &note{})
 }
@@ -170,7 +174,7 @@ func (w *worker) read() {
 
 // receive steps a message, if the log has room for what it brings.
 func (w *worker) receive(g *Group, m *message, size int) {
-	if !g.running() || m.typ >= typeWake {
+	if !g.running() || m.typ >= typeWake || g.empty && !isForEmpty(&m.raft) {
 		return
 	}
 	need := int64(size) + raftlog.MarkBytes

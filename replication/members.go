@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/statordb/stator/replication/raftlog"
 )
@@ -61,24 +60,25 @@ func decodeMembers(b []byte) (*raftpb.ConfState, error) {
 
 // applyMembers carries out a committed change of members.
 func (w *worker) applyMembers(g *Group, e *raftpb.Entry) (err error) {
-	cc := &raftpb.ConfChangeV2{}
 	if e.GetType() != raftpb.EntryConfChangeV2 {
 		return fmt.Errorf("a change of members of an unknown form (%s)", e.GetType())
 	}
-	if err := proto.Unmarshal(e.GetData(), cc); err != nil {
-		return fmt.Errorf("a change of members: %w", err)
+	cc, proposer, number, err := decodeChange(e.GetData())
+	if err != nil {
+		return err
 	}
 	defer g.guard(&err)
 	g.enter()
 	cs := g.raft.ApplyConfChange(cc)
 	g.sm.ApplyMembers(e.GetIndex(), encodeMembers(cs))
-	g.applied = e.GetIndex()
+	g.applied, g.appliedTerm = e.GetIndex(), e.GetTerm()
 	g.observeApplied(e, nil, nil)
 	g.setMembers(cs)
 	g.reborn = true
 	if !g.sole.Load() {
 		g.node.startTicks()
 	}
+	g.answer(&entry{proposer: proposer, number: number}, []any{nil})
 	return nil
 }
 
@@ -94,7 +94,7 @@ const firstIndex = 1
 // compact forgets applied entries.
 func (g *Group) compact() {
 	if keep := uint64(g.node.o.KeepEntries); keep > 0 && g.applied > keep {
-		g.log.Compact(g.applied - keep)
+		g.log.Compact(min(g.applied-keep, g.pinned()))
 	}
 	if g.reborn {
 		g.log.Compact(firstIndex)

@@ -27,8 +27,9 @@ type Node struct {
 	workers  []*worker
 	tasks    *env.Group
 	stop     *env.Future[struct{}] // set when Close begins
-	segments *env.Queue[struct{}]  // pokes the segment task
-	unsynced *env.Queue[struct{}]  // pokes the sync task
+	streams  streams
+	segments *env.Queue[struct{}] // pokes the segment task
+	unsynced *env.Queue[struct{}] // pokes the sync task
 
 	failure atomic.Pointer[error] // why the log stopped
 
@@ -47,6 +48,7 @@ func (o *Options) setDefaults() {
 	o.MaxSegments = orDefault(o.MaxSegments, 8)
 	o.RoundBytes = orDefault(o.RoundBytes, 4<<20)
 	o.QueueBytes = orDefault(o.QueueBytes, 16<<20)
+	o.Snapshots = orDefault(o.Snapshots, 4)
 	o.Tick = orDefault(o.Tick, 100*time.Millisecond)
 	if o.Volatile {
 		o.Sync = SyncNever
@@ -99,6 +101,8 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 		groups:   map[GroupID]*Group{},
 	}
 	n.mu.Bind(e)
+	n.streams = streams{last: e.Rand(), out: map[uint64]*outbound{}, in: map[GroupID]*inbound{}}
+	n.streams.mu.Bind(e)
 	for i := range o.Workers {
 		n.workers = append(n.workers, newWorker(n, i))
 	}
@@ -108,6 +112,7 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 	}
 	if o.Transport != nil {
 		o.Transport.Handle(transport.Raft, n.receive)
+		o.Transport.Handle(transport.Snapshot, n.receiveFrame)
 	}
 	return n, nil
 }
@@ -281,6 +286,7 @@ func (n *Node) Remove(id GroupID) error {
 			return err
 		}
 	}
+	n.endInbound(id)
 	if err := n.log.Remove(id); err != nil {
 		return fmt.Errorf("replication: remove group %d: %w", id, translate(err))
 	}
@@ -347,6 +353,7 @@ func (n *Node) Close() error {
 	for _, w := range n.workers {
 		w.close()
 	}
+	n.closeStreams()
 	n.segments.Close()
 	n.unsynced.Close()
 	_ = n.tasks.Wait()

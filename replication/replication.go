@@ -142,6 +142,9 @@ type Options struct {
 	// there are those here. Default: none, for a node whose groups have no
 	// other members. Open takes charge of the lanes Raft and Snapshot.
 	Transport transport.Transport
+	// Snapshots is how many snapshots the node sends at a time, and how many it
+	// takes in. Each has at most four chunks under way. Default 4.
+	Snapshots int
 	// Tick is the length of raft's clock tick for groups that have other
 	// voters; a heartbeat takes one, an election timeout ten. Default 100 ms.
 	Tick time.Duration

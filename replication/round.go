@@ -3,6 +3,7 @@ package replication
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -185,15 +186,22 @@ func (w *worker) step() {
 func (w *worker) collectReady() (mustSync bool) {
 	for i := 0; i < len(w.active); {
 		g := w.active[i]
-		if err := g.takeReady(); err != nil {
-			w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
-			continue
+		if g.install == nil {
+			if err := g.takeReady(); err != nil {
+				w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
+				continue
+			}
+			if g.begins() {
+				g.active = false
+				w.active = slices.Delete(w.active, i, i+1)
+				continue
+			}
 		}
 		g.sendEarly()
 		// The vote of a group that is alone is nobody else's business. It is
 		// in the log before the entries of its term, so that it is durable
 		// once anything depends on it.
-		mustSync = mustSync || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole.Load()
+		mustSync = mustSync || g.install != nil || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole.Load()
 		w.addReady(g)
 		i++
 	}
@@ -204,12 +212,17 @@ func (g *Group) takeReady() (err error) {
 	defer g.guard(&err)
 	g.enter()
 	g.ready = g.raft.Ready()
+	if g.offered == nil && !raft.IsEmptySnap(g.ready.Snapshot) {
+		return errors.New("raft wants a snapshot that nobody has staged")
+	}
 	return nil
 }
 
 func (w *worker) addReady(g *Group) {
 	rd := &g.ready
-	if hs := rd.HardState; hs != nil && !plant.On(plant.HardStateLost) {
+	if g.install != nil {
+		w.addSnapshot(g)
+	} else if hs := rd.HardState; hs != nil && !plant.On(plant.HardStateLost) {
 		have := g.log.Hard()
 		// Commit alone is not worth a write: it can be worked out again.
 		if hs.GetTerm() != have.Term || hs.GetVote() != have.Vote {
@@ -275,6 +288,9 @@ func (w *worker) fail(err error) {
 func (w *worker) finish(g *Group) (more bool, err error) {
 	rd := g.ready
 	g.ready = raft.Ready{}
+	if g.install != nil {
+		w.installed(g)
+	}
 	if err := w.apply(g, rd.CommittedEntries); err != nil {
 		return false, err
 	}
@@ -284,6 +300,7 @@ func (w *worker) finish(g *Group) (more bool, err error) {
 
 func (g *Group) setRole(s *raft.SoftState) {
 	g.leader.Store(s.Lead)
+	g.endTransfer(s.Lead)
 	if s.RaftState == raft.StateLeader {
 		g.observeLed()
 		return // once it has applied the entries of earlier terms; see advance
@@ -321,7 +338,7 @@ func (w *worker) applyEntry(g *Group, e *raftpb.Entry) error {
 		invariant.Check(false, "group %d: apply %d after %d", g.id, e.GetIndex(), g.applied)
 	}
 	results := g.sm.Apply(e.GetIndex(), w.entry.commands)
-	g.applied = e.GetIndex()
+	g.applied, g.appliedTerm = e.GetIndex(), e.GetTerm()
 	if len(results) != len(w.entry.commands) {
 		invariant.Check(false, "group %d: %d results of %d commands", g.id, len(results), len(w.entry.commands))
 	}
@@ -368,10 +385,17 @@ func (w *worker) advance(g *Group, rd raft.Ready) (more bool, err error) {
 
 // settle decides, when raft has nothing more to do, whether that is all.
 func (g *Group) settle() (more bool, err error) {
-	leads := g.raft.BasicStatus().RaftState == raft.StateLeader
+	status := g.raft.BasicStatus()
 	switch {
-	case leads:
+	case status.RaftState == raft.StateLeader && status.GetTerm() == g.appliedTerm:
 		g.become(roleLeader)
+	case status.RaftState == raft.StateLeader:
+		// It leads once it has applied an entry of its term, and so all those
+		// before it. A role from an earlier term counts no more.
+		if g.role.Load() == roleLeader {
+			g.become(roleFollower)
+			g.failFlights(ErrNotLeader)
+		}
 	case g.sole.Load():
 		// Entries of earlier terms are applied as far as they are known to be
 		// committed; the first entry of our own term commits the others.

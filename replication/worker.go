@@ -257,7 +257,8 @@ func (w *worker) adopt(g *Group) {
 func compareGroup(g *Group, id GroupID) int { return cmp.Compare(g.id, id) }
 
 func (w *worker) activate(g *Group) {
-	if !g.active {
+	isWaiting := g.install != nil && !g.install.committed
+	if !g.active && !isWaiting {
 		g.active = true
 		w.active = append(w.active, g)
 	}
@@ -286,6 +287,11 @@ func (w *worker) drop(g *Group, reason error) {
 	w.refuse(g, reason)
 	g.failFlights(reason)
 	g.failReads(reason)
+	g.endInstallation(reason)
+	if g.transfer != nil {
+		g.transfer.done.Set(struct{}{}, reason)
+		g.transfer = nil
+	}
 	if g.started != nil {
 		g.started.Set(struct{}{}, reason)
 	}

@@ -1,0 +1,77 @@
+package replication
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
+)
+
+// A transfer is leadership on its way to another voter.
+type transfer struct {
+	to   uint64
+	done *env.Future[struct{}]
+}
+
+// Transfer gives the leadership to another voter, and returns when this replica
+// has learned that it leads. Meanwhile proposals are refused with ErrNotLeader.
+//
+// The error matches ErrNotLeader, ErrMembers (no such voter) or ErrBusy: the other
+// one did not take over within an election timeout, and this one goes on.
+func (g *Group) Transfer(to uint64) error {
+	done := env.NewFuture[struct{}](g.node.e)
+	g.worker.post(func(err error) {
+		if err == nil {
+			err = g.beginTransfer(to, done)
+		}
+		if err != nil {
+			done.Set(struct{}{}, err)
+		}
+	})
+	// Raft gives up after one election timeout; the answer takes a while.
+	if _, err, ok := done.AwaitFor(2 * electionTicks * g.node.o.Tick); ok {
+		return err
+	}
+	g.worker.post(func(err error) {
+		if err == nil && g.transfer != nil && g.transfer.done == done {
+			g.transfer = nil
+		}
+	})
+	return fmt.Errorf("%w: node %d has not taken over", ErrBusy, to)
+}
+
+func (g *Group) beginTransfer(to uint64, done *env.Future[struct{}]) (err error) {
+	switch {
+	case g.role.Load() == roleStopped:
+		return g.worker.reason(g)
+	case g.role.Load() != roleLeader:
+		return g.notLeader()
+	case !slices.Contains(g.log.Members().GetVoters(), to):
+		return fmt.Errorf("%w: transfer to node %d", ErrMembers, to)
+	case to == g.node.o.NodeID:
+		done.Set(struct{}{}, nil)
+		return nil
+	case g.transfer != nil:
+		return fmt.Errorf("%w: another transfer is under way", ErrBusy)
+	}
+	defer g.guard(&err)
+	g.enter()
+	g.raft.TransferLeader(to)
+	g.transfer = &transfer{to, done}
+	g.worker.activate(g)
+	return nil
+}
+
+// endTransfer is told who leads now; 0: nobody, yet.
+func (g *Group) endTransfer(leader uint64) {
+	t := g.transfer
+	switch {
+	case t == nil || leader == 0 || leader == g.node.o.NodeID:
+		return
+	case leader == t.to:
+		t.done.Set(struct{}{}, nil)
+	default:
+		t.done.Set(struct{}{}, fmt.Errorf("%w: node %d leads", ErrBusy, leader))
+	}
+	g.transfer = nil
+}
