@@ -22,6 +22,7 @@
 // a group are touched by one task only, so none of it needs a lock.
 //
 // Reading order: replication.go (the contract), node.go, group.go, worker.go
-// (queues and rounds), round.go, entry.go (the bytes of an entry), and then
+// (queues and rounds), round.go, entry.go (the bytes of an entry), members.go and
+// members_change.go, transfer.go, snapshot.go (members that are far behind), and then
 // the sub-package raftlog for what is on disk.
 package replication

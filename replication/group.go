@@ -122,8 +122,8 @@ func (g *Group) open() (err error) {
 
 		CheckQuorum:               true,
 		PreVote:                   true,
-		StepDownOnRemoval:         true,
-		DisableProposalForwarding: true, // the proposer chose the command's time
+		StepDownOnRemoval:         false, // see Group.handOver
+		DisableProposalForwarding: true,  // the proposer chose the command's time
 
 		Logger: quietLogger{},
 	})

@@ -53,7 +53,8 @@ const promoteLag = 64
 // the change. Several changes become one, by way of a joint configuration that
 // ends by itself.
 //
-// The error matches ErrNotLeader, ErrMembers, or ErrBusy (another change or
+// The error matches ErrNotLeader, ErrMembers (also for a leader that would demote
+// or remove itself, instead of giving its leadership away first), or ErrBusy (another change or
 // a transfer is under way, or a learner has not caught up); with any of these
 // nothing happened. ErrUnknownOutcome leaves it open.
 func (g *Group) ChangeMembers(changes ...Change) error {
@@ -129,6 +130,8 @@ func (g *Group) checkChanges(changes []Change) error {
 			c.Kind == Demote && !isVoter,
 			c.Kind == Remove && !isVoter && !isLearner:
 			return fmt.Errorf("%w: %s of voters %v, learners %v", ErrMembers, c, m.Voters, m.Learners)
+		case isVoter && c.Node == g.node.o.NodeID:
+			return fmt.Errorf("%w: %s, which leads: transfer the leadership first", ErrMembers, c)
 		case c.Kind == AddLearner:
 			if err := g.node.mayHavePeers(); err != nil {
 				return err

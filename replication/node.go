@@ -128,6 +128,10 @@ func (n *Node) Groups() []GroupID { return n.log.Groups() }
 // it where sm left off; then the voters say nothing. When Start returns, a group
 // that has no other members leads itself and has applied every entry of its log.
 //
+// Every voter of a new group must be started so, until Start has returned once;
+// from then on the replica is known here. If it is removed later, it may come
+// back only as an empty one.
+//
 // A new replica without voters is empty: it votes for nobody and takes nothing
 // but a snapshot from the leader of a group that has added it.
 //

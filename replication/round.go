@@ -387,6 +387,8 @@ func (w *worker) advance(g *Group, rd raft.Ready) (more bool, err error) {
 func (g *Group) settle() (more bool, err error) {
 	status := g.raft.BasicStatus()
 	switch {
+	case status.RaftState == raft.StateLeader && !g.isVoter():
+		return g.handOver(status)
 	case status.RaftState == raft.StateLeader && status.GetTerm() == g.appliedTerm:
 		g.become(roleLeader)
 	case status.RaftState == raft.StateLeader:

@@ -143,7 +143,7 @@ func (s *outbound) send() error {
 	tick := s.g.node.o.Tick
 	wait, silence := resendTicks*tick, time.Duration(0)
 	s.resend()
-	for s.g.role.Load() == roleLeader {
+	for s.g.leader.Load() == s.g.node.o.NodeID { // the snapshot may be what it needs to lead in fact
 		if err := s.fill(); err != nil {
 			return err
 		}
@@ -271,6 +271,7 @@ func (g *Group) report(to uint64, status raft.SnapshotStatus) (err error) {
 
 // unpin lets the log behind a snapshot go, a little later.
 func (g *Group) unpin(index uint64) {
+	g.dropPins()
 	for i := range g.pins {
 		if p := &g.pins[i]; p.index == index && p.until == 0 {
 			p.until = g.node.e.Now().Add(retryTicks * g.node.o.Tick)
@@ -281,14 +282,17 @@ func (g *Group) unpin(index uint64) {
 
 // pinned returns the index behind which the log is needed.
 func (g *Group) pinned() uint64 {
-	if len(g.pins) == 0 {
-		return g.applied
-	}
-	now := g.node.e.Now()
-	g.pins = slices.DeleteFunc(g.pins, func(p pin) bool { return p.until != 0 && p.until <= now })
+	g.dropPins()
 	index := g.applied
 	for _, p := range g.pins {
 		index = min(index, p.index)
 	}
 	return index
+}
+
+func (g *Group) dropPins() {
+	if len(g.pins) > 0 {
+		now := g.node.e.Now()
+		g.pins = slices.DeleteFunc(g.pins, func(p pin) bool { return p.until != 0 && p.until <= now })
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.etcd.io/raft/v3"
+
 	"github.com/statordb/stator/internal/env"
 )
 
@@ -60,6 +62,42 @@ func (g *Group) beginTransfer(to uint64, done *env.Future[struct{}]) (err error)
 	g.transfer = &transfer{to, done}
 	g.worker.activate(g)
 	return nil
+}
+
+// isVoter reports whether this replica is a voter, as far as it has applied.
+func (g *Group) isVoter() bool {
+	m := g.log.Members()
+	return slices.Contains(m.GetVoters(), g.node.o.NodeID) || slices.Contains(m.GetVotersOutgoing(), g.node.o.NodeID)
+}
+
+// handOver is for a leader that is no longer a voter, because it became leader
+// while the change that demoted or removed it was under way. It refuses proposals,
+// and goes on until the voter that has come farthest can take over.
+//
+// It must not just step down. It may be the only one who has the end of the log:
+// then no voter that still counts on its vote could get that, and it would not
+// stand for election itself.
+func (g *Group) handOver(status raft.BasicStatus) (more bool, err error) {
+	if g.role.Load() == roleLeader {
+		g.node.e.Sometimes("replication: leader is no voter")
+		g.become(roleFollower)
+		g.failFlights(g.notLeader())
+	}
+	if status.LeadTransferee != 0 {
+		return false, nil
+	}
+	progress := g.raft.Status().Progress
+	var best uint64
+	for _, id := range g.log.Members().GetVoters() {
+		if p := progress[id]; p.RecentActive && (best == 0 || p.Match > progress[best].Match) {
+			best = id
+		}
+	}
+	if best == 0 {
+		return false, nil
+	}
+	g.raft.TransferLeader(best)
+	return g.raft.HasReady(), nil
 }
 
 // endTransfer is told who leads now; 0: nobody, yet.

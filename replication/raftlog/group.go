@@ -9,8 +9,9 @@ import (
 	"github.com/statordb/stator/lsm/wal"
 )
 
-// Create adds a group with an empty log. It is durable no later than anything
-// of the group can be applied. The id must be unused; if a replica of the group
+// Create adds a group with an empty log, durably if it has other members: nobody
+// could tell a replica that is not there from one that was removed. Otherwise it
+// is durable no later than anything of the group is. The id must be unused; if a replica of the group
 // was retired here, the new one begins with its term and vote.
 func (l *Log) Create(id GroupID, members *raftpb.ConfState) (*Storage, error) {
 	s := newStorage(l, id)
@@ -23,10 +24,7 @@ func (l *Log) Create(id GroupID, members *raftpb.ConfState) (*Storage, error) {
 	}
 	var b Batch
 	b.mark(s, kindCreated)
-	// The first thing that a group without members applies is a snapshot,
-	// which is durable before the log knows of it.
-	isEmpty := len(members.GetVoters()) == 0
-	if err := l.writeMark(&b, l.o.Relaxed || isEmpty); err != nil {
+	if err := l.writeMark(&b, l.o.Relaxed || s.isShared()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -83,7 +81,7 @@ func (l *Log) writeMark(b *Batch, sync bool) error {
 func (l *Log) Recover(s *Storage, applied uint64) error {
 	g := s.state()
 	first, _ := s.FirstIndex()
-	_, isSole := SoleVoter(g.members)
+	isSole := !s.isShared()
 	switch {
 	case applied+1 < first:
 		return l.lost(s.id, "the log begins with entry %d, but the state machine has applied only %d", first, applied)

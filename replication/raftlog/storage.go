@@ -214,10 +214,10 @@ func (s *Storage) pinned() []release {
 	return s.spans.count(nil, s.applied+1, s.last.Index)
 }
 
-// isShared reports whether there are other members.
+// isShared reports whether there are other members than this node.
 func (s *Storage) isShared() bool {
-	_, sole := SoleVoter(s.Members())
-	return !sole
+	node, ok := SoleVoter(s.Members())
+	return !ok || node != s.log.o.NodeID
 }
 
 // promises is what a voter must not forget after its replica is gone.
