@@ -48,6 +48,7 @@ type scratch struct {
 	sources   map[uint64]uint64
 	backfills map[uint32][]byte
 	change    Change
+	child     *child // split off by the current entry
 }
 
 // A stagedRow is the state of a key after a command of the current entry.
@@ -106,6 +107,7 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	}
 
 	p.window.begin()
+	s.child = nil
 	config := p.config.Load()
 	c := p.counters()
 	for i, b := range commands {
@@ -115,6 +117,8 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 			results[i].Err = err
 		case cmd.Kind == Configure:
 			config = p.configure(config, cmd.Config)
+		case cmd.Kind == SplitOff:
+			config, results[i] = p.split(config, cmd.Split, &c)
 		case cmd.Request != RequestID{}:
 			results[i] = p.executeOnce(config, &cmd, &c)
 		default:
@@ -158,9 +162,15 @@ func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
 
 // configure stages a newer configuration and returns the one in force. What
 // there was of backfills of indexes that are gone goes, too.
+//
+// Only a split changes the hashes of a partition: whoever proposes a configuration may
+// not know of it yet.
 func (p *Partition) configure(current, proposed *Config) *Config {
 	if current != nil && current.Version >= proposed.Version {
 		return current
+	}
+	if current != nil {
+		proposed.First, proposed.Last = current.First, current.Last
 	}
 	p.scratch.batch.Set(appendGroupKey(nil, p.group, partConfig), proposed.append(nil))
 	if current != nil {
@@ -181,6 +191,15 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	s.progress = p.appendProgress(s.progress[:0], index, c)
 	s.batch.Set(s.key, s.progress)
 	p.stageWindow()
+	if s.child != nil {
+		if err := p.stageChild(c); err != nil {
+			_ = p.unreadable(err)
+			if p.broken == nil {
+				p.broken = err
+			}
+			return
+		}
+	}
 	if err := p.db.Apply(s.batch); err != nil {
 		p.broken = fmt.Errorf("partition %d: apply entry %d: %w", p.group, index, err)
 		return
@@ -192,6 +211,12 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	noted := c.sequence > p.sequence.Load()
 	p.setCounters(c)
 	p.config.Store(config)
+	if s.child != nil {
+		p.heat.Store(nil)
+		if f := p.splitter.Load(); f != nil {
+			(*f)(s.child.split)
+		}
+	}
 	if f := p.watcher.Load(); noted && f != nil {
 		(*f)()
 	}

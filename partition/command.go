@@ -27,6 +27,7 @@ import (
 // kind 5, Entries: the body is a batch of entries of a global index (entries.go).
 // kind 6, Trim: through 8B; change records up to this sequence number go.
 // kind 7, Backfill: the body is drawn in backfill.go.
+// kind 8, SplitOff: the body is drawn in split.go.
 //
 // The timestamp was chosen once by the proposer, so that every replica writes
 // the same one. wish holds the ReturnValues in bits 0 to 2 and
@@ -60,6 +61,7 @@ const (
 	Entries   Kind = 5 // made by an EntryBatch
 	Trim      Kind = 6
 	Backfill  Kind = 7
+	SplitOff  Kind = 8
 )
 
 func (k Kind) String() string {
@@ -78,6 +80,8 @@ func (k Kind) String() string {
 		return "trim"
 	case Backfill:
 		return "backfill"
+	case SplitOff:
+		return "split"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }
@@ -126,6 +130,7 @@ type Command struct {
 	entries []byte // Entries
 	Index   uint32 // Backfill: id of a global index
 	Rows    uint32 // Backfill: how many to look at, at most
+	Split   *Split // SplitOff
 }
 
 // Encode returns the encoded command, in memory of its own.
@@ -139,6 +144,8 @@ func (c *Command) Encode() []byte {
 		return append(binary.LittleEndian.AppendUint64(b, c.Through), c.entries...)
 	case Trim:
 		return binary.LittleEndian.AppendUint64(header, c.Through)
+	case SplitOff:
+		return c.Split.append(header)
 	case Backfill:
 		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(header, c.Index), c.Rows)
 	}
@@ -194,6 +201,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		err = c.decodeTrim(b[2:])
 	case Backfill:
 		err = c.decodeBackfill(b[2:])
+	case SplitOff:
+		c.Split, err = decodeSplit(b[2:])
 	default:
 		err = fmt.Errorf("%w: %v", ErrCommand, c.Kind)
 	}

@@ -17,6 +17,6 @@
 // partition.go (the state machine), apply.go and write.go (evaluation),
 // index.go (what a write does to indexes), change.go, entries.go and backfill.go
 // (how global indexes follow), read.go and page.go, request.go (what other nodes
-// ask). The byte formats are also drawn in docs/formats/rows.md,
+// ask), window.go (commands that are repeated), snapshot.go and split.go. The byte formats are also drawn in docs/formats/rows.md,
 // docs/formats/commands.md and docs/formats/requests.md.
 package partition

@@ -123,20 +123,21 @@ func (p *Partition) applyEntries(config *Config, cmd *Command, c *counters) Resu
 		return Result{Err: ErrWrongPartition}
 	}
 	have := p.source(cmd.Source)
-	if cmd.Through <= have {
-		return Result{}
-	}
 	var ops []entryOp
 	for rest := cmd.entries; len(rest) > 0; {
 		var e entryOp
 		e, rest, _ = cutEntry(rest) // DecodeCommand has looked at all of them
-		if e.sequence <= have {
-			continue
-		}
+		// Also if it is not new: whoever sent it here must not believe that it has come
+		// to where it belongs.
 		if !config.has(e.key) {
 			return Result{Err: config.wrong()}
 		}
-		ops = append(ops, e)
+		if e.sequence > have {
+			ops = append(ops, e)
+		}
+	}
+	if cmd.Through <= have {
+		return Result{}
 	}
 	if err := p.stageOps(&config.Schema, ops, c); err != nil {
 		return Result{Err: err}

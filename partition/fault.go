@@ -39,6 +39,7 @@ var faults = []struct {
 	{9, ErrFormat, true},
 	{10, ErrAnswer, true},
 	{11, ErrFateUnknown, false},
+	{13, ErrNoSplit, true},
 }
 
 // A WrongPartitionError refuses a key and says which hashes the partition has:

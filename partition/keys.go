@@ -16,7 +16,7 @@ import (
 //	                                                                 2 and group 8B source, 3 and index 4B backfill,
 //	                                                                 4 members (package replication),
 //	                                                                 5 and place 4B requests, 6 and node 8B floor,
-//	                                                                 7 restored
+//	                                                                 7 restored, 8 birth, 9 and child 8B split
 //	catalog      | 0x02 | ...                                        owned by package table
 //	change       | 0x03 | group 8B | sequence 8B |
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
@@ -47,6 +47,8 @@ const (
 	partWindow   byte = 5
 	partFloor    byte = 6
 	partRestored byte = 7
+	partBirth    byte = 8
+	partSplit    byte = 9
 
 	baseIndex        byte = 0
 	maxLocalIndexes  byte = 5

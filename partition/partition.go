@@ -47,6 +47,7 @@ type Partition struct {
 	trimmed     atomic.Uint64 // change records up to this one are gone
 	changeBytes atomic.Int64  // of all change records written since Open
 	watcher     atomic.Pointer[func()]
+	splitter    atomic.Pointer[func(*Split)]
 	heat        atomic.Pointer[heat] // nil until the first request
 
 	// sources says for each partition of the base table up to which of its
@@ -58,6 +59,7 @@ type Partition struct {
 	applied   uint64        // index of the last applied log entry
 	members   []byte        // of the group; nil if they never changed
 	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
+	birth     *Birth        // nil unless the partition was split off another one
 	restored  restored      // the snapshot that was installed last
 	broken    error         // why nothing more is applied
 	// replicated says that other replicas apply the same entries, so that this one
@@ -90,7 +92,7 @@ func Open(db *lsm.DB, group uint64) (*Partition, error) {
 
 // load reads the state that the store has of the group.
 func (p *Partition) load() error {
-	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadSources, p.loadConfig} {
+	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadBirth, p.loadSources, p.loadConfig} {
 		if err := part(); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ func (p *Partition) ApplyMembers(index uint64, members []byte) {
 	p.scratch.batch.Reset()
 	p.scratch.batch.Set(appendGroupKey(nil, p.group, partMembers), members)
 	clear(p.scratch.sources)
+	p.scratch.child = nil
 	p.commit(index, p.config.Load(), p.counters())
 	if p.broken == nil {
 		p.members, p.replicated = members, true

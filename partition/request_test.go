@@ -361,9 +361,7 @@ func TestPageKnowsItsHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	middle := RowHash(s.schema.AppendRowKey(nil, all.Items[20]))
-	config := *s.Config()
-	config.Version, config.Last = 2, middle
-	if r := s.apply(t, (&Command{Kind: Configure, Config: &config}).Encode()); r.Err != nil {
+	if r := s.apply(t, (&Command{Kind: SplitOff, Split: &Split{At: middle + 1, Child: 8, Voters: []uint64{1}}}).Encode()); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	page, err := s.Page(&PageRequest{Lower: whole, Upper: upper})
@@ -383,6 +381,11 @@ func TestPageKnowsItsHashes(t *testing.T) {
 	}
 	if _, err := s.Page(&PageRequest{Index: 2, Lower: whole, Upper: upper}); !errors.Is(err, ErrNoIndex) {
 		t.Errorf("page of an index that is not there: %v", err)
+	}
+	config := *s.Config()
+	config.Version, config.Last = 2, ^uint64(0)
+	if s.apply(t, (&Command{Kind: Configure, Config: &config}).Encode()); s.Config().Version != 2 || s.Config().Last != middle {
+		t.Errorf("configured by somebody who does not know of the split: %+v", s.Config())
 	}
 	last := all.Items[len(all.Items)-1]
 	if _, err := s.Get(s.schema.AppendRowKey(nil, last)); !errors.Is(err, ErrWrongPartition) {

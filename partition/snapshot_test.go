@@ -54,7 +54,7 @@ func entry(t testing.TB, rng *rand.Rand, index uint64) (commands [][]byte) {
 	}
 	for i := range 1 + rng.IntN(3) {
 		key := fmt.Sprintf(`"p":{"S":"k%d"},"s":{"N":"%d"}`, rng.IntN(8), rng.IntN(30))
-		c := &Command{Kind: Put, Request: RequestID{1 + rng.Uint64N(2), 10*index + uint64(i)}, Timestamp: txn.Timestamp(index), Return: AllOld}
+		c := &Command{Kind: Put, Request: RequestID{1 + rng.Uint64N(2), 10*index + uint64(i)}, Timestamp: txn.Timestamp(100*index + uint64(10*i)), Return: AllOld}
 		switch n := rng.IntN(20); {
 		case n < 3:
 			c.Kind, c.Item = Delete, parseItem(t, "{"+key+"}")

@@ -1,0 +1,316 @@
+package partition
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/statordb/stator/lsm"
+)
+
+// A split gives the upper hashes of a partition to a child, a group of its own. From its
+// entry of the log on the parent serves the hashes below At and refuses the others; the
+// same batch writes the child's first state. Rows stay where they are: the keys of
+// both partitions lie side by side in the store. So a split costs the same for any size.
+//
+// The child inherits
+//
+//   - the configuration, with its hashes;
+//   - the counters that the Split says, while the parent keeps the rest: so sums over the
+//     table stay exact, and each part is as good as the count of whoever proposed it
+//     (PlanSplit), which may have missed some writes;
+//   - the greatest timestamps, so that those of a key go on rising;
+//   - the window of requests, since a command that the parent has carried out may be
+//     repeated at the child;
+//   - how far backfills have come, each for its hashes;
+//   - in a partition of a global index, the sources: a change of the base table that the
+//     parent has taken, the child has, too. A batch that was made before the split is
+//     refused by the parent as a whole, and made anew for both: each takes what is above
+//     its source, once and in order.
+//
+// It does not inherit change records. Changes from before the split stay with
+// the parent, whose upkeep brings them to the indexes; those after it are in the records
+// of both, each numbered from 1 in the child. They must not overtake each other: the old
+// change of an item that is brought to an index after a later one would bring back what
+// was. So the upkeep of a child begins when the parent has trimmed its records up to
+// Birth.Through: then all indexes have them, and a batch that is still on its way has
+// nothing that its target does not have. A child that splits before it has any records
+// hands on whom it waits for itself (Birth.After); if it has some, it waits no more once
+// they are trimmed.
+//
+// The child begins with an empty log, with Voters as its members.
+type Split struct {
+	At     uint64 // first hash of the child
+	Child  uint64 // group
+	Voters []uint64
+	// Stats and Local are the counters of the child, as far as they are known.
+	Stats Stats
+	Local []Stats // of the local indexes, by their number - 1
+}
+
+// ErrNoSplit refuses a split: At is not inside of the partition's hashes, or nothing
+// would be gained by it.
+var ErrNoSplit = errors.New("partition: cannot be split there")
+
+// The body of a SplitOff command. Integers are little-endian, counts and numbers are
+// uvarints.
+//
+//	+-------+----------+-------------+--------------+-------+-------+
+//	| at 8B | child 8B | voter count | node id ...  | items | bytes |
+//	+-------+----------+-------------+--------------+-------+-------+
+//	| local count | items, bytes for each |
+//	+-------------+-----------------------+
+func (s *Split) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, s.At)
+	dst = binary.LittleEndian.AppendUint64(dst, s.Child)
+	dst = appendVoters(dst, s.Voters)
+	dst = s.Stats.append(dst)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Local)))
+	for _, l := range s.Local {
+		dst = l.append(dst)
+	}
+	return dst
+}
+
+func appendVoters(dst []byte, voters []uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(voters)))
+	for _, v := range voters {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return dst
+}
+
+func (d *reader) voters() (voters []uint64) {
+	for range d.count() {
+		voters = append(voters, d.uint())
+	}
+	return voters
+}
+
+func decodeSplit(b []byte) (*Split, error) {
+	d := reader{b: b}
+	s := &Split{At: d.fixed(), Child: d.fixed(), Voters: d.voters(), Stats: d.stats()}
+	for range d.count() {
+		s.Local = append(s.Local, d.stats())
+	}
+	if !d.done() || s.Child == 0 || len(s.Voters) == 0 || len(s.Local) >= int(collectionsIndex) {
+		return nil, fmt.Errorf("%w: split of %d bytes", ErrCommand, len(b))
+	}
+	return s, nil
+}
+
+// A child is what a log entry splits off.
+type child struct {
+	split   *Split
+	config  *Config
+	c       counters
+	through uint64 // sequence of the parent's last change
+}
+
+// split stages the end of the parent's upper hashes and returns the configuration in force.
+// The child is written with the rest of the entry, by stageChild. A split that is
+// repeated has been done.
+func (p *Partition) split(config *Config, split *Split, c *counters) (*Config, Result) {
+	if config == nil {
+		return nil, Result{Err: ErrNotConfigured}
+	}
+	s := &p.scratch
+	done, err := p.wasSplit(split)
+	switch {
+	case err != nil:
+		return config, Result{Err: err}
+	case done || s.child != nil && s.child.split.Child == split.Child:
+		return config, Result{}
+	case s.child != nil:
+		return config, Result{Err: fmt.Errorf("%w: it is being split", ErrNoSplit)}
+	case split.At <= config.First || split.At > config.Last:
+		return config, Result{Err: fmt.Errorf("%w: hash %#x is not inside of [%#x, %#x]", ErrNoSplit, split.At, config.First, config.Last)}
+	}
+	if err := p.loadWindow(); err != nil {
+		return config, Result{Err: p.unreadable(err)}
+	}
+	parent, upper := *config, *config
+	parent.Last, upper.First = split.At-1, split.At
+	s.child = &child{split: split, config: &upper, through: c.sequence}
+	s.child.c = c.give(split)
+	s.batch.Set(appendGroupKey(nil, p.group, partConfig), parent.append(nil))
+	s.batch.Set(appendSplitKey(nil, p.group, split.Child), appendSplitRecord(nil, split.At, config.Last))
+	return &parent, Result{}
+}
+
+// give takes the child's counters out of the parent's.
+func (c *counters) give(split *Split) (given counters) {
+	part := func(total *Stats, wanted Stats) Stats {
+		wanted.Items = max(min(wanted.Items, total.Items), 0)
+		wanted.Bytes = max(min(wanted.Bytes, total.Bytes), 0)
+		total.Items -= wanted.Items
+		total.Bytes -= wanted.Bytes
+		return wanted
+	}
+	total := Stats{c.items, c.bytes}
+	mine := part(&total, split.Stats)
+	c.items, c.bytes = total.Items, total.Bytes
+	given = counters{items: mine.Items, bytes: mine.Bytes}
+	for i := range c.local {
+		var wanted Stats
+		if i < len(split.Local) {
+			wanted = split.Local[i]
+		}
+		given.local = append(given.local, part(&c.local[i], wanted))
+	}
+	return given
+}
+
+// stageChild puts the first state of a child into the batch, after all commands of the
+// entry.
+func (p *Partition) stageChild(c counters) error {
+	s := &p.scratch
+	ch := s.child
+	group := ch.split.Child
+	ch.c.latest, ch.c.maxDelete = c.latest, c.maxDelete
+	s.batch.Set(appendGroupKey(nil, group, partProgress), p.appendProgress(nil, 0, ch.c))
+	s.batch.Set(appendGroupKey(nil, group, partConfig), ch.config.append(nil))
+	sources := maps.Clone(p.sources)
+	maps.Copy(sources, s.sources)
+	for _, source := range slices.Sorted(maps.Keys(sources)) { //sim:ok sorted
+		s.batch.Set(appendSourceKey(nil, group, source), appendSource(nil, sources[source]))
+	}
+	for i := range ch.config.Schema.Indexes {
+		x := &ch.config.Schema.Indexes[i]
+		if x.Local || x.ID == 0 || ch.config.Entries {
+			continue
+		}
+		last, done, err := p.backfillProgress(x.ID)
+		if err != nil {
+			return err
+		}
+		// The parent's rows come first.
+		if done || len(last) >= rowPrefix && RowHash(last) >= ch.split.At {
+			s.batch.Set(appendBackfillKey(nil, group, x.ID), append([]byte{backfillFormat, bit(done)}, last...))
+		}
+	}
+	w := &p.window
+	for sequence := w.first; sequence < w.next; sequence++ {
+		s.batch.Set(appendWindowKey(nil, group, sequence), w.ring[sequence%windowRecords])
+	}
+	for _, node := range slices.Sorted(maps.Keys(w.floors)) { //sim:ok sorted
+		s.batch.Set(appendFloorKey(nil, group, node), w.floors[node].append(nil))
+	}
+	birth := Birth{Parent: p.group, After: p.group, Through: ch.through, Voters: ch.split.Voters}
+	if ch.through == 0 && p.birth != nil {
+		birth.After, birth.Through = p.birth.After, p.birth.Through
+	}
+	s.batch.Set(appendGroupKey(nil, group, partBirth), birth.append(nil))
+	return nil
+}
+
+// OnSplit has f called after each log entry that split a child off. The child's first state
+// is in the store, but not durable: whoever starts the child first has the store flush.
+// Else a crash could leave a log of the child without the state that it begins with.
+// f is called by the task of Apply; it must be quick and must not wait.
+func (p *Partition) OnSplit(f func(*Split)) {
+	if f == nil {
+		p.splitter.Store(nil)
+		return
+	}
+	p.splitter.Store(&f)
+}
+
+// A split record of the parent says which hashes it has given to a child, so that
+// a repeated command is known. Integers are big-endian.
+//
+//	+-----------+-------+---------+
+//	| format 1B | at 8B | last 8B |  format is 1
+//	+-----------+-------+---------+
+const splitFormat byte = 1
+
+func appendSplitKey(dst []byte, group, child uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendGroupKey(dst, group, partSplit), child)
+}
+
+func appendSplitRecord(dst []byte, at, last uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, splitFormat), at)
+	return binary.BigEndian.AppendUint64(dst, last)
+}
+
+func (p *Partition) wasSplit(split *Split) (bool, error) {
+	_, err := p.db.Get(appendSplitKey(nil, p.group, split.Child), nil)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, lsm.ErrNotFound):
+		return false, nil
+	}
+	return false, p.unreadable(fmt.Errorf("partition %d: read split: %w", p.group, err))
+}
+
+// Children returns the groups that were split off the partition, with their first hashes,
+// by group.
+func (p *Partition) Children() (children []Split, err error) {
+	err = p.eachGroupKey(partSplit, func(key, value []byte) error {
+		if len(key) != 8 || len(value) != 1+8+8 || value[0] != splitFormat {
+			return fmt.Errorf("%w: split of %d bytes", ErrFormat, len(value))
+		}
+		children = append(children, Split{Child: binary.BigEndian.Uint64(key), At: binary.BigEndian.Uint64(value[1:])})
+		return nil
+	})
+	return children, err
+}
+
+// A Birth says where a partition comes from that was split off another one. It is written
+// once, with its first state. Integers are big-endian, count and node ids uvarints.
+//
+//	+-----------+-----------+----------+------------+-------------+-------------+
+//	| format 1B | parent 8B | after 8B | through 8B | voter count | node id ... |  format is 1
+//	+-----------+-----------+----------+------------+-------------+-------------+
+type Birth struct {
+	Parent uint64 // group
+	// Changes of the child reach the global indexes after those of the group After, the
+	// parent mostly, up to Through: the sequence number of its last change before the
+	// split. They have come there when After has trimmed them.
+	After, Through uint64
+	Voters         []uint64 // the first members
+}
+
+const (
+	birthFormat byte = 1
+	birthFixed       = 1 + 3*8
+)
+
+func (b *Birth) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, birthFormat), b.Parent)
+	dst = binary.BigEndian.AppendUint64(dst, b.After)
+	dst = binary.BigEndian.AppendUint64(dst, b.Through)
+	return appendVoters(dst, b.Voters)
+}
+
+// Birth returns where the partition comes from; nil if it was made with its table or index.
+// If Applied is 0 and the group has no log on this node, it is to be started with
+// the birth's voters.
+func (p *Partition) Birth() *Birth { return p.birth }
+
+func (p *Partition) loadBirth() error {
+	b, err := p.db.Get(appendGroupKey(nil, p.group, partBirth), nil)
+	if errors.Is(err, lsm.ErrNotFound) {
+		p.birth = nil
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("partition %d: read birth: %w", p.group, err)
+	}
+	if len(b) < birthFixed || b[0] != birthFormat {
+		return fmt.Errorf("partition %d: %w: birth of %d bytes", p.group, ErrFormat, len(b))
+	}
+	d := reader{b: b[birthFixed:]}
+	p.birth = &Birth{
+		Parent: binary.BigEndian.Uint64(b[1:]), After: binary.BigEndian.Uint64(b[9:]), Through: binary.BigEndian.Uint64(b[17:]),
+		Voters: d.voters(),
+	}
+	if !d.done() {
+		return fmt.Errorf("partition %d: %w: birth of %d bytes", p.group, ErrFormat, len(b))
+	}
+	p.replicated = p.replicated || len(p.birth.Voters) > 1
+	return nil
+}
