@@ -27,12 +27,13 @@ import (
 // leader. In the end the replicas must agree, and what was answered must be
 // there, once.
 type bed struct {
-	w     *env.World
-	rng   *rand.Rand
-	net   *transport.Network
-	nodes []*bedNode
-	calm  bool
-	j     *jitter
+	w           *env.World
+	rng         *rand.Rand
+	net         *transport.Network
+	nodes       []*bedNode
+	calm        bool
+	noSnapshots bool // their lane loses everything
+	j           *jitter
 
 	next     uint64
 	sent     map[uint64]error // outcome by command; missing while under way
@@ -50,16 +51,17 @@ type bedPlace struct {
 }
 
 type bedNode struct {
-	b      *bed
-	id     uint64
-	e      *env.Env
-	disk   *vfs.Disk
-	store  *memStore
-	o      Options
-	node   *Node
-	groups map[GroupID]*Group
-	born   map[GroupID]bool
-	wanted map[GroupID]bool // a message came for a group that is not here
+	b           *bed
+	id          uint64
+	e           *env.Env
+	disk        *vfs.Disk
+	store       *memStore
+	o           Options
+	node        *Node
+	groups      map[GroupID]*Group
+	afterCommit func() // of a snapshot, before its log is switched
+	born        map[GroupID]bool
+	wanted      map[GroupID]bool // a message came for a group that is not here
 }
 
 const bedGroups = 2
@@ -141,16 +143,31 @@ func (w *bedWriter) Write(chunk []byte) error {
 func (w *bedWriter) Commit() error {
 	e := w.m.n.e
 	e.Sleep(time.Duration(e.Rand() % 30e6))
-	if e.Rand()%8 == 0 {
+	if e.Rand()%8 == 0 && !w.m.n.b.calm {
 		return vfs.ErrNoSpace
 	}
 	err := w.SnapshotWriter.Commit()
 	w.m.compareState(w.m.Applied())
+	if f := w.m.n.afterCommit; f != nil {
+		w.m.n.b.w.After(0, f)
+	}
 	if e.Rand()%4 == 0 && !w.m.n.b.calm { // a crash here is one that Start completes
 		w.m.n.b.w.After(time.Duration(e.Rand()%5e6), func() { w.m.n.b.crash(w.m.n) })
 	}
 	e.Sleep(time.Duration(e.Rand() % 20e6))
 	return err
+}
+
+// A bedEnd is a node's end of the network.
+type bedEnd struct {
+	transport.Transport
+	b *bed
+}
+
+func (end bedEnd) Send(to transport.NodeID, lane transport.Lane, message []byte) {
+	if lane != transport.Snapshot || !end.b.noSnapshots {
+		end.Transport.Send(to, lane, message)
+	}
 }
 
 // bedNode is the node's Observer.
@@ -164,7 +181,7 @@ func (n *bedNode) Led(id GroupID, term uint64, _ func(uint64) (uint64, error)) {
 func (b *bed) boot(n *bedNode, e *env.Env) {
 	n.e, n.node, n.groups, n.wanted = e, nil, map[GroupID]*Group{}, map[GroupID]bool{}
 	o := n.o
-	o.NodeID, o.Transport, o.Observer = n.id, b.net.Start(transport.NodeID(n.id), e), n
+	o.NodeID, o.Transport, o.Observer = n.id, bedEnd{b.net.Start(transport.NodeID(n.id), e), b}, n
 	o.EnterGroup = func(id GroupID) { b.j.enter(fmt.Sprint(b.w.Seed(), n.name(), id)) }
 	o.OnUnknown = func(_ uint64, id GroupID) { n.wanted[id] = true }
 	e.Go("boot", func() {
