@@ -10,12 +10,12 @@ import (
 
 func TestPermutation(t *testing.T) {
 	for _, n := range []int{2, 3, 64, 65, 1000, 4097} {
-		p := newPermutation(n, 3)
+		p := NewPermutation(n, 3)
 		seen := make([]bool, n)
 		ascents := 0
 		last := uint64(0)
 		for i := range n {
-			at := p.at(uint64(i))
+			at := p.At(uint64(i))
 			if at >= uint64(n) || seen[at] {
 				t.Fatalf("n %d: %d stands at place %d and elsewhere", n, at, i)
 			}
@@ -93,7 +93,7 @@ func TestKeys(t *testing.T) {
 	for _, s := range Shapes {
 		var last []byte
 		for _, n := range []uint64{0, 1, 9, 10, 255, 256, 99_999, 1 << 33} {
-			k := s.appendKey([]byte("x"), n)[1:]
+			k := s.AppendKey([]byte("x"), n)[1:]
 			if len(k) != KeySize || s.number(k) != n {
 				t.Errorf("%s: key %x of %d gives back %d", s, k, n, s.number(k))
 			}
@@ -103,23 +103,23 @@ func TestKeys(t *testing.T) {
 			last = k
 		}
 	}
-	if got, want := string(Decimal.appendKey(nil, 120)), "0000000000000120"; got != want {
+	if got, want := string(Decimal.AppendKey(nil, 120)), "0000000000000120"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func TestValues(t *testing.T) {
 	for _, size := range []int{minValueBytes, 9, 16, 99, 100, 1024} {
-		v := appendValue([]byte("x"), size, 7, 3)[1:]
-		if !isValue(v, size, 7) || generation(v) != 3 {
+		v := AppendValue([]byte("x"), size, 7, 3)[1:]
+		if !IsValue(v, size, 7) || generation(v) != 3 {
 			t.Errorf("size %d: %x is no value", size, v)
 		}
-		if isValue(v, size, 8) && size > minValueBytes {
+		if IsValue(v, size, 8) && size > minValueBytes {
 			t.Errorf("size %d: %x is that of another key, too", size, v)
 		}
 		for bit := range 8 * size {
 			v[bit/8] ^= 1 << (bit % 8)
-			if isValue(v, size, 7) {
+			if IsValue(v, size, 7) {
 				t.Errorf("size %d: bit %d may be flipped", size, bit)
 			}
 			v[bit/8] ^= 1 << (bit % 8)
@@ -150,5 +150,24 @@ func TestLedger(t *testing.T) {
 	l.before(4, &after)
 	if allowed(first, after) {
 		t.Error("a write that the same writer has overwritten may not be seen")
+	}
+}
+
+// The table of Zipf gives what the formula gives.
+func TestZipfTable(t *testing.T) {
+	for _, n := range []int{2, 3, 1000, 1_000_000} {
+		z := NewZipf(n, zipfTheta)
+		half := math.Pow(0.5, zipfTheta)
+		eta := (1 - math.Pow(2/float64(n), 1-zipfTheta)) / (1 - (1+half)/z.zeta)
+		for i := range 10_000 {
+			u := (float64(i) + 0.5) / 10_000
+			want := float64(n) * math.Pow(eta*u-eta+1, 1/(1-zipfTheta))
+			if u*z.zeta < 1+half {
+				continue
+			}
+			if got := float64(z.Rank(u)); math.Abs(got-min(want, float64(n-1))) > 1+want*1e-3 {
+				t.Fatalf("n %d, u %v: rank %v, the formula gives %.1f", n, u, got, want)
+			}
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (d *dataset) base(entry uint64) uint32 {
 
 // checkAt returns an error unless value is the entry's. Nothing writes meanwhile.
 func (d *dataset) checkAt(entry uint64, value []byte) error {
-	if !isValue(value, d.valueSize, numberOf(entry)) {
+	if !IsValue(value, d.valueSize, numberOf(entry)) {
 		return fmt.Errorf("entry %d has a value that was never written: %.40x", entry, value)
 	}
 	if d.ledger != nil && entry < uint64(d.entries) {

@@ -31,7 +31,7 @@ func (r *runner) fill(w *Workload) (Sample, error) {
 		shape = Counter
 	}
 	d := newDataset(shape, entries, r.config.ValueBytes)
-	order := newPermutation(entries, 1)
+	order := NewPermutation(entries, 1)
 	tasks, err := r.tasks(w, d, entries)
 	if err != nil {
 		return Sample{}, err
@@ -43,7 +43,7 @@ func (r *runner) fill(w *Workload) (Sample, error) {
 		for j := i * batch; j < min(t.ops, (i+1)*batch); j++ {
 			entry := uint64(j*threads + t.id)
 			if w.Order == Scattered {
-				entry = order.at(entry)
+				entry = order.At(entry)
 			}
 			t.set(entry, 0)
 		}

@@ -41,8 +41,8 @@ func (s Shape) check() error {
 
 const keyPrefix = "bench/k:"
 
-// appendKey writes key number n, below 10^16.
-func (s Shape) appendKey(dst []byte, n uint64) []byte {
+// AppendKey writes key number n, below 10^16.
+func (s Shape) AppendKey(dst []byte, n uint64) []byte {
 	switch s {
 	case Hashed:
 		dst = append(dst, keyPrefix...)
@@ -65,7 +65,7 @@ func (s Shape) appendKey(dst []byte, n uint64) []byte {
 	}
 }
 
-// number is the inverse of appendKey. For bytes that are not a key it returns
+// number is the inverse of AppendKey. For bytes that are not a key it returns
 // some number, whose key they are not.
 func (s Shape) number(key []byte) uint64 {
 	if len(key) != KeySize {

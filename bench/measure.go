@@ -58,8 +58,8 @@ type task struct {
 
 // set adds an entry to the next commit.
 func (t *task) set(entry uint64, generation uint32) {
-	t.key = t.data.shape.appendKey(t.key[:0], numberOf(entry))
-	t.value = appendValue(t.value[:0], t.data.valueSize, numberOf(entry), generation)
+	t.key = t.data.shape.AppendKey(t.key[:0], numberOf(entry))
+	t.value = AppendValue(t.value[:0], t.data.valueSize, numberOf(entry), generation)
 	t.session.Set(t.key, t.value)
 }
 
@@ -200,12 +200,12 @@ type moment struct {
 func now(limit time.Duration) moment {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return moment{limit: limit, allocs: m.Mallocs, cpu: cpuTime(), start: time.Now()}
+	return moment{limit: limit, allocs: m.Mallocs, cpu: CPUTime(), start: time.Now()}
 }
 
 // sample is what passed since; its allocations are those of all operations.
 func (b moment) sample() Sample {
-	s := Sample{Wall: time.Since(b.start), CPU: cpuTime() - b.cpu}
+	s := Sample{Wall: time.Since(b.start), CPU: CPUTime() - b.cpu}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	s.Allocs = float64(m.Mallocs - b.allocs)

@@ -158,10 +158,10 @@ func (r *runner) overwrite(w *Workload) (Sample, error) {
 	if r.at == Entries {
 		r.beginOverwriting()
 	}
-	order, next := newPermutation(d.entries, uint64(pass)+10), uint64(0)
+	order, next := NewPermutation(d.entries, uint64(pass)+10), uint64(0)
 	var todo []uint64
 	for ; next < uint64(d.entries); next++ {
-		if entry := order.at(next); d.inPass(entry, pass) {
+		if entry := order.At(next); d.inPass(entry, pass) {
 			todo = append(todo, entry)
 		}
 	}

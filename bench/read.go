@@ -28,14 +28,14 @@ func (t *task) read(entry uint64) error {
 	if err != nil {
 		return err
 	}
-	if !isValue(v, t.data.valueSize, numberOf(entry)) {
+	if !IsValue(v, t.data.valueSize, numberOf(entry)) {
 		return fmt.Errorf("entry %d has a value that was never written: %.40x", entry, v)
 	}
 	return l.check(t.data, entry, generation(v), &seen)
 }
 
 func (t *task) get(entry uint64) ([]byte, error) {
-	t.key = t.data.shape.appendKey(t.key[:0], numberOf(entry))
+	t.key = t.data.shape.AppendKey(t.key[:0], numberOf(entry))
 	v, found, err := t.session.Get(t.key, t.value[:0])
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (t *task) get(entry uint64) ([]byte, error) {
 
 // miss asks for a key between those that are there.
 func (t *task) miss(entry uint64) error {
-	t.key = t.data.shape.appendKey(t.key[:0], absentNear(entry))
+	t.key = t.data.shape.AppendKey(t.key[:0], absentNear(entry))
 	_, found, err := t.session.Get(t.key, t.value[:0])
 	if found && err == nil {
 		err = fmt.Errorf("key %x was never written", t.key)

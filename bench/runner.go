@@ -217,9 +217,9 @@ func (r *runner) writeAll() error {
 		return err
 	}
 	t := &task{session: s, data: r.data}
-	order := newPermutation(r.data.entries, 2)
+	order := NewPermutation(r.data.entries, 2)
 	for i := range uint64(r.data.entries) {
-		t.set(order.at(i), 0)
+		t.set(order.At(i), 0)
 		if (i+1)%loadBatch != 0 && i+1 != uint64(r.data.entries) {
 			continue
 		}

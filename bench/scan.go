@@ -18,7 +18,7 @@ var scans = []Workload{
 // scan reads up to n entries from one on and checks each, and that none is left out.
 func (t *task) scan(from uint64, n int) error {
 	d := t.data
-	t.key = d.shape.appendKey(t.key[:0], numberOf(from))
+	t.key = d.shape.AppendKey(t.key[:0], numberOf(from))
 	var failed error
 	at := from
 	last := t.value[:0]
@@ -27,7 +27,7 @@ func (t *task) scan(from uint64, n int) error {
 			return
 		}
 		if d.shape.inOrder() {
-			if t.other = d.shape.appendKey(t.other[:0], numberOf(at)); !bytes.Equal(k, t.other) {
+			if t.other = d.shape.AppendKey(t.other[:0], numberOf(at)); !bytes.Equal(k, t.other) {
 				failed = fmt.Errorf("scan from entry %d: key %x instead of %x", from, k, t.other)
 				return
 			}

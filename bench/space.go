@@ -102,9 +102,9 @@ const (
 func awaitIdle() {
 	start := time.Now()
 	for rest := 0; rest < idlePolls && time.Since(start) < idleLimit; rest++ {
-		before := cpuTime()
+		before := CPUTime()
 		time.Sleep(idlePoll)
-		if cpuTime()-before > idlePoll/idleShare {
+		if CPUTime()-before > idlePoll/idleShare {
 			rest = -1
 		}
 	}

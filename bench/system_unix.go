@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// cpuTime is the user and system time of this process.
-func cpuTime() time.Duration {
+// CPUTime is the user and system time of this process.
+func CPUTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

@@ -23,12 +23,15 @@ const (
 	minValueBytes   = 2 * generationBytes
 )
 
+// MinValueBytes is the least size of a value that can be checked.
+const MinValueBytes = minValueBytes
+
 func firstWord(number uint64, generation uint32) uint64 {
 	return spread(number*0x2545f4914f6cdd1d + uint64(generation) + 1)
 }
 
-// appendValue writes the value of a key in one generation.
-func appendValue(dst []byte, size int, number uint64, generation uint32) []byte {
+// AppendValue writes the value of a key in one generation.
+func AppendValue(dst []byte, size int, number uint64, generation uint32) []byte {
 	at := len(dst)
 	half := (size + 1) / 2
 	dst = binary.LittleEndian.AppendUint32(dst, generation)
@@ -52,9 +55,9 @@ func generation(value []byte) uint32 {
 	return binary.LittleEndian.Uint32(value)
 }
 
-// isValue reports whether value is, to the byte, that of the key in the generation
+// IsValue reports whether value is, to the byte, that of the key in the generation
 // that it claims.
-func isValue(value []byte, size int, number uint64) bool {
+func IsValue(value []byte, size int, number uint64) bool {
 	if len(value) != size {
 		return false
 	}

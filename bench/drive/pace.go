@@ -1,0 +1,70 @@
+package drive
+
+import (
+	"math"
+	"time"
+)
+
+// A pacer gives the times at which one worker's operations are due. They are
+// fixed by the rate and do not depend on when the target answers.
+type pacer struct {
+	gap     float64 // nanoseconds between two of this worker's operations, on average; 0: a closed loop
+	poisson bool
+	next    float64 // nanoseconds from the start
+}
+
+// newPacer shares the rate among the workers. Constant arrivals of n workers take
+// turns; n independent Poisson processes are one of n times the rate.
+func newPacer(p Pace, worker, workers int, r *rand) pacer {
+	if p.Rate <= 0 {
+		return pacer{}
+	}
+	gap := float64(time.Second) / p.Rate
+	t := pacer{gap: gap * float64(workers), poisson: p.Arrivals != Constant, next: gap * float64(worker)}
+	if t.poisson {
+		t.next = t.draw(r)
+	}
+	return t
+}
+
+func (t *pacer) draw(r *rand) float64 { return -math.Log(1-r.float()) * t.gap }
+
+// due returns when the next operation is due.
+func (t *pacer) due(r *rand) int64 {
+	at := t.next
+	if t.poisson {
+		t.next += t.draw(r)
+	} else {
+		t.next += t.gap
+	}
+	return int64(at)
+}
+
+// A clock counts nanoseconds from its start.
+type clock struct{ start time.Time }
+
+func (c clock) now() int64 { return int64(time.Since(c.start)) }
+
+// How a worker waits: it sleeps while there is time for the sleep to end late, and
+// watches the clock for the rest. On an idle Linux machine a short sleep ends 60 µs
+// late, one of the Go runtime's up to 1 ms.
+const (
+	coarse = 2 * time.Millisecond
+	fine   = 120 * time.Microsecond
+)
+
+// until waits until the time and returns when it is.
+func (c clock) until(due int64) int64 {
+	for {
+		now := c.now()
+		left := time.Duration(due - now)
+		switch {
+		case left <= 0:
+			return now
+		case left > coarse:
+			time.Sleep(left - coarse)
+		case left > fine:
+			nap(left - fine)
+		}
+	}
+}

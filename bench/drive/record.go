@@ -1,0 +1,110 @@
+package drive
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Longest is what a histogram holds; what takes longer counts as that long.
+const Longest = 10 * time.Minute
+
+// NewHistogram returns one for nanoseconds: three digits are true.
+func NewHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(Longest), 3) }
+
+// newInterval returns a histogram of two digits: one is kept for each second.
+func newInterval() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(Longest), 2) }
+
+// A recorder keeps what one worker measures. Nothing in it is shared but, once a
+// second, the series.
+type recorder struct {
+	latency []*hdrhistogram.Histogram // by the place of the kind
+	service *hdrhistogram.Histogram   // from the real start; nil in a closed loop, where that is the same
+	late    *hdrhistogram.Histogram   // how late the harness itself began; nil in a closed loop
+
+	interval *hdrhistogram.Histogram // of the second
+	second   int64
+	series   *series
+
+	ops, errors, unsent int64
+	firstError          error
+}
+
+func newRecorder(kinds int, open bool, s *series) *recorder {
+	r := &recorder{interval: newInterval(), series: s}
+	for range kinds {
+		r.latency = append(r.latency, NewHistogram())
+	}
+	if open {
+		r.service, r.late = NewHistogram(), NewHistogram()
+	}
+	return r
+}
+
+// record takes an operation that ended at the time, in nanoseconds from the start.
+func (r *recorder) record(place uint8, end, latency int64) {
+	if s := end / int64(time.Second); s != r.second {
+		r.flush()
+		r.second = s
+	}
+	latency = min(max(latency, 1), int64(Longest))
+	r.ops++
+	r.latency[place].RecordValue(latency) // in range
+	r.interval.RecordValue(latency)
+}
+
+func (r *recorder) recordService(service, late int64) {
+	r.service.RecordValue(min(max(service, 1), int64(Longest)))
+	r.late.RecordValue(min(max(late, 1), int64(Longest)))
+}
+
+// flush adds the second to the series.
+func (r *recorder) flush() {
+	if r.interval.TotalCount() > 0 {
+		r.series.add(r.second, r.interval)
+		r.interval.Reset()
+	}
+}
+
+// A series has a histogram for each second. All of them are made beforehand.
+type series struct {
+	mu      sync.Mutex
+	seconds []*hdrhistogram.Histogram
+}
+
+// maxSeconds bounds a series, to 200 MB. What comes later counts for the last second.
+const maxSeconds = 2 * 3600
+
+func newSeries(length time.Duration) *series {
+	s := &series{seconds: make([]*hdrhistogram.Histogram, min(maxSeconds, int(length/time.Second)+2))}
+	for i := range s.seconds {
+		s.seconds[i] = newInterval()
+	}
+	return s
+}
+
+func (s *series) add(second int64, h *hdrhistogram.Histogram) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seconds[min(int(second), len(s.seconds)-1)].Merge(h)
+}
+
+// last returns the operations of a second and their percentile, as far as is known.
+func (s *series) last(second int) (ops int64, p99 time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.seconds[min(max(second, 0), len(s.seconds)-1)]
+	return h.TotalCount(), time.Duration(h.ValueAtQuantile(99))
+}
+
+// upTo returns the seconds up to the last one that has something.
+func (s *series) upTo() []*hdrhistogram.Histogram {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.seconds)
+	for n > 0 && s.seconds[n-1].TotalCount() == 0 {
+		n--
+	}
+	return s.seconds[:n]
+}
