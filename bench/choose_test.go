@@ -94,8 +94,8 @@ func TestKeys(t *testing.T) {
 		var last []byte
 		for _, n := range []uint64{0, 1, 9, 10, 255, 256, 99_999, 1 << 33} {
 			k := s.AppendKey([]byte("x"), n)[1:]
-			if len(k) != KeySize || s.number(k) != n {
-				t.Errorf("%s: key %x of %d gives back %d", s, k, n, s.number(k))
+			if len(k) != KeySize || s.Number(k) != n {
+				t.Errorf("%s: key %x of %d gives back %d", s, k, n, s.Number(k))
 			}
 			if s.inOrder() && bytes.Compare(k, last) <= 0 {
 				t.Errorf("%s: %x is not above %x", s, k, last)

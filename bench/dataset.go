@@ -62,7 +62,7 @@ func (d *dataset) checkAt(entry uint64, value []byte) error {
 
 // checkScanned is checkAt for the entry with this key.
 func (d *dataset) checkScanned(key, value []byte) error {
-	n := d.shape.number(key)
+	n := d.shape.Number(key)
 	if n%2 != 0 || n/2 >= uint64(d.entries)+d.growth.next.Load() {
 		return fmt.Errorf("key %x was never written", key)
 	}

@@ -1,5 +1,7 @@
 package bench
 
+import "time"
+
 // An Engine is an ordered store under measurement. It is safe for concurrent
 // use.
 type Engine interface {
@@ -28,6 +30,14 @@ type Session interface {
 	Commit() error
 
 	Close() error
+}
+
+// A Deleter is a Session of an engine that deletes. What it deletes goes with the next Commit.
+type Deleter interface{ Delete(key []byte) }
+
+// A Staller is an Engine that counts writes that had to wait for background work.
+type Staller interface {
+	Stalls() (count uint64, waited time.Duration)
 }
 
 // Settings are the same for all engines of a run.

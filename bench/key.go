@@ -65,9 +65,9 @@ func (s Shape) AppendKey(dst []byte, n uint64) []byte {
 	}
 }
 
-// number is the inverse of AppendKey. For bytes that are not a key it returns
+// Number is the inverse of AppendKey. For bytes that are not a key it returns
 // some number, whose key they are not.
-func (s Shape) number(key []byte) uint64 {
+func (s Shape) Number(key []byte) uint64 {
 	if len(key) != KeySize {
 		return 0
 	}

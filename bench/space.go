@@ -130,6 +130,26 @@ func diskUsage(dir string) (float64, error) {
 	return sum, err
 }
 
+// WrittenBytes is what this process has written to files so far: the greater of pages
+// dirtied and bytes passed to write. 0 if the system does not say.
+func WrittenBytes() float64 {
+	w := writtenBytes()
+	return float64(max(w.pages, w.calls))
+}
+
+// DiskUsage is what the files below a directory occupy.
+func DiskUsage(dir string) (bytes float64, err error) { return diskUsage(dir) }
+
+// Resident is the memory of this process that is resident, files that it has mapped included; 0
+// if the system does not say.
+func Resident() (bytes float64) {
+	own, mapped, err := residentMiB()
+	if err != nil {
+		return 0
+	}
+	return (own + mapped) * (1 << 20)
+}
+
 func (r *runner) start(*Workload) (Sample, error) {
 	elapsed, err := r.openAndRead()
 	return Sample{Value: float64(elapsed) / 1e6, Wall: elapsed, Ops: 1}, err

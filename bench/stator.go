@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
@@ -112,6 +113,17 @@ func (s *statorSession) Find(percent int, visit func(k, v []byte)) (int, error) 
 		n++
 	}
 	return n, errors.Join(it.Err(), it.Close())
+}
+
+func (s *statorSession) Delete(k []byte) { s.batch.Delete(k) }
+
+// Stalls implements Staller.
+func (e statorEngine) Stalls() (count uint64, waited time.Duration) {
+	m := e.db.Metrics()
+	for _, s := range m.Stalls {
+		count, waited = count+s.Delays+s.Stops, waited+s.Time
+	}
+	return count, waited
 }
 
 func (s *statorSession) Set(k, v []byte) { s.batch.Set(k, v) }

@@ -96,6 +96,8 @@ func (s *goleveldbSession) Scan(from []byte, reverse bool, n int, visit func(k, 
 
 func (s *goleveldbSession) Set(k, v []byte) { s.batch.Put(k, v) }
 
+func (s *goleveldbSession) Delete(k []byte) { s.batch.Delete(k) }
+
 func (s *goleveldbSession) Commit() error {
 	err := s.db.Write(s.batch, &s.write)
 	s.batch.Reset()

@@ -124,6 +124,9 @@ func (s *pebbleSession) Scan(from []byte, reverse bool, n int, visit func(k, v [
 // Set never fails: the batch is not indexed and has no limit of its own.
 func (s *pebbleSession) Set(k, v []byte) { s.batch.Set(k, v, nil) }
 
+// Delete never fails either.
+func (s *pebbleSession) Delete(k []byte) { s.batch.Delete(k, nil) }
+
 func (s *pebbleSession) Commit() error {
 	err := s.batch.Commit(&s.write)
 	s.batch.Reset()
