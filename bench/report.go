@@ -79,7 +79,7 @@ func spreadOf(values []float64) Spread {
 func newReport(c Config, openers []Opener) *Report {
 	r := &Report{
 		Version: 1, Time: time.Now().UTC().Truncate(time.Second), Commit: commit(), Config: c,
-		Machine: Machine{runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor()},
+		Machine: Machine{runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), Processor()},
 	}
 	for _, o := range openers {
 		r.Engines = append(r.Engines, About{o.Name, o.Survives})

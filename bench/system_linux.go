@@ -57,8 +57,8 @@ func endWithParent(c *exec.Cmd) {
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// processor is what the CPU calls itself.
-func processor() string {
+// Processor is what the CPU calls itself.
+func Processor() string {
 	data, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return ""

@@ -1,0 +1,130 @@
+package result
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// TSV writes a line for each figure with the columns that RocksDB's tools/benchmark.sh writes for
+// db_bench. What is not known here is NA.
+func TSV(w io.Writer, f *File) error {
+	fmt.Fprintln(w, strings.Join([]string{"ops_sec", "mb_sec", "lsm_sz", "blob_sz", "c_wgb", "w_amp", "c_mbps", "c_wsecs", "c_csecs", "b_rgb", "b_wgb",
+		"usec_op", "p50", "p99", "p99.9", "p99.99", "pmax", "uptime", "stall%", "Nstall", "u_cpu", "s_cpu", "rss", "test", "date", "version", "job_id", "githash"}, "\t"))
+	for _, g := range f.Figures {
+		if len(g.Samples) == 0 {
+			continue
+		}
+		s := g.Samples[len(g.Samples)-1]
+		us := func(name string) string { return orNA("%.1f", g.median(name)/1e3) }
+		_, err := fmt.Fprintln(w, strings.Join([]string{
+			orNA("%.0f", g.median("rate")), orNA("%.1f", s.UserBytes/max(s.Seconds, 1e-9)/1e6), sizeOrNA(g.median("disk")), "NA",
+			orNA("%.2f", s.WrittenBytes/1e9), orNA("%.1f", g.median("writeamp")), "NA", "NA", "NA", "NA", "NA",
+			us("time"), us("p50"), us("p99"), us("p999"), orNA("%.1f", float64(s.Latency.P9999)/1e3), us("max"), orNA("%.0f", s.Seconds),
+			fmt.Sprintf("%.1f", 100*s.StallSeconds/max(s.Seconds, 1e-9)), fmt.Sprintf("%.0f", s.Stalls), orNA("%.1f", s.CPUPerOp*float64(s.Ops)/1e9), "NA", orNA("%.2f", g.median("rss")/1e9),
+			tag(g.Workload.Name), f.Time.Format("2006-01-02T15:04:05"), tag(g.Target), "NA", orText(f.Commit),
+		}, "\t"))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orNA(format string, v float64) string {
+	if v == 0 {
+		return "NA"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+func orText(s string) string {
+	if s == "" {
+		return "NA"
+	}
+	return s
+}
+
+func sizeOrNA(bytes float64) string {
+	if bytes == 0 {
+		return "NA"
+	}
+	return fmt.Sprintf("%.0fMB", bytes/1e6)
+}
+
+// SmallerIsBetter writes what github-action-benchmark reads as customSmallerIsBetter.
+func SmallerIsBetter(w io.Writer, f *File) error {
+	type entry struct {
+		Name  string  `json:"name"`
+		Unit  string  `json:"unit"`
+		Value float64 `json:"value"`
+		Range string  `json:"range,omitempty"`
+		Extra string  `json:"extra,omitempty"`
+	}
+	entries := []entry{}
+	for _, g := range f.Figures {
+		for _, m := range Metrics {
+			s := m.Spread(g)
+			if m.More || s.Median == 0 {
+				continue
+			}
+			entries = append(entries, entry{g.Name() + " " + m.Name, m.Unit, s.Median, fmt.Sprintf("± %.4g", (s.Max-s.Min)/2), fmt.Sprintf("%d rounds", len(g.Samples))})
+		}
+	}
+	return writeJSON(w, entries)
+}
+
+// BMF writes Bencher's metric format.
+func BMF(w io.Writer, f *File) error {
+	type measure struct {
+		Value float64 `json:"value"`
+		Lower float64 `json:"lower_value"`
+		Upper float64 `json:"upper_value"`
+	}
+	all := map[string]map[string]measure{}
+	// Bencher's own measures have these names.
+	names := map[string]string{"time": "latency", "rate": "throughput"}
+	for _, g := range f.Figures {
+		measures := map[string]measure{}
+		for _, m := range Metrics {
+			if s := m.Spread(g); s.Median != 0 {
+				name := m.Name
+				if n := names[name]; n != "" {
+					name = n
+				}
+				measures[name] = measure{s.Median, s.Min, s.Max}
+			}
+		}
+		if len(measures) > 0 {
+			all[g.Name()] = measures
+		}
+	}
+	return writeJSON(w, all)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// Markdown writes a summary for a pull request.
+func Markdown(w io.Writer, f *File) error {
+	fmt.Fprint(w, "| workload | target | rate/s | spread | p50 | p99 | p99.9 | CPU/op | notes |\n|---|---|--:|--:|--:|--:|--:|--:|---|\n")
+	for _, g := range f.Figures {
+		if len(g.Samples) == 0 {
+			fmt.Fprintf(w, "| %s | %s | | | | | | | no figure: %.200s |\n", cell(g.Workload.Name), cell(g.Target), cell(g.Failed))
+			continue
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cell(g.Workload.Name), cell(g.Target), Count(g.median("rate")), g.spread("rate"),
+			Span(g.median("p50")), Span(g.median("p99")), Span(g.median("p999")), Span(g.median("cpu")), cell(strings.Join(g.notes(), "; ")))
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", strings.ReplaceAll(f.Environment.line(), "\n", "; "))
+	return err
+}
+
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;").Replace(s)
+}

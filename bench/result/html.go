@@ -1,0 +1,239 @@
+package result
+
+import (
+	"cmp"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+//go:embed report.html
+var reportText string
+
+var report = template.Must(template.New("report").Funcs(template.FuncMap{
+	"span": Span, "count": Count, "bytes": Bytes, "join": func(s []string) string { return strings.Join(s, "; ") },
+}).Parse(reportText))
+
+// HTML writes a page that needs nothing else: no script, no font, no network. Figures of one
+// workload stand side by side, one for each target.
+func HTML(w io.Writer, f *File) error {
+	page := pageOf{File: f, Line: f.Environment.line(), Title: cmp.Or(f.Label, "Stator bench")}
+	var order []string
+	groups := map[string]*groupOf{}
+	for _, g := range f.Figures {
+		name := g.Workload.Name
+		if groups[name] == nil {
+			groups[name] = &groupOf{Name: name, About: g.Workload.About}
+			order = append(order, name)
+		}
+		one, err := figureOf(g, len(groups[name].Figures))
+		if err != nil {
+			return err
+		}
+		groups[name].Figures = append(groups[name].Figures, one)
+	}
+	for _, name := range order {
+		g := groups[name]
+		g.draw()
+		page.Groups = append(page.Groups, g)
+	}
+	return report.Execute(w, page)
+}
+
+type pageOf struct {
+	*File
+	Title  string
+	Line   string
+	Groups []*groupOf
+}
+
+type groupOf struct {
+	Name, About string
+	Figures     []*drawnFigure
+	Latency     template.HTML
+	Series      template.HTML
+	Bars        []bars
+}
+
+type drawnFigure struct {
+	*Figure
+	Color                             string
+	Rate, P50, P90, P99, P999, Max    float64
+	CPU, Allocs, RSS, WriteAmp, Space float64
+	Spread, Ratio                     string
+	Notes                             []string
+	curve                             []point
+	series                            []point
+}
+
+type bars struct {
+	Name string
+	Bars []bar
+}
+
+type bar struct {
+	Name, Text, Color string
+	Percent           float64 // of the longest
+}
+
+type point struct{ x, y float64 }
+
+// colors differ in lightness, too, so that they can be told apart without hue.
+var colors = []string{"#1f5fbf", "#d9822b", "#2e8b57", "#8a3ffc", "#b02a37", "#5b6770"}
+
+func figureOf(g *Figure, i int) (*drawnFigure, error) {
+	d := &drawnFigure{Figure: g, Color: colors[i%len(colors)], Notes: g.notes(), Spread: g.spread("rate")}
+	if len(g.Samples) == 0 {
+		return d, nil
+	}
+	d.Rate, d.P50, d.P90, d.P99, d.P999, d.Max = g.median("rate"), g.median("p50"), g.median("p90"), g.median("p99"), g.median("p999"), g.median("max")
+	d.CPU, d.Allocs, d.RSS, d.WriteAmp, d.Space = g.median("cpu"), g.median("allocs"), g.median("rss"), g.median("writeamp"), g.median("spaceamp")
+	h, err := g.Distribution()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", g.Name(), err)
+	}
+	d.curve = curve(h)
+	at := 0.0
+	for _, s := range g.Samples { // the rounds one behind the other
+		for _, sec := range s.Series {
+			if sec.Full {
+				d.series = append(d.series, point{at, float64(sec.Ops)})
+				at++
+			}
+		}
+	}
+	return d, nil
+}
+
+// curve has the percentile p at x = log10(1/(1-p)): 90 % at 1, 99 % at 2.
+func curve(h *hdrhistogram.Histogram) []point {
+	var points []point
+	last := math.Log10(float64(max(2, h.TotalCount())))
+	for x := 0.0; x <= last; x += 0.05 {
+		p := 100 * (1 - math.Pow(10, -x))
+		points = append(points, point{x, float64(max(1, h.ValueAtQuantile(p)))})
+	}
+	return points
+}
+
+func (g *groupOf) draw() {
+	var curves, series []line
+	for _, f := range g.Figures {
+		curves = append(curves, line{f.Color, f.curve})
+		series = append(series, line{f.Color, f.series})
+		if f != g.Figures[0] && f.Rate > 0 && g.Figures[0].Rate > 0 {
+			f.Ratio = fmt.Sprintf("%.2f", f.Rate/g.Figures[0].Rate)
+		}
+	}
+	g.Latency = plot(curves, true)
+	g.Series = plot(series, false)
+	for _, m := range []struct {
+		name  string
+		value func(*drawnFigure) float64
+		text  func(float64) string
+	}{
+		{"operations per second", func(f *drawnFigure) float64 { return f.Rate }, Count},
+		{"p99", func(f *drawnFigure) float64 { return f.P99 }, Span},
+		{"CPU for each operation", func(f *drawnFigure) float64 { return f.CPU }, Span},
+		{"write amplification", func(f *drawnFigure) float64 { return f.WriteAmp }, number},
+		{"space amplification", func(f *drawnFigure) float64 { return f.Space }, number},
+		{"resident memory", func(f *drawnFigure) float64 { return f.RSS }, Bytes},
+	} {
+		b := bars{Name: m.name}
+		most := 0.0
+		for _, f := range g.Figures {
+			most = max(most, m.value(f))
+		}
+		if most == 0 {
+			continue
+		}
+		for _, f := range g.Figures {
+			b.Bars = append(b.Bars, bar{f.Target, m.text(m.value(f)), f.Color, 100 * m.value(f) / most})
+		}
+		g.Bars = append(g.Bars, b)
+	}
+}
+
+type line struct {
+	color  string
+	points []point
+}
+
+// The plot's inner size, in units of its view box, which scales with the page.
+const (
+	plotLeft, plotTop     = 62, 10
+	plotWidth, plotHeight = 520, 220
+)
+
+// plot draws lines: percentiles over a logarithmic scale of times, or rates over seconds from 0
+// on.
+func plot(lines []line, percentiles bool) template.HTML {
+	var all []point
+	for _, l := range lines {
+		all = append(all, l.points...)
+	}
+	if len(all) < 2 {
+		return ""
+	}
+	maxX := slices.MaxFunc(all, func(a, b point) int { return cmp.Compare(a.x, b.x) }).x
+	maxY := slices.MaxFunc(all, func(a, b point) int { return cmp.Compare(a.y, b.y) }).y
+	minY := slices.MinFunc(all, func(a, b point) int { return cmp.Compare(a.y, b.y) }).y
+	scaleY := func(y float64) float64 { return plotTop + plotHeight*(1-y/max(maxY*1.05, 1)) }
+	if percentiles {
+		low, high := math.Floor(math.Log10(max(1, minY))), math.Ceil(math.Log10(max(10, maxY)))
+		if high == low {
+			high++
+		}
+		scaleY = func(y float64) float64 {
+			return plotTop + plotHeight*(1-(math.Log10(max(1, y))-low)/(high-low))
+		}
+	}
+	scaleX := func(x float64) float64 { return plotLeft + plotWidth*x/max(maxX, 1e-9) }
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img"><g class="grid">`, plotLeft+plotWidth+18, plotTop+plotHeight+34)
+	horizontal := func(y float64, label string) {
+		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
+			plotLeft, plotLeft+plotWidth, scaleY(y), scaleY(y), plotLeft-5, scaleY(y)+4, label)
+	}
+	vertical := func(x float64, label string) {
+		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`,
+			scaleX(x), scaleX(x), plotTop, plotTop+plotHeight, scaleX(x), plotTop+plotHeight+16, label)
+	}
+	if percentiles {
+		for e := math.Floor(math.Log10(max(1, minY))); e <= math.Ceil(math.Log10(max(10, maxY))); e++ {
+			horizontal(math.Pow(10, e), Span(math.Pow(10, e)))
+		}
+		for i, label := range []string{"0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"} {
+			if float64(i) <= maxX {
+				vertical(float64(i), label)
+			}
+		}
+	} else {
+		for i := range 5 {
+			horizontal(maxY*float64(i)/4, Count(maxY*float64(i)/4))
+		}
+		step := math.Ceil((maxX + 1) / 8)
+		for x := 0.0; x <= maxX; x += step {
+			vertical(x, fmt.Sprintf("%.0f s", x))
+		}
+	}
+	b.WriteString(`</g>`)
+	for _, l := range lines {
+		if len(l.points) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, l.color)
+		for _, p := range l.points {
+			fmt.Fprintf(&b, "%.1f,%.1f ", scaleX(p.x), scaleY(p.y))
+		}
+		b.WriteString(`"/>`)
+	}
+	b.WriteString(`</svg>`)
+	return template.HTML(b.String()) // numbers and labels of our own only
+}

@@ -1,0 +1,94 @@
+package result
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Text writes a table for a terminal.
+func Text(w io.Writer, f *File) error {
+	fmt.Fprintf(w, "%s\n\n", f.Environment.line())
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "workload\ttarget\trate/s\tspread\tp50\tp99\tp99.9\tmax\tCPU/op\tallocs\twrite amp\tnotes\t")
+	for _, g := range f.Figures {
+		if len(g.Samples) == 0 {
+			fmt.Fprintf(t, "%s\t%s\tno figure\t\t\t\t\t\t\t\t\t%.200s\t\n", g.Workload.Name, g.Target, strings.ReplaceAll(g.Failed, "\n", "; "))
+			continue
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", g.Workload.Name, g.Target,
+			Count(g.median("rate")), g.spread("rate"), Span(g.median("p50")), Span(g.median("p99")), Span(g.median("p999")), Span(g.median("max")),
+			Span(g.median("cpu")), number(g.median("allocs")), number(g.median("writeamp")), strings.Join(g.notes(), "; "))
+	}
+	return t.Flush()
+}
+
+func (e *Environment) line() string {
+	l := e.Limits
+	text := fmt.Sprintf("%s, %d CPUs (%s), %s %s, %s", e.Go, e.CPUs, cmp.Or(e.Processor, e.Arch), e.OS, e.Kernel, cmp.Or(e.FileSystem, "unknown file system"))
+	if e.Load != "" {
+		text += ", load " + e.Load
+	}
+	if l.SyncP50 > 0 {
+		text += fmt.Sprintf("\nthis machine: fdatasync %s (p99 %s), dependent memory read %s, memcpy %.1f GB/s, empty HTTP handler %s, clock %s",
+			Span(l.SyncP50), Span(l.SyncP99), Span(l.Memory), l.Copy/1e9, Span(l.HTTP), Span(l.Clock))
+	}
+	return text
+}
+
+// spread is how far the rounds lie from their median, in percent.
+func (f *Figure) spread(metric string) string {
+	m, err := MetricOf(metric)
+	if err != nil || len(f.Samples) < 2 {
+		return ""
+	}
+	s := m.Spread(f)
+	if s.Median == 0 {
+		return ""
+	}
+	return fmt.Sprintf("−%.0f +%.0f %%", 100*(1-s.Min/s.Median), 100*(s.Max/s.Median-1))
+}
+
+func number(v float64) string {
+	if v == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// notes are what one must know to judge the figure.
+func (f *Figure) notes() []string {
+	var notes []string
+	var errs, unsent, drifting, unsettled, late int
+	first := ""
+	for _, s := range f.Samples {
+		errs, unsent = errs+int(s.Errors), unsent+int(s.Unsent)
+		first = cmp.Or(first, s.FirstError)
+		if !s.Steady {
+			drifting++
+		}
+		if !s.Settled {
+			unsettled++
+		}
+		if s.Late.Count > 0 && s.Late.P99 > s.Latency.P99/10 && s.Late.P99 > int64(100*time.Microsecond) {
+			late++
+		}
+	}
+	add := func(n int, text string, args ...any) {
+		if n > 0 {
+			notes = append(notes, fmt.Sprintf(text, args...))
+		}
+	}
+	add(errs, "%d errors (%.120s)", errs, first)
+	add(unsent, "%d operations were due and not sent: the rate is too high", unsent)
+	add(unsettled, "no steady state before %d of %d rounds", unsettled, len(f.Samples))
+	add(drifting, "the rate drifts in %d of %d rounds", drifting, len(f.Samples))
+	add(late, "the harness was late itself in %d of %d rounds (p99 above a tenth of the latency's)", late, len(f.Samples))
+	if p := f.Workload.Pace.Peak; p != nil {
+		notes = append(notes, fmt.Sprintf("highest rate with p%g below %v", p.Percentile, time.Duration(p.Below)))
+	}
+	return notes
+}
