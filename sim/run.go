@@ -227,7 +227,7 @@ func (r *run) result(err error) Result {
 	if err == nil {
 		err = r.history.Check()
 	}
-	if err == nil && r.history.Count(Done) == 0 && r.plan.requests() > 0 {
+	if err == nil && r.history.Count(Done) == 0 && r.plan.Requests() > 0 {
 		err = errors.New("sim: nothing was done")
 	}
 	crashes := 0
@@ -241,8 +241,8 @@ func (r *run) result(err error) Result {
 	}
 }
 
-// requests counts those of all clients.
-func (p *Plan) requests() (n int) {
+// Requests counts those of all clients.
+func (p *Plan) Requests() (n int) {
 	for i := range p.Clients {
 		n += len(p.Clients[i].Ops)
 	}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/statordb/stator/sim"
+)
+
+// plan draws the plan of a seed, or reads a file.
+func (w *simWorld) plan(what string) (*sim.Plan, error) {
+	if seed, err := strconv.ParseUint(what, 10, 64); err == nil {
+		o, err := w.options()
+		if err != nil {
+			return nil, err
+		}
+		return sim.NewPlan(seed, o), nil
+	}
+	b, err := os.ReadFile(what)
+	if err != nil {
+		return nil, &simError{2, fmt.Errorf("%s is neither a seed nor a plan: %w", what, err)}
+	}
+	p, err := sim.DecodePlan(b)
+	if err != nil {
+		return nil, &simError{2, fmt.Errorf("%s: %w", what, err)}
+	}
+	return p, nil
+}
+
+type simReplayCommand struct {
+	simWorld
+	What  string `arg:"" help:"A seed, or a file with a plan."`
+	Plan  string `type:"path" help:"Write the plan to this file."`
+	Trace string `type:"path" help:"Write every step to this file."`
+	Html  string `type:"path" help:"Write a page that shows the run to this file; with a violation, Porcupine's view of it is beside it."`
+	Json  string `type:"path" help:"Write the history as JSON lines to this file."`
+	Edn   string `type:"path" help:"Write the history as Jepsen's EDN to this file."`
+}
+
+func (c *simReplayCommand) Run() error {
+	p, err := c.plan(c.What)
+	if err != nil {
+		return err
+	}
+	if c.Plan != "" {
+		if err := os.WriteFile(c.Plan, p.Encode(), 0o666); err != nil {
+			return err
+		}
+	}
+	var o sim.Options
+	if c.Trace != "" {
+		f, err := os.Create(c.Trace)
+		if err != nil {
+			return err
+		}
+		w := bufio.NewWriter(f)
+		defer f.Close()
+		defer w.Flush()
+		o.Trace = w
+	}
+	r := sim.RunPlan(p, o)
+	if err := c.export(&r); err != nil {
+		return err
+	}
+	fmt.Print(p.Describe())
+	fmt.Println(r)
+	if r.Err != nil {
+		return &simError{1, r.Err}
+	}
+	return nil
+}
+
+func (c *simReplayCommand) export(r *sim.Result) error {
+	for path, write := range map[string]func(io.Writer) error{c.Json: r.History.WriteJSON, c.Edn: r.History.WriteEDN} {
+		if path == "" {
+			continue
+		}
+		if err := writeFile(path, write); err != nil {
+			return err
+		}
+	}
+	if c.Html == "" {
+		return nil
+	}
+	link := ""
+	var v *sim.Violation
+	if errors.As(r.Err, &v) {
+		link = strings.TrimSuffix(c.Html, ".html") + "-porcupine.html"
+		if err := v.Visualize(link); err != nil {
+			return err
+		}
+	}
+	return writeFile(c.Html, func(w io.Writer) error { return r.WriteHTML(w, link) })
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	return errors.Join(write(w), w.Flush(), f.Close())
+}
+
+type simShrinkCommand struct {
+	simWorld
+	What string        `arg:"" help:"A seed, or a file with a plan."`
+	Out  string        `type:"path" help:"Where to write the smaller plan; default plan-SEED.json."`
+	For  time.Duration `default:"1m" help:"How long to try."`
+	Runs int           `default:"2000" help:"How many plans to try."`
+}
+
+func (c *simShrinkCommand) Run(ctx context.Context) error {
+	p, err := c.plan(c.What)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	s := sim.Shrinker{
+		Runs:     c.Runs,
+		Deadline: func() bool { return ctx.Err() != nil || time.Since(began) > c.For },
+		Report: func(p *sim.Plan, runs int) {
+			fmt.Fprintf(os.Stderr, "\r%d runs: %d faults, %d requests, %s    ", runs, len(p.Nemesis), p.Requests(), p.For)
+		},
+	}
+	small, r, runs := s.Shrink(p)
+	if r.Err == nil {
+		return &simError{2, errors.New("this plan does not fail")}
+	}
+	fmt.Fprintln(os.Stderr)
+	out := c.Out
+	if out == "" {
+		out = fmt.Sprintf("plan-%d.json", p.Seed)
+	}
+	if err := os.WriteFile(out, small.Encode(), 0o666); err != nil {
+		return err
+	}
+	fmt.Printf("%d faults and %d requests are left of %d and %d after %d runs in %s:\n%s%s\nreplay: stator sim replay %s\n",
+		len(small.Nemesis), small.Requests(), len(p.Nemesis), p.Requests(), runs, time.Since(began).Round(100*time.Millisecond),
+		small.Describe(), r.Err, out)
+	return nil
+}
+
+type simListCommand struct{}
+
+func (simListCommand) Run() error {
+	fmt.Println("faults:")
+	for _, k := range sim.Kinds() {
+		fmt.Printf("  %-25s %s\n", k.Name, k.What)
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Shrinker makes a plan that fails smaller while it still fails in the same way:
+// while the same checker finds something.
+//
+//  1. less time, and what would come after it goes
+//  2. the tasks beside the clients, bit rot, and unusual knobs
+//  3. faults, by ever smaller parts (Zeller, "Simplifying and Isolating Failure-Inducing Input")
+//  4. whole clients, then requests, also by parts; those that stay keep their time
+//  5. simpler faults and requests: no conditions, plain crashes, shorter
+//  6. fewer partitions
+//
+// and again, until nothing gets smaller or a limit is reached.
+type Shrinker struct {
+	// Runs limits how many plans are tried; default 400.
+	Runs int
+	// Deadline is asked before each try whether to stop; nil: never.
+	Deadline func() bool
+	// Report is told of each plan that still fails; nil: nobody.
+	Report func(p *Plan, runs int)
+
+	best  *Plan
+	found Result
+	class Checker
+	runs  int
+}
+
+// Shrink returns the smallest plan that it finds, what running it comes to, and how many
+// plans it tried. If the plan does not fail, it is returned with its result.
+func (s *Shrinker) Shrink(p *Plan) (*Plan, Result, int) {
+	if s.Runs == 0 {
+		s.Runs = 400
+	}
+	s.best, s.found = p, RunPlan(p, Options{})
+	if s.class = CheckerOf(s.found.Err); s.found.Err == nil {
+		return p, s.found, 1
+	}
+	for range 3 {
+		before := s.size()
+		s.shorten()
+		s.strip()
+		s.fewer(func(p *Plan) int { return len(p.Nemesis) }, func(p *Plan, keep func(int) bool) { p.Nemesis = kept(p.Nemesis, keep) })
+		s.fewer(func(p *Plan) int { return len(p.Clients) }, dropClients)
+		s.fewer((*Plan).Requests, dropRequests)
+		s.fewer(func(p *Plan) int { return len(p.Churn) }, func(p *Plan, keep func(int) bool) { p.Churn = kept(p.Churn, keep) })
+		s.fewer(func(p *Plan) int { return len(p.Expiry) }, func(p *Plan, keep func(int) bool) { p.Expiry = kept(p.Expiry, keep) })
+		s.simplify()
+		if s.size() == before || s.over() {
+			break
+		}
+	}
+	return s.best, s.found, s.runs
+}
+
+// size is what a round tries to make less.
+func (s *Shrinker) size() int { return len(s.best.Encode()) }
+
+func (s *Shrinker) over() bool { return s.runs >= s.Runs || s.Deadline != nil && s.Deadline() }
+
+// try changes a copy of the best plan, and keeps it if it still fails.
+func (s *Shrinker) try(change func(p *Plan)) bool {
+	if s.over() {
+		return false
+	}
+	p := s.best.clone()
+	change(p)
+	if p.check() != nil || slices.Equal(p.Encode(), s.best.Encode()) {
+		return false
+	}
+	s.runs++
+	r := RunPlan(p, Options{})
+	if r.Err == nil || CheckerOf(r.Err) != s.class {
+		return false
+	}
+	s.best, s.found = p, r
+	if s.Report != nil {
+		s.Report(p, s.runs)
+	}
+	return true
+}
+
+func (p *Plan) clone() *Plan {
+	b, err := json.Marshal(p)
+	c := &Plan{}
+	if err == nil {
+		err = json.Unmarshal(b, c)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("sim: clone plan: %v", err)) // it has no values that JSON lacks
+	}
+	return c
+}
+
+// shorten is step 1: by halves, then by quarters.
+func (s *Shrinker) shorten() {
+	for _, part := range []Duration{2, 4} {
+		for s.try(func(p *Plan) { p.cut(p.For - p.For/part) }) {
+		}
+	}
+}
+
+// cut ends a plan early.
+func (p *Plan) cut(at Duration) {
+	p.For = max(at, Duration(time.Millisecond))
+	late := func(t Duration) bool { return t >= p.For }
+	p.Nemesis = slices.DeleteFunc(p.Nemesis, func(f Fault) bool { return late(f.At) })
+	for i := range p.Nemesis {
+		f := &p.Nemesis[i]
+		f.For = min(f.For, p.For-f.At)
+	}
+	for i := range p.Clients {
+		p.Clients[i].Ops = slices.DeleteFunc(p.Clients[i].Ops, func(o Op) bool { return late(o.At) })
+	}
+	p.Churn = slices.DeleteFunc(p.Churn, func(t Step) bool { return late(t.At) })
+	p.Expiry = slices.DeleteFunc(p.Expiry, func(t Step) bool { return late(t.At) })
+}
+
+// strip is step 2.
+func (s *Shrinker) strip() {
+	for _, change := range []func(p *Plan){
+		func(p *Plan) { p.Churn = nil },
+		func(p *Plan) { p.Expiry = nil },
+		func(p *Plan) { p.Rot = 0 },
+		func(p *Plan) { p.Knobs.Verify = false },
+		func(p *Plan) { p.Knobs.Facets, p.Knobs.Compress = false, false },
+		func(p *Plan) { p.Knobs.SyncTime = 0 },
+		func(p *Plan) { p.Knobs.Leaves = -1 },
+		func(p *Plan) { p.Knobs.Partitions = 1 },
+		func(p *Plan) { p.Knobs.Keep, p.Knobs.Threshold, p.Knobs.Manifest = 0, 0, 0 },
+		func(p *Plan) {
+			for i := range p.Clients {
+				p.Clients[i].Retries = 0
+			}
+		},
+	} {
+		s.try(change)
+	}
+}
+
+// fewer is ddmin on one of a plan's lists: what drops the elements for which keep is
+// false.
+func (s *Shrinker) fewer(count func(p *Plan) int, drop func(p *Plan, keep func(int) bool)) {
+	if n := count(s.best); n == 0 || s.try(func(p *Plan) { drop(p, func(int) bool { return false }) }) {
+		return
+	}
+	for parts := 2; ; {
+		n := count(s.best)
+		size := (n + parts - 1) / parts
+		dropped := false
+		for from := 0; from < count(s.best) && !s.over(); {
+			if !s.try(func(p *Plan) { drop(p, func(i int) bool { return i < from || i >= from+size }) }) {
+				from += size
+				continue
+			}
+			dropped = true
+		}
+		switch {
+		case s.over() || size <= 1 && !dropped:
+			return
+		case size > 1 && !dropped || size > 1:
+			parts = min(2*parts, max(1, count(s.best)))
+		}
+	}
+}
+
+func kept[T any](list []T, keep func(int) bool) (rest []T) {
+	for i, e := range list {
+		if keep(i) {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// dropClients leaves clients in their place, so that the others keep their names.
+func dropClients(p *Plan, keep func(int) bool) {
+	for i := range p.Clients {
+		if !keep(i) {
+			p.Clients[i].Ops = nil
+		}
+	}
+	for len(p.Clients) > 0 && len(p.Clients[len(p.Clients)-1].Ops) == 0 {
+		p.Clients = p.Clients[:len(p.Clients)-1]
+	}
+}
+
+func dropRequests(p *Plan, keep func(int) bool) {
+	at := 0
+	for i := range p.Clients {
+		c := &p.Clients[i]
+		first := at
+		at += len(c.Ops)
+		c.Ops = kept(c.Ops, func(k int) bool { return keep(first + k) })
+	}
+}
+
+// simplify is steps 5 and 6.
+func (s *Shrinker) simplify() {
+	for i := range s.best.Nemesis {
+		for _, change := range []func(f *Fault){
+			func(f *Fault) { f.Mode = "" },
+			func(f *Fault) { f.For /= 2 },
+			func(f *Fault) { f.By = 0 },
+		} {
+			s.try(func(p *Plan) { change(&p.Nemesis[i]) })
+		}
+	}
+	if s.best.Requests() > 40 {
+		return
+	}
+	for i := range s.best.Clients {
+		for k := range s.best.Clients[i].Ops {
+			s.try(func(p *Plan) { p.Clients[i].Ops[k].If = "" })
+		}
+	}
+}
