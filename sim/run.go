@@ -50,6 +50,7 @@ type run struct {
 	tasks   *env.Group // clients and faults
 
 	began   env.Mono // when the times of the plan begin
+	aborted bool
 	ending  bool
 	active  int      // faults in force
 	calming int      // calms under way: no fault begins
@@ -79,7 +80,11 @@ func RunPlan(p *Plan, o Options) Result {
 	r := newRun(p, o)
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
+	r.watch(0)
 	err := r.world.Do(r.clients, "story", r.story)
+	if r.aborted {
+		err = nil
+	}
 	return r.result(errors.Join(err, r.err))
 }
 
@@ -126,6 +131,24 @@ func (r *run) story() {
 	if r.plan.Rot != 0 {
 		r.rot()
 	}
+}
+
+// maxSteps is how many steps a second of virtual time may take, one a microsecond at
+// most, before something must be turning in circles.
+const maxSteps = 400_000
+
+// watch ends a run in which tasks turn in circles: it would take for ever.
+func (r *run) watch(before uint64) {
+	r.world.After(time.Second, func() {
+		steps := r.world.Steps()
+		if steps-before < maxSteps {
+			r.watch(steps)
+			return
+		}
+		r.fail(found(Progress, fmt.Errorf("sim: something turns in circles: %d steps in the last second", steps-before)))
+		r.aborted = true
+		r.clients.Go("abort", func() { panic("sim: the run is given up") })
+	})
 }
 
 // heal brings up whatever is down and demands that everything works again.

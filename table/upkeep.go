@@ -234,6 +234,9 @@ func (u *upkeep) round() (due time.Duration, err error) {
 		return 0, err
 	}
 	if r.changes == 0 {
+		if trimmed := u.base.Trimmed(); trimmed > r.through && due == 0 {
+			u.cursor.Store(trimmed) // another leader has brought them, and trimmed
+		}
 		return due, nil
 	}
 	if r.late {
