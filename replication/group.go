@@ -49,6 +49,9 @@ type Group struct {
 	failure          error
 	started          *env.Future[struct{}]
 	reads            []read // ReadBarrier calls under way; oldest first
+	lease            lease
+	touched          atomic.Bool // a read was served without the worker; see sleep
+	sleep
 }
 
 // A role is what a group is to the outside.
@@ -64,6 +67,11 @@ const (
 // become changes the role and tells whoever wants to know.
 func (g *Group) become(r role) {
 	old := g.role.Swap(r)
+	if r == roleLeader {
+		g.lease.lead(g)
+	} else {
+		g.lease.revoke()
+	}
 	if f := g.node.o.OnRole; f != nil && (old == roleLeader) != (r == roleLeader) {
 		f(g.id, r == roleLeader)
 	}
@@ -108,6 +116,7 @@ func (g *Group) open() (err error) {
 	defer g.guard(&err)
 	g.enter()
 	g.applied, g.last = g.sm.Applied(), g.log.Last().Index
+	g.lease.restart(g)
 	g.raft, err = raft.NewRawNode(&raft.Config{
 		ID:            g.node.o.NodeID,
 		ElectionTick:  electionTicks,
@@ -179,21 +188,27 @@ func (g *Group) propose(p proposal) error {
 		return err
 	}
 	if err := g.node.store.Admit(); err != nil {
+		g.node.noteFull(err)
 		return fmt.Errorf("replication: store refuses writes: %w", err)
 	}
 	return g.worker.enqueue(g, p)
 }
 
 // ReadBarrier returns when reads of the applied state reflect every command
-// that was answered before the call. Without other voters nothing needs to be
-// asked; otherwise a majority is. Only a leader answers: others return
-// a *NotLeaderError.
+// that was answered before the call. Under a lease the leader knows that by
+// itself; otherwise it asks a majority. Other replicas return a *NotLeaderError.
 func (g *Group) ReadBarrier() error {
-	switch role := g.role.Load(); {
-	case role == roleLeader && g.sole.Load():
+	index, ok := g.lease.check(g.node.e)
+	if ok && !g.touched.Load() {
+		g.touched.Store(true)
+	}
+	switch {
+	case ok && index == 0:
 		return nil
-	case role == roleFollower:
+	case ok:
+		return g.awaitRead(index)
+	case g.role.Load() == roleFollower:
 		return g.notLeader()
 	}
-	return g.readIndex()
+	return g.awaitRead(0)
 }

@@ -1,8 +1,6 @@
 package replication
 
 import (
-	"fmt"
-
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/statordb/stator/internal/transport"
@@ -94,8 +92,9 @@ func (g *Group) send(m *raftpb.Message) {
 		g.sendSnapshot(m)
 		return
 	}
+	n := g.lease.stamp(g, m)
 	to := g.worker.out.to(m.GetTo())
-	*to, _ = appendMessage(*to, g.id, m, &note{})
+	*to, _ = appendMessage(*to, g.id, m, &n)
 }
 
 // An inbox is what other nodes have told the groups of a worker and was not read
@@ -124,6 +123,7 @@ func (n *Node) receive(from transport.NodeID, bundle []byte) {
 	if err != nil {
 		return
 	}
+	n.hear(uint64(from), nil)
 	before := len(r.b)
 	for {
 		m, err := r.next()
@@ -134,7 +134,9 @@ func (n *Node) receive(from transport.NodeID, bundle []byte) {
 		before = len(r.b)
 		if m.group != 0 {
 			n.deliver(m, size)
+			continue
 		}
+		n.hear(uint64(from), &m.beat)
 	}
 }
 
@@ -174,7 +176,14 @@ func (w *worker) read() {
 
 // receive steps a message, if the log has room for what it brings.
 func (w *worker) receive(g *Group, m *message, size int) {
-	if !g.running() || m.typ >= typeWake || g.empty && !isForEmpty(&m.raft) {
+	if !g.running() || g.empty && !isForEmpty(&m.raft) {
+		return
+	}
+	if m.typ == typeWake {
+		w.called(g, m.raft.GetFrom())
+		return
+	}
+	if m.typ == typeTimeoutNow && !w.node.mayCampaign(g) {
 		return
 	}
 	need := int64(size) + raftlog.MarkBytes
@@ -182,11 +191,17 @@ func (w *worker) receive(g *Group, m *message, size int) {
 		need += raftlog.EntryBytes(0)
 	}
 	if err := w.node.log.Reserve(&w.batch, need); err != nil {
+		w.node.noteFull(err)
 		return
 	}
+	w.rouse(g, m)
+	g.lease.arrived(g, m)
 	if err := g.stepRaft(&m.raft); err != nil && !isHarmless(err) {
-		w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
+		w.drop(g, failed(err))
 		return
 	}
-	w.activate(g)
+	if m.note.echo > 0 {
+		g.lease.renew(g)
+	}
+	w.ready(g)
 }

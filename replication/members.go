@@ -106,4 +106,6 @@ func (g *Group) setMembers(cs *raftpb.ConfState) {
 	g.log.SetMembers(cs)
 	sole, isSole := raftlog.SoleVoter(cs)
 	g.sole.Store(isSole && sole == g.node.o.NodeID)
+	g.watch(membersOf(cs))
+	g.lease.renew(g)
 }

@@ -33,6 +33,10 @@ type Node struct {
 
 	failure atomic.Pointer[error] // why the log stopped
 
+	incarnation uint64 // of this life; never 0
+	liveness    *liveness
+	fitness     fitness
+
 	// mu guards what is below.
 	mu      env.Leaf
 	groups  map[GroupID]*Group // nil while a group starts or goes
@@ -50,6 +54,8 @@ func (o *Options) setDefaults() {
 	o.QueueBytes = orDefault(o.QueueBytes, 16<<20)
 	o.Snapshots = orDefault(o.Snapshots, 4)
 	o.Tick = orDefault(o.Tick, 100*time.Millisecond)
+	o.SlowSync = orDefault(o.SlowSync, electionTicks*o.Tick/4)
+	o.ClockDriftPPM = min(orDefault(o.ClockDriftPPM, 10_000), maxClockDriftPPM)
 	if o.Volatile {
 		o.Sync = SyncNever
 	}
@@ -101,6 +107,7 @@ func Open(e *env.Env, fs vfs.FS, store Store, o Options) (*Node, error) {
 		groups:   map[GroupID]*Group{},
 	}
 	n.mu.Bind(e)
+	n.incarnation, n.liveness = e.Rand()|1, newLiveness(e)
 	n.streams = streams{last: e.Rand(), out: map[uint64]*outbound{}, in: map[GroupID]*inbound{}}
 	n.streams.mu.Bind(e)
 	for i := range o.Workers {

@@ -18,56 +18,8 @@ func isHarmless(err error) bool {
 
 func (g *Group) running() bool { return g.role.Load() != roleStopped && g.node.Err() == nil }
 
-// startTicks begins to run raft's clock, once there is a group that needs it.
-func (n *Node) startTicks() {
-	n.mu.Lock()
-	first := !n.ticking && !n.closed
-	n.ticking = n.ticking || first
-	n.mu.Unlock()
-	if first {
-		n.tasks.Go("raft-ticks", n.runTicks)
-	}
-}
-
-func (n *Node) runTicks() error {
-	for {
-		if _, _, stopped := n.stop.AwaitFor(n.o.Tick); stopped {
-			return nil
-		}
-		for _, w := range n.workers {
-			w.post(func(err error) {
-				if err == nil {
-					w.tick()
-				}
-			})
-		}
-	}
-}
-
-// tick advances the clocks of all groups that are not quiescent.
-func (w *worker) tick() {
-	for _, g := range append([]*Group(nil), w.groups...) {
-		if g.isQuiescent() || !g.running() {
-			continue
-		}
-		if err := g.tickRaft(); err != nil {
-			w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
-			continue
-		}
-		w.activate(g)
-	}
-}
-
-// isQuiescent reports whether the group can do without ticks: always, if there
-// is nobody to send a heartbeat to.
-func (g *Group) isQuiescent() bool { return g.sole.Load() }
-
-func (g *Group) tickRaft() (err error) {
-	defer g.guard(&err)
-	g.enter()
-	g.raft.Tick()
-	return nil
-}
+// failed is why a group is dropped that cannot go on.
+func failed(err error) error { return fmt.Errorf("%w: %w", ErrFailed, err) }
 
 // A read is a ReadBarrier that waits for its index to be known and applied.
 type read struct {
@@ -76,16 +28,16 @@ type read struct {
 	done   *env.Future[struct{}]
 }
 
-// readIndex asks raft for the commit index as of now and waits until it is
-// applied. Raft forgets a request whose message or leader is lost, so it is
-// repeated a few times under a new number.
-func (g *Group) readIndex() error {
-	patience := electionTicks * g.node.o.Tick
+// awaitRead waits until index is applied, or, if it is 0, until that is applied
+// which raft says is committed as of now. Raft forgets a request whose message or
+// leader is lost, so it is repeated a few times under a new number.
+func (g *Group) awaitRead(index uint64) error {
+	patience := g.node.electionTimeout()
 	for range 3 {
 		done := env.NewFuture[struct{}](g.node.e)
 		g.worker.post(func(err error) {
 			if err == nil {
-				err = g.requestRead(done)
+				err = g.requestRead(index, done)
 			}
 			if err != nil {
 				done.Set(struct{}{}, err)
@@ -100,13 +52,19 @@ func (g *Group) readIndex() error {
 			}
 		})
 	}
-	return fmt.Errorf("%w: no answer in %s", ErrNotLeader, 3*patience.Round(time.Millisecond))
+	return fmt.Errorf("%w: no answer in %s", g.notLeader(), 3*patience.Round(time.Millisecond))
 }
 
-func (g *Group) requestRead(done *env.Future[struct{}]) (err error) {
+func (g *Group) requestRead(index uint64, done *env.Future[struct{}]) (err error) {
 	switch {
 	case g.role.Load() == roleStopped:
 		return g.worker.reason(g)
+	case g.role.Load() != roleLeader:
+		return g.notLeader()
+	case index > 0:
+		g.reads = append(g.reads, read{index: index, done: done})
+		g.answerReads(nil)
+		return nil
 	case g.node.Err() != nil:
 		return g.node.Err()
 	}
@@ -140,6 +98,9 @@ func (g *Group) answerReads(states []raft.ReadState) {
 				g.reads[i].index = max(1, s.Index)
 			}
 		}
+	}
+	if g.lease.wait > 0 {
+		return // see lease
 	}
 	rest := g.reads[:0]
 	for _, r := range g.reads {

@@ -108,7 +108,7 @@ func (c *cluster) boot(i int, e *env.Env, j *jitter) {
 	n.link = &link{c: c, from: i}
 	e.Go("boot", func() {
 		node := check(Open(e, n.disk.Mount(), n.store, Options{
-			NodeID: uint64(i + 1), Workers: 1 + i%2, SegmentBytes: 16 << 10, MaxSegments: 2,
+			NodeID: uint64(i + 1), Workers: 1 + i%2, SegmentBytes: 16 << 10, MaxSegments: 16,
 			Transport: n.link, Tick: 10 * time.Millisecond,
 			EnterGroup: func(id GroupID) { j.enter(fmt.Sprint(c.w.Seed(), c.name(i), id)) },
 		}))

@@ -146,8 +146,18 @@ type Options struct {
 	// takes in. Each has at most four chunks under way. Default 4.
 	Snapshots int
 	// Tick is the length of raft's clock tick for groups that have other
-	// voters; a heartbeat takes one, an election timeout ten. Default 100 ms.
+	// voters; a heartbeat takes one, an election timeout ten. It is the same at all
+	// nodes. Default 100 ms.
 	Tick time.Duration
+	// SlowSync is how long writes of the log may take, smoothed over a few, before
+	// the node hands its leaderships to others. Default a quarter of the election
+	// timeout.
+	SlowSync time.Duration
+	// ClockDriftPPM bounds how much faster or slower than true time the
+	// monotonic clock of any node runs, in parts per million; consistent reads
+	// rely on it (see docs/replication.md). Default 10,000, which is 1 %. At most
+	// 400,000.
+	ClockDriftPPM int
 	// EnterGroup, if set, is called by the worker before it runs raft code of
 	// a group. Raft draws its election jitter from crypto/rand.Reader, a
 	// variable; whoever replaces that reader learns here whose draw comes

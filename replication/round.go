@@ -45,6 +45,10 @@ func (w *worker) round() {
 		f(nil)
 	}
 	w.read()
+	if w.due {
+		w.due = false
+		w.tick()
+	}
 	if len(w.taken) > 0 {
 		w.propose()
 		clear(w.taken)
@@ -53,6 +57,7 @@ func (w *worker) round() {
 	for i := 0; i < maxSteps && len(w.active) > 0; i++ {
 		w.step()
 	}
+	w.flush()
 	w.node.log.Unreserve(&w.batch)
 }
 
@@ -101,6 +106,7 @@ func (w *worker) reserve() error {
 		return n.fail(err)
 	}
 	n.e.Sometimes("replication: no space")
+	n.noteFull(err)
 	n.pokeSegments()
 	return fmt.Errorf("replication: %w", err)
 }
@@ -154,6 +160,11 @@ func (g *Group) stepRaft(m *raftpb.Message) (err error) {
 func (w *worker) step() {
 	mustSync := w.collectReady()
 	w.flush()
+	for _, g := range w.active {
+		if g.lease.leads != 0 {
+			g.failure = w.applyStable(g)
+		}
+	}
 	if !w.batch.Empty() && !w.write(mustSync) {
 		return
 	}
@@ -191,6 +202,7 @@ func (w *worker) collectReady() (mustSync bool) {
 				w.drop(g, fmt.Errorf("%w: %w", ErrFailed, err))
 				continue
 			}
+			g.lease.follow(g)
 			if g.begins() {
 				g.active = false
 				w.active = slices.Delete(w.active, i, i+1)
@@ -250,7 +262,11 @@ func hardStateOf(rd *raft.Ready) raftlog.HardState {
 // write is the one write and the one sync of a step.
 func (w *worker) write(mustSync bool) bool {
 	n := w.node
+	began := n.e.Now()
+	w.writing.Store(int64(max(1, began)))
 	err := n.log.Write(&w.batch, mustSync && n.o.Sync == SyncAlways && !plant.On(plant.AckBeforeFsync))
+	w.writing.Store(0)
+	n.fitness.wrote(int64(n.e.Now().Sub(began)))
 	w.batch.Reset()
 	if err != nil {
 		w.fail(n.fail(err))
@@ -291,6 +307,9 @@ func (w *worker) finish(g *Group) (more bool, err error) {
 	if g.install != nil {
 		w.installed(g)
 	}
+	if g.failure != nil {
+		return false, g.failure
+	}
 	if err := w.apply(g, rd.CommittedEntries); err != nil {
 		return false, err
 	}
@@ -305,8 +324,29 @@ func (g *Group) setRole(s *raft.SoftState) {
 		g.observeLed()
 		return // once it has applied the entries of earlier terms; see advance
 	}
+	g.stepDown()
+}
+
+func (g *Group) stepDown() {
 	g.become(roleFollower)
 	g.failFlights(ErrNotLeader)
+	g.failReads(g.notLeader())
+}
+
+// applyStable applies what is committed and in the log already. A leader does so
+// while its new entries travel, before it waits for its disk: those who proposed the
+// older ones need not wait for it, too.
+func (w *worker) applyStable(g *Group) error {
+	entries := g.ready.CommittedEntries
+	n := len(entries)
+	if new := g.ready.Entries; len(new) > 0 {
+		for n > 0 && entries[n-1].GetIndex() >= new[0].GetIndex() {
+			n--
+		}
+	}
+	err := w.apply(g, entries[:n])
+	g.ready.CommittedEntries = entries[n:]
+	return err
 }
 
 // apply carries out committed entries and answers those who proposed them.
@@ -321,6 +361,7 @@ func (w *worker) apply(g *Group, entries []*raftpb.Entry) error {
 	}
 	// What the state machine could not take stays in the log.
 	w.node.log.Applied(g.log, g.sm.Applied(), w.node.store.LastSeq())
+	g.lease.shown.Store(g.applied)
 	if !g.sole.Load() {
 		g.compact()
 	}
@@ -358,6 +399,10 @@ func (g *Group) answer(e *entry, results []any) {
 	for i, p := range arrived {
 		if plant.On(plant.AnswersCrossed) {
 			i = len(arrived) - 1 - i
+		}
+		if g.lease.wait > 0 {
+			g.lease.held = append(g.lease.held, heldAnswer{p.result, results[i]})
+			continue
 		}
 		p.result.Set(results[i], nil)
 	}

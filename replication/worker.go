@@ -2,8 +2,10 @@ package replication
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/plant"
@@ -24,6 +26,7 @@ type worker struct {
 	full     []*env.Future[struct{}]
 	posts    []func(error)
 	in       inbox
+	ticks    int          // 1: the task shall tick
 	spares   [][]proposal // empty; for the queues of groups that have none
 	awake    bool         // a wake-up is under way or not needed
 	stopping bool
@@ -39,6 +42,15 @@ type worker struct {
 	out     outbox
 	reading []delivery // what inbox was
 	scratch
+
+	clocked    []*Group // those whose raft ticks, and some that were woken and sleep again
+	ticking    []*Group // scratch of tick
+	patrolled  int      // see patrol
+	place      int      // in groups
+	due        bool     // it is time to tick
+	evacuating int      // ticks until the next try
+
+	writing atomic.Int64 // when a write of the log began, as env.Mono; 0: none is under way
 }
 
 func newWorker(n *Node, i int) *worker {
@@ -126,7 +138,7 @@ func (w *worker) wait() bool {
 			w.mu.Unlock()
 			return false
 		}
-		if len(w.dirty)+len(w.posts)+len(w.in.messages)+len(w.active) > 0 {
+		if len(w.dirty)+len(w.posts)+len(w.in.messages)+w.ticks+len(w.active) > 0 {
 			w.mu.Unlock()
 			return true
 		}
@@ -164,6 +176,7 @@ func (w *worker) proposals() int {
 func (w *worker) take() (posts []func(error)) {
 	w.mu.Lock()
 	posts, w.posts = w.posts, nil
+	w.due, w.ticks = w.ticks > 0, 0
 	w.spares = append(w.spares, w.freed...)
 	w.spares = w.spares[:min(len(w.spares), maxSpares)]
 	room := w.node.o.RoundBytes
@@ -256,7 +269,14 @@ func (w *worker) adopt(g *Group) {
 
 func compareGroup(g *Group, id GroupID) int { return cmp.Compare(g.id, id) }
 
+// activate has the next step look at a group that was given something to do.
 func (w *worker) activate(g *Group) {
+	w.wakeUp(g)
+	w.ready(g)
+}
+
+// ready is activate for what is not work.
+func (w *worker) ready(g *Group) {
 	isWaiting := g.install != nil && !g.install.committed
 	if !g.active && !isWaiting {
 		g.active = true
@@ -279,6 +299,7 @@ func (w *worker) evict(g *Group) error {
 
 // drop stops a group for good.
 func (w *worker) drop(g *Group, reason error) {
+	led := g.lease.leads != 0
 	g.become(roleStopped)
 	g.leader.Store(0)
 	w.groups = slices.DeleteFunc(w.groups, func(x *Group) bool { return x == g })
@@ -292,6 +313,15 @@ func (w *worker) drop(g *Group, reason error) {
 		g.transfer.done.Set(struct{}{}, reason)
 		g.transfer = nil
 	}
+	g.lease.abandon(reason)
+	if led && !errors.Is(reason, ErrStopped) {
+		for _, id := range g.peers {
+			w.call(g, id) // if they sleep, nobody would notice
+		}
+	}
+	g.awake = false
+	w.node.liveness.leave(g.peers)
+	g.peers = nil
 	if g.started != nil {
 		g.started.Set(struct{}{}, reason)
 	}

@@ -1,0 +1,210 @@
+package replication
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/transport"
+)
+
+// A staleHunt writes to one group through whoever leads and reads at all nodes
+// all the time. A read that shows less than was answered, or read, before it began
+// is stale.
+type staleHunt struct {
+	*trio
+	next     uint64
+	seen     uint64 // the highest sum that anybody was told
+	writes   int
+	reads    int
+	leased   int // reads that asked nobody
+	stale    string
+	transfer int
+	quiet    bool // nobody writes, so that any log will do to be elected
+}
+
+func newStaleHunt(t *testing.T, seed uint64, j *jitter, tune func(int, *Options)) *staleHunt {
+	h := &staleHunt{trio: newTrio(t, seed, j, 3, 1, tune)}
+	for _, n := range h.nodes {
+		h.clients(n)
+	}
+	return h
+}
+
+func (h *staleHunt) clients(n *trioNode) {
+	e := n.e
+	e.Go("writer", func() {
+		for {
+			e.Sleep(time.Duration(2e6 + e.Rand()%8e6))
+			if g := n.groups[0]; g != nil && g.Leading() && !h.quiet {
+				h.next++
+				if sum, err := g.Propose(add(h.next, 1)).Await(); err == nil {
+					h.seen = max(h.seen, sum.(uint64))
+					h.writes++
+				}
+			}
+		}
+	})
+	for range 2 {
+		e.Go("reader", func() {
+			for {
+				e.Sleep(time.Duration(1e6 + e.Rand()%4e6))
+				if g := n.groups[0]; g != nil {
+					h.read(e, n, g)
+				}
+			}
+		})
+	}
+}
+
+func (h *staleHunt) read(e *env.Env, n *trioNode, g *Group) {
+	before := h.seen
+	index, leased := g.lease.check(e)
+	if g.ReadBarrier() != nil {
+		return
+	}
+	got := n.store.counter(1).sum
+	h.reads++
+	if leased && index == 0 {
+		h.leased++
+	}
+	if got < before && h.stale == "" {
+		h.stale = fmt.Sprintf("at %s %s read %d of term %d, though %d was answered before", time.Duration(h.w.Now()), n.name(), got, g.lease.term, before)
+	}
+	h.seen = max(h.seen, got)
+}
+
+// hunt brings trouble to whoever leads: it is cut off, stopped for a while,
+// killed, or hands over; often two of them together.
+func (h *staleHunt) hunt(t *testing.T, rounds int) {
+	const timeout = electionTicks * trioTick
+	some := func(d time.Duration) time.Duration { return time.Duration(h.rng.Int64N(int64(d))) }
+	for range rounds {
+		h.run(t, timeout+some(2*timeout))
+		n := h.leader(1)
+		if n == nil {
+			continue
+		}
+		other := h.nodes[(n.i+1+h.rng.IntN(2))%3]
+		third := h.nodes[3-n.i-other.i]
+		switch h.rng.IntN(8) {
+		case 0, 1:
+			h.net.Cut(h.net.Around(n.id()))
+			h.run(t, some(4*timeout))
+		case 2:
+			h.w.Pause(n.name())
+			h.run(t, some(3*timeout))
+			h.w.Resume(n.name())
+		case 3:
+			h.handOver(n, other)
+			h.net.Cut(h.net.Around(n.id()))
+			h.run(t, some(3*timeout))
+		case 4:
+			h.handOver(n, other)
+			h.run(t, some(timeout/4))
+		case 5: // a voter that forgets what it has promised, while the leader is cut off
+			h.net.Cut(h.net.Around(n.id()))
+			other.crash()
+			h.run(t, some(timeout/4))
+			other.restart()
+			h.clients(other)
+			h.run(t, some(3*timeout))
+		case 6: // one voter has long missed the leader when the other forgets its promise
+			h.quiet = true
+			h.run(t, timeout/4)
+			h.net.Cut(transport.Between([]transport.NodeID{n.id()}, []transport.NodeID{third.id()}))
+			h.run(t, timeout+some(timeout))
+			h.net.Cut(h.net.Around(n.id()))
+			other.crash()
+			other.restart()
+			h.clients(other)
+			h.quiet = false
+			h.run(t, some(3*timeout))
+		case 7: // the word to take over arrives when the leader has long gone on leading
+			h.quiet = true
+			h.run(t, timeout/4)
+			h.net.Apply(transport.Toward([]transport.NodeID{n.id()}, []transport.NodeID{other.id()}), transport.Trouble{Lag: timeout + some(timeout)})
+			h.handOver(n, other)
+			h.run(t, timeout+some(timeout/2))
+			h.quiet = false
+			if h.rng.IntN(2) == 0 {
+				h.net.Cut(h.net.Around(n.id()))
+			} else {
+				h.net.Cut(h.net.Into(n.id()))
+			}
+			h.run(t, some(3*timeout))
+		}
+		h.quiet = false
+		h.net.Heal()
+	}
+}
+
+// handOver begins a transfer of leadership.
+func (h *staleHunt) handOver(n, other *trioNode) {
+	to := uint64(other.id())
+	n.e.Go("transfer", func() {
+		g := n.groups[0]
+		g.worker.post(func(err error) {
+			if err == nil && g.raft != nil {
+				g.enter()
+				g.raft.TransferLeader(to)
+				g.worker.activate(g)
+				h.transfer++
+			}
+		})
+	})
+}
+
+var leaseSeeds = flag.Int("replication.leaseseeds", 20, "how many seeds TestLeasesServeNoStaleRead runs")
+
+// Whatever happens to leaders, no read is stale while clocks keep to the bound.
+func TestLeasesServeNoStaleRead(t *testing.T) {
+	j := replaceJitter(t)
+	seeds := uint64(*leaseSeeds / underRace)
+	if testing.Short() {
+		seeds = max(1, seeds/4)
+	}
+	var sum staleHunt
+	for seed := range seeds {
+		h := newStaleHunt(t, seed, j, nil)
+		if seed%2 == 1 { // clocks drift as far as they may
+			for _, n := range h.nodes {
+				h.w.SetClock(n.name(), int64(10_000*(h.rng.IntN(3)-1)), 0)
+			}
+		}
+		h.hunt(t, 12)
+		if h.stale != "" {
+			t.Fatalf("seed %d: %s", seed, h.stale)
+		}
+		sum.writes += h.writes
+		sum.reads += h.reads
+		sum.leased += h.leased
+		sum.transfer += h.transfer
+		h.w.Close()
+	}
+	t.Logf("%d writes, %d reads, %d of them under a lease, %d transfers", sum.writes, sum.reads, sum.leased, sum.transfer)
+	if uint64(sum.writes) < 50*seeds || uint64(sum.leased) < 50*seeds || sum.leased < sum.reads/2 {
+		t.Error("too few")
+	}
+}
+
+// A leader whose clock runs slower than the bound allows believes in its lease for
+// too long, and the hunt sees what then happens. So it can fail.
+func TestHuntSeesStaleReadsOfBrokenClocks(t *testing.T) {
+	j := replaceJitter(t)
+	for seed := range uint64(40) {
+		h := newStaleHunt(t, seed, j, nil)
+		for _, n := range h.nodes {
+			h.w.SetClock(n.name(), int64(900_000*(h.rng.IntN(2))-450_000), 0)
+		}
+		h.hunt(t, 12)
+		h.w.Close()
+		if h.stale != "" {
+			t.Logf("seed %d: %s", seed, h.stale)
+			return
+		}
+	}
+	t.Error("no stale read, although clocks ran 45 % too fast or too slow")
+}
