@@ -56,6 +56,7 @@ type worker struct {
 	open     bool // operations have times at which they are due
 	recorder *recorder
 	op       Op
+	slow     float64 // see Options.Slow
 }
 
 // limits end a run.
@@ -91,7 +92,7 @@ func (w *worker) run(l *limits) error {
 				break
 			}
 			err = w.session.Do()
-			end := l.clock.now()
+			end := w.slowed(l, begin)
 			w.recorder.record(w.op.place, end, end-begin)
 		}
 		if err == nil {
@@ -125,10 +126,22 @@ func (w *worker) onTime(l *limits, due int64) error {
 		begin = l.clock.until(due)
 	}
 	err := w.session.Do()
-	end := l.clock.now()
+	end := w.slowed(l, begin)
 	w.recorder.record(w.op.place, end, end-due)
 	w.recorder.recordService(end-begin, begin-max(due, ready))
 	return err
+}
+
+// slowed returns the time, after it has made an operation that began then slower, if that is asked
+// for.
+func (w *worker) slowed(l *limits, begin int64) int64 {
+	end := l.clock.now()
+	if w.slow > 0 {
+		for until := end + int64(w.slow*float64(end-begin)); end < until; {
+			end = l.clock.now()
+		}
+	}
+	return end
 }
 
 func (w *worker) failed(l *limits, err error) error {

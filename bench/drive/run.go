@@ -75,6 +75,10 @@ type Options struct {
 	Seed  uint64
 	Trace []Event // for Choose: FromTrace
 
+	// Slow makes each operation take so much longer, as a share, by burning processor time: to see what
+	// a gate notices.
+	Slow float64
+
 	// Progress is called about once a second while the run goes on.
 	Progress func(phase string, at, of time.Duration, rate float64, p99 time.Duration)
 }
@@ -116,7 +120,7 @@ func Run(ctx context.Context, w *Workload, t Target, o Options) (m *Measurement,
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("session %d: %w", i, err), r.close())
 		}
-		r.workers = append(r.workers, &worker{session: s, rand: rand(o.Seed*1000 + uint64(i) + 1)})
+		r.workers = append(r.workers, &worker{session: s, slow: o.Slow, rand: rand(o.Seed*1000 + uint64(i) + 1)})
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	warmedUp, settled, err := r.warmUp(ctx)

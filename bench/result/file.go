@@ -24,6 +24,7 @@ type File struct {
 	Commit      string      `json:"commit,omitempty"` // of the program that measured
 	Label       string      `json:"label,omitempty"`  // what the caller calls it
 	Command     []string    `json:"command,omitempty"`
+	Turns       string      `json:"turns,omitempty"` // results with the same text here were made in turns, round by round
 	Environment Environment `json:"environment"`
 	Figures     []*Figure   `json:"figures"`
 }

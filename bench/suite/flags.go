@@ -26,6 +26,7 @@ type Flags struct {
 	Closed bool     `help:"A closed loop instead of what the workload says."`
 	Work   int      `name:"workers" help:"Workers instead of what the workload says."`
 	Seed   uint64   `help:"Other draws of keys and operations."`
+	Slow   float64  `placeholder:"PERCENT" help:"Make each operation slower by this, to see what a gate notices."`
 	Label  string   `help:"What the result is called."`
 	Errors bool     `name:"allow-errors" help:"Operations may fail: they are counted, and the command still ends with 0. For runs in which a node is killed."`
 
@@ -65,7 +66,7 @@ func (e *UsageError) ExitCode() int { return 2 }
 // Config checks the flags.
 func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 	c := Config{
-		Targets: f.Target, Engines: engines, Rounds: f.Rounds, Dir: f.Dir, Seed: f.Seed, Probe: f.Probe,
+		Targets: f.Target, Engines: engines, Rounds: f.Rounds, Dir: f.Dir, Seed: f.Seed, Slow: f.Slow / 100, Probe: f.Probe,
 		Settings:    bench.Settings{MemoryBytes: f.MemoryBytes, Compression: f.Compression},
 		Credentials: target.Credentials{Key: f.AccessKey, Secret: f.SecretKey, Token: f.Token, Region: f.Region},
 	}
@@ -77,8 +78,8 @@ func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 	if err != nil {
 		return c, &UsageError{err}
 	}
-	if f.Rounds < 1 || f.Scale < 1 || f.Rate < 0 || f.Work < 0 || f.Closed && f.Rate > 0 {
-		return c, &UsageError{errors.New("--rounds and --scale begin at 1, --rate and --workers at 0; --closed has no --rate")}
+	if f.Rounds < 1 || f.Scale < 1 || f.Rate < 0 || f.Slow < 0 || f.Work < 0 || f.Closed && f.Rate > 0 {
+		return c, &UsageError{errors.New("--rounds and --scale begin at 1, --rate, --slow and --workers at 0; --closed has no --rate")}
 	}
 	for _, t := range f.Target {
 		if !c.known(t) {

@@ -32,7 +32,8 @@ type Config struct {
 	Settings    bench.Settings
 	Credentials target.Credentials
 	Seed        uint64
-	Probe       bool // what the machine can do at best
+	Slow        float64 // see drive.Options
+	Probe       bool    // what the machine can do at best
 	Events      map[string][]drive.Event
 	Progress    *Progress
 }
@@ -52,8 +53,8 @@ func (c *Config) engine(name string) int {
 
 // opened is a target that is open.
 type opened struct {
-	drive.Target
-	close func() error
+	target drive.Target
+	close  func() error
 }
 
 // Run measures. The file has what was measured by the time of an error, or when ctx ended.
@@ -136,7 +137,7 @@ func (c *Config) sample(ctx context.Context, w *drive.Workload, name string, rou
 		}
 		open[name] = o
 	}
-	m, err := drive.Run(ctx, w, o, drive.Options{Seed: c.Seed + uint64(round), Trace: c.Events[w.Keys.Trace], Progress: c.Progress.of(w, name)})
+	m, err := drive.Run(ctx, w, o.target, drive.Options{Seed: c.Seed + uint64(round), Slow: c.Slow, Trace: c.Events[w.Keys.Trace], Progress: c.Progress.of(w, name)})
 	if err == nil && m.Ops > 0 && m.Errors == m.Ops {
 		err = fmt.Errorf("every operation failed: %w", m.First)
 	}

@@ -92,7 +92,7 @@ func TestOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Figures) != 2 || len(r.Figures[0].Samples) != 2 || r.Label != "a label" || r.Figures[0].Samples[0].Ops != 500 {
+	if len(r.Figures) != 2 || len(r.Figures[0].Samples) != 2 || r.Label != "a label" || r.Figures[0].Samples[0].Ops != 500 || r.Figures[0].Samples[0].CPUPerOp <= 0 || r.Figures[1].Samples[0].AllocsPerOp <= 0 {
 		t.Errorf("%d figures, %+v", len(r.Figures), r.Figures[0])
 	}
 	for _, name := range []string{"r.html", "r.md", "r.txt", "r.hlog", "r.tsv", "c.json", "b.json", "hgrm/own-stator.hgrm"} {

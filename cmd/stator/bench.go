@@ -13,7 +13,14 @@ import (
 )
 
 type benchCommand struct {
-	Engine benchEngineCommand `cmd:"" help:"Measure the storage engine, with --peers beside other engines."`
+	Run     benchRunCommand     `cmd:"" help:"Measure what workload files say, on engines, the database or any DynamoDB endpoint."`
+	List    benchListCommand    `cmd:"" help:"List the workloads that come with the program, or print one."`
+	Report  benchReportCommand  `cmd:"" help:"Make tables, pages and files for other tools of results."`
+	Compare benchCompareCommand `cmd:"" help:"Judge one result by another. Exit codes: 0 same or better, 3 regression, 4 inconclusive."`
+	Gate    benchGateCommand    `cmd:"" help:"Build this tree and another commit, run both in turns and judge. Exit codes as of compare."`
+	History benchHistoryCommand `cmd:"" help:"Find changes in a folder of results. Exit code 3 if a regression stands."`
+	Schema  benchSchemaCommand  `cmd:"" help:"Print the JSON Schema of results."`
+	Engine  benchEngineCommand  `cmd:"" help:"Measure the storage engine by its own workloads, with --peers beside other engines."`
 }
 
 type benchEngineCommand struct {
@@ -37,7 +44,12 @@ func (c *benchEngineCommand) Run(ctx context.Context) error {
 
 // runPeers builds the program of the peers' module and lets it do the work.
 func (c *benchEngineCommand) runPeers(ctx context.Context) error {
-	dir, err := peersDir(c.Source)
+	return withPeers(ctx, c.Source, c.Tags, c.Config.Args())
+}
+
+// withPeers builds the program of the peers' module from the source around the directory and runs it.
+func withPeers(ctx context.Context, source, tags string, args []string) error {
+	dir, err := peersDir(source)
 	if err != nil {
 		return err
 	}
@@ -47,14 +59,14 @@ func (c *benchEngineCommand) runPeers(ctx context.Context) error {
 	}
 	defer os.RemoveAll(tmp)
 	program := filepath.Join(tmp, "peers")
-	build := exec.CommandContext(ctx, "go", "build", "-tags", c.Tags, "-o", program, ".")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", program, ".")
 	build.Dir, build.Stdout, build.Stderr = dir, os.Stderr, os.Stderr
 	if err := build.Run(); errors.Is(err, exec.ErrNotFound) {
-		return errors.New("--peers builds the other engines from source, but there is no go command: install Go, or run without --peers")
+		return errors.New("peers are built from source, but there is no go command: install Go, or run without them")
 	} else if err != nil {
 		return fmt.Errorf("build %s: %w", dir, err)
 	}
-	run := exec.CommandContext(ctx, program, c.Config.Args()...)
+	run := exec.CommandContext(ctx, program, args...)
 	run.Stdout, run.Stderr = os.Stdout, os.Stderr
 	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
 	return run.Run()
@@ -74,7 +86,7 @@ func peersDir(start string) (string, error) {
 		}
 		parent := filepath.Dir(at)
 		if parent == at {
-			return "", fmt.Errorf("--peers needs the source of stator, which is not around %s: get it and name it with --source, or run without --peers", start)
+			return "", fmt.Errorf("peers need the source of stator, which is not around %s: get it and name it with --source, or run without them", start)
 		}
 		at = parent
 	}

@@ -29,6 +29,7 @@ func main() {
 		kong.Name("stator"),
 		kong.Description("A DynamoDB-compatible database in one binary."),
 		kong.ShortUsageOnError(),
+		kong.Exit(exit),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	kongcompletion.Register(parser,
@@ -37,6 +38,14 @@ func main() {
 	k, err := parser.Parse(translated(os.Args[1:]))
 	parser.FatalIfErrorf(err)
 	k.FatalIfErrorf(k.Run())
+}
+
+// exit ends the process. A mistake in the command line is 2, where kong says 80.
+func exit(code int) {
+	if code == 80 {
+		code = 2
+	}
+	os.Exit(code)
 }
 
 // untilSignal returns a context that ends with the first signal. The second one ends the

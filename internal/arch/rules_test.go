@@ -42,6 +42,9 @@ var storeys = map[string]int{
 // doors are the packages inside a room that other rooms may import. All others
 // belong to their room alone.
 var doors = map[string][]string{
+	"bench/gate":   {"cmd"},         // verdicts
+	"bench/result": {"cmd"},         // what was measured
+	"bench/suite":  {"cmd"},         // the command run
 	"expr/partiql": {"server"},      // the language of statements, which the edge turns into table operations
 	"lsm/corrupt":  nil,             // the error that names damaged bytes; for everyone
 	"lsm/wal":      {"replication"}, // the node's shared raft log is built on it

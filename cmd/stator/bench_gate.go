@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/statordb/stator/bench/result"
+	"github.com/statordb/stator/bench/suite"
+)
+
+type benchGateCommand struct {
+	Workloads []string `arg:"" optional:"" help:"Workloads, as of run; default the set gate."`
+
+	Base   string  `placeholder:"REF" help:"The commit to judge by. Default: this program itself, to see what --slow does."`
+	Head   string  `placeholder:"REF" help:"The commit to judge. Default: the tree as it is."`
+	Slow   float64 `placeholder:"PERCENT" help:"Make head slower by this, to see whether the gate notices."`
+	Rounds int     `default:"12" help:"Pairs of runs. With several metrics and workloads fewer than ten are seldom enough for a verdict."`
+	Target string  `default:"stator" help:"One target, as of run; not a peer."`
+	Scale  int     `default:"4" help:"Divide keys, counts and times by this."`
+	Source string  `type:"existingdir" default:"." help:"Where the source of stator is."`
+	Dir    string  `type:"path" help:"Scratch directory; default the system's."`
+	Keep   string  `type:"path" placeholder:"DIR" help:"Keep both results (base.json, head.json) in this directory."`
+
+	verdictFlags
+}
+
+func (c *benchGateCommand) Run(ctx context.Context) (err error) {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	if c.Rounds < 1 || c.Scale < 1 || c.Slow < 0 || strings.Contains(c.Target, ",") {
+		return &suite.UsageError{Err: errors.New("--rounds and --scale begin at 1, --slow at 0, and --target is one")}
+	}
+	if len(c.Workloads) == 0 {
+		c.Workloads = []string{"gate"}
+	}
+	if _, err := suite.Find(c.Workloads); err != nil {
+		return &suite.UsageError{Err: err}
+	}
+	tmp, err := os.MkdirTemp(c.Dir, "stator-gate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	basePath, headPath, err := c.programs(ctx, tmp)
+	if err != nil {
+		return err
+	}
+	turns := fmt.Sprintf("%016x", rand.Uint64())
+	base, head := &side{name: "base", program: basePath}, &side{name: "head", program: headPath, slow: c.Slow}
+	for round := range c.Rounds {
+		order := []*side{base, head}
+		if round%2 == 1 {
+			order[0], order[1] = head, base
+		}
+		for _, s := range order {
+			if err := c.round(ctx, s, round, tmp); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.Rounds)
+	}
+	base.file.Turns, head.file.Turns = turns, turns
+	if c.Keep != "" {
+		err := errors.Join(os.MkdirAll(c.Keep, 0o755), base.file.Write(filepath.Join(c.Keep, "base.json")), head.file.Write(filepath.Join(c.Keep, "head.json")))
+		if err != nil {
+			return err
+		}
+	}
+	return c.judge(os.Stdout, base.file, head.file, o)
+}
+
+// A side is one of the two builds.
+type side struct {
+	name, program string
+	slow          float64
+	file          *result.File
+}
+
+// round runs all workloads once.
+func (c *benchGateCommand) round(ctx context.Context, s *side, round int, tmp string) error {
+	out := filepath.Join(tmp, s.name+".json")
+	args := append([]string{"bench", "run"}, c.Workloads...)
+	args = append(args, "--target="+c.Target, "--rounds=1", "--no-probe", fmt.Sprint("--scale=", c.Scale), fmt.Sprint("--seed=", round), "--json="+out, "--dir="+tmp)
+	if s.slow > 0 {
+		args = append(args, fmt.Sprint("--slow=", s.slow))
+	}
+	cmd := exec.CommandContext(ctx, s.program, args...)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s, round %d: %w\n%s", s.name, round+1, err, text)
+	}
+	f, err := result.Read(out)
+	if err != nil {
+		return err
+	}
+	for _, g := range f.Figures {
+		for _, sample := range g.Samples {
+			sample.Round = round
+		}
+	}
+	if s.file == nil {
+		s.file = f
+		return nil
+	}
+	s.file.Join(f)
+	return nil
+}
+
+// programs builds both sides. Without refs both are this program.
+func (c *benchGateCommand) programs(ctx context.Context, tmp string) (base, head string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", "", err
+	}
+	if c.Base == "" && c.Head == "" {
+		return self, self, nil
+	}
+	if c.Base == "" {
+		return "", "", &suite.UsageError{Err: errors.New("--head needs --base")}
+	}
+	if base, err = c.build(ctx, c.Base, filepath.Join(tmp, "base")); err != nil {
+		return "", "", err
+	}
+	head, err = c.build(ctx, c.Head, filepath.Join(tmp, "head"))
+	return base, head, err
+}
+
+// build makes the program of a commit, or of the tree as it is for "". A commit is
+// checked out into a worktree of its own, which is removed again: the tree stays as it is.
+func (c *benchGateCommand) build(ctx context.Context, ref, program string) (string, error) {
+	root, err := output(ctx, c.Source, "git", "rev-parse", "--show-toplevel")
+	if err != nil {
+		return "", err
+	}
+	dir := root
+	if ref != "" {
+		commit, err := output(ctx, root, "git", "rev-parse", "--verify", ref+"^{commit}")
+		if err != nil {
+			return "", &suite.UsageError{Err: err}
+		}
+		dir = program + "-source"
+		if _, err := output(ctx, root, "git", "worktree", "add", "--detach", dir, commit); err != nil {
+			return "", err
+		}
+		defer output(context.WithoutCancel(ctx), root, "git", "worktree", "remove", "--force", dir)
+	}
+	fmt.Fprintf(os.Stderr, "build %s\n", filepath.Base(program))
+	_, err = output(ctx, dir, "go", "build", "-o", program, "./cmd/stator")
+	return program, err
+}
+
+// output runs a command and returns what it prints, without the end of the line.
+func output(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	var text, complaint strings.Builder
+	cmd.Stdout, cmd.Stderr = &text, &complaint
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return strings.TrimSpace(text.String()), nil
+}
