@@ -42,6 +42,7 @@ func (f *fitness) wrote(d int64) {
 func (n *Node) noteFull(err error) {
 	if errors.Is(err, ErrNoSpace) {
 		n.fitness.fullAt.Store(int64(max(1, n.e.Now())))
+		n.pokeSegments()
 	}
 }
 

@@ -220,6 +220,8 @@ func (n *Node) mayHavePeers() error {
 	case n.o.Transport == nil:
 		return errNoTransport
 	case n.o.Volatile:
+		// A node that ends would forget what it has promised as a voter, and
+		// its successor must not have its id. Nobody could see to that.
 		return errors.New("replication: a volatile log is not for groups with other members")
 	}
 	return nil

@@ -107,7 +107,6 @@ func (w *worker) reserve() error {
 	}
 	n.e.Sometimes("replication: no space")
 	n.noteFull(err)
-	n.pokeSegments()
 	return fmt.Errorf("replication: %w", err)
 }
 

@@ -156,6 +156,8 @@ type streams struct {
 	last uint64 // stream of the last snapshot sent
 	out  map[uint64]*outbound
 	in   map[GroupID]*inbound
+
+	arrived env.Mono // until when more of the log is kept for snapshots that were sent
 }
 
 // receiveFrame takes in what comes on the Snapshot lane.

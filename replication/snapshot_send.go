@@ -119,6 +119,7 @@ func (s *outbound) run() error {
 	s.reader.Close()
 	n.streams.mu.Lock()
 	delete(n.streams.out, s.stream)
+	n.streams.arrived = n.e.Now().Add(afterTicks * n.o.Tick)
 	n.streams.mu.Unlock()
 	g.worker.post(func(err error) {
 		if err == nil {

@@ -341,3 +341,26 @@ func TestHardStateDoesNotCountOnEntriesBehindIt(t *testing.T) {
 	}
 	g.ready.HardState, g.ready.Entries = nil, nil
 }
+
+// How much of the log is kept for others: more while a snapshot is on its way, so
+// that the log is still there when it has arrived; nothing on a full disk.
+func TestKeepSegments(t *testing.T) {
+	b := newLab(t, 3, Options{MaxSegments: 3})
+	n := b.leader(t).node
+	want := func(segments int) {
+		t.Helper()
+		if got := n.keepSegments(); got != segments {
+			t.Errorf("%d segments are kept, want %d", got, segments)
+		}
+	}
+	want(3)
+	n.streams.out[1] = &outbound{}
+	want(24)
+	delete(n.streams.out, 1)
+	n.streams.arrived = b.w.Now() + 1
+	want(24)
+	n.noteFull(ErrNoSpace)
+	want(0)
+	b.pass(t, 2*time.Second)
+	want(3)
+}

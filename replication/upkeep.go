@@ -1,6 +1,10 @@
 package replication
 
-import "time"
+import (
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+)
 
 // flushRetry is how long to wait after the store could not flush.
 const flushRetry = time.Second
@@ -22,7 +26,9 @@ func (n *Node) runSegments() error {
 // left, the store is asked to flush, which is what makes it need fewer.
 func (n *Node) collect() {
 	for !n.stop.Ready() {
-		if !n.removeSegments() || n.log.Live() <= n.o.MaxSegments {
+		keep := n.keepSegments()
+		n.log.Keep(keep)
+		if !n.removeSegments() || n.log.Live() <= max(keep, n.o.MaxSegments) {
 			return
 		}
 		if n.store.Flush() == nil {
@@ -32,6 +38,33 @@ func (n *Node) collect() {
 		n.e.Sometimes("replication: flush failed")
 		n.stop.AwaitFor(flushRetry)
 	}
+}
+
+const (
+	// streamSegments is how many times MaxSegments the log may have while
+	// a snapshot is sent, so that its receiver can go on behind it. At 16 MB a
+	// segment that is 1 GB.
+	streamSegments = 8
+	// afterTicks is how long that goes on when the snapshot has arrived.
+	afterTicks = 600
+	// squeezeTicks is how long nothing is kept for others after the disk was
+	// found full.
+	squeezeTicks = 100
+)
+
+// keepSegments returns how many segments of the log may stay for the sake of
+// members that lag.
+func (n *Node) keepSegments() int {
+	now, full := n.e.Now(), env.Mono(n.fitness.fullAt.Load())
+	n.streams.mu.Lock()
+	defer n.streams.mu.Unlock()
+	switch {
+	case full != 0 && now < full.Add(squeezeTicks*n.o.Tick):
+		return 0 // who lags can have a snapshot
+	case len(n.streams.out) > 0 || now < n.streams.arrived:
+		return streamSegments * n.o.MaxSegments
+	}
+	return n.o.MaxSegments
 }
 
 // removeSegments reports whether it makes sense to try again later.

@@ -29,7 +29,8 @@ type Options struct {
 	// need not keep what is applied. Not for groups with other voters.
 	Volatile bool
 	// KeepSegments is how many of the newest segments stay although only other
-	// members of groups may still want the entries in them. Default none.
+	// members of groups may still want the entries in them; Keep changes it.
+	// Default none.
 	KeepSegments int
 }
 
@@ -67,6 +68,7 @@ type Log struct {
 	groups   map[GroupID]*Storage
 	segments []segment // ascending; those that hold records
 	waiting  []*Batch  // for whoever takes io next
+	keep     int       // Options.KeepSegments, or as Keep says
 	reserved int64     // bytes promised to batches that are not written yet
 	room     int64     // bytes that fit into the segment, too, and are not promised
 }
@@ -82,7 +84,7 @@ func Open(e *env.Env, fs vfs.FS, o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raftlog: %w", err)
 	}
-	l := &Log{e: e, o: o, wal: w, io: env.NewLatch(e), fresh: true, groups: map[GroupID]*Storage{}}
+	l := &Log{e: e, o: o, wal: w, io: env.NewLatch(e), fresh: true, groups: map[GroupID]*Storage{}, keep: o.KeepSegments}
 	l.mu.Bind(e)
 	r := replay{Log: l}
 	if err := l.wal.Replay(0, r.record); err != nil {

@@ -128,6 +128,9 @@ func TestSegmentsStayForOthers(t *testing.T) {
 	last := fillSegments(t, l, shared, 7)
 	collect(7) // nothing of it is applied
 	l.Applied(shared, last, 1)
+	l.Keep(6)
+	collect(6)
+	l.Keep(4)
 	collect(4)
 	if first, _ := shared.FirstIndex(); first < last/4 || first > last*3/4 {
 		t.Errorf("the log begins with %d of %d entries, want the last four segments of seven", first, last)

@@ -87,6 +87,13 @@ func (l *Log) Applied(s *Storage, index, seq uint64) {
 	l.releaseAt(s.setApplied(few[:0], index), seq, s.isShared())
 }
 
+// Keep says how many of the newest segments stay for other members.
+func (l *Log) Keep(segments int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep = segments
+}
+
 // Live returns how many segments hold records.
 func (l *Log) Live() int {
 	l.mu.Lock()
@@ -102,7 +109,7 @@ func (l *Log) removable(flushed uint64) (oldest wal.SegmentID, ok bool) {
 	n := 0
 	for n < len(l.segments)-1 {
 		s := &l.segments[n]
-		if s.pending > 0 || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.o.KeepSegments {
+		if s.pending > 0 || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.keep {
 			break
 		}
 		n++
