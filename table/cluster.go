@@ -63,6 +63,7 @@ func (s *Service) openCluster(o Options) (err error) {
 	s.serveCalls()
 	s.keep("follow", s.follow)
 	s.keep("roles", s.watchRoles)
+	s.keep("members", s.watchMembers)
 	s.poke()
 	s.roles.note(catalogGroup)
 	return nil
@@ -106,7 +107,7 @@ func (c *core) Ready() bool { return c.calls == nil || c.fresh.Load() }
 func (c *core) Members() []Member {
 	var list []Member
 	for _, n := range c.catalog.snapshot().nodes {
-		list = append(list, Member{ID: n.id, Zone: n.zone, Address: n.address, State: n.state.String()})
+		list = append(list, n.member())
 	}
 	return list
 }

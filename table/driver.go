@@ -17,12 +17,15 @@ const (
 	defaultLostAfter = 5 * time.Minute
 	drivePause       = time.Second
 	driveRetry       = 100 * time.Millisecond
+	// maxMoving is how many groups change their members at the same time.
+	maxMoving = 4
 )
 
 // drive runs until the reign ends.
 func (c *core) drive(r *reign) {
 	begun := false
 	heard := make(map[uint64]env.Mono) // when each node answered last
+	var moving []uint64                // groups that were given other replicas
 	for pause := time.Duration(0); !r.rest(pause); {
 		pause = drivePause
 		if !begun {
@@ -34,7 +37,7 @@ func (c *core) drive(r *reign) {
 			begun = true
 		}
 		c.listen(r, heard)
-		if err := c.driveStep(r, heard); err != nil {
+		if err := c.driveStep(r, heard, &moving); err != nil {
 			c.env.Sometimes("table: driver failed")
 			pause = driveRetry
 		}
@@ -98,7 +101,7 @@ func (c *core) listen(r *reign, heard map[uint64]env.Mono) {
 }
 
 // driveStep makes the next change, if there is one.
-func (c *core) driveStep(r *reign, heard map[uint64]env.Mono) error {
+func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, moving *[]uint64) error {
 	c.control.Lock()
 	defer c.control.Unlock()
 	if r.over.Ready() {
@@ -107,12 +110,12 @@ func (c *core) driveStep(r *reign, heard map[uint64]env.Mono) error {
 	for _, n := range c.catalog.snapshot().nodes {
 		if next := c.nextState(n, heard[n.id]); next != n.state {
 			c.env.Sometimes("table: node becomes " + env.Mark(next.String()))
-			if err := c.setNode(n.with(func(n *node) { n.state = next })); err != nil {
+			if _, err := c.proposeNode(n.with(func(n *node) { n.state = next })); err != nil {
 				return err
 			}
 		}
 	}
-	return c.moveReplicas()
+	return c.moveReplicas(moving)
 }
 
 // nextState returns the state that a node should have.
@@ -143,17 +146,12 @@ func (c *core) follows(id uint64) bool {
 	return false
 }
 
-// setNode replaces the record of a node. The caller holds control.
-func (c *core) setNode(n *node) error {
-	v, err := c.catalogGroup.Propose(nodeCommand(n)).Await()
-	if err != nil {
-		return fmt.Errorf("catalog: %w", err)
-	}
-	return v.(*catalogResult).err
-}
-
 // moveReplicas makes the next change of replicas. The caller holds control.
-func (c *core) moveReplicas() error {
+func (c *core) moveReplicas(moving *[]uint64) error {
+	*moving = slices.DeleteFunc(*moving, func(group uint64) bool { return !c.isBusy(group) })
+	if len(*moving) >= maxMoving {
+		return nil
+	}
 	m := nextMove(c.catalog.snapshot(), c.isBusy)
 	if m == nil {
 		return nil
@@ -172,6 +170,9 @@ func (c *core) moveReplicas() error {
 		}
 	})
 	_, err := c.enter(next.space).replace(next)
+	if err == nil {
+		*moving = append(*moving, m.group)
+	}
 	return err
 }
 
@@ -187,7 +188,7 @@ func sameNodes(a, b []uint64) bool {
 func (c *core) isBusy(group uint64) bool {
 	p := c.directory.partition(group)
 	if p == nil {
-		return true
+		return false // its table is gone
 	}
 	s, err := c.statusSoon(group)
 	return err != nil || !sameNodes(s.members, p.slot.replicas.members())

@@ -97,6 +97,9 @@ func (g *fakeGroup) Propose(command []byte) *env.Future[any] {
 func (g *fakeGroup) Leading() bool  { return true }
 func (g *fakeGroup) Leader() uint64 { return firstNode }
 
+func (g *fakeGroup) ChangeMembers(...replication.Change) error { return replication.ErrBusy }
+func (g *fakeGroup) Transfer(uint64) error                     { return replication.ErrBusy }
+
 func (g *fakeGroup) Status() (replication.Status, error) {
 	return replication.Status{Leading: true, Leader: firstNode, Members: replication.Members{Voters: firstNodes}}, nil
 }

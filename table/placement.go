@@ -123,9 +123,9 @@ type move struct {
 	why   string
 }
 
-// nextMove returns the most urgent change of replicas, nil if all is well. At most
-// one group of a table is being changed at a time: busy says that the members of a
-// group are not yet what the catalog wants.
+// nextMove returns the most urgent change of replicas, nil if all is well. busy says
+// that the members of a group are not yet what the catalog wants, so that the group is
+// to be left alone.
 func nextMove(view *catalogView, busy func(group uint64) bool) *move {
 	l := loadOf(view)
 	for _, step := range []func(*catalogView, load, *slot) ([]uint64, string){replaceLost, addZone} {
@@ -134,10 +134,7 @@ func nextMove(view *catalogView, busy func(group uint64) bool) *move {
 				continue
 			}
 			for s := range r.liveSlots() {
-				if busy(s.group) {
-					continue
-				}
-				if nodes, why := step(view, l, s); nodes != nil {
+				if nodes, why := step(view, l, s); nodes != nil && !busy(s.group) {
 					return &move{r, s.group, nodes, why}
 				}
 			}
@@ -246,30 +243,42 @@ func balance(view *catalogView, l load, busy func(group uint64) bool) *move {
 			continue
 		}
 		for s := range r.liveSlots() {
-			if busy(s.group) {
-				continue
-			}
-			members := s.replicas.members()
-			for i, id := range members {
-				from := view.node(id)
-				for _, to := range nodes {
-					if from != nil && to.zone == from.zone && !s.replicas.has(to.id) && l.replicas[from.id]-l.replicas[to.id] > imbalance {
-						next := slices.Clone(members)
-						next[i] = to.id
-						return &move{r, s.group, next, "balance: " + moved(from.id, to.id)}
-					}
-				}
-			}
-			for i, id := range members[1:] {
-				if l.leads[members[0]]-l.leads[id] > imbalance && view.node(id) != nil && view.node(id).state == nodeActive {
-					next := slices.Clone(members)
-					next[0], next[i+1] = next[i+1], next[0]
-					return &move{r, s.group, next, "balance leaders: " + moved(members[0], id)}
-				}
+			if next, why := l.even(view, nodes, s.replicas.members()); next != nil && !busy(s.group) {
+				return &move{r, s.group, next, why}
 			}
 		}
 	}
 	return nil
+}
+
+// even returns what members become if that evens something out, else nil.
+func (l load) even(view *catalogView, nodes []*node, members []uint64) (next []uint64, why string) {
+	for i, id := range members {
+		from := view.node(id)
+		if from == nil {
+			continue
+		}
+		for _, to := range nodes {
+			if to.zone == from.zone && !slices.Contains(members, to.id) && l.replicas[from.id]-l.replicas[to.id] > imbalance {
+				next = slices.Clone(members)
+				next[i] = to.id
+				return next, "balance: " + moved(from.id, to.id)
+			}
+		}
+	}
+	for i, id := range members[1:] {
+		if l.leads[members[0]]-l.leads[id] > imbalance && view.isActive(id) {
+			next = slices.Clone(members)
+			next[0], next[i+1] = next[i+1], next[0]
+			return next, "balance leaders: " + moved(members[0], id)
+		}
+	}
+	return nil, ""
+}
+
+func (v *catalogView) isActive(id uint64) bool {
+	n := v.node(id)
+	return n != nil && n.state == nodeActive
 }
 
 func moved(from, to uint64) string {

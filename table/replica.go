@@ -21,6 +21,8 @@ type group interface {
 	// knows none.
 	Leader() uint64
 	Status() (replication.Status, error)
+	ChangeMembers(changes ...replication.Change) error
+	Transfer(to uint64) error
 }
 
 // A host starts and removes replicated groups.
