@@ -12,6 +12,9 @@ func (s *Service) find(table string) (*record, error) {
 	if s.live.Load() == nil {
 		return nil, ErrClosed
 	}
+	if err := s.refresh(); err != nil {
+		s.env.Sometimes("table: setting may be old")
+	}
 	r := s.record(s.name(table))
 	if r == nil {
 		return nil, &NotFoundError{Table: table, Control: true}

@@ -14,6 +14,10 @@ const batchBytes = 16 << 20
 //
 // Errors: *NotFoundError, *ValidationError.
 func (s *Service) BatchGet(r *BatchGetRequest) (*BatchGetResult, error) {
+	return again(s, "", func() (*BatchGetResult, error) { return s.batchGet(r) })
+}
+
+func (s *Service) batchGet(r *BatchGetRequest) (*BatchGetResult, error) {
 	tables := make([]*liveTable, len(r.Tables))
 	for i := range r.Tables {
 		t, err := s.lookup(r.Tables[i].Table)

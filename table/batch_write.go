@@ -92,6 +92,7 @@ func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchW
 	for i := range pending {
 		for k, w := range pending[i] {
 			answer, err := w.await()
+			err = gone(err, w.table)
 			outcome.count(err)
 			switch {
 			case err == nil:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
@@ -357,13 +358,28 @@ func (t *trip) aim() (p *livePartition, to uint64) {
 			}
 		}
 	}
-	nodes := t.core.nearest(t.replicas(p))
+	nodes := c.nearest(t.replicas(p))
 	if len(nodes) == 0 {
 		return p, 0
+	}
+	if c.isStale && !t.leader {
+		nodes = leaderLast(p, nodes)
 	}
 	to = nodes[t.turn%len(nodes)]
 	t.turn++
 	return p, to
+}
+
+// leaderLast moves the leader of a partition, if it is known, to the end.
+func leaderLast(p *livePartition, nodes []uint64) []uint64 {
+	leader := p.lead.Load()
+	if p.group != nil {
+		leader = p.group.Leader()
+	}
+	if at := slices.Index(nodes, leader); at >= 0 {
+		nodes = append(slices.Delete(nodes, at, at+1), leader)
+	}
+	return nodes
 }
 
 // learn keeps who leads, as an answer says.

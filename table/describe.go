@@ -26,6 +26,9 @@ func (s *Service) Describe(table string) (*Description, error) {
 	if t := s.pending(name); t != nil {
 		return t.shown, nil
 	}
+	if err := s.refresh(); err != nil {
+		s.env.Sometimes("table: description may be old")
+	}
 	r := s.record(name)
 	if r == nil {
 		return nil, &NotFoundError{Table: table, Control: true}
@@ -41,6 +44,9 @@ func (s *Service) List(startAfter string, limit int) (names []string, last strin
 	}
 	if limit <= 0 {
 		limit = 100
+	}
+	if err := s.refresh(); err != nil {
+		s.env.Sometimes("table: list may be old")
 	}
 	names, more := s.catalog.snapshot().after(s.id, startAfter, limit)
 	names, more = s.withDeleted(names, more, startAfter, limit)

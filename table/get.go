@@ -13,6 +13,10 @@ import (
 //
 // Errors: *NotFoundError, *ValidationError.
 func (s *Service) Get(r *GetRequest) (*GetResult, error) {
+	return again(s, r.Table, func() (*GetResult, error) { return s.getItem(r) })
+}
+
+func (s *Service) getItem(r *GetRequest) (*GetResult, error) {
 	t, err := s.lookup(r.Table)
 	if err != nil {
 		return nil, err

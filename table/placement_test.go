@@ -99,7 +99,7 @@ func TestNextMove(t *testing.T) {
 // two replicas in one zone or one on a node that is leaving, if that can be.
 func TestMovesEnd(t *testing.T) {
 	for _, zones := range []string{"a b c", "a b c a b c", "a ad b c d", "a a a b", "al b c a b c a b c", "a bg cd d e f", "a b"} {
-		for groups := 1; groups < 40; groups += 13 {
+		for groups := 1; groups < 40; groups += 19 {
 			v := placed(zones, make([][]uint64, groups)...)
 			moves := 0
 			for m := nextMove(v, never); m != nil; m = nextMove(v, never) {

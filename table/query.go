@@ -11,7 +11,11 @@ import (
 // Errors: *NotFoundError, *ValidationError, *NotBuiltError for a local
 // index that is younger than its table.
 func (s *Service) Query(r *QueryRequest) (*Page, error) {
-	t, err := s.lookup(r.Table)
+	return again(s, r.Table, func() (*Page, error) { return s.queryPage(r) })
+}
+
+func (s *Service) queryPage(r *QueryRequest) (*Page, error) {
+	t, err := s.lookupIndex(r.Table, r.Index)
 	if err != nil {
 		return nil, err
 	}

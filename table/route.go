@@ -154,13 +154,29 @@ func (c *core) fetchPage(group uint64, r *partition.PageRequest) (page *partitio
 
 // near reports whether a read may be tried on this node.
 func (p *livePartition) near(consistent bool) bool {
-	return p.core.calls == nil || p.group != nil && (!consistent || p.group.Leading())
+	switch {
+	case p.core.calls == nil:
+		return true
+	case p.group == nil:
+		return false
+	case consistent:
+		return p.group.Leading()
+	case p.core.isStale && p.group.Leading():
+		return len(p.slot.replicas.members()) == 1
+	}
+	return !p.behind()
 }
+
+// behind reports whether the replica here may lag without bound: it has heard of no
+// leader for an election timeout.
+func (p *livePartition) behind() bool { return p.group.Leader() == 0 }
 
 // settle waits until a read may begin: a consistent one after everything that was
 // answered before.
 func (p *livePartition) settle(consistent bool) error {
 	switch {
+	case !consistent && p.core.calls != nil && p.behind():
+		return errBehind
 	case !consistent:
 		return nil
 	case p.core.calls != nil && !p.group.Leading():

@@ -12,7 +12,11 @@ import (
 // Errors: *NotFoundError, *ValidationError, *NotBuiltError for a local
 // index that is younger than its table.
 func (s *Service) Scan(r *ScanRequest) (*Page, error) {
-	t, err := s.lookup(r.Table)
+	return again(s, r.Table, func() (*Page, error) { return s.scanPage(r) })
+}
+
+func (s *Service) scanPage(r *ScanRequest) (*Page, error) {
+	t, err := s.lookupIndex(r.Table, r.Index)
 	if err != nil {
 		return nil, err
 	}

@@ -302,6 +302,20 @@ func (s *Service) lookup(table string) (*liveTable, error) {
 	return t, t.failed
 }
 
+// lookupIndex is lookup for a request about an index, "" = none, which the node may not
+// have heard of yet, or not that it is active.
+func (s *Service) lookupIndex(table, index string) (*liveTable, error) {
+	t, err := s.lookup(table)
+	if err != nil || index == "" || s.calls == nil {
+		return t, err
+	}
+	if k := t.indexes[index]; k == nil || k.global && k.status != indexActive {
+		s.lookAgain(t.def.Name)
+		return s.lookup(table)
+	}
+	return t, nil
+}
+
 // lookAgain finds a table that the node may not have heard of yet.
 func (s *Service) lookAgain(name string) *liveTable {
 	if err := s.refresh(); err != nil {

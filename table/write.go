@@ -34,6 +34,7 @@ func (s *Service) WriteAll(list []Write) []WriteOutcome {
 	for i := range pending {
 		if outcomes[i].Err == nil {
 			outcomes[i].Result, outcomes[i].Err = pending[i].await()
+			outcomes[i].Err = gone(outcomes[i].Err, pending[i].table)
 		}
 	}
 	return outcomes
@@ -44,7 +45,15 @@ func (s *Service) write(w Write) (*WriteResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pending.await()
+	r, err := pending.await()
+	if err != nil && errors.Is(err, errGone) {
+		// The table is gone; another one may have its name.
+		if pending, err = w.begin(s); err == nil {
+			r, err = pending.await()
+		}
+		return r, gone(err, pending.table)
+	}
+	return r, err
 }
 
 // A pendingWrite is a proposed command whose outcome is not known yet.
@@ -72,6 +81,12 @@ func (s *Service) proposeWrite(t *liveTable, c *partition.Command) pendingWrite 
 // await waits for the outcome.
 func (w *pendingWrite) await() (*WriteResult, error) {
 	r, err := w.outcome()
+	for range maxReroutes {
+		if err != nil || !errors.Is(r.Err, partition.ErrWrongPartition) {
+			break
+		}
+		r, err = w.reroute()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", w.table.def.Name, err)
 	}
@@ -85,6 +100,55 @@ func (w *pendingWrite) await() (*WriteResult, error) {
 		CollectionKey:   w.table.collectionKey(w.key),
 		CollectionBytes: r.CollectionBytes,
 	}, nil
+}
+
+// maxReroutes is how often a request looks for its partition anew.
+const maxReroutes = 5
+
+// reroute sends the command to the partition that has its key now. It is the same
+// request, so it is carried out once.
+func (w *pendingWrite) reroute() (*partition.Result, error) {
+	c := w.to.core
+	c.env.Sometimes("table: write is sent to another partition")
+	if err := c.refresh(); err != nil {
+		return nil, err
+	}
+	live := c.enter(w.table.space).live.Load()
+	if live == nil {
+		return nil, ErrClosed
+	}
+	t := (*live)[w.table.def.Name]
+	if t == nil || t.id != w.table.id {
+		return nil, errGone
+	}
+	next := t.partitions.of(partition.RowHash(t.schema.AppendRowKey(nil, w.key)))
+	w.proposal = next.propose(w.command)
+	return w.outcome()
+}
+
+// again carries out a read, and repeats it if the tables that it saw are out of date.
+func again[T any](s *Service, table string, read func() (T, error)) (T, error) {
+	for attempt := 0; ; attempt++ {
+		v, err := read()
+		if err == nil || attempt == maxReroutes || !errors.Is(err, errGone) && !errors.Is(err, partition.ErrWrongPartition) {
+			if err != nil && errors.Is(err, errGone) {
+				err = &NotFoundError{Table: table}
+			}
+			return v, err
+		}
+		s.env.Sometimes("table: read is repeated with a newer catalog")
+		if failed := s.refresh(); failed != nil {
+			return v, failed
+		}
+	}
+}
+
+// gone says that a table does not exist if that is why a request failed.
+func gone(err error, t *liveTable) error {
+	if err != nil && errors.Is(err, errGone) {
+		return &NotFoundError{Table: t.def.Name}
+	}
+	return err
 }
 
 // indexWrites returns what the changes of index entries cost.
