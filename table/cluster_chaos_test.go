@@ -1,6 +1,7 @@
 package table
 
 import (
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,11 +12,12 @@ import (
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/transport"
+	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
-var chaosSeeds = flag.Int("table.cluster-seeds", 3, "how many seeds the tests of clusters under faults run")
+var chaosSeeds = flag.Int("table.cluster-seeds", 1, "how many seeds the tests of clusters under faults run")
 
 // A counterKey is one item that one client counts up, by writes that are on the
 // condition that it has the value that the client knows.
@@ -47,7 +49,7 @@ func (b *bed) count(k *counterKey, stop *bool) {
 				continue
 			}
 			b.countAt(n, k)
-			e.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			e.Sleep(time.Duration(rng.IntN(60)) * time.Millisecond)
 		}
 	})
 }
@@ -112,6 +114,8 @@ func TestClusterFaults(t *testing.T) {
 			counters = append(counters, k)
 			b.count(k, &stop)
 		}
+		churned := 0
+		b.churn(&stop, &churned)
 		for range 6 {
 			b.run(time.Duration(500+b.rng.IntN(1000)) * time.Millisecond)
 			b.fault()
@@ -124,13 +128,123 @@ func TestClusterFaults(t *testing.T) {
 			total += k.count
 			b.countUntilSure(k)
 		}
-		if total < 100 {
-			t.Errorf("seed %d: only %d writes were answered", seed, total)
+		if total < 100 || churned < 2 {
+			t.Errorf("seed %d: only %d writes were answered, and %d tables were made and deleted", seed, total, churned)
 		}
+		b.checkLeftovers()
 		b.checkIndex("tab", "g")
 		b.checkReplicas()
 		b.w.Close()
 	}
+}
+
+// churn makes, fills and deletes tables with indexes at whoever is in charge.
+func (b *bed) churn(stop *bool, churned *int) {
+	for number := range 2 {
+		name := fmt.Sprint("churn", number)
+		b.clock.Go(name, func() {
+			for !*stop {
+				n := b.leader()
+				if n == nil {
+					b.clock.Sleep(50 * time.Millisecond)
+					continue
+				}
+				s, done := n.Service, false
+				n.e.Go(name, func() {
+					if b.churnOnce(s, name) {
+						*churned++
+					}
+					done = true
+				})
+				for !done && n.Service == s {
+					b.clock.Sleep(20 * time.Millisecond)
+				}
+			}
+		})
+	}
+}
+
+// churnOnce makes a table and deletes it, or what an earlier attempt left of it.
+func (b *bed) churnOnce(s *Service, name string) bool {
+	d := simple(name, 2)
+	_, err := s.Create(d)
+	var inUse *InUseError
+	if err != nil && !errors.As(err, &inUse) {
+		return false
+	}
+	if err == nil {
+		if r, err := s.Scan(&ScanRequest{Table: name, Consistent: true}); err == nil && r.Count > 0 {
+			b.t.Errorf("seed %d: new table %s has %d items", b.w.Seed(), name, r.Count)
+		}
+		_, err := s.Update(UpdateTableRequest{Table: name, Attributes: attributes("x", "S"),
+			CreateIndexes: []IndexDefinition{{Name: "late", Keys: keys("x"), Projection: all()}}})
+		if err != nil {
+			return false
+		}
+		for i := range 10 {
+			if _, err := s.Put(&PutRequest{Table: name, Item: js(fmt.Sprintf(`{"p":{"S":"%d"},"x":{"S":"x"}}`, i))}); err != nil {
+				return false
+			}
+		}
+	}
+	for range 100 {
+		if _, err = s.Delete(name); err == nil {
+			return true
+		}
+		if !errors.As(err, &inUse) {
+			return false
+		}
+		s.env.Sleep(50 * time.Millisecond) // the index is being made
+	}
+	return false
+}
+
+// checkLeftovers checks that nodes have the groups that they shall have, and no rows
+// of tables that are gone.
+func (b *bed) checkLeftovers() {
+	b.t.Helper()
+	var problem string
+	b.until("what is gone is gone everywhere", func() bool {
+		problem = ""
+		for _, n := range b.nodes {
+			n.do("look for leftovers", func() error {
+				problem += n.leftovers()
+				return nil
+			})
+		}
+		return problem == ""
+	})
+}
+
+func (n *bedNode) leftovers() (problem string) {
+	view := n.catalog.snapshot()
+	groups, tables := map[uint64]bool{catalogGroup: true}, map[uint32]bool{}
+	for _, r := range view.records() {
+		tables[r.id] = true
+		for i := range r.places {
+			tables[r.places[i].id] = true
+		}
+		for s := range r.allSlots() {
+			groups[s.group] = s.replicas.has(n.id)
+		}
+	}
+	for _, id := range n.node.Groups() {
+		if !groups[uint64(id)] {
+			problem += fmt.Sprintf("node %d has group %d; ", n.id, id)
+		}
+	}
+	it, err := n.db.NewIter(lsm.IterOptions{Lower: []byte{0x10}, Upper: []byte{0x11}})
+	if err != nil {
+		return err.Error()
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		if table := binary.BigEndian.Uint32(it.Key()[1:]); !tables[table] {
+			problem += fmt.Sprintf("node %d has a row of table %d; ", n.id, table)
+			break
+		}
+	}
+	return problem
 }
 
 // fault breaks something and mends it.

@@ -111,7 +111,7 @@ func (n *bedNode) open() error {
 	hooks := &Hooks{}
 	net := n.bed.net.Start(transport.NodeID(n.id), n.e)
 	node, err := replication.Open(n.e, fs, db, replication.Options{
-		NodeID: n.id, Transport: net, SegmentBytes: 1 << 20, OnRole: hooks.OnRole, Tick: 50 * time.Millisecond,
+		NodeID: n.id, Transport: net, SegmentBytes: 64 << 10, MaxSegments: 3, OnRole: hooks.OnRole, Tick: 50 * time.Millisecond,
 		EnterGroup: func(g replication.GroupID) { n.bed.group = g*16 + replication.GroupID(n.id) },
 	})
 	if err != nil {

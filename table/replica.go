@@ -89,12 +89,7 @@ func (c *core) startGroups(r *record) error {
 func (c *core) startAll(records []*record) error {
 	var jobs []startJob
 	for _, r := range records {
-		jobs = c.appendJobs(jobs, r, r.id, r.slots)
-		for i := range r.places {
-			if r.places[i].status != indexDeleting {
-				jobs = c.appendJobs(jobs, r, r.places[i].id, r.places[i].slots)
-			}
-		}
+		jobs = append(jobs, c.jobsOf(r)...)
 	}
 	if c.calls != nil {
 		jobs = c.mayStart(jobs)
@@ -117,6 +112,17 @@ func (c *core) mayStart(jobs []startJob) (may []startJob) {
 		}
 	}
 	return may
+}
+
+// jobsOf brings the directory in line with a record and returns what is not started.
+func (c *core) jobsOf(r *record) (jobs []startJob) {
+	jobs = c.appendJobs(jobs, r, r.id, r.slots)
+	for i := range r.places {
+		if r.places[i].status != indexDeleting {
+			jobs = c.appendJobs(jobs, r, r.places[i].id, r.places[i].slots)
+		}
+	}
+	return jobs
 }
 
 // A startJob starts the replica of one slot.

@@ -245,6 +245,7 @@ func (s *Service) publishLocked(r *record) *liveTable {
 	if t := (*live)[r.def.Name]; t != nil && t.id == r.id && t.version > r.version {
 		return t
 	}
+	s.jobsOf(r) // and changes the directory
 	t := s.newLiveTable(r)
 	s.attach(t)
 	next := s.copyLive()
