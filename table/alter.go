@@ -49,7 +49,7 @@ func (s *Service) alter(table string, change func(r *record, now env.Time) error
 		return err
 	}
 	_, err = s.replace(next)
-	return err
+	return s.elsewhere(err)
 }
 
 // Tag adds tags to a table, or changes their values.

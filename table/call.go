@@ -296,10 +296,12 @@ func (t *trip) again(p *livePartition, err error) error {
 	if c.closing.Ready() {
 		return ErrClosed
 	}
+	if c.directory.partition(t.group) == nil {
+		return errGone
+	}
 	if errors.Is(err, errNotHere) || t.turn > len(t.replicas(p)) {
-		if err := c.refresh(); err == nil && c.directory.partition(t.group) == nil {
-			return errGone
-		}
+		c.doubted.Store(true) // the partition may be elsewhere, or gone
+		c.poke()
 	}
 	now := c.env.Now()
 	if now >= t.deadline {

@@ -31,7 +31,7 @@ func (s *Service) Create(d Definition) (*Description, error) {
 		return nil, &InUseError{Message: "Table already exists: " + d.Name}
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.elsewhere(err)
 	}
 	made := s.begin(StatusCreating, s.describe(r))
 	if err := s.bringUp(r); err != nil {

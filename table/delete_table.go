@@ -50,7 +50,7 @@ func (s *Service) tearDown(r *record) (err error) {
 	if r.status != recordDeleting {
 		r, err = s.propose(replaceCommand(r.with(func(r *record) { r.status = recordDeleting })))
 		if err != nil {
-			return err
+			return s.elsewhere(err)
 		}
 	}
 	if t := (*s.live.Load())[r.def.Name]; t != nil {

@@ -36,6 +36,9 @@ func (c *core) drive(r *reign) {
 			}
 			begun = true
 		}
+		if err := c.finishAll(r); err != nil {
+			c.env.Sometimes("table: something interrupted cannot be finished yet")
+		}
 		c.listen(r, heard)
 		if err := c.driveStep(r, heard, &moving); err != nil {
 			c.env.Sometimes("table: driver failed")
@@ -44,8 +47,7 @@ func (c *core) drive(r *reign) {
 	}
 }
 
-// takeOver founds the cluster if there is none, and finishes creations and deletions
-// that were interrupted.
+// takeOver founds the cluster if there is none, and starts the tasks that tables need.
 func (c *core) takeOver(r *reign) error {
 	c.control.Lock()
 	defer c.control.Unlock()
@@ -58,15 +60,31 @@ func (c *core) takeOver(r *reign) error {
 			return err
 		}
 	}
+	home.startTasks()
+	return nil
+}
+
+// finishAll finishes creations and deletions that were interrupted: whoever is at one
+// now holds control.
+func (c *core) finishAll(r *reign) (failed error) {
 	for _, rec := range c.catalog.snapshot().records() {
-		if rec.status == recordActive {
-			continue
-		}
-		if err := c.enter(rec.space).finish(rec); err != nil {
-			return fmt.Errorf("table %s: finish: %w", rec.def.Name, err)
+		if rec.status != recordActive {
+			failed = errors.Join(failed, c.finishOne(r, rec))
 		}
 	}
-	home.startTasks()
+	return failed
+}
+
+func (c *core) finishOne(r *reign, rec *record) error {
+	c.control.Lock()
+	defer c.control.Unlock()
+	now := c.catalog.snapshot().byKey[rec.key()]
+	if r.over.Ready() || now == nil || now.id != rec.id {
+		return nil
+	}
+	if err := c.enter(rec.space).finish(now); err != nil {
+		return fmt.Errorf("table %s: finish: %w", rec.def.Name, err)
+	}
 	return nil
 }
 

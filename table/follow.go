@@ -37,7 +37,7 @@ func (c *core) follow() {
 		}
 		c.changed.TryRecv()
 		pause = followPause
-		if !c.fresh.Load() {
+		if c.doubted.Swap(false) || !c.fresh.Load() {
 			_ = c.refresh()
 		}
 		if err := c.catchUp(); err != nil {

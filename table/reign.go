@@ -1,9 +1,11 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/replication"
 )
 
 // A reign is the time during which this node leads the catalog, and so is in charge:
@@ -43,6 +45,15 @@ func (c *core) inCharge() error {
 		return &ElsewhereError{Leader: c.catalogGroup.Leader()}
 	}
 	return nil
+}
+
+// elsewhere says that an operation is to be done by another node if the first of its
+// proposals was refused because that one leads now.
+func (c *core) elsewhere(err error) error {
+	if err != nil && errors.Is(err, replication.ErrNotLeader) && !errors.Is(err, replication.ErrUnknownOutcome) {
+		return &ElsewhereError{Leader: c.catalogGroup.Leader()}
+	}
+	return err
 }
 
 // reigning returns the reign that began last. If it is over, or none began, its future

@@ -105,6 +105,7 @@ type core struct {
 	tasks         *env.Group           // that end when the service closes
 	fresh         atomic.Bool          // the catalog is as new as this life of the node
 	changed       *env.Queue[struct{}] // wakes follow
+	doubted       atomic.Bool          // has follow ask for a newer catalog
 	roles         roleChanges
 
 	// local is held while replicas of this node start or go and while tables are

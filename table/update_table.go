@@ -40,7 +40,7 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 		return nil, err
 	}
 	if next, err = s.replace(next); err != nil {
-		return nil, err
+		return nil, s.elsewhere(err)
 	}
 	s.startBuilder(next)
 	d := s.describeChange(r, next)

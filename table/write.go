@@ -28,16 +28,52 @@ type WriteOutcome struct {
 func (s *Service) WriteAll(list []Write) []WriteOutcome {
 	outcomes := make([]WriteOutcome, len(list))
 	pending := make([]pendingWrite, len(list))
-	for i, w := range list {
-		pending[i], outcomes[i].Err = w.begin(s)
-	}
-	for i := range pending {
-		if outcomes[i].Err == nil {
+	done := make([]bool, len(list))
+	finish := func(i int) {
+		if outcomes[i].Err == nil && !done[i] {
 			outcomes[i].Result, outcomes[i].Err = pending[i].await()
 			outcomes[i].Err = gone(outcomes[i].Err, pending[i].table)
 		}
+		done[i] = true
+	}
+	var latest map[string]int // write of each item; only where proposals may overtake each other
+	if s.calls != nil {
+		latest = make(map[string]int, len(list))
+	}
+	for i, w := range list {
+		if latest != nil {
+			if row := s.rowOf(w); row != "" {
+				if before, ok := latest[row]; ok {
+					finish(before)
+				}
+				latest[row] = i
+			}
+		}
+		pending[i], outcomes[i].Err = w.begin(s)
+	}
+	for i := range pending {
+		finish(i)
 	}
 	return outcomes
+}
+
+// rowOf names the row that a write is about, "" if that cannot be said.
+func (s *Service) rowOf(w Write) string {
+	var table string
+	var key item.Item
+	switch w := w.(type) {
+	case *PutRequest:
+		table, key = w.Table, w.Item
+	case *DeleteRequest:
+		table, key = w.Table, w.Key
+	case *UpdateRequest:
+		table, key = w.Table, w.Key
+	}
+	t, err := s.lookup(table)
+	if err != nil || t.schema.CheckKeyOf(key) != nil {
+		return ""
+	}
+	return string(t.schema.AppendRowKey(nil, key))
 }
 
 func (s *Service) write(w Write) (*WriteResult, error) {
