@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/statordb/stator/internal/transport"
 )
 
 // join adds a node to a running cluster, as its operator would: it asks for a number,
@@ -132,4 +134,98 @@ func testClusterGrows(t *testing.T, seed uint64) {
 		t.Errorf("seed %d: the table has %d items, want 204", seed, n)
 	}
 	b.w.Close()
+}
+
+// TestClusterReplacesLost: a node that stays away is replaced by another one of its
+// zone, and has nothing left when it comes back.
+func TestClusterReplacesLost(t *testing.T) {
+	b := newBed(t, 3, "a", "b", "c")
+	b.create(simple("tab", 3))
+	fourth := b.join("b")
+	b.quiet()
+	for i := range 20 {
+		fourth.put("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i))
+	}
+	b.nodes[1].crash()
+	b.until("node 2 is lost, and others have its replicas", func() bool {
+		l := b.leader()
+		if l == nil || l.catalog.snapshot().node(2).state != nodeLost {
+			return false
+		}
+		n, _ := l.NodeLoad(2)
+		return n == 0 && b.replicasOf(4) == 3
+	})
+	for i := range 20 {
+		b.nodes[0].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"2"}}`, i))
+	}
+	b.nodes[1].restart()
+	b.until("node 2 is active again", func() bool {
+		l := b.leader()
+		return l != nil && l.catalog.snapshot().isActive(2) && b.nodes[1].Service != nil && b.nodes[1].Ready()
+	})
+	b.quiet()
+	b.checkLeftovers()
+	b.checkReplicas()
+	if n := len(b.nodes[1].scanAll("tab", "")); n != 20 {
+		t.Errorf("the table has %d items, want 20", n)
+	}
+}
+
+// TestClusterZoneLost: without one zone everything goes on; cut off from the others,
+// a node answers nothing that it cannot know.
+func TestClusterZoneLost(t *testing.T) {
+	b := newBed(t, 4, "a", "b", "c")
+	b.create(simple("tab", 3))
+	b.nodes[0].put("tab", `{"p":{"S":"k"},"v":{"N":"1"}}`)
+	b.quiet()
+	away := b.leader()
+	others := slices.DeleteFunc(slices.Clone(b.nodes), func(n *bedNode) bool { return n == away })
+	cut := b.net.Cut(b.net.Around(transport.NodeID(away.id)))
+	began := b.w.Now()
+	for i := range 6 { // of all partitions
+		others[i%2].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"2"}}`, i))
+	}
+	others[0].put("tab", `{"p":{"S":"k"},"v":{"N":"2"}}`)
+	if took := b.w.Now().Sub(began); took > 4*time.Second {
+		t.Errorf("writes took %s after a third of all leaders was cut off", took)
+	}
+	b.create(simple("second", 1))
+	for _, consistent := range []bool{true, false} {
+		away.do("read while cut off", func() error {
+			r, err := away.Get(&GetRequest{Table: "tab", Key: js(`{"p":{"S":"k"}}`), Consistent: consistent})
+			if err == nil {
+				t.Errorf("a node that is cut off answers %s (consistent %v)", show(r.Item), consistent)
+			}
+			return nil
+		})
+	}
+	cut.Heal()
+	if got := away.get("tab", `{"p":{"S":"k"}}`, true); got != `{"p":{"S":"k"},"v":{"N":"2"}}` {
+		t.Errorf("after healing the node reads %s", got)
+	}
+	away.do("find the new table", func() error {
+		_, err := away.Get(&GetRequest{Table: "second", Key: js(`{"p":{"S":"k"}}`)})
+		return err
+	})
+}
+
+// TestClusterRepeats: the same seed gives the same run, to the last step.
+func TestClusterRepeats(t *testing.T) {
+	var hashes []uint64
+	for range 2 {
+		b := newBed(t, 8, "a", "b", "c")
+		b.create(simple("tab", 2))
+		stop := false
+		b.count(&counterKey{name: "k"}, &stop)
+		b.run(time.Second)
+		b.nodes[1].crash()
+		b.run(2 * time.Second)
+		b.nodes[1].restart()
+		b.run(2 * time.Second)
+		hashes = append(hashes, b.w.Hash())
+		b.w.Close()
+	}
+	if hashes[0] != hashes[1] {
+		t.Errorf("two runs of one seed have the hashes %x and %x", hashes[0], hashes[1])
+	}
 }
