@@ -80,6 +80,7 @@ func (p *Partition) Apply(index uint64, commands [][]byte) []any {
 		p.applyEntry(index, commands, results)
 	}
 	if p.broken != nil {
+		p.tell()
 		for i := range results {
 			results[i] = Result{Err: p.broken}
 		}

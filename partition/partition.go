@@ -56,12 +56,13 @@ type Partition struct {
 
 	window window // of the latest requests. Owned by Apply.
 
-	applied   uint64        // index of the last applied log entry
-	members   []byte        // of the group; nil if they never changed
-	maxDelete txn.Timestamp // greatest timestamp at which a row was deleted
-	birth     *Birth        // nil unless the partition was split off another one
-	restored  restored      // the snapshot that was installed last
-	broken    error         // why nothing more is applied
+	applied   uint64                // index of the last applied log entry
+	members   []byte                // of the group; nil if they never changed
+	maxDelete txn.Timestamp         // greatest timestamp at which a row was deleted
+	birth     *Birth                // nil unless the partition was split off another one
+	restored  restored              // the snapshot that was installed last
+	broken    error                 // why nothing more is applied
+	failure   atomic.Pointer[error] // broken, for other tasks
 	// replicated says that other replicas apply the same entries, so that this one
 	// must not go on if it cannot read what they can. Owned by Apply.
 	replicated bool
@@ -113,6 +114,25 @@ func (p *Partition) Applied() uint64 { return p.applied }
 func (p *Partition) Serve() error {
 	p.serving.Store(true)
 	return p.broken
+}
+
+// Err returns why nothing more is applied, so that what is read here grows old; nil if
+// all is well.
+func (p *Partition) Err() error {
+	if f := p.failure.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
+
+// tell shows other tasks whether the partition is broken.
+func (p *Partition) tell() {
+	if p.broken == nil {
+		p.failure.Store(nil)
+		return
+	}
+	broken := p.broken
+	p.failure.Store(&broken)
 }
 
 // Config returns the current configuration, nil if there is none yet. The

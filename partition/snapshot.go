@@ -164,6 +164,7 @@ func (r *restoring) Commit() error {
 func (p *Partition) reload(meta replication.SnapshotMeta) {
 	sequence := p.sequence.Load()
 	p.broken, p.replicated = nil, true
+	defer p.tell()
 	p.window = window{}
 	p.local.Store(nil)
 	written := p.changeBytes.Load()

@@ -29,6 +29,7 @@ const (
 	callStatus  transport.Method = 18 // how a group is (partitionStatus)
 	callPing    transport.Method = 19 // is anybody there?
 	callCatalog transport.Method = 20 // how far the catalog is
+	callFit     transport.Method = 21 // could the replica lead its group?
 )
 
 // A request to a partition on another node, and its answer. Integers are
@@ -187,7 +188,8 @@ func (c *core) serveCalls() {
 	serve(callRead, c.serveRead)
 	serve(callStatus, c.serveStatus)
 	serve(callCatalog, c.serveCatalog)
-	serve(callPing, func(callRequest) answer { return answer{} })
+	serve(callFit, c.serveFit)
+	serve(callPing, c.servePing)
 }
 
 // servePropose carries out a command for another node, if this one leads.
@@ -196,12 +198,15 @@ func (c *core) servePropose(r callRequest) answer {
 	switch {
 	case p == nil || p.group == nil:
 		return answer{verdict: verdictNotHere}
-	case !p.group.Leading():
+	case !p.leads():
 		return answer{verdict: verdictNotLeader}
 	case isBrake(r.body):
 		p.admit()
 	}
 	v, err := p.group.Propose(r.body).Await()
+	if err == nil && p.Err() != nil {
+		err = broken(p.Err())
+	}
 	a := verdictOf(err)
 	if err == nil {
 		a.body = v.(*partition.Result).Append(nil)
@@ -348,7 +353,7 @@ func (t *trip) aim() (p *livePartition, to uint64) {
 		return nil, 0
 	}
 	if t.leader {
-		if p.group != nil && p.group.Leading() {
+		if p.leads() {
 			return p, c.self
 		}
 		if hint := p.lead.Load(); hint != 0 && hint != c.self {
@@ -421,10 +426,13 @@ func (t *trip) propose(p *livePartition, to uint64, command []byte) (*partition.
 	case to == 0:
 		return nil, replication.ErrNotLeader
 	case to == t.core.self:
-		if p.group == nil || !p.group.Leading() {
+		if !p.leads() {
 			return nil, replication.ErrNotLeader
 		}
 		v, err := p.group.Propose(command).Await()
+		if err == nil && p.Err() != nil {
+			err = broken(p.Err())
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/transport"
 )
 
@@ -227,5 +228,41 @@ func TestClusterRepeats(t *testing.T) {
 	}
 	if hashes[0] != hashes[1] {
 		t.Errorf("two runs of one seed have the hashes %x and %x", hashes[0], hashes[1])
+	}
+}
+
+// TestClusterBrokenReplica: a leader that cannot read a row which others can stops,
+// another one answers, and the replica is made anew.
+func TestClusterBrokenReplica(t *testing.T) {
+	b := newBed(t, 6, "a", "b", "c")
+	b.create(simple("tab", 1))
+	b.nodes[0].put("tab", `{"p":{"S":"k"},"v":{"N":"1"}}`)
+	b.quiet()
+	p := (*b.nodes[0].live.Load())["tab"].partitions[0]
+	leader := b.nodes[p.slot.replicas.nodes[0]-1]
+	leader.do("break a row", func() error {
+		batch := leader.db.NewBatch()
+		row := (*leader.live.Load())["tab"].schema.AppendRowKey(nil, js(`{"p":{"S":"k"}}`))
+		batch.Set(row, []byte("junk"))
+		return leader.db.Apply(batch)
+	})
+	for _, n := range b.nodes {
+		n.do("count", func() error {
+			r, err := n.UpdateItem(&UpdateRequest{Table: "tab", Key: js(`{"p":{"S":"k"}}`),
+				Update: must(expr.ParseUpdate("ADD v :one", params(`{":one":{"N":"1"}}`))), Return: AllNew})
+			if err == nil && show(r.Attributes) != fmt.Sprintf(`{"p":{"S":"k"},"v":{"N":"%d"}}`, n.id+1) {
+				t.Errorf("update at node %d answers %s", n.id, show(r.Attributes))
+			}
+			return err
+		})
+	}
+	b.until("the replica is made anew", func() bool {
+		q := leader.directory.partition(p.id)
+		return q != nil && q.group != nil && q.Partition != p.Partition && q.slot.replicas.epoch >= 2 && q.Err() == nil
+	})
+	b.quiet()
+	b.checkReplicas()
+	if got := leader.get("tab", `{"p":{"S":"k"}}`, false); got != `{"p":{"S":"k"},"v":{"N":"4"}}` {
+		t.Errorf("the new replica has %s", got)
 	}
 }

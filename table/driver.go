@@ -24,8 +24,9 @@ const (
 // drive runs until the reign ends.
 func (c *core) drive(r *reign) {
 	begun := false
-	heard := make(map[uint64]env.Mono) // when each node answered last
-	var moving []uint64                // groups that were given other replicas
+	heard := make(map[uint64]env.Mono)  // when each node answered last
+	broken := make(map[uint64][]uint64) // groups whose replica is broken, by node
+	var moving []uint64                 // groups that were given other replicas
 	for pause := time.Duration(0); !r.rest(pause); {
 		pause = drivePause
 		if !begun {
@@ -39,8 +40,8 @@ func (c *core) drive(r *reign) {
 		if err := c.finishAll(r); err != nil {
 			c.env.Sometimes("table: something interrupted cannot be finished yet")
 		}
-		c.listen(r, heard)
-		if err := c.driveStep(r, heard, &moving); err != nil {
+		c.listen(heard, broken)
+		if err := c.driveStep(r, heard, broken, &moving); err != nil {
 			c.env.Sometimes("table: driver failed")
 			pause = driveRetry
 		}
@@ -89,9 +90,10 @@ func (c *core) finishOne(r *reign, rec *record) error {
 }
 
 // listen asks all nodes whether they are there.
-func (c *core) listen(r *reign, heard map[uint64]env.Mono) {
+func (c *core) listen(heard map[uint64]env.Mono, broken map[uint64][]uint64) {
 	view := c.catalog.snapshot()
 	answered := make([]bool, len(view.nodes))
+	reports := make([][]uint64, len(view.nodes))
 	g := env.NewGroup(c.env)
 	for i, n := range view.nodes {
 		if n.state == nodeGone {
@@ -101,25 +103,28 @@ func (c *core) listen(r *reign, heard map[uint64]env.Mono) {
 			heard[n.id] = c.env.Now() // silence counts from the beginning of the reign
 		}
 		if n.id == c.self {
-			answered[i] = true
+			answered[i], reports[i] = true, c.brokenGroups()
 			continue
 		}
 		g.Go("listen", func() error {
-			_, err := c.ask(n.id, callPing, 0, 0, nil, callPatience)
-			answered[i] = err == nil
+			a, err := c.ask(n.id, callPing, 0, 0, nil, callPatience)
+			if answered[i] = err == nil; answered[i] {
+				d := reader{b: a.body}
+				reports[i] = d.uints()
+			}
 			return nil
 		})
 	}
 	_ = g.Wait()
 	for i, n := range view.nodes {
 		if answered[i] {
-			heard[n.id] = c.env.Now()
+			heard[n.id], broken[n.id] = c.env.Now(), reports[i]
 		}
 	}
 }
 
 // driveStep makes the next change, if there is one.
-func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, moving *[]uint64) error {
+func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, broken map[uint64][]uint64, moving *[]uint64) error {
 	c.control.Lock()
 	defer c.control.Unlock()
 	if r.over.Ready() {
@@ -133,7 +138,7 @@ func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, moving *[]uint64) 
 			}
 		}
 	}
-	return c.moveReplicas(moving)
+	return c.moveReplicas(broken, moving)
 }
 
 // nextState returns the state that a node should have.
@@ -165,12 +170,12 @@ func (c *core) follows(id uint64) bool {
 }
 
 // moveReplicas makes the next change of replicas. The caller holds control.
-func (c *core) moveReplicas(moving *[]uint64) error {
+func (c *core) moveReplicas(broken map[uint64][]uint64, moving *[]uint64) error {
 	*moving = slices.DeleteFunc(*moving, func(group uint64) bool { return !c.isBusy(group) })
 	if len(*moving) >= maxMoving {
 		return nil
 	}
-	m := nextMove(c.catalog.snapshot(), c.isBusy)
+	m := nextMove(c.catalog.snapshot(), broken, c.isBusy)
 	if m == nil {
 		return nil
 	}

@@ -243,7 +243,7 @@ func (c *core) leave() {
 	if !c.fresh.Load() {
 		return
 	}
-	for _, p := range c.directory.hosted() {
+	for _, p := range c.directory.list((*livePartition).exists) {
 		if p.slot.replicas.has(c.self) || c.closing.Ready() {
 			continue
 		}
@@ -252,7 +252,7 @@ func (c *core) leave() {
 			continue
 		}
 		c.local.Lock()
-		if now := c.directory.partition(p.id); now != nil && now.group != nil && !now.slot.replicas.has(c.self) {
+		if now := c.directory.partition(p.id); now != nil && now.exists() && !now.slot.replicas.has(c.self) {
 			if err := c.leaveGroup(now); err != nil {
 				c.env.Sometimes("table: replica cannot be dropped")
 			}

@@ -78,6 +78,14 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 		return
 	}
 	changes, to := nextStep(&status, w, c.self)
+	if p := c.directory.partition(id); p != nil && p.group != nil && p.Err() != nil {
+		c.env.Sometimes("table: broken replica gives leadership away")
+		changes, to = nil, successor(&status, others(status.Members.Voters, c.self))
+		delete(transferred, id)
+	}
+	if to != 0 && id != catalogGroup && !c.isFit(to, id) {
+		to = 0
+	}
 	switch {
 	case len(changes) > 0:
 		c.env.Sometimes("table: members change")
@@ -92,6 +100,47 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 	if err != nil && !errors.Is(err, replication.ErrBusy) && !errors.Is(err, replication.ErrNotLeader) {
 		c.env.Sometimes("table: members could not be changed")
 	}
+}
+
+// isFit asks a node whether its replica of a group could lead: it is not broken.
+func (c *core) isFit(to, group uint64) bool {
+	a, err := c.ask(to, callFit, group, 0, nil, callPatience)
+	return err == nil && a.verdict == verdictDone
+}
+
+// serveFit answers isFit.
+func (c *core) serveFit(r callRequest) answer {
+	p := c.directory.partition(r.group)
+	if p == nil || p.group == nil || p.Err() != nil {
+		return answer{verdict: verdictNotHere}
+	}
+	return answer{}
+}
+
+// brokenGroups returns the groups whose replica here has stopped or could not be opened.
+func (c *core) brokenGroups() (groups []uint64) {
+	for _, p := range c.directory.list((*livePartition).exists) {
+		if p.damage != nil || p.Err() != nil {
+			groups = append(groups, p.id)
+		}
+	}
+	return groups
+}
+
+// servePing says that the node is there, and which of its replicas are broken.
+func (c *core) servePing(callRequest) answer {
+	var w writer
+	w.uints(c.brokenGroups())
+	return answer{body: w.b}
+}
+
+func others(ids []uint64, self uint64) (rest []uint64) {
+	for _, id := range ids {
+		if id != self {
+			rest = append(rest, id)
+		}
+	}
+	return rest
 }
 
 // isAsWanted reports whether a group needs no more steps.

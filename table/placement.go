@@ -125,10 +125,11 @@ type move struct {
 
 // nextMove returns the most urgent change of replicas, nil if all is well. busy says
 // that the members of a group are not yet what the catalog wants, so that the group is
-// to be left alone.
-func nextMove(view *catalogView, busy func(group uint64) bool) *move {
+// to be left alone. broken are the groups whose replica is broken, by node.
+func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uint64) bool) *move {
 	l := loadOf(view)
-	for _, step := range []func(*catalogView, load, *slot) ([]uint64, string){replaceLost, addZone} {
+	dropBroken := func(_ *catalogView, _ load, s *slot) ([]uint64, string) { return s.without(broken) }
+	for _, step := range []func(*catalogView, load, *slot) ([]uint64, string){replaceLost, dropBroken, addZone} {
 		for _, r := range view.records() {
 			if r.status != recordActive {
 				continue
@@ -174,6 +175,18 @@ func replaceLost(view *catalogView, l load, s *slot) ([]uint64, string) {
 			return nodes, moved(id, to)
 		case len(nodes) > 1 && (old == nil || old.state == nodeGone || old.state == nodeDraining && len(nodes) > len(zonesOf(view.usable()))):
 			return slices.Delete(nodes, i, i+1), moved(id, 0)
+		}
+	}
+	return nil, ""
+}
+
+// without drops a replica that is broken, if others remain. Then one is made anew,
+// perhaps on the same node.
+func (s *slot) without(broken map[uint64][]uint64) ([]uint64, string) {
+	members := s.replicas.members()
+	for i, id := range members {
+		if len(members) > 1 && slices.Contains(broken[id], s.group) {
+			return slices.Delete(slices.Clone(members), i, i+1), "broken: " + moved(id, 0)
 		}
 	}
 	return nil, ""

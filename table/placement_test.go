@@ -83,14 +83,17 @@ func TestNextMove(t *testing.T) {
 		{"one leads all", "a b c", []ids{{1, 2, 3}, {1, 2, 3}, {1, 2, 3}}, "2: [2 1 3]"},
 	} {
 		got := ""
-		if m := nextMove(placed(c.zones, c.groups...), never); m != nil {
+		if m := nextMove(placed(c.zones, c.groups...), nil, never); m != nil {
 			got = fmt.Sprintf("%d: %v", m.group, m.nodes)
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}
-	if m := nextMove(placed("a b c", []uint64{1}, []uint64{2}), func(group uint64) bool { return group == 2 }); m == nil || m.group != 3 {
+	if m := nextMove(placed("a b c", []uint64{1, 2, 3}), map[uint64][]uint64{1: {9}, 2: {2}}, never); m == nil || !slices.Equal(m.nodes, []uint64{1, 3}) {
+		t.Errorf("with a broken replica on node 2 the move is %+v, want it away", m)
+	}
+	if m := nextMove(placed("a b c", []uint64{1}, []uint64{2}), nil, func(group uint64) bool { return group == 2 }); m == nil || m.group != 3 {
 		t.Errorf("with group 2 busy the move is %+v, want one of group 3", m)
 	}
 }
@@ -102,7 +105,7 @@ func TestMovesEnd(t *testing.T) {
 		for groups := 1; groups < 40; groups += 19 {
 			v := placed(zones, make([][]uint64, groups)...)
 			moves := 0
-			for m := nextMove(v, never); m != nil; m = nextMove(v, never) {
+			for m := nextMove(v, nil, never); m != nil; m = nextMove(v, nil, never) {
 				if moves++; moves > 20*groups {
 					t.Fatalf("%s, %d groups: no end", zones, groups)
 				}

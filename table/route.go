@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -45,7 +46,7 @@ func (p *livePartition) changed(next *livePartition) *livePartition {
 // propose sends a command to the partition. The caller waits for what becomes of
 // it by outcome; in between it may propose others.
 func (p *livePartition) propose(command []byte) proposal {
-	if p.core.calls == nil || p.group != nil && p.group.Leading() {
+	if p.core.calls == nil || p.leads() {
 		return proposal{to: p, command: command, future: p.group.Propose(command)}
 	}
 	sent := proposal{to: p, command: command, future: env.NewFuture[any](p.core.env), sent: true}
@@ -53,6 +54,20 @@ func (p *livePartition) propose(command []byte) proposal {
 		sent.future.Set(p.core.deliver(p.id, command, nil))
 	})
 	return sent
+}
+
+// exists reports whether there is a replica here, if only a damaged one.
+func (p *livePartition) exists() bool { return p.group != nil || p.damage != nil }
+
+// leads reports whether the replica here leads its group, and can.
+func (p *livePartition) leads() bool {
+	return p.group != nil && p.group.Leading() && p.Err() == nil
+}
+
+// broken says what it means for a command that its replica broke while it was carried
+// out: others may have carried it out.
+func broken(err error) error {
+	return fmt.Errorf("%w: %w", replication.ErrUnknownOutcome, err)
 }
 
 // A proposal is a command on its way to a partition.
@@ -67,11 +82,17 @@ type proposal struct {
 // none; that of the command is in the result.
 func (p *proposal) outcome() (*partition.Result, error) {
 	v, err := p.future.Await()
-	if err == nil {
+	if p.sent || p.to.core.calls == nil {
+		if err != nil {
+			return nil, err
+		}
 		return v.(*partition.Result), nil
 	}
-	if p.sent || p.to.core.calls == nil {
-		return nil, err
+	if err == nil {
+		if err = p.to.Err(); err == nil {
+			return v.(*partition.Result), nil
+		}
+		err = broken(err)
 	}
 	return p.to.core.deliver(p.to.id, p.command, err)
 }
@@ -157,7 +178,7 @@ func (p *livePartition) near(consistent bool) bool {
 	switch {
 	case p.core.calls == nil:
 		return true
-	case p.group == nil:
+	case p.group == nil || p.Err() != nil:
 		return false
 	case consistent:
 		return p.group.Leading()
@@ -174,6 +195,11 @@ func (p *livePartition) behind() bool { return p.group.Leader() == 0 }
 // settle waits until a read may begin: a consistent one after everything that was
 // answered before.
 func (p *livePartition) settle(consistent bool) error {
+	if p.core.calls != nil {
+		if err := p.Err(); err != nil {
+			return fmt.Errorf("%w: %w", replication.ErrFailed, err)
+		}
+	}
 	switch {
 	case !consistent && p.core.calls != nil && p.behind():
 		return errBehind
