@@ -73,6 +73,7 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 	if done, ok := settled[id]; ok && done.equal(&w) {
 		return
 	}
+	delete(settled, id)
 	status, err := g.Status()
 	if err != nil || !status.Leading {
 		return

@@ -135,7 +135,7 @@ func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uin
 				continue
 			}
 			for s := range r.liveSlots() {
-				if nodes, why := step(view, l, s); nodes != nil && !busy(s.group) {
+				if nodes, why := step(view, l, s); nodes != nil && !s.lingers(broken) && !busy(s.group) {
 					return &move{r, s.group, nodes, why}
 				}
 			}
@@ -190,6 +190,16 @@ func (s *slot) without(broken map[uint64][]uint64) ([]uint64, string) {
 		}
 	}
 	return nil, ""
+}
+
+// lingers reports whether a node still has a broken replica that it shall not have.
+func (s *slot) lingers(broken map[uint64][]uint64) bool {
+	for id, groups := range broken { //sim:ok any one
+		if slices.Contains(groups, s.group) && !s.replicas.has(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // addZone adds a replica to a group that has fewer than there could be.
