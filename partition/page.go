@@ -117,17 +117,22 @@ func (c *Config) index(number uint32) (*Index, error) {
 
 // clip checks that a span begins in the partition and returns where it ends in it.
 func (c *Config) clip(x *Index, r *PageRequest) (upper []byte, err error) {
-	first, end := c.Schema.HashSpan(x, c.First, c.Last)
-	if bytes.Compare(r.Lower, first) < 0 || bytes.Compare(r.Lower, end) >= 0 {
+	var buf [hashOffset]byte
+	place := c.Schema.appendPlace(buf[:0], x)
+	isPlaced := func(key []byte) bool { return len(key) >= rowPrefix && bytes.HasPrefix(key, place) }
+	if !isPlaced(r.Lower) || !c.Owns(RowHash(r.Lower)) {
 		return nil, c.wrong()
 	}
-	if bytes.Compare(r.Upper, end) <= 0 {
+	if isPlaced(r.Upper) && RowHash(r.Upper) <= c.Last {
 		return r.Upper, nil
 	}
-	if r.Reverse {
-		return nil, c.wrong()
+	if _, end := c.Schema.HashSpan(x, c.First, c.Last); bytes.Compare(r.Upper, end) > 0 {
+		if r.Reverse {
+			return nil, c.wrong()
+		}
+		return end, nil
 	}
-	return end, nil
+	return r.Upper, nil
 }
 
 func (p *Partition) readPage(config *Config, pager *pager, upper []byte) error {
