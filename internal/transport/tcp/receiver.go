@@ -63,12 +63,28 @@ func (t *Transport) serve(raw net.Conn) {
 	switch {
 	case err != nil:
 		if !errors.Is(err, io.EOF) && t.stop.Err() == nil {
-			t.o.Log.Warn("cluster: refused a connection", "from", raw.RemoteAddr(), "error", err)
+			t.refusal(raw, err)
 		}
 	case h.lane == greetLane:
 		t.greet(c)
 	default:
 		t.receive(raw, c, h)
+	}
+}
+
+// refusalPause is how long the same refusal is not logged again.
+const refusalPause = 10 * time.Second
+
+func (t *Transport) refusal(c net.Conn, err error) {
+	text := err.Error()
+	t.mu.Lock()
+	again := t.refused == text && time.Since(t.refusedAt) < refusalPause
+	if !again {
+		t.refused, t.refusedAt = text, time.Now()
+	}
+	t.mu.Unlock()
+	if !again {
+		t.o.Log.Warn("cluster: refused a connection", "from", c.RemoteAddr(), "error", err)
 	}
 }
 
@@ -105,7 +121,7 @@ func (t *Transport) judge(h hello) verdict {
 		return wrongVersion
 	case h.lane == greetLane && t.o.Greet != nil:
 		return welcomed
-	case h.lane >= transport.Lanes:
+	case h.lane >= transport.Lanes, t.o.Self == 0: // it has no place yet
 		return refused
 	case h.cluster != t.o.Cluster:
 		return wrongCluster

@@ -17,7 +17,8 @@ import (
 	"github.com/statordb/stator/internal/transport"
 )
 
-// Options configure a Transport. Zero values are good but for the first two.
+// Options configure a Transport. Zero values are good but for the first two; without
+// those it only answers greetings.
 type Options struct {
 	Self    transport.NodeID
 	Cluster ClusterID
@@ -76,6 +77,9 @@ type Transport struct {
 	guests   int                     // connections that have not said hello
 	cut      map[transport.NodeID]bool
 	closed   bool
+
+	refused   string // what was logged last of a refused connection
+	refusedAt time.Time
 }
 
 type inboundKey struct {
