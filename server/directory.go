@@ -16,6 +16,7 @@ import (
 //	LOCK     held by the process that has the database open
 //	store/   the engine's tables and manifest (package lsm)
 //	raft/    the log of all groups (package replication)
+//	NODE     which node of which cluster it is, if it is one (identity.go)
 //
 // FORMAT is written first, under another name, and then renamed: a directory
 // without it is new, or not ours.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/statordb/stator/internal/transport"
@@ -118,7 +119,7 @@ func (s *Server) serveOperate(_ transport.NodeID, request []byte) ([]byte, error
 		return nil, err
 	}
 	var elsewhere *table.ElsewhereError
-	run := s.here(f.who)[f.name]
+	run := s.operation(f)
 	a := &forwardAnswer{}
 	a.body, a.status = s.handle(f.who, f.name, f.body, func(body []byte) (api.Output, error) {
 		if run == nil {
@@ -132,6 +133,14 @@ func (s *Server) serveOperate(_ transport.NodeID, request []byte) ([]byte, error
 		a = &forwardAnswer{elsewhere: true, leader: elsewhere.Leader}
 	}
 	return a.encode(), nil
+}
+
+// operation returns what a forwarded request asks for; nil: there is no such thing.
+func (s *Server) operation(f *forwarded) operation {
+	if name, ok := strings.CutPrefix(f.name, adminPrefix); ok {
+		return s.adminOperations()[name]
+	}
+	return s.here(f.who)[f.name]
 }
 
 // forwarding has operations that must be done elsewhere done there.

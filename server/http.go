@@ -39,6 +39,7 @@ type edge struct {
 	answers budget // large ones, while they are sent
 	pages   turns  // answers while they are made
 	batches turns
+	admin   http.HandlerFunc // nil: not there
 }
 
 // newEdge serves one set of operations to all callers.
@@ -118,6 +119,9 @@ func (e *edge) serve(x *exchange) {
 		x.preflight()
 	case x.r.Method == http.MethodGet && x.r.URL.Path == "/":
 		x.health(e.region)
+	case e.admin != nil && strings.HasPrefix(x.r.URL.Path, adminPath):
+		x.replied = true
+		e.admin(x.w, x.r)
 	default:
 		x.notFound()
 	}

@@ -71,6 +71,9 @@ type Options struct {
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
 	Log *slog.Logger
+	// Admin has Handler answer operators, at /_stator/admin/. Whoever reaches it can take
+	// nodes down. Default: it is not there.
+	Admin bool
 	// Cluster makes the server one of several nodes. Default: it is alone.
 	Cluster *Cluster
 	// Tuning is for simulators and tests.
@@ -91,8 +94,13 @@ func (o *Options) setDefaults() {
 
 // A Server is an open database and its HTTP edge. It is safe for concurrent use.
 type Server struct {
-	env    *env.Env
-	calls  *transport.Calls // to other nodes; nil if there are none
+	env   *env.Env
+	calls *transport.Calls // to other nodes; nil if there are none
+
+	cluster  *Cluster                                    // nil if it is alone
+	local    map[string]func(*AdminRequest) (any, error) // operations for operators; see admin.go
+	complete func(*AdminStatus)                          // nil: nothing to add
+
 	edge   *edge
 	tables *table.Service
 	trees  expr.Cache // shared by all callers
@@ -127,6 +135,9 @@ func Open(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := isAlone(fs); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	s, err := OpenOn(env.New(), fs, o)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -147,7 +158,7 @@ func OpenOn(e *env.Env, fs vfs.FS, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{env: e, store: store}
+	s := &Server{env: e, store: store, cluster: o.Cluster, local: map[string]func(*AdminRequest) (any, error){}}
 	if err := s.open(e, fs, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -186,7 +197,11 @@ func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 		s.edge.callers.enter = s.enter
 	}
 	s.edge.callers.shared = s.forwarding(home, s.here(home))
+	if o.Admin {
+		s.edge.admin = s.serveAdmin
+	}
 	if s.calls != nil {
+		s.addNodeOperations()
 		s.calls.Serve(callOperate, s.serveOperate)
 	}
 	return nil
