@@ -1,5 +1,6 @@
-// Command stator serves the DynamoDB API from one process, imports files into
-// tables, looks into closed databases and measures its engine.
+// Command stator serves the DynamoDB API, from one process or from a cluster of
+// them, imports files into tables, looks into closed databases and measures its
+// engine.
 package main
 
 import (
@@ -15,6 +16,8 @@ import (
 
 type commands struct {
 	Serve      serveCommand              `cmd:"" help:"Serve the DynamoDB API."`
+	Cluster    clusterCommand            `cmd:"" help:"Start a cluster of several processes on this host."`
+	Admin      adminCommand              `cmd:"" help:"Look at a cluster and change it."`
 	Import     importCommand             `cmd:"" help:"Copy items from JSON or CSV files into a table."`
 	Inspect    inspectCommand            `cmd:"" help:"Summarise the files of a closed database."`
 	Bench      benchCommand              `cmd:"" help:"Measure the parts of this program."`

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/statordb/stator"
 	"github.com/statordb/stator/server"
 )
 
@@ -31,7 +30,10 @@ type serveCommand struct {
 	TTLInterval time.Duration `name:"ttl-interval" default:"10s" help:"Pause between searches for items whose time to live has passed. A negative one keeps them."`
 	CORS        []string      `name:"cors" placeholder:"ORIGIN" help:"Origins of web pages that may call, separated by commas. Default: all."`
 	Optimize    bool          `help:"Merge all files of the database before it is served, so that nothing deleted takes space."`
+	Admin       bool          `help:"Answer stator admin, too. Whoever reaches the address can then take nodes down."`
 	Verbose     bool          `short:"v" help:"Log more."`
+
+	nodeFlags `embed:"" group:"Cluster"`
 }
 
 // drainFor is how long requests under way may take after SIGTERM.
@@ -61,14 +63,34 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
-	db, err := stator.Open(c.Dir, stator.Options{
-		InMemory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, TTLInterval: c.TTLInterval, IndexDelay: c.GSIDelay, Origins: c.origins(), Log: log,
-	})
+	o := server.Options{
+		Dir: c.Dir, Memory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, TTLInterval: c.TTLInterval, IndexDelay: c.GSIDelay, Origins: c.origins(), Log: log, Admin: c.Admin,
+	}
+	if c.isNode() {
+		return c.serveNode(ctx, o, listener)
+	}
+	db, err := server.Open(o)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
 	return errors.Join(serve(ctx, listener, db.Handler(), log), db.Close())
+}
+
+// serveNode is the same for a node of a cluster.
+func (c *serveCommand) serveNode(ctx context.Context, o server.Options, l net.Listener) error {
+	n, err := c.nodeOptions()
+	if err != nil {
+		return err
+	}
+	node, err := server.OpenNode(ctx, o, n)
+	if err != nil {
+		return err
+	}
+	id, cluster := node.Place()
+	fmt.Printf("stator %s: DynamoDB API at http://%s (%s; node %d in zone %s of cluster %s, at %s for the others)\n",
+		version(), l.Addr(), c.where(), id, n.Zone, cluster[:8], node.ClusterAddr())
+	return errors.Join(serve(ctx, l, node.Handler(), o.Log), node.Close())
 }
 
 // optimize compacts the database, if there is one.

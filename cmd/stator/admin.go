@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/statordb/stator/server"
+	"github.com/statordb/stator/table"
+)
+
+type adminCommand struct {
+	Endpoint string `default:"http://127.0.0.1:8000" help:"A node that was started with --admin."`
+
+	Nodes    nodesCommand    `cmd:"" default:"withargs" help:"Show the nodes."`
+	Groups   groupsCommand   `cmd:"" help:"Show the groups: who leads, who has a replica, how far it is."`
+	Drain    drainCommand    `cmd:"" help:"Have a node give its replicas away."`
+	Activate activateCommand `cmd:"" help:"Take a drain back."`
+	Remove   removeCommand   `cmd:"" help:"Take a node out of the cluster for good."`
+	Kill     killCommand     `cmd:"" help:"Kill a node's process, as kill -9."`
+	Cut      cutCommand      `cmd:"" help:"Have the node at the endpoint lose the connection to some nodes, or to all."`
+	Heal     healCommand     `cmd:"" help:"End what cut did at the endpoint."`
+	Certs    certsCommand    `cmd:"" help:"Make an authority and certificates for the nodes of a cluster."`
+}
+
+// An adminFailure is what a node answers if it cannot do something.
+type adminFailure struct {
+	Message string `json:"message"`
+}
+
+// ask has the endpoint, or another node behind it, carry out an operation.
+func (c *adminCommand) ask(ctx context.Context, name string, node uint64, in server.AdminRequest, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	url := strings.TrimSuffix(c.Endpoint, "/") + "/_stator/admin/" + name
+	if node != 0 {
+		url += "?node=" + strconv.FormatUint(node, 10)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("X-Stator-Admin", "1")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	switch {
+	case err != nil:
+		return err
+	case answer.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%s does not answer operators; was it started with --admin?", c.Endpoint)
+	case answer.StatusCode != http.StatusOK:
+		var f adminFailure
+		if json.Unmarshal(text, &f) == nil && f.Message != "" {
+			return fmt.Errorf("%s", f.Message)
+		}
+		return fmt.Errorf("%s: %s", answer.Status, text)
+	case out == nil:
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}
+
+type nodesCommand struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (n *nodesCommand) Run(ctx context.Context, c *commands) error {
+	var st server.AdminStatus
+	if err := c.Admin.ask(ctx, "Nodes", 0, server.AdminRequest{}, &st); err != nil {
+		return err
+	}
+	if n.JSON {
+		return json.NewEncoder(os.Stdout).Encode(st)
+	}
+	return printNodes(os.Stdout, &st)
+}
+
+func printNodes(w io.Writer, st *server.AdminStatus) error {
+	if len(st.Members) == 0 {
+		_, err := fmt.Fprintln(w, "this node is alone, or the cluster is being founded")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tZONE\tADDRESS\tSTATE\tREMARKS")
+	for _, m := range st.Members {
+		var remarks []string
+		for text, is := range map[string]bool{
+			"leads the catalog": m.Node == st.Leader, "asked": m.Node == st.Node, "unreachable": m.Unreachable, "cut": m.Cut,
+		} {
+			if is {
+				remarks = append(remarks, text)
+			}
+		}
+		slices.Sort(remarks)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", m.Node, m.Zone, m.Address, m.State, strings.Join(remarks, ", "))
+	}
+	return t.Flush()
+}
+
+type groupsCommand struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (g *groupsCommand) Run(ctx context.Context, c *commands) error {
+	var st server.AdminStatus
+	if err := c.Admin.ask(ctx, "Groups", 0, server.AdminRequest{}, &st); err != nil {
+		return err
+	}
+	all := map[uint64]table.GroupState{}
+	note := func(groups []table.GroupState) {
+		for _, g := range groups {
+			// The leader knows best; then whoever has a replica.
+			if old, ok := all[g.ID]; !ok || g.Status.Leading || g.Here && !old.Here {
+				all[g.ID] = g
+			}
+		}
+	}
+	note(st.Groups)
+	for _, m := range st.Members {
+		var other server.AdminStatus
+		if m.Node != st.Node && m.State != "gone" && !m.Unreachable && c.Admin.ask(ctx, "Groups", m.Node, server.AdminRequest{}, &other) == nil {
+			note(other.Groups)
+		}
+	}
+	var list []table.GroupState
+	for _, g := range all {
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b table.GroupState) int { return int(int64(a.ID) - int64(b.ID)) })
+	if g.JSON {
+		return json.NewEncoder(os.Stdout).Encode(list)
+	}
+	return printGroups(os.Stdout, list)
+}
+
+func printGroups(w io.Writer, list []table.GroupState) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "GROUP\tOF\tLEADER\tTERM\tAPPLIED\tREPLICAS (entries behind)")
+	for _, g := range list {
+		of := "catalog"
+		if g.Table != "" {
+			of = g.Table
+		}
+		if g.Index != "" {
+			of += "/" + g.Index
+		}
+		leader := "none"
+		if g.Status.Leader != 0 {
+			leader = strconv.FormatUint(g.Status.Leader, 10)
+		}
+		var replicas []string
+		for _, p := range g.Status.Progress {
+			text := fmt.Sprintf("%d (%d)", p.Node, g.Status.Last-min(p.Match, g.Status.Last))
+			if p.Learner {
+				text += " learner"
+			}
+			if p.Snapshot {
+				text += " snapshot"
+			}
+			if !p.Active {
+				text += " silent"
+			}
+			replicas = append(replicas, text)
+		}
+		if len(replicas) == 0 {
+			replicas = []string{fmt.Sprint(g.Replicas, " wanted")}
+		}
+		if g.Error != "" {
+			replicas = append(replicas, g.Error)
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t%s\n", g.ID, of, leader, g.Status.Term, g.Status.Applied, strings.Join(replicas, ", "))
+	}
+	return t.Flush()
+}
+
+// change carries out an operation and shows the nodes afterwards.
+func (c *adminCommand) change(ctx context.Context, name string, at uint64, in server.AdminRequest) error {
+	var st server.AdminStatus
+	if err := c.ask(ctx, name, at, in, &st); err != nil {
+		return err
+	}
+	return printNodes(os.Stdout, &st)
+}
+
+// oneNode is the argument of most commands.
+type oneNode struct {
+	Node uint64 `arg:"" help:"Number of the node."`
+}
+
+type drainCommand struct{ oneNode }
+
+func (d *drainCommand) Run(ctx context.Context, c *commands) error {
+	return c.Admin.change(ctx, "Drain", 0, server.AdminRequest{Node: d.Node})
+}
+
+type activateCommand struct{ oneNode }
+
+func (d *activateCommand) Run(ctx context.Context, c *commands) error {
+	return c.Admin.change(ctx, "Activate", 0, server.AdminRequest{Node: d.Node})
+}
+
+type removeCommand struct{ oneNode }
+
+func (d *removeCommand) Run(ctx context.Context, c *commands) error {
+	return c.Admin.change(ctx, "Remove", 0, server.AdminRequest{Node: d.Node})
+}
+
+type killCommand struct{ oneNode }
+
+func (k *killCommand) Run(ctx context.Context, c *commands) error {
+	return c.Admin.change(ctx, "Kill", k.Node, server.AdminRequest{})
+}
+
+type cutCommand struct {
+	From []uint64 `arg:"" optional:"" help:"Numbers of nodes; default: all others."`
+}
+
+func (k *cutCommand) Run(ctx context.Context, c *commands) error {
+	return c.Admin.change(ctx, "Cut", 0, server.AdminRequest{Nodes: k.From})
+}
+
+type healCommand struct{}
+
+func (healCommand) Run(ctx context.Context, c *commands) error {
+	return c.Admin.change(ctx, "Heal", 0, server.AdminRequest{})
+}
