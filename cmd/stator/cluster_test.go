@@ -139,8 +139,10 @@ func TestClusterKill(t *testing.T) {
 		}
 		time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond) // the load must run for a while
 		victim := rand.IntN(3)
+		healthy := total(ws[:])
 		nodes[victim].cmd.Process.Kill()
 		nodes[victim].cmd.Wait()
+		killed := time.Now()
 		var before [writers]int64
 		for id := range ws {
 			before[id] = ws[id].acked.Load()
@@ -153,8 +155,11 @@ func TestClusterKill(t *testing.T) {
 			}
 			return nil
 		})
+		t.Logf("round %d: %d writes before node %d was killed; %v until every writer went on", round, healthy, victim+1, time.Since(killed))
 		first := nodes[victim].run(t)
+		began := time.Now()
 		nodes[victim].await(t, first)
+		started := time.Since(began)
 		stop()
 		wg.Wait()
 		for _, p := range nodes {
@@ -166,11 +171,19 @@ func TestClusterKill(t *testing.T) {
 				ws[id].check(t, p.client, id)
 			}
 		}
-		t.Logf("round %d: killed node %d, writer 0 at version %d", round, victim+1, ws[0].acked.Load())
+		t.Logf("round %d: it is back after %v, and all is checked after %v", round, started, time.Since(began))
 		if t.Failed() {
 			return
 		}
 	}
+}
+
+// total returns how many writes were acknowledged.
+func total(ws []writer) (n int64) {
+	for id := range ws {
+		n += ws[id].acked.Load()
+	}
+	return n
 }
 
 // TestClusterTLS: nodes with certificates of one authority found a cluster; a node
