@@ -70,3 +70,10 @@ func (s *Server) join(e *env.Env, c *Cluster, r *replication.Options, t *table.O
 	t.Calls, t.Hooks, t.Node, t.Zone, t.Address = s.calls, hooks, c.Node, c.Zone, c.Address
 	t.Founders, t.LostAfter, t.StaleReads = c.Founders, c.LostAfter, c.StaleReads
 }
+
+// resignPatience bounds how long a node looks for others to lead what it leads.
+const resignPatience = 3 * time.Second
+
+// Resign has other nodes lead what this one leads, so that nobody waits for an election
+// once it stops. Requests go on. Close does it, too.
+func (s *Server) Resign() { s.tables.Resign(resignPatience) }

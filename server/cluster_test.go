@@ -228,6 +228,59 @@ func TestLossOfAnyNode(t *testing.T) {
 	}
 }
 
+// TestCloseWithoutElection: when a node that leads is closed, others lead at once.
+func TestCloseWithoutElection(t *testing.T) {
+	r := newRing(t, 2)
+	r.must(1, "CreateTable", fmt.Sprintf(createT, "things"), "CREATING")
+	for _, n := range r.nodes[1:] {
+		r.must(n.id, "PutItem", fmt.Sprintf(putT, "things", "k", n.id), "{}")
+	}
+	leading := func(n *ringNode) (count int) {
+		if err := r.w.Do(n.e, "look", func() {
+			for _, g := range n.s.tables.Groups() {
+				if g.Status.Leading {
+					count++
+				}
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
+	n := r.nodes[r.leader()]
+	if leading(n) == 0 {
+		t.Fatal("the node that is in charge leads nothing")
+	}
+	if err := r.w.Do(n.e, "close", func() {
+		if err := n.s.Close(); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	n.s = nil
+	began := r.w.Now()
+	total := 0
+	for _, other := range r.nodes[1:] {
+		if other != n {
+			r.must(other.id, "PutItem", fmt.Sprintf(putT, "things", "k", 9), "{}")
+		}
+	}
+	took := r.w.Now().Sub(began)
+	for _, other := range r.nodes[1:] {
+		if other != n {
+			total += leading(other)
+		}
+	}
+	if total != 2 {
+		t.Errorf("the others lead %d of 2 groups", total)
+	}
+	// An election takes ten to twenty ticks of 50 ms.
+	if took > 100*time.Millisecond {
+		t.Errorf("writes at the others took %v", took)
+	}
+}
+
 func FuzzForwarded(f *testing.F) {
 	f.Add((&forwarded{Caller{"123456789012", "us-east-1"}, "CreateTable", []byte("{}")}).encode())
 	f.Add((&forwardAnswer{status: 400, body: []byte("{}")}).encode())

@@ -374,7 +374,7 @@ func (n *Node) others(nodes []uint64) (ids []transport.NodeID) {
 	return ids
 }
 
-// Close stops the node. What it led is led by others after an election.
+// Close stops the node.
 func (n *Node) Close() error {
 	n.stop()
 	n.tasks.Wait()

@@ -232,6 +232,9 @@ func (s *Server) Handler() http.Handler { return s.edge }
 func (s *Server) Close() error {
 	var errs []error
 	if s.calls != nil {
+		if s.tables != nil {
+			s.Resign()
+		}
 		s.calls.Stop()
 	}
 	if s.tables != nil {

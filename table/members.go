@@ -103,7 +103,8 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 	}
 }
 
-// isFit asks a node whether its replica of a group could lead: it is not broken.
+// isFit asks a node whether its replica of a group could lead: it is not broken, and the
+// node is not about to stop.
 func (c *core) isFit(to, group uint64) bool {
 	a, err := c.ask(to, callFit, group, 0, nil, callPatience)
 	return err == nil && a.verdict == verdictDone
@@ -111,6 +112,12 @@ func (c *core) isFit(to, group uint64) bool {
 
 // serveFit answers isFit.
 func (c *core) serveFit(r callRequest) answer {
+	if c.resigned.Load() {
+		return answer{verdict: verdictNotHere}
+	}
+	if r.group == catalogGroup {
+		return answer{}
+	}
 	p := c.directory.partition(r.group)
 	if p == nil || p.group == nil || p.Err() != nil {
 		return answer{verdict: verdictNotHere}

@@ -102,6 +102,7 @@ type core struct {
 	founders      []Member
 	isStale       bool                 // see Options.StaleReads
 	lostAfter     time.Duration        // see Options.LostAfter
+	resigned      atomic.Bool          // see Resign
 	tasks         *env.Group           // that end when the service closes
 	fresh         atomic.Bool          // the catalog is as new as this life of the node
 	changed       *env.Queue[struct{}] // wakes follow

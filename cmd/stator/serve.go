@@ -74,7 +74,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
-	return errors.Join(serve(ctx, listener, db.Handler(), log), db.Close())
+	return errors.Join(serve(ctx, listener, db.Handler(), log, func() {}), db.Close())
 }
 
 // serveNode is the same for a node of a cluster.
@@ -90,7 +90,7 @@ func (c *serveCommand) serveNode(ctx context.Context, o server.Options, l net.Li
 	id, cluster := node.Place()
 	fmt.Printf("stator %s: DynamoDB API at http://%s (%s; node %d in zone %s of cluster %s, at %s for the others)\n",
 		version(), l.Addr(), c.where(), id, n.Zone, cluster[:8], node.ClusterAddr())
-	return errors.Join(serve(ctx, l, node.Handler(), o.Log), node.Close())
+	return errors.Join(serve(ctx, l, node.Handler(), o.Log, node.Resign), node.Close())
 }
 
 // optimize compacts the database, if there is one.
@@ -130,8 +130,9 @@ func (c *serveCommand) checkAddr() error {
 	return fmt.Errorf("--addr %s is not a loopback address, and without IAM any credentials are accepted; give --insecure to listen there all the same", c.Addr)
 }
 
-// serve answers requests until ctx ends, then lets those under way finish.
-func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+// serve answers requests until ctx ends, calls leave, and then lets those under way
+// finish.
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, leave func()) error {
 	srv := server.NewHTTPServer(h)
 	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	stopped := make(chan error, 1)
@@ -141,6 +142,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		return err
 	case <-ctx.Done():
 	}
+	leave()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	err := srv.Shutdown(drain)
