@@ -45,7 +45,7 @@ func startOn(t testing.TB, addr string, o Options) *node {
 		t.Fatal(err)
 	}
 	if o.Beat == 0 {
-		o.Beat = 25 * time.Millisecond
+		o.Beat = 250 * time.Millisecond
 	}
 	n := &node{New(l, o), make(chan message, 1000)}
 	t.Cleanup(func() { n.Close() })
