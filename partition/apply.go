@@ -138,7 +138,7 @@ func (p *Partition) executeOnce(config *Config, cmd *Command, c *counters) Resul
 	if err := p.loadWindow(); err != nil {
 		return Result{Err: p.unreadable(err)}
 	}
-	if r, ok := p.window.seen(cmd.Request, cmd.Timestamp); ok {
+	if r, ok := p.window.seen(cmd.Request, cmd.Timestamp); ok && !plant.On(plant.RequestCarriedOutAgain) {
 		return r
 	}
 	r := p.execute(config, cmd, c)

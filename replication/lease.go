@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 )
 
 // A lease lets a leader answer consistent reads without asking anybody. The proof
@@ -104,6 +105,9 @@ func (n *Node) electionTimeout() time.Duration { return electionTicks * n.o.Tick
 // T(1-2ρ)/(1-ρ), which is less.
 func (n *Node) leaseTime() time.Duration {
 	t := n.electionTimeout()
+	if plant.On(plant.LeaseOutlivesPromise) {
+		return 2 * t
+	}
 	return t - t/1e6*time.Duration(2*n.o.ClockDriftPPM)
 }
 
@@ -111,7 +115,7 @@ func (n *Node) leaseTime() time.Duration {
 // that never had other members has promised nothing.
 func (l *lease) restart(g *Group) {
 	l.term = g.log.Hard().Term
-	if l.term > 0 && (g.reborn || !g.sole.Load()) {
+	if l.term > 0 && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
 		l.lost = binding{g.node.e.Now().Add(g.node.electionTimeout()), l.term, forever}
 	}
 	l.shown.Store(g.applied)
@@ -162,6 +166,9 @@ func (l *lease) startWait(g *Group) {
 		} else {
 			until = max(until, promises[i].until)
 		}
+	}
+	if plant.On(plant.NewLeaderDoesNotWait) {
+		until = 0
 	}
 	l.wait = until
 	if until > g.node.e.Now() {
@@ -282,7 +289,11 @@ func (l *lease) arrived(g *Group, m *message) {
 		}
 	case typeAppendResp, typeHeartbeatResp:
 		if n.echo > 0 && term == l.term {
-			l.echoed(from, n.echo)
+			sent := n.echo
+			if plant.On(plant.LeaseFromReceipt) {
+				sent = g.node.e.Now()
+			}
+			l.echoed(from, sent)
 		}
 	case typeVoteResp:
 		if !m.raft.GetReject() {
@@ -377,7 +388,7 @@ func (l *lease) resume() {
 // may be served, and which index must be applied first.
 func (l *lease) check(e *env.Env) (index uint64, ok bool) {
 	until := l.until.Load()
-	if until == 0 || until != forever && int64(e.Now()) >= until {
+	if until == 0 || until != forever && int64(e.Now()) >= until && !plant.On(plant.StaleLeaderRead) {
 		return 0, false
 	}
 	if index = l.announced.Load(); index <= l.shown.Load() {

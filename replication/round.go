@@ -212,7 +212,7 @@ func (w *worker) collectReady() (mustSync bool) {
 		// The vote of a group that is alone is nobody else's business. It is
 		// in the log before the entries of its term, so that it is durable
 		// once anything depends on it.
-		mustSync = mustSync || g.install != nil || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole.Load()
+		mustSync = mustSync || g.install != nil || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole.Load() && !plant.On(plant.VoteUnsynced)
 		w.addReady(g)
 		i++
 	}
@@ -252,7 +252,7 @@ func (w *worker) addReady(g *Group) {
 // must not find the old ones committed.
 func hardStateOf(rd *raft.Ready) raftlog.HardState {
 	hs := raftlog.HardState{Term: rd.GetTerm(), Vote: rd.GetVote(), Commit: rd.GetCommit()}
-	if len(rd.Entries) > 0 {
+	if len(rd.Entries) > 0 && !plant.On(plant.CommitBeforeEntries) {
 		hs.Commit = min(hs.Commit, rd.Entries[0].GetIndex()-1)
 	}
 	return hs

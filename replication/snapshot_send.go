@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
@@ -124,6 +125,9 @@ func (s *outbound) run() error {
 	g.worker.post(func(err error) {
 		if err == nil {
 			g.unpin(s.index)
+			if plant.On(plant.SnapshotFailureUnreported) && status == raft.SnapshotFailure {
+				return
+			}
 			g.reportSnapshot(s.to, status)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
@@ -116,6 +117,7 @@ func (p *livePartition) admit() {
 
 // get reads the item of a row key, nil if there is none.
 func (p *livePartition) get(row []byte, consistent bool) (item.Item, error) {
+	consistent = consistent && !plant.On(plant.FollowerReadServed)
 	if p.near(consistent) {
 		err := p.settle(consistent)
 		if err == nil {

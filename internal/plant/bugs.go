@@ -36,6 +36,14 @@ const (
 	UnknownReportedAsFailed
 	AnswersCrossed
 	LogSpaceNotReserved
+	VoteUnsynced
+	CommitBeforeEntries
+	StaleLeaderRead
+	LeaseFromReceipt
+	LeaseOutlivesPromise
+	NewLeaderDoesNotWait
+	PromiseForgotten
+	SnapshotFailureUnreported
 
 	// partition
 	DoubleApplyAfterRestart
@@ -46,6 +54,8 @@ const (
 	CollectionSizeStale
 	ItemCountDrifts
 	BackfillSkipsRow
+	RequestCarriedOutAgain
+	SnapshotOmitsRequests
 
 	// table
 	IndexUpdateLostOnCrash
@@ -54,4 +64,5 @@ const (
 	ExpiryNotRechecked
 	UnprocessedForgotten
 	PageSkipsRow
+	FollowerReadServed
 )

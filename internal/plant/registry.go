@@ -46,6 +46,15 @@ var Registry = []Entry{
 	{AnswersCrossed, "answers-crossed", "replication", "The commands of one entry get each other's answers.", "linearizability, damage", "batching"},
 	{LogSpaceNotReserved, "log-space-not-reserved", "replication", "A proposal is taken although the disk has no room for it.", "progress, error", "etcd: no space left while raft is under way"},
 
+	{VoteUnsynced, "vote-unsynced", "replication", "A vote is cast before it is durable.", "election", "Ongaro, Raft, section 3.8; etcd: MustSync"},
+	{CommitBeforeEntries, "commit-before-entries", "replication", "A hard state that counts on entries to come is written in front of those that they replace.", "replicas, panic", "raft v3: the order of HardState and Entries in a Ready"},
+	{StaleLeaderRead, "stale-leader-read", "replication", "A leader goes on to serve consistent reads when its lease is over.", "linearizability", "Jepsen: etcd and Consul, 2014; MongoDB, 2015"},
+	{LeaseFromReceipt, "lease-from-receipt", "replication", "A lease counts from when an answer was received, not from when what it answers was sent.", "linearizability", "Ongaro, Raft, section 6.4.1; Gray, Cheriton, Leases, SOSP 1989"},
+	{LeaseOutlivesPromise, "lease-outlives-promise", "replication", "A lease lasts longer than voters have promised.", "linearizability", "Gray, Cheriton, SOSP 1989"},
+	{NewLeaderDoesNotWait, "new-leader-does-not-wait", "replication", "A new leader does not wait for the lease of the one before.", "linearizability", "Gray, Cheriton, SOSP 1989"},
+	{PromiseForgotten, "promise-forgotten", "replication", "A voter that was started again has forgotten what it promised to a leader.", "linearizability", "Gray, Cheriton, SOSP 1989: recovery of a lessor"},
+	{SnapshotFailureUnreported, "snapshot-failure-unreported", "replication", "Raft is not told that a snapshot did not arrive, and takes the member for busy for ever.", "progress, replicas", "etcd raft: ReportSnapshot"},
+
 	{DoubleApplyAfterRestart, "double-apply-after-restart", "partition", "After a restart the last applied entry is applied once more.", "linearizability", "state machines: applied index not atomic with its effects"},
 	{ConditionOnStaleRow, "condition-on-stale-row", "partition", "A command does not see what earlier commands of the same entry have written.", "linearizability, replicas", "batched apply"},
 	{OldImageAfterWrite, "old-image-after-write", "partition", "ReturnValues ALL_OLD of an overwrite shows the new item.", "linearizability", "aliasing of before and after image"},
@@ -54,6 +63,8 @@ var Registry = []Entry{
 	{CollectionSizeStale, "collection-size-stale", "partition", "The size of an item collection forgets earlier commands of the same entry.", "counters", "batched apply"},
 	{ItemCountDrifts, "item-count-drifts", "partition", "One delete in eight is not counted.", "counters", "statistics kept by increments"},
 	{BackfillSkipsRow, "backfill-skips-row", "partition", "The backfill of a new index goes on behind the first row that it has not looked at.", "mirror", "pagination"},
+	{RequestCarriedOutAgain, "request-carried-out-again", "partition", "A command whose fate was unknown and that is repeated under the same id is carried out again.", "linearizability, serializability", "Lee et al., Implementing Linearizability at Large Scale and Low Latency (RIFL), SOSP 2015"},
+	{SnapshotOmitsRequests, "snapshot-omits-requests", "partition", "A snapshot leaves out which requests were carried out.", "replicas, linearizability", "Ongaro, Raft, section 6.3: sessions are part of the state"},
 
 	{IndexUpdateLostOnCrash, "index-update-lost-on-crash", "table", "After a restart the upkeep of indexes begins with the newest change, not behind the last trimmed one.", "mirror", "at-least-once delivery with a cursor in memory"},
 	{ChangesTrimmedEarly, "changes-trimmed-early", "table", "Change records are trimmed that the indexes do not have yet.", "mirror", "consumer offset committed before processing"},
@@ -61,6 +72,7 @@ var Registry = []Entry{
 	{ExpiryNotRechecked, "expiry-not-rechecked", "table", "An expired item is deleted although it was prolonged since it was seen.", "expiry, linearizability", "check then act"},
 	{UnprocessedForgotten, "unprocessed-forgotten", "table", "A write of a batch that was not carried out is not reported as unprocessed.", "linearizability", "BatchWriteItem: UnprocessedItems"},
 	{PageSkipsRow, "page-skips-row", "partition", "LastEvaluatedKey is the row behind the last one of the page.", "linearizability, mirror", "pagination"},
+	{FollowerReadServed, "follower-read-served", "table", "A consistent read is served by the nearest replica, whether it leads or not.", "linearizability, reference", "Jepsen: read from any replica"},
 }
 
 // Find returns the entry of that name.
