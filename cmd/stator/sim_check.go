@@ -8,7 +8,7 @@ import (
 )
 
 type simCheckCommand struct {
-	File string `arg:"" type:"existingfile" predictor:"file" help:"A history as JSON lines; docs/simulator.md says what they hold."`
+	File string `arg:"" type:"existingfile" predictor:"file" help:"A history as JSON lines; docs/planted-bugs.md says what they hold."`
 }
 
 // Run checks a history that was written down, from a simulation or by anybody else.

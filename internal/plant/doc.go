@@ -16,7 +16,7 @@
 // A bug belongs here if someone could have written it, if no other test of the
 // rooms is needed to see that it is one, and if it changes what a client or an
 // operator can see: a change that nobody could ever notice is not a bug, and goes
-// from the list. docs/simulator.md has the table of how fast each is found.
+// from the list. docs/planted-bugs.md has the table of how fast each is found.
 package plant
 
 // A Bug names a planted bug. None is no bug.
