@@ -37,7 +37,7 @@ func (r *run) startSteps() {
 	r.eachStep("churn", r.plan.Churn, func(rng *rand.Rand) { c.rng = rng; c.step() })
 	x := &expirer{run: r, keep: map[string]bool{}, doubt: map[string]*life{}}
 	r.eachStep("expiry", r.plan.Expiry, func(rng *rand.Rand) { x.rng = rng; x.step() })
-	g := &grammarian{run: r, maybe: map[string][]refItem{}}
+	g := &grammarian{run: r, items: map[string]refItem{}}
 	r.eachStep("grammar", r.plan.Grammar, func(rng *rand.Rand) { g.gen = refGenerator{rng}; g.step() })
 }
 

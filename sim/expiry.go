@@ -126,7 +126,7 @@ func (x *expirer) change(key string, stays bool, f func(s *server) error) {
 		}
 	case answered && err == nil:
 		x.keep[key] = stays
-		if x.doubt[key] != now { // what had no answer in this life may yet happen
+		if x.doubt[key] != now && len(x.run.nodes) == 1 { // what had no answer in this life may yet happen
 			delete(x.doubt, key)
 		}
 	default:

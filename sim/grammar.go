@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,13 +14,15 @@ import (
 )
 
 // A grammarian sends requests made from the grammar, one after the other, to
-// a table of its own, and compares what comes back with the reference. After an
-// answer that did not come, it goes on with all the states that may be.
+// a table of its own, and compares what comes back with the reference. Where an
+// answer does not come, the request may still be carried out at any later time, so it
+// leaves the item alone from then on and takes another.
 type grammarian struct {
 	run   *run
 	gen   refGenerator
 	ready bool
-	maybe map[string][]refItem // what each key may hold; nil = no item
+	items map[string]refItem // what each key holds; nil = no item
+	spent [grammarKeys]int   // items that were left alone
 }
 
 const (
@@ -51,10 +51,8 @@ func (g *grammarian) step() {
 		g.create()
 		return
 	}
-	key := strconv.Itoa(g.gen.IntN(grammarKeys))
-	if g.maybe[key] == nil {
-		g.maybe[key] = []refItem{nil}
-	}
+	n := g.gen.IntN(grammarKeys)
+	key := fmt.Sprintf("%d.%d", n, g.spent[n])
 	q := g.request(key)
 	var got item.Item
 	answered, err := g.run.ask("grammar", func(s *server) (err error) {
@@ -67,7 +65,7 @@ func (g *grammarian) step() {
 		if err != nil && !excused(err) {
 			g.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %s of item %s: %w", q.text, key, err)))
 		}
-		g.mayHaveDone(key, q)
+		g.spent[n]++
 	default:
 		g.compare(key, q, got, refusal, err)
 	}
@@ -108,48 +106,18 @@ func refusalOf(err error) (refusal string, known bool) {
 	return "", false
 }
 
-// mayHaveDone adds what the request would have made of each state.
-func (g *grammarian) mayHaveDone(key string, q *grammarRequest) {
-	states := g.maybe[key]
-	for _, old := range states[:len(states):len(states)] {
-		if after, _, refusal := q.does(old); refusal == "" {
-			states = addState(states, after)
-		}
-	}
-	g.maybe[key] = states
-}
-
-// addState adds a state unless it is there. There are few, because the next answer
-// leaves only those that explain it.
-func addState(states []refItem, s refItem) []refItem {
-	same := func(t refItem) bool { return (s == nil) == (t == nil) && refItemJSON(s) == refItemJSON(t) }
-	if slices.ContainsFunc(states, same) {
-		return states
-	}
-	return append(states, s)
-}
-
-// compare keeps the states that explain an answer; there must be one.
+// compare compares an answer with what the reference says.
 func (g *grammarian) compare(key string, q *grammarRequest, got item.Item, refusal string, err error) {
-	var left []refItem
-	wanted := ""
-	for _, old := range g.maybe[key] {
-		after, answer, wantRefusal := q.does(old)
-		shown := refusal != "" || (got == nil) == (answer == nil) && (got == nil || string(got.AppendJSON(nil)) == refItemJSON(answer))
-		if wantRefusal == refusal && shown {
-			if refusal != "" {
-				after = old
-			}
-			left = addState(left, after)
-			continue
-		}
-		wanted = fmt.Sprintf("%s, which the reference answers with %s%s for the item %s", wanted, wantRefusal, refItemJSON(answer), refItemJSON(old))
+	old := g.items[key]
+	after, answer, wantRefusal := q.does(old)
+	isShown := refusal != "" || (got == nil) == (answer == nil) && (got == nil || string(got.AppendJSON(nil)) == refItemJSON(answer))
+	if wantRefusal != refusal || !isShown {
+		g.run.fail(found(Reference, fmt.Errorf("sim: %s of item %s answered %s (%v), the reference %s%s for the item %s",
+			q.text, key, got.AppendJSON(nil), err, wantRefusal, refItemJSON(answer), refItemJSON(old))))
 	}
-	if left == nil {
-		g.run.fail(found(Reference, fmt.Errorf("sim: %s of item %s answered %s (%v)%s", q.text, key, got.AppendJSON(nil), err, wanted)))
-		left = []refItem{nil}
+	if refusal == "" {
+		g.items[key] = after
 	}
-	g.maybe[key] = left
 }
 
 // request draws a request about a key.
