@@ -46,6 +46,9 @@ type Group struct {
 	transfer         *transfer
 	pins             []pin // snapshots being sent
 	noSnapshotBefore env.Mono
+	batchBytes       int
+	flying           int  // bytes of the flights
+	stalled          bool // it waits for flights to arrive; see worker.isFlooded
 	failure          error
 	started          *env.Future[struct{}]
 	reads            []read // ReadBarrier calls under way; oldest first
@@ -87,6 +90,7 @@ type proposal struct {
 type flight struct {
 	number    uint64
 	proposals []proposal
+	bytes     int // of their commands
 }
 
 func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
@@ -107,6 +111,7 @@ const (
 
 	maxMessageBytes     = 1 << 20
 	maxInflightMessages = 256
+	maxInflightBytes    = 16 << 20 // that a follower has not acknowledged
 	maxUncommittedBytes = 64 << 20
 	maxApplyBytes       = 4 << 20 // committed entries in memory at once
 )
@@ -128,6 +133,7 @@ func (g *Group) open() (err error) {
 		MaxCommittedSizePerReady:  maxApplyBytes,
 		MaxUncommittedEntriesSize: maxUncommittedBytes,
 		MaxInflightMsgs:           maxInflightMessages,
+		MaxInflightBytes:          maxInflightBytes,
 
 		CheckQuorum:               true,
 		PreVote:                   true,

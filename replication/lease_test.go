@@ -22,11 +22,15 @@ type staleHunt struct {
 	leased   int // reads that asked nobody
 	stale    string
 	transfer int
-	quiet    bool // nobody writes, so that any log will do to be elected
+	pace     uint64 // how much slower than usual clients are; their group sleeps in between
+	quiet    bool   // nobody writes, so that any log will do to be elected
 }
 
 func newStaleHunt(t *testing.T, seed uint64, j *jitter, tune func(int, *Options)) *staleHunt {
-	h := &staleHunt{trio: newTrio(t, seed, j, 3, 1, tune)}
+	h := &staleHunt{trio: newTrio(t, seed, j, 3, 1, tune), pace: 1}
+	if seed%4 == 2 {
+		h.pace = 20
+	}
 	for _, n := range h.nodes {
 		h.clients(n)
 	}
@@ -37,7 +41,7 @@ func (h *staleHunt) clients(n *trioNode) {
 	e := n.e
 	e.Go("writer", func() {
 		for {
-			e.Sleep(time.Duration(2e6 + e.Rand()%8e6))
+			e.Sleep(time.Duration(h.pace * (2e6 + e.Rand()%8e6)))
 			if g := n.groups[0]; g != nil && g.Leading() && !h.quiet {
 				h.next++
 				if sum, err := g.Propose(add(h.next, 1)).Await(); err == nil {
@@ -50,7 +54,7 @@ func (h *staleHunt) clients(n *trioNode) {
 	for range 2 {
 		e.Go("reader", func() {
 			for {
-				e.Sleep(time.Duration(1e6 + e.Rand()%4e6))
+				e.Sleep(time.Duration(h.pace * (1e6 + e.Rand()%4e6)))
 				if g := n.groups[0]; g != nil {
 					h.read(e, n, g)
 				}

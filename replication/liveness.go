@@ -231,6 +231,10 @@ func (w *worker) forsake(g *Group) {
 	g.countdown = g.turn(gone)
 }
 
+// isNew reports whether the group has never had a leader, as far as this replica
+// knows. Nobody has one to lose, so it need not wait for an election timeout.
+func (g *Group) isNew() bool { return g.lease.term == 0 && !g.sole.Load() && !g.empty }
+
 // turn returns after how many ticks a replica stands for election. The voters of a
 // group take turns, two ticks apart, because candidates of the same moment split
 // the votes; groups begin with different voters and at different ticks, because

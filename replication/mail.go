@@ -14,38 +14,55 @@ type outbox struct {
 	spare   int      // size of the largest bundle lately
 }
 
+// A letter that says only what can wait is sent when there is more to say, or
+// before the worker parks: while commands keep coming, followers learn with the next
+// entries that the last ones are committed, and nothing travels for that alone.
 type letter struct {
 	to     uint64
 	bundle []byte
+	urgent bool
 }
 
 // maxBundleBytes is the size from which a bundle is not added to.
 const maxBundleBytes = 1 << 20
 
-// to returns the bundle for a node. It is valid until the next call.
-func (o *outbox) to(node uint64) *[]byte {
+// to returns the bundle for a node, to add something that can wait or not. It is valid
+// until the next call.
+func (o *outbox) to(node uint64, urgent bool) *[]byte {
 	for i := range o.letters {
 		if l := &o.letters[i]; l.to == node && len(l.bundle) < maxBundleBytes {
+			l.urgent = l.urgent || urgent
 			return &l.bundle
 		}
 	}
-	o.letters = append(o.letters, letter{node, appendBundleHeader(make([]byte, 0, max(64, o.spare)))})
+	bundle := appendBundleHeader(make([]byte, 0, max(64, o.spare)))
+	o.letters = append(o.letters, letter{node, bundle, urgent})
 	return &o.letters[len(o.letters)-1].bundle
 }
 
-// flush sends what was collected. The transport keeps the bundles.
-func (w *worker) flush() {
+// flush sends what is urgent, or everything. The transport keeps the bundles.
+func (w *worker) flush(everything bool) {
 	o := &w.out
 	if len(o.letters) == 0 {
 		return
 	}
 	o.spare /= 2
+	kept := o.letters[:0]
 	for _, l := range o.letters {
+		if !l.urgent && !everything {
+			kept = append(kept, l)
+			continue
+		}
 		o.spare = min(max(o.spare, len(l.bundle)), 64<<10)
 		w.node.o.Transport.Send(transport.NodeID(l.to), transport.Raft, l.bundle)
 	}
-	clear(o.letters)
-	o.letters = o.letters[:0]
+	clear(o.letters[len(kept):])
+	o.letters = kept
+}
+
+// canWait reports whether a message only tells how far the log is committed.
+func canWait(m *raftpb.Message) bool {
+	return m.GetType() == raftpb.MsgApp && len(m.GetEntries()) == 0
 }
 
 // mustWait reports whether a message claims something that holds only once what
@@ -93,7 +110,7 @@ func (g *Group) send(m *raftpb.Message) {
 		return
 	}
 	n := g.lease.stamp(g, m)
-	to := g.worker.out.to(m.GetTo())
+	to := g.worker.out.to(m.GetTo(), !canWait(m))
 	*to, _ = appendMessage(*to, g.id, m, &n)
 }
 

@@ -109,7 +109,7 @@ func (w *worker) proposeChange(g *Group, changes []Change, f *env.Future[any]) e
 		// may not be applied yet.
 		return fmt.Errorf("%w: another change of members is under way", ErrBusy)
 	}
-	g.flights = append(g.flights, flight{g.number, []proposal{{result: f}}})
+	g.flights = append(g.flights, flight{number: g.number, proposals: []proposal{{result: f}}})
 	return nil
 }
 

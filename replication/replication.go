@@ -136,7 +136,9 @@ type Options struct {
 	// at least one command. Default 4 MB.
 	RoundBytes int
 	// QueueBytes limits the commands that wait at a worker. When they exceed
-	// it Propose parks its caller. Default 16 MB.
+	// it Propose parks its caller. Half as much of a group, and twice as much of all
+	// groups of a worker, may be proposed and not committed before more waits.
+	// Default 16 MB.
 	QueueBytes int
 	// Transport carries messages to the other nodes of the groups; their ids
 	// there are those here. Default: none, for a node whose groups have no

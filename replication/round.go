@@ -57,7 +57,7 @@ func (w *worker) round() {
 	for i := 0; i < maxSteps && len(w.active) > 0; i++ {
 		w.step()
 	}
-	w.flush()
+	w.flush(false)
 	w.node.log.Unreserve(&w.batch)
 }
 
@@ -143,7 +143,9 @@ func (w *worker) proposeBatch(g *Group) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	g.flights = append(g.flights, flight{g.number, g.batch})
+	g.flights = append(g.flights, flight{g.number, g.batch, g.batchBytes})
+	g.flying += g.batchBytes
+	w.flying += g.batchBytes
 	g.batch = nil
 	return nil
 }
@@ -158,7 +160,7 @@ func (g *Group) stepRaft(m *raftpb.Message) (err error) {
 // and then each sends, applies and answers.
 func (w *worker) step() {
 	mustSync := w.collectReady()
-	w.flush()
+	w.flush(false)
 	for _, g := range w.active {
 		if g.lease.leads != 0 {
 			g.failure = w.applyStable(g)
@@ -170,7 +172,7 @@ func (w *worker) step() {
 	for _, g := range w.active {
 		g.sendLate()
 	}
-	w.flush()
+	w.flush(false)
 	n := 0
 	for _, g := range w.active {
 		more, err := w.finish(g)
@@ -406,6 +408,7 @@ func (g *Group) answer(e *entry, results []any) {
 		p.result.Set(results[i], nil)
 	}
 	g.worker.free(arrived)
+	g.worker.landed(g, &g.flights[0])
 	rest := copy(g.flights, g.flights[1:])
 	g.flights[rest] = flight{}
 	g.flights = g.flights[:rest]

@@ -45,7 +45,7 @@ type sleep struct {
 const (
 	restTicks = 5
 	// patrolTicks is how long it takes the patrol to come round.
-	patrolTicks = 6000
+	patrolTicks = 36_000
 )
 
 // wakeUp has a group tick.
@@ -117,6 +117,9 @@ func (w *worker) tickGroup(g *Group) error {
 	w.ready(g)
 	if g.countdown > 0 {
 		if g.countdown--; g.countdown == 0 && g.leader.Load() == 0 {
+			if g.isNew() {
+				g.countdown = electionTicks / 2 // in case the others were not there yet
+			}
 			return g.campaign()
 		}
 	}
@@ -207,7 +210,7 @@ func (w *worker) rouse(g *Group, m *message) {
 // call sends a wake-up call.
 func (w *worker) call(g *Group, to uint64) {
 	if to != w.node.o.NodeID {
-		bundle := w.out.to(to)
+		bundle := w.out.to(to, true)
 		*bundle = appendWake(*bundle, g.id, g.lease.term)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/transport"
 )
 
@@ -30,6 +31,35 @@ func (b *trio) asleep() (n int) {
 		}
 	}
 	return n
+}
+
+// A new group does not wait for an election timeout to have its first leader, not
+// even if its replicas start one after the other.
+func TestNewGroupsHaveLeadersSoon(t *testing.T) {
+	j := replaceJitter(t)
+	for seed := range uint64(4) {
+		b := newTrio(t, seed, j, 3, 10, nil)
+		for _, n := range b.nodes[1:] {
+			if seed%2 == 1 {
+				n.e.Go("late", func() {
+					b.w.Pause(n.name())
+					b.w.After(time.Duration(n.i)*trioTimeout/4, func() { b.w.Resume(n.name()) })
+				})
+			}
+		}
+		b.runUntil(t, trioTimeout*3/2, "all new groups have leaders", func() bool {
+			for id := 1; id <= b.groups; id++ {
+				if b.leader(GroupID(id)) == nil {
+					return false
+				}
+			}
+			return true
+		})
+		if took := b.w.Now(); seed%2 == 0 && took > env.Mono(trioTimeout*8/10) {
+			t.Errorf("seed %d: it took %s", seed, time.Duration(took))
+		}
+		b.w.Close()
+	}
 }
 
 // Groups without work cost no messages: all that is left are the nodes' beats.

@@ -42,6 +42,10 @@ const trioTick = 10 * time.Millisecond
 
 // newTrio boots n nodes. tune, if not nil, changes the options of each.
 func newTrio(t testing.TB, seed uint64, j *jitter, n, groups int, tune func(i int, o *Options)) *trio {
+	return newTrioOn(t, seed, j, n, groups, transport.NetworkOptions{}, tune)
+}
+
+func newTrioOn(t testing.TB, seed uint64, j *jitter, n, groups int, network transport.NetworkOptions, tune func(i int, o *Options)) *trio {
 	clear(j.streams)
 	b := &trio{
 		w:      env.NewWorld(seed, env.Options{Policy: env.Policy(seed % 3)}),
@@ -49,7 +53,7 @@ func newTrio(t testing.TB, seed uint64, j *jitter, n, groups int, tune func(i in
 	}
 	t.Cleanup(b.w.Close)
 	b.rng = b.w.Stream("test")
-	b.net = transport.NewNetwork(b.w, transport.NetworkOptions{})
+	b.net = transport.NewNetwork(b.w, network)
 	for i := range n {
 		b.voters = append(b.voters, uint64(i+1))
 		node := &trioNode{b: b, i: i, disk: vfs.NewDisk(seed*uint64(n) + uint64(i)), store: newMemStore()}

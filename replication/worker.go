@@ -43,6 +43,7 @@ type worker struct {
 	reading []delivery // what inbox was
 	scratch
 
+	flying     int      // bytes of the flights of all groups
 	clocked    []*Group // those whose raft ticks, and some that were woken and sleep again
 	ticking    []*Group // scratch of tick
 	patrolled  int      // see patrol
@@ -142,10 +143,26 @@ func (w *worker) wait() bool {
 			w.mu.Unlock()
 			return true
 		}
+		if len(w.out.letters) > 0 {
+			w.mu.Unlock()
+			w.linger()
+			continue
+		}
 		w.awake = false
 		w.mu.Unlock()
 		w.wake.Recv()
 	}
+}
+
+// linger sends what can wait, unless somebody proposes something at once.
+func (w *worker) linger() {
+	for range 4 {
+		w.node.e.Yield()
+		if w.proposals() > 0 {
+			return
+		}
+	}
+	w.flush(true)
 }
 
 // gather lets those who were just answered propose again before the round
@@ -185,8 +202,14 @@ func (w *worker) take() (posts []func(error)) {
 	}
 	budget := room
 	n := 0
-	for n < len(w.dirty) && (room > 0 || n == 0) {
+	for n < len(w.dirty) && (room > 0 || len(w.taken) == 0) {
 		g := w.dirty[n]
+		if w.isFlooded(g) {
+			w.node.e.Sometimes("replication: too much in flight")
+			g.stalled = true
+			n++
+			continue
+		}
 		room -= g.takeLocked(room)
 		w.waiting -= len(g.batch)
 		w.taken = append(w.taken, g)
@@ -223,7 +246,31 @@ func (g *Group) takeLocked(room int) (bytes int) {
 	} else {
 		g.batch, g.queue = g.queue, nil
 	}
+	g.batchBytes = bytes
 	return bytes
+}
+
+// isFlooded reports whether so much of a group is proposed and not committed that
+// no more of it should be. What waits then stays in the queue, and when that is
+// full, Propose parks.
+func (w *worker) isFlooded(g *Group) bool {
+	limit := w.node.o.QueueBytes
+	return g.flying > limit/2 || g.flying > 0 && w.flying > 2*limit
+}
+
+// landed notes that a flight has arrived, or was given up.
+func (w *worker) landed(g *Group, f *flight) {
+	g.flying -= f.bytes
+	w.flying -= f.bytes
+	if !g.stalled || w.isFlooded(g) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g.stalled = false
+	if len(g.queue) > 0 {
+		w.dirty = append(w.dirty, g)
+	}
 }
 
 const (
@@ -265,6 +312,9 @@ func (w *worker) adopt(g *Group) {
 	i, _ := slices.BinarySearchFunc(w.groups, g.id, compareGroup)
 	w.groups = slices.Insert(w.groups, i, g)
 	w.activate(g)
+	if g.isNew() {
+		g.countdown = g.turn(0)
+	}
 }
 
 func compareGroup(g *Group, id GroupID) int { return cmp.Compare(g.id, id) }
@@ -376,7 +426,9 @@ func failProposals(ps []proposal, err error) {
 
 // failFlights gives up on proposals whose fate is open.
 func (g *Group) failFlights(reason error) {
-	for _, f := range g.flights {
+	for i := range g.flights {
+		f := &g.flights[i]
+		g.worker.landed(g, f)
 		err := fmt.Errorf("%w: %w", reason, ErrUnknownOutcome)
 		if plant.On(plant.UnknownReportedAsFailed) {
 			err = reason
