@@ -274,3 +274,9 @@ func (g *Group) watch(members Members) {
 	g.node.liveness.leave(g.peers)
 	g.peers = all
 }
+
+// unwatch is watch for a group that is no more.
+func (g *Group) unwatch() {
+	g.node.liveness.leave(g.peers)
+	g.peers = nil
+}

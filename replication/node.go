@@ -195,6 +195,7 @@ func (n *Node) start(id GroupID, sm StateMachine, voters []uint64) (*Group, erro
 	g := newGroup(n, storage, sm)
 	if !g.sole.Load() {
 		if err := n.mayHavePeers(); err != nil {
+			n.liveness.leave(g.peers)
 			return nil, err
 		}
 		n.startTicks()
@@ -209,6 +210,7 @@ func (n *Node) start(id GroupID, sm StateMachine, voters []uint64) (*Group, erro
 		g.worker.adopt(g)
 	})
 	if _, err := f.Await(); err != nil {
+		g.worker.post(func(error) { g.unwatch() })
 		return nil, err
 	}
 	return g, nil

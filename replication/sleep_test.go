@@ -62,6 +62,26 @@ func TestNewGroupsHaveLeadersSoon(t *testing.T) {
 	}
 }
 
+// The nodes that a node watches are the members of its groups, as long as there are
+// groups.
+func TestNodesAreWatchedWhileTheyShareGroups(t *testing.T) {
+	b := newTrio(t, 1, replaceJitter(t), 3, 2, nil)
+	b.settle(t)
+	n := b.nodes[0]
+	for id, want := range []int{2, 2, 0} {
+		if id > 0 {
+			n.do(t, func() {
+				if err := n.node.Remove(GroupID(id)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if got := len(n.node.liveness.peers); got != want {
+			t.Errorf("after %d removals %d nodes are watched, want %d", id, got, want)
+		}
+	}
+}
+
 // Groups without work cost no messages: all that is left are the nodes' beats.
 func TestIdleGroupsSleep(t *testing.T) {
 	b := newTrio(t, 1, replaceJitter(t), 3, 20, nil)
@@ -74,6 +94,18 @@ func TestIdleGroupsSleep(t *testing.T) {
 	if n := b.asleep(); n != 60 {
 		t.Errorf("%d replicas of 60 sleep", n)
 	}
+	n := b.leader(1)
+	n.do(t, func() {
+		st, err := n.groups[0].Status()
+		if err != nil || !st.Asleep || st.Leased || len(st.Progress) != 3 {
+			t.Errorf("status of a sleeping leader: %+v, %v", st, err)
+		}
+		for _, p := range st.Progress {
+			if !p.Active {
+				t.Errorf("node %d is not active in the eyes of a sleeping leader", p.Node)
+			}
+		}
+	})
 }
 
 // A group that sleeps takes the next proposal at once, and goes to sleep again.

@@ -14,6 +14,8 @@ type Status struct {
 	Term      uint64
 	Leader    uint64 // as far as the replica knows; 0: none
 	Leading   bool   // see Group.Leading
+	Leased    bool   // it may serve consistent reads without asking anybody
+	Asleep    bool   // the group has nothing to do, and sends no heartbeats
 	Applied   uint64 // index of the last applied entry
 	Committed uint64
 	Last      uint64 // index of the last entry in the log
@@ -52,14 +54,16 @@ func (g *Group) Status() (Status, error) {
 
 func (g *Group) status() Status {
 	s := g.raft.Status()
+	_, leased := g.lease.check(g.node.e)
 	st := Status{
+		Leased: leased, Asleep: !g.awake && !g.sole.Load(),
 		Term: s.GetTerm(), Leader: s.Lead, Leading: g.Leading(),
 		Applied: g.applied, Committed: s.GetCommit(), Last: g.last,
 		Members: membersOf(g.log.Members()),
 	}
 	for id, p := range s.Progress { //sim:ok sorted below
 		st.Progress = append(st.Progress, Progress{
-			Node: id, Learner: p.IsLearner, Match: p.Match, Active: p.RecentActive || id == g.node.o.NodeID,
+			Node: id, Learner: p.IsLearner, Match: p.Match, Active: p.RecentActive || id == g.node.o.NodeID || st.Asleep && g.node.liveness.silence(id) < electionTicks,
 			Snapshot: p.State == tracker.StateSnapshot,
 		})
 	}

@@ -370,8 +370,7 @@ func (w *worker) drop(g *Group, reason error) {
 		}
 	}
 	g.awake = false
-	w.node.liveness.leave(g.peers)
-	g.peers = nil
+	g.unwatch()
 	if g.started != nil {
 		g.started.Set(struct{}{}, reason)
 	}
