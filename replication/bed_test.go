@@ -456,7 +456,7 @@ func (b *bed) verify() error {
 			}
 			got := n.store.counter(id)
 			if n.groups[id] == nil || got.applied != want.applied || got.sum != want.sum || !maps.Equal(got.seen, want.seen) {
-				return fmt.Errorf("group %d: %s is at %d with sum %d, %s leads at %d with sum %d", id, n.name(), got.applied, got.sum, leader.name(), want.applied, want.sum)
+				return fmt.Errorf("group %d: %s is at %d with sum %d, %s leads at %d with sum %d\n%s", id, n.name(), got.applied, got.sum, leader.name(), want.applied, want.sum, b.describe(id))
 			}
 		}
 		for cmd := uint64(1); cmd <= b.next; cmd++ {

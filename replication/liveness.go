@@ -93,6 +93,13 @@ func (l *liveness) tick() (all, silent []uint64) {
 	return all, silent
 }
 
+// watches reports whether a node is a peer.
+func (l *liveness) watches(node uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.peers[node] != nil
+}
+
 // heard notes that something has come from a node. b is nil if it was no beat.
 func (l *liveness) heard(node uint64, b *beat) (list []news) {
 	l.mu.Lock()
@@ -161,9 +168,8 @@ func (n *Node) tick() {
 	peers, silent := n.liveness.tick()
 	if n.Err() == nil { // a node whose log has failed is as good as gone
 		n.checkFitness()
-		b := beat{n.incarnation, n.fitness.unfit.Load()}
 		for _, id := range peers {
-			n.o.Transport.Send(transport.NodeID(id), transport.Raft, appendBeat(appendBundleHeader(nil), b))
+			n.beat(id)
 		}
 	}
 	for _, id := range silent {
@@ -175,8 +181,20 @@ func (n *Node) tick() {
 	}
 }
 
+func (n *Node) beat(to uint64) {
+	b := beat{n.incarnation, n.fitness.unfit.Load()}
+	n.o.Transport.Send(transport.NodeID(to), transport.Raft, appendBeat(appendBundleHeader(nil), b))
+}
+
 // hear takes notice of a bundle and of the beat in it, if there is one.
+//
+// A node that is not watched but watches this one gets an answer: the replica
+// here may be empty, and not know who else is a member. A leader that has gone to
+// sleep without it must learn that it is there.
 func (n *Node) hear(from uint64, b *beat) {
+	if b != nil && !n.liveness.watches(from) && n.Err() == nil {
+		n.beat(from)
+	}
 	for _, what := range n.liveness.heard(from, b) {
 		n.tell(from, what)
 	}
