@@ -207,6 +207,9 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	if r.plan != nil {
 		kinds = r.plan.kinds
 	}
+	if r.trace != nil {
+		r.trace.at.Store(0)
+	}
 	s := newSeries(length + grace(length) + time.Second)
 	for i, w := range r.workers {
 		w.recorder, w.open = newRecorder(len(kinds), open, s), open

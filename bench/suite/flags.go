@@ -3,16 +3,20 @@ package suite
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/statordb/stator/bench"
 	"github.com/statordb/stator/bench/drive"
 	"github.com/statordb/stator/bench/result"
 	"github.com/statordb/stator/bench/target"
+	"github.com/statordb/stator/bench/trace"
 )
 
 // Flags are the command "run", as kong parses it.
@@ -26,6 +30,8 @@ type Flags struct {
 	Closed bool     `help:"A closed loop instead of what the workload says."`
 	Work   int      `name:"workers" help:"Workers instead of what the workload says."`
 	Seed   uint64   `help:"Other draws of keys and operations."`
+	Trace  string   `type:"existingfile" placeholder:"FILE" help:"Replay what stator serve --record has recorded, instead of workloads."`
+	Speed  float64  `default:"1" help:"Of --trace: 2 is twice as fast as recorded, 0 as fast as can be."`
 	Slow   float64  `placeholder:"PERCENT" help:"Make each operation slower by this, to see what a gate notices."`
 	Label  string   `help:"What the result is called."`
 	Errors bool     `name:"allow-errors" help:"Operations may fail: they are counted, and the command still ends with 0. For runs in which a node is killed."`
@@ -75,8 +81,18 @@ func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 		names = []string{"quick"}
 	}
 	found, err := Find(names)
+	if f.Trace != "" && len(f.Workloads) > 0 {
+		err = errors.New("--trace stands instead of workloads")
+	} else if f.Trace != "" {
+		var w *drive.Workload
+		w, err = f.replay()
+		found = []*drive.Workload{w}
+	}
 	if err != nil {
 		return c, &UsageError{err}
+	}
+	if c.Events, err = readTraces(found); err != nil {
+		return c, err
 	}
 	if f.Rounds < 1 || f.Scale < 1 || f.Rate < 0 || f.Slow < 0 || f.Work < 0 || f.Closed && f.Rate > 0 {
 		return c, &UsageError{errors.New("--rounds and --scale begin at 1, --rate, --slow and --workers at 0; --closed has no --rate")}
@@ -87,7 +103,9 @@ func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 		}
 	}
 	for _, w := range found {
-		w = w.Scaled(f.Scale)
+		if w.Keys.Choose != drive.FromTrace {
+			w = w.Scaled(f.Scale)
+		}
 		w.Workers = cmp.Or(f.Work, w.Workers)
 		if f.Closed {
 			w.Pace = drive.Pace{}
@@ -98,6 +116,41 @@ func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 		c.Workloads = append(c.Workloads, w)
 	}
 	return c, nil
+}
+
+// replay is the workload of --trace.
+func (f *Flags) replay() (*drive.Workload, error) {
+	text, err := json.Marshal(map[string]any{
+		"name": "replay", "about": "as recorded in " + filepath.Base(f.Trace), "workers": cmp.Or(f.Work, 16), "length": "24h",
+		"keys": map[string]string{"choose": "trace", "trace": f.Trace}, "pace": map[string]float64{"speed": f.Speed},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return drive.Parse("--trace", text)
+}
+
+// readTraces reads the traces of workloads that replay one. Such a workload has as many keys as its
+// trace.
+func readTraces(workloads []*drive.Workload) (map[string][]drive.Event, error) {
+	events := map[string][]drive.Event{}
+	for _, w := range workloads {
+		if w.Keys.Choose != drive.FromTrace {
+			continue
+		}
+		t, err := trace.Open(w.Keys.Trace)
+		if err != nil {
+			return nil, err
+		}
+		if w.Keys.Count = max(2, t.Keys); w.Keys.Count > drive.MaxKeys {
+			return nil, fmt.Errorf("%s: %d keys are too many", w.Keys.Trace, t.Keys)
+		}
+		if speed := w.Pace.Speed; speed > 0 { // it ends with its last operation
+			w.Length = drive.Span(float64(t.Events[len(t.Events)-1].At)/speed) + drive.Span(time.Second)
+		}
+		events[w.Keys.Trace] = t.Events
+	}
+	return events, nil
 }
 
 // Run does what the command says: it measures, prints the table and writes the files.

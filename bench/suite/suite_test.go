@@ -4,15 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/statordb/stator"
 	"github.com/statordb/stator/bench"
 	"github.com/statordb/stator/bench/drive"
 	"github.com/statordb/stator/bench/result"
+	"github.com/statordb/stator/bench/target"
+	"github.com/statordb/stator/bench/trace"
 )
 
 func flags(t *testing.T, target string, workloads ...string) *Flags {
@@ -106,6 +111,62 @@ func TestOutputs(t *testing.T) {
 	if !json.Valid(result.Schema) {
 		t.Error("the schema is not JSON")
 	}
+}
+
+// What was recorded on a live database is replayed on an engine and on a database.
+func TestReplay(t *testing.T) {
+	db, err := stator.Open("", stator.Memory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	name := filepath.Join(t.TempDir(), "trace")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rec, err := trace.NewRecorder(db.Handler(), file, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := drive.Parse("x", []byte(`{"name":"live","keys":{"count":50},"operations":{"get":2,"put":1,"add":1},"count":200,"warmup":"1ns","length":"20s"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := target.OpenHandler(t.Context(), &http.Client{Transport: transport{rec}}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := drive.Run(t.Context(), w, d, drive.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := flags(t, "stator,database-memory")
+	f.Workloads, f.Trace, f.Speed = nil, name, 0
+	c, err := f.Config(engines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range r.Figures {
+		if s := g.Samples[0]; s.Ops < 202 || s.Errors > 0 || s.ByKind["put"].Count < 20 || s.ByKind["add"].Count < 20 || s.ByKind["putmany"].Count != 2 {
+			t.Errorf("%s: %d operations, %+v", g.Name(), s.Ops, s.ByKind)
+		}
+	}
+}
+
+type transport struct{ h http.Handler }
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	t.h.ServeHTTP(rec, r)
+	return rec.Result(), nil
 }
 
 func TestUsage(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/statordb/stator/bench/trace"
 	"github.com/statordb/stator/server"
 )
 
@@ -31,6 +32,8 @@ type serveCommand struct {
 	CORS        []string      `name:"cors" placeholder:"ORIGIN" help:"Origins of web pages that may call, separated by commas. Default: all."`
 	Optimize    bool          `help:"Merge all files of the database before it is served, so that nothing deleted takes space."`
 	Admin       bool          `help:"Answer stator admin, too. Whoever reaches the address can then take nodes down."`
+	Record      string        `type:"path" placeholder:"FILE" help:"Record which operations come, for stator bench run --trace: when, of which kind, their keys and sizes; no values."`
+	RecordHash  bool          `name:"record-hashed" help:"Record hashes of keys, whose salt is thrown away, instead of keys."`
 	Verbose     bool          `short:"v" help:"Log more."`
 
 	nodeFlags `embed:"" group:"Cluster"`
@@ -74,7 +77,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
-	return errors.Join(serve(ctx, listener, db.Handler(), log, func() {}), db.Close())
+	handler, endRecord, err := c.record(db.Handler())
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return errors.Join(serve(ctx, listener, handler, log, func() {}), endRecord(), db.Close())
 }
 
 // serveNode is the same for a node of a cluster.
@@ -87,10 +94,30 @@ func (c *serveCommand) serveNode(ctx context.Context, o server.Options, l net.Li
 	if err != nil {
 		return err
 	}
+	handler, endRecord, err := c.record(node.Handler())
+	if err != nil {
+		return errors.Join(err, node.Close())
+	}
 	id, cluster := node.Place()
 	fmt.Printf("stator %s: DynamoDB API at http://%s (%s; node %d in zone %s of cluster %s, at %s for the others)\n",
 		version(), l.Addr(), c.where(), id, n.Zone, cluster[:8], node.ClusterAddr())
-	return errors.Join(serve(ctx, l, node.Handler(), o.Log, node.Resign), node.Close())
+	return errors.Join(serve(ctx, l, handler, o.Log, node.Resign), endRecord(), node.Close())
+}
+
+// record puts a recorder in front of the handler, if that is asked for.
+func (c *serveCommand) record(h http.Handler) (recorded http.Handler, end func() error, err error) {
+	if c.Record == "" {
+		return h, func() error { return nil }, nil
+	}
+	file, err := os.OpenFile(c.Record, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // what was recorded is not overwritten
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := trace.NewRecorder(h, file, c.RecordHash)
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return r, func() error { return errors.Join(r.Close(), file.Close()) }, nil
 }
 
 // optimize compacts the database, if there is one.

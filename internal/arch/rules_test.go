@@ -45,6 +45,7 @@ var doors = map[string][]string{
 	"bench/gate":   {"cmd"},         // verdicts
 	"bench/result": {"cmd"},         // what was measured
 	"bench/suite":  {"cmd"},         // the command run
+	"bench/trace":  {"cmd"},         // recording
 	"expr/partiql": {"server"},      // the language of statements, which the edge turns into table operations
 	"lsm/corrupt":  nil,             // the error that names damaged bytes; for everyone
 	"lsm/wal":      {"replication"}, // the node's shared raft log is built on it

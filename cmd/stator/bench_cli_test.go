@@ -1,0 +1,218 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/statordb/stator/bench/result"
+)
+
+// The commands that measure, report and judge, and the codes that they end with.
+func TestBenchCommands(t *testing.T) {
+	dir := t.TempDir()
+	quick := " --scale 200 --rounds 1 --no-probe"
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"bench run readrandom --json r.json --html r.html" + quick, 0, "readrandom"},
+		{"bench run readrandom --json slow.json --slow 300" + quick, 0, "readrandom"},
+		{"bench run ddb-transact --target database-memory" + quick, 1, "not built yet"},
+		{"bench run nosuch", 2, "bench list"},
+		{"bench run readrandom --target nosuch", 2, "no target"},
+		{"bench run --nosuch", 2, "unknown flag"},
+		{"bench list ycsb-b", 0, `"get": 95`},
+		{"bench report r.json --format gobench", 0, "BenchmarkReadrandom/target=stator"},
+		{"bench report r.json --format nosuch", 2, "no format"},
+		{"bench compare r.json slow.json", 4, "need >= "}, // one round says nothing
+		{"bench compare r.json r.html", 1, "r.html"},
+		{"bench compare r.json r.json --threshold p98=1%", 2, "no metric"},
+		{"bench gate readrandom --base no-such-ref", 2, "no-such-ref"},
+		{"bench history .", 1, "version"}, // schema.json is no result
+	} {
+		if c.args == "bench history ." {
+			os.WriteFile(filepath.Join(dir, "schema.json"), result.Schema, 0o644)
+		}
+		if strings.Contains(c.args, "no-such-ref") {
+			c.args += " --source " + testSourceAt
+		}
+		if code, out := run(t, dir, strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.want) {
+			t.Errorf("stator %s\nexit code %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out)
+		}
+	}
+	_, out := run(t, dir, "bench", "schema")
+	if !json.Valid([]byte(out)) {
+		t.Error("the schema is not JSON")
+	}
+}
+
+// A recorded server's operations are replayed.
+func TestServeRecord(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "trace.bin")
+	s := startServer(t, "--memory", "--shared", "--record", name, "--record-hashed")
+	createTable(t, s.client, "versions")
+	var w writer
+	for v := int64(1); v <= 5; v++ {
+		if err := w.write(t.Context(), s.client, 0, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.cmd.Process.Signal(os.Interrupt)
+	if err := s.cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	code, out := run(t, dir, strings.Fields("bench run --trace trace.bin --speed 0 --rounds 1 --no-probe --json r.json")...)
+	r, err := result.Read(filepath.Join(dir, "r.json"))
+	if code != 0 || err != nil || r.Figures[0].Samples[0].Ops != 5 {
+		t.Errorf("exit code %d, %v:\n%s", code, err, out)
+	}
+	if code, out := run(t, dir, "serve", "--memory", "--addr", "127.0.0.1:0", "--record", "trace.bin"); code != 1 || !strings.Contains(out, "exists") {
+		t.Errorf("a trace that is there: exit code %d:\n%s", code, out)
+	}
+}
+
+var (
+	codeBlock = regexp.MustCompile("(?s)```\n(.*?)```")
+	codeSpan  = regexp.MustCompile("`([^`\n]+)`")
+	benchFlag = regexp.MustCompile(`-bench '?([^' ]+)'?`)
+	testFlag  = regexp.MustCompile(`-run '?([^' ]+)'?`)
+)
+
+// Every command in the pages about figures can be run: those of stator are parsed, those of "bench run" are run
+// in short form, those of go test name functions that exist, those of bench/edge flags that it has.
+func TestDocumentedCommands(t *testing.T) {
+	seen := 0
+	for _, page := range []string{"BENCHMARKS.md", "docs/bench.md"} {
+		text, err := os.ReadFile(filepath.Join(testSourceAt, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, m := range codeBlock.FindAllStringSubmatch(string(text), -1) {
+			lines = append(lines, strings.Split(m[1], "\n")...)
+		}
+		for _, m := range codeSpan.FindAllStringSubmatch(codeBlock.ReplaceAllString(string(text), ""), -1) {
+			lines = append(lines, m[1])
+		}
+		for _, l := range lines {
+			command, _, _ := strings.Cut(l, " #")
+			if command = strings.TrimSpace(command); strings.ContainsAny(command, "…") {
+				continue
+			}
+			switch {
+			case strings.HasPrefix(command, "stator bench ") && strings.Contains(command, " "):
+				seen++
+				checkStator(t, page, command)
+			case strings.HasPrefix(command, "go test "):
+				seen++
+				checkGoTest(t, page, command)
+			case strings.HasPrefix(command, "go run ./bench/edge"):
+				seen++
+				checkEdge(t, page, command)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d commands found", seen)
+	}
+}
+
+// words splits as a shell does, as far as these pages go.
+func words(command string) []string {
+	var all []string
+	for i, part := range strings.Split(command, "'") {
+		if i%2 == 1 {
+			all = append(all, part)
+			continue
+		}
+		all = append(all, strings.Fields(part)...)
+	}
+	return all
+}
+
+func checkStator(t *testing.T, page, command string) {
+	args := words(command)[1:]
+	dir := t.TempDir()
+	t.Chdir(dir)
+	os.Mkdir("results", 0o755)
+	for _, name := range []string{"r.json", "base.json", "head.json", "trace.bin"} { // that the commands read
+		os.WriteFile(name, []byte("{}"), 0o644)
+	}
+	os.WriteFile("my.json", []byte(`{"name":"my","operations":{"get":1}}`), 0o644)
+	parser, err := kong.New(&commands{}, kong.Exit(func(int) { t.Errorf("%s: %s ends", page, command) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(args) == 2 && args[1] != "run" && args[1] != "list" && args[1] != "schema" && args[1] != "engine" {
+		return // the name of a command, not a call
+	}
+	for i, a := range args {
+		if a == "F" { // stands for any format
+			args[i] = "text"
+		}
+	}
+	if _, err := parser.Parse(args); err != nil {
+		t.Errorf("%s: %s: %v", page, command, err)
+		return
+	}
+	runsHere := len(args) > 1 && args[1] == "run" && !strings.Contains(command, "http") && !strings.Contains(command, "pebble") && !strings.Contains(command, "--trace")
+	if !runsHere || testing.Short() {
+		return
+	}
+	if code, out := run(t, dir, append(args, "--scale", "500", "--rounds", "1", "--no-probe")...); code != 0 {
+		t.Errorf("%s: %s: exit code %d\n%s", page, command, code, out)
+	}
+}
+
+func checkGoTest(t *testing.T, page, command string) {
+	for _, f := range []struct {
+		flag   *regexp.Regexp
+		prefix string
+	}{{benchFlag, "func Benchmark"}, {testFlag, "func Test"}} {
+		m := f.flag.FindStringSubmatch(command)
+		if m == nil || m[1] == "^$" || m[1] == "." {
+			continue
+		}
+		name := regexp.MustCompile("(?m)^" + regexp.QuoteMeta(f.prefix) + `\w*(` + strings.Trim(m[1], "^$") + `)`)
+		found := false
+		for _, dir := range regexp.MustCompile(`\./([\w/]+)`).FindAllStringSubmatch(command, -1) {
+			files, _ := filepath.Glob(filepath.Join(testSourceAt, dir[1], "*_test.go"))
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				found = found || err == nil && name.Match(text)
+			}
+		}
+		if !found {
+			t.Errorf("%s: %s: nothing there matches %s", page, command, m[1])
+		}
+	}
+}
+
+func checkEdge(t *testing.T, page, command string) {
+	main, err := os.ReadFile(filepath.Join(testSourceAt, "bench/edge/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range words(command)[3:] {
+		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); strings.HasPrefix(a, "-") && !strings.Contains(string(main), `"`+name+`"`) {
+			t.Errorf("%s: %s: no flag %s", page, command, a)
+		}
+	}
+}
+
+// testSourceAt is the root of the source, wherever a test has changed to.
+var testSourceAt = func() string {
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		return "../.."
+	}
+	return dir
+}()
