@@ -57,6 +57,7 @@ type worker struct {
 	recorder *recorder
 	op       Op
 	slow     float64 // see Options.Slow
+	typical  float64 // with slow: nanoseconds of an operation
 }
 
 // limits end a run.
@@ -136,10 +137,17 @@ func (w *worker) onTime(l *limits, due int64) error {
 // for.
 func (w *worker) slowed(l *limits, begin int64) int64 {
 	end := l.clock.now()
-	if w.slow > 0 {
-		for until := end + int64(w.slow*float64(end-begin)); end < until; {
-			end = l.clock.now()
-		}
+	if w.slow == 0 {
+		return end
+	}
+	took := float64(end - begin)
+	if w.typical == 0 {
+		w.typical = took
+	}
+	took = min(took, 4*w.typical) // when the worker was not running, it is not made to run for longer
+	w.typical += (took - w.typical) / 64
+	for until := end + int64(w.slow*took); end < until; {
+		end = l.clock.now()
 	}
 	return end
 }

@@ -203,6 +203,23 @@ func TestPeak(t *testing.T) {
 	}
 }
 
+// Slow makes operations that burn 50 µs take half as long again.
+func TestSlow(t *testing.T) {
+	spin := func(int64) error {
+		for begin := time.Now(); time.Since(begin) < 50*time.Microsecond; {
+		}
+		return nil
+	}
+	w := workload(t, `{"name":"s","operations":{"get":1},"length":"10s","count":300}`)
+	m, err := Run(t.Context(), w, &synthetic{do: spin}, Options{Slow: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if least := m.Latency.Min(); least < 74_000 {
+		t.Errorf("an operation took %d ns, want at least 75,000", least)
+	}
+}
+
 func TestReplay(t *testing.T) {
 	w := workload(t, `{"name":"r","keys":{"choose":"trace","trace":"x"},"pace":{"speed":2}}`)
 	events := []Event{{At: 0, Kind: Put, Key: 1, Size: 50}, {At: 40 * time.Millisecond, Kind: Get, Key: 1}, {At: 80 * time.Millisecond, Kind: Scan, Key: 0, Length: 3}}

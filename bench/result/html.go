@@ -154,6 +154,9 @@ func (g *groupOf) draw() {
 			continue
 		}
 		for _, f := range g.Figures {
+			if m.value(f) == 0 {
+				continue // not known of this target
+			}
 			b.Bars = append(b.Bars, bar{f.Target, m.text(m.value(f)), f.Color, 100 * m.value(f) / most})
 		}
 		g.Bars = append(g.Bars, b)
@@ -167,7 +170,7 @@ type line struct {
 
 // The plot's inner size, in units of its view box, which scales with the page.
 const (
-	plotLeft, plotTop     = 62, 10
+	plotLeft, plotTop     = 82, 12
 	plotWidth, plotHeight = 520, 220
 )
 
@@ -201,9 +204,13 @@ func plot(lines []line, percentiles bool) template.HTML {
 		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
 			plotLeft, plotLeft+plotWidth, scaleY(y), scaleY(y), plotLeft-5, scaleY(y)+4, label)
 	}
-	vertical := func(x float64, label string) {
-		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`,
-			scaleX(x), scaleX(x), plotTop, plotTop+plotHeight, scaleX(x), plotTop+plotHeight+16, label)
+	vertical := func(x float64, label string, thin bool) { // thin: left out on a phone, where labels are larger
+		class := ""
+		if thin {
+			class = ` class="thin"`
+		}
+		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text%s x="%.1f" y="%d" text-anchor="middle">%s</text>`,
+			scaleX(x), scaleX(x), plotTop, plotTop+plotHeight, class, scaleX(x), plotTop+plotHeight+22, label)
 	}
 	if percentiles {
 		for e := math.Floor(math.Log10(max(1, minY))); e <= math.Ceil(math.Log10(max(10, maxY))); e++ {
@@ -211,16 +218,17 @@ func plot(lines []line, percentiles bool) template.HTML {
 		}
 		for i, label := range []string{"0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"} {
 			if float64(i) <= maxX {
-				vertical(float64(i), label)
+				vertical(float64(i), label, i%2 == 1)
 			}
 		}
 	} else {
-		for i := range 5 {
+		horizontal(0, "0")
+		for i := 1; i < 5; i++ {
 			horizontal(maxY*float64(i)/4, Count(maxY*float64(i)/4))
 		}
 		step := math.Ceil((maxX + 1) / 8)
 		for x := 0.0; x <= maxX; x += step {
-			vertical(x, fmt.Sprintf("%.0f s", x))
+			vertical(x, fmt.Sprintf("%.0f s", x), int(x/step)%2 == 1)
 		}
 	}
 	b.WriteString(`</g>`)

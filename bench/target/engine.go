@@ -83,11 +83,12 @@ func (t *Engine) Usage() drive.Usage {
 func usage(dir string) drive.Usage {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	disk := 0.0
-	if dir != "" {
-		disk, _ = bench.DiskUsage(dir) // 0 is "not known"
+	u := drive.Usage{CPU: bench.CPUTime(), Allocs: float64(m.Mallocs), ResidentBytes: bench.Resident()}
+	if dir != "" { // without files, what is written is not the database
+		u.WrittenBytes = bench.WrittenBytes()
+		u.DiskBytes, _ = bench.DiskUsage(dir) // 0 is "not known"
 	}
-	return drive.Usage{CPU: bench.CPUTime(), Allocs: float64(m.Mallocs), WrittenBytes: bench.WrittenBytes(), ResidentBytes: bench.Resident(), DiskBytes: disk}
+	return u
 }
 
 // NewSession implements drive.Target.
