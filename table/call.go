@@ -315,7 +315,8 @@ func (t *trip) again(p *livePartition, err error) error {
 		}
 		return fmt.Errorf("%w: partition %d: %w", ErrUnavailable, t.group, err)
 	}
-	if t.turn > 0 {
+	// A replica here refuses at once: without a pause the task would turn in circles.
+	if t.turn > 0 || t.asked == c.self {
 		c.env.Sleep(min(t.pause, t.deadline.Sub(now)))
 		t.pause = min(2*t.pause, maxPause)
 	}
