@@ -70,7 +70,9 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 		delete(settled, id)
 		return
 	}
-	if done, ok := settled[id]; ok && done.equal(&w) {
+	p := c.directory.partition(id)
+	isBroken := p != nil && p.group != nil && p.Err() != nil
+	if done, ok := settled[id]; ok && done.equal(&w) && !isBroken {
 		return
 	}
 	delete(settled, id)
@@ -79,7 +81,7 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 		return
 	}
 	changes, to := nextStep(&status, w, c.self)
-	if p := c.directory.partition(id); p != nil && p.group != nil && p.Err() != nil {
+	if isBroken {
 		c.env.Sometimes("table: broken replica gives leadership away")
 		changes, to = nil, successor(&status, others(status.Members.Voters, c.self))
 		delete(transferred, id)
