@@ -111,7 +111,7 @@ func (o *nodeObserver) Led(id replication.GroupID, term uint64, termAt func(uint
 	}
 	g.leaders[term] = o.node
 	last, known := g.applied[g.last]
-	if !known {
+	if !known || last.term >= term { // a leader of an earlier term, which learns late that it was elected
 		return
 	}
 	if have, err := termAt(g.last); err == nil && have != last.term {

@@ -54,6 +54,10 @@ func TestConsensus(t *testing.T) {
 			w.b.Led(1, 2, log{1, 1, 2}.termAt)
 			w.b.Led(1, 3, func(uint64) (uint64, error) { return 0, raft.ErrCompacted }) // in a snapshot
 		}},
+		"a leader of an earlier term": {"", func(w world) {
+			w.a.Applied(1, 1, 4, []byte("x"), nil, nil)
+			w.b.Led(1, 3, log{}.termAt)
+		}},
 		"the leader lacks an entry": {Completeness, func(w world) {
 			w.a.Applied(1, 1, 1, []byte("x"), nil, nil)
 			w.a.Applied(1, 2, 1, []byte("y"), nil, nil)
