@@ -63,8 +63,10 @@ func (g *Group) status() Status {
 	}
 	for id, p := range s.Progress { //sim:ok sorted below
 		st.Progress = append(st.Progress, Progress{
-			Node: id, Learner: p.IsLearner, Match: p.Match, Active: p.RecentActive || id == g.node.o.NodeID || st.Asleep && g.node.liveness.silence(id) < electionTicks,
-			Snapshot: p.State == tracker.StateSnapshot,
+			Node: id, Learner: p.IsLearner, Match: p.Match, Snapshot: p.State == tracker.StateSnapshot,
+			// Raft begins to count anew at each election timeout. Whoever asks just then,
+			// or while the group sleeps, is told of the node.
+			Active: p.RecentActive || id == g.node.o.NodeID || g.node.liveness.silence(id) < electionTicks,
 		})
 	}
 	slices.SortFunc(st.Progress, func(a, b Progress) int { return cmp.Compare(a.Node, b.Node) })
