@@ -20,6 +20,7 @@ type Link struct {
 	clog   env.Mono // until when nothing arrives
 	silent env.Mono // from when on its ends have noticed that it is cut
 	busy   env.Mono // until when its bandwidth is taken
+	queue  uint32   // goes up when what waits for bandwidth is thrown away
 	lanes  [Lanes]struct {
 		last  env.Mono // arrival of the message that was sent last, in order
 		bytes int      // on their way
@@ -96,7 +97,7 @@ func (l *Link) send(lane Lane, message []byte) {
 // launch sets the timer of a message.
 func (l *Link) launch(lane Lane, message []byte) {
 	d := l.n.take()
-	d.link, d.to, d.lane, d.size = l, l.to.end, lane, len(message)
+	d.link, d.to, d.lane, d.size, d.queue = l, l.to.end, lane, len(message), l.queue
 	d.message = l.n.copy(message)
 	d.corrupt = l.happens(l.now.Corrupt)
 	l.lanes[lane].bytes += d.size
@@ -124,6 +125,17 @@ func (l *Link) arrival(lane Lane, size int) (at env.Mono, delayed bool) {
 	at = max(at, l.lanes[lane].last)
 	l.lanes[lane].last = at
 	return at, delayed
+}
+
+// widen ends a time of little bandwidth. What still waits for it is lost, as with
+// a connection that is given up: it would arrive long after the trouble is over, and
+// so would all that is sent behind it.
+func (l *Link) widen() {
+	l.queue++
+	l.busy = 0
+	for i := range l.lanes {
+		l.lanes[i].last = 0
+	}
 }
 
 func (l *Link) bandwidth() int64 {

@@ -287,6 +287,7 @@ type delivery struct {
 	lane    Lane
 	message []byte
 	size    int
+	queue   uint32 // of the link, when it was sent
 	corrupt bool
 	alarm   *env.Alarm
 }
@@ -308,7 +309,7 @@ func (d *delivery) arrive() {
 	switch {
 	case node.end == nil || node.end != d.to || node.end.handlers[d.lane] == nil:
 		n.finish(d, NobodyHome)
-	case d.link.now.Cut:
+	case d.link.now.Cut || d.queue != d.link.queue:
 		n.finish(d, CutOff)
 	case d.corrupt && !d.passes():
 		n.finish(d, Corrupted)

@@ -213,6 +213,27 @@ func TestNetworkBandwidth(t *testing.T) {
 	}
 }
 
+// TestNetworkBandwidthHealed: what was sent while a link was thin does not hold up what
+// is sent afterwards.
+func TestNetworkBandwidthHealed(t *testing.T) {
+	c := newTown(t, 7, 2, NetworkOptions{})
+	thin := c.n.Apply(Toward([]NodeID{1}, []NodeID{2}), Trouble{Bandwidth: 1 << 10})
+	for range 10 {
+		c.ends[1].Send(2, Raft, make([]byte, 1<<13)) // 8 s each
+	}
+	c.wait(t, 10*time.Second)
+	thin.Heal()
+	c.ends[1].Send(2, Raft, []byte("after"))
+	c.wait(t, time.Second)
+	if len(c.got[2]) != 2 || c.got[2][1] != "1:after" {
+		t.Errorf("%d messages have arrived, want the first of the thin link and the one after it", len(c.got[2]))
+	}
+	c.wait(t, 2*time.Minute)
+	if len(c.got[2]) != 2 {
+		t.Errorf("%d messages have arrived in the end, want 2", len(c.got[2]))
+	}
+}
+
 // TestNetworkTroublesOverlap: healing one leaves the other.
 func TestNetworkTroublesOverlap(t *testing.T) {
 	c := newTown(t, 7, 3, NetworkOptions{})

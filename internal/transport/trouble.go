@@ -172,6 +172,9 @@ func (l *Link) update() {
 			l.clog = max(l.clog, a.began.Add(a.trouble.Clog))
 		}
 	}
+	if was.Bandwidth > 0 && (l.now.Bandwidth == 0 || l.now.Bandwidth > was.Bandwidth) {
+		l.widen()
+	}
 	switch {
 	case l.now.Cut && !was.Cut:
 		l.silent = l.n.w.Now().Add(l.n.o.NoticeCut)
