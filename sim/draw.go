@@ -19,7 +19,8 @@ type Options struct {
 	// LyingDisk makes syncs do nothing on all nodes, which no system survives: a
 	// run must notice.
 	LyingDisk bool
-	// Nodes is how many nodes there are; default 1.
+	// Nodes is how many nodes there are; default: the seed decides among one, three
+	// and five, and for three mostly.
 	Nodes int
 	// Zones is how many zones they are in; default: three, if there are so many nodes.
 	Zones int
@@ -66,9 +67,9 @@ func (d *drawer) cluster() bool { return len(d.plan.Nodes) > 1 }
 
 func (d *drawer) drawWorld() {
 	p := d.plan
-	nodes := 1
-	if d.o.Nodes > 0 {
-		nodes = d.o.Nodes
+	nodes := d.o.Nodes
+	if nodes <= 0 {
+		nodes = d.one(1, 1, 3, 3, 3, 3, 3, 5)
 	}
 	zones := d.o.Zones
 	if zones <= 0 {

@@ -11,7 +11,7 @@ import (
 // What is drawn can be written down and read again, and means the same.
 func TestPlanEncoding(t *testing.T) {
 	for seed := range uint64(20) {
-		p := NewPlan(seed, Options{})
+		p := NewPlan(seed, Options{Duration: 3 * time.Second})
 		b := p.Encode()
 		again, err := DecodePlan(b)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 // A run that fails because of disks that lie does so with less, and for the same reason.
 func TestShrink(t *testing.T) {
 	for seed := uint64(1); seed < 8; seed++ {
-		p := NewPlan(seed, Options{LyingDisk: true, Duration: 500 * time.Millisecond})
+		p := NewPlan(seed, Options{Nodes: 1, LyingDisk: true, Duration: 500 * time.Millisecond})
 		before := len(p.Encode())
 		s := Shrinker{Runs: 40}
 		small, r, runs := s.Shrink(p)
@@ -28,7 +28,7 @@ func TestShrink(t *testing.T) {
 }
 
 func TestShrinkLeavesWhatPasses(t *testing.T) {
-	p := NewPlan(1, Options{Calm: true, Duration: 100 * time.Millisecond})
+	p := NewPlan(1, Options{Nodes: 1, Calm: true, Duration: 100 * time.Millisecond})
 	s := Shrinker{}
 	if small, r, runs := s.Shrink(p); r.Err != nil || small != p || runs != 1 {
 		t.Errorf("Shrink = %v after %d runs", r.Err, runs)

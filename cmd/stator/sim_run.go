@@ -20,7 +20,7 @@ import (
 
 // simWorld are the options of what is drawn from a seed.
 type simWorld struct {
-	Nodes    int           `default:"0" help:"Nodes of each world; 0: one."`
+	Nodes    int           `default:"0" help:"Nodes of each world; 0: one, three or five, as the seed has it, and three mostly."`
 	Azs      int           `default:"0" help:"Zones that they are in; 0: three, if there are so many nodes."`
 	Duration time.Duration `default:"0" help:"Virtual time with faults; 0: 3s on one node, 20s on several."`
 	Faults   []string      `help:"Kinds of faults to draw from, by the names that 'sim list' tells, or 'none'; default: all."`
