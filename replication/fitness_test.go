@@ -127,3 +127,24 @@ func TestSlowDisksEverywhere(t *testing.T) {
 	}
 	stop()
 }
+
+// A leader whose log has failed gives its groups away to nobody: raft waits for ever
+// for what it wanted to write. Others notice its silence.
+func TestFailedLogHandsNothingOver(t *testing.T) {
+	b := newTrio(t, 5, replaceJitter(t), 3, 1, nil)
+	b.settle(t)
+	sick := b.leader(1)
+	sick.failed = true
+	sick.do(t, func() {
+		if _, err := sick.groups[0].Propose(add(1, 1)).Await(); !errors.Is(err, ErrFailed) {
+			t.Errorf("Propose on a failing disk: %v, want ErrFailed", err)
+		}
+		for _, to := range b.voters {
+			if err := sick.groups[0].Transfer(to); !errors.Is(err, ErrFailed) {
+				t.Errorf("Transfer to node %d after that: %v, want ErrFailed", to, err)
+			}
+		}
+	})
+	b.runUntil(t, 5*trioTimeout, "another leader", func() bool { n := b.leader(1); return n != nil && n != sick })
+	b.mustPropose(t, 1, 2)
+}

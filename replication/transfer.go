@@ -18,7 +18,7 @@ type transfer struct {
 // Transfer gives the leadership to another voter, and returns when this replica
 // has learned that it leads. Meanwhile proposals are refused with ErrNotLeader.
 //
-// The error matches ErrNotLeader, ErrMembers (no such voter) or ErrBusy: the other
+// The error matches ErrNotLeader, ErrFailed, ErrMembers (no such voter) or ErrBusy: the other
 // one did not take over within an election timeout, and this one goes on.
 func (g *Group) Transfer(to uint64) error {
 	done := env.NewFuture[struct{}](g.node.e)
@@ -46,6 +46,8 @@ func (g *Group) beginTransfer(to uint64, done *env.Future[struct{}]) (err error)
 	switch {
 	case g.role.Load() == roleStopped:
 		return g.worker.reason(g)
+	case g.node.Err() != nil:
+		return g.node.Err()
 	case g.role.Load() != roleLeader:
 		return g.notLeader()
 	case !slices.Contains(g.log.Members().GetVoters(), to):

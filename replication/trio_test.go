@@ -32,6 +32,7 @@ type trioNode struct {
 	i      int
 	disk   *vfs.Disk
 	delay  time.Duration // of each write and sync of the log
+	failed bool          // they fail
 	store  *memStore
 	e      *env.Env
 	node   *Node
@@ -100,6 +101,9 @@ func (n *trioNode) boot(e *env.Env) {
 func (n *trioNode) slow(op vfs.Op) error {
 	if n.delay > 0 && (op.Kind == vfs.OpSync || op.Kind == vfs.OpWrite) {
 		n.e.Sleep(n.delay)
+	}
+	if n.failed && (op.Kind == vfs.OpSync || op.Kind == vfs.OpWrite) {
+		return vfs.ErrIO
 	}
 	return nil
 }

@@ -325,10 +325,11 @@ func (w *worker) activate(g *Group) {
 	w.ready(g)
 }
 
-// ready is activate for what is not work.
+// ready is activate for what is not work. A node whose log has failed takes no more
+// steps: raft is not told that what it wanted to write last is done.
 func (w *worker) ready(g *Group) {
 	isWaiting := g.install != nil && !g.install.committed
-	if !g.active && !isWaiting {
+	if !g.active && !isWaiting && w.node.Err() == nil {
 		g.active = true
 		w.active = append(w.active, g)
 	}
