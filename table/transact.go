@@ -79,14 +79,14 @@ type TransactGetResult struct {
 type ReasonCode byte
 
 const (
-	ReasonNone                    ReasonCode = iota // this action could have been done
-	ReasonConditionFailed                           // the condition was false
-	ReasonConflict                                  // another request is at the item
-	ReasonValidation                                // it does not fit the schema or the item
-	ReasonCollectionFull                            // the item collection would be too large
-	ReasonProvisionedExceeded                       // the table's throughput is used up
-	ReasonThrottling                                // the partition's throughput is used up
-	ReasonDuplicateItem                             // INSERT of an item that exists
+	ReasonNone                ReasonCode = iota // this action could have been done
+	ReasonConditionFailed                       // the condition was false
+	ReasonConflict                              // another request is at the item
+	ReasonValidation                            // it does not fit the schema or the item
+	ReasonCollectionFull                        // the item collection would be too large
+	ReasonProvisionedExceeded                   // the table's throughput is used up
+	ReasonThrottling                            // the partition's throughput is used up
+	ReasonDuplicateItem                         // INSERT of an item that exists
 	endReasonCodes
 )
 
