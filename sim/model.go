@@ -112,15 +112,18 @@ func (v *Violation) Error() string {
 // Visualize writes a page that shows the operations and how far they can be
 // explained.
 func (v *Violation) Visualize(path string) error {
-	return porcupine.VisualizePath(itemModel(new(int)), v.info, path)
+	return porcupine.VisualizePath(itemModel(new(int), stepBudget), v.info, path)
 }
 
 // UndecidedError means that the search for an explanation was given up after a
 // fixed number of steps, so that the verdict does not depend on the machine.
-type UndecidedError struct{ Key string }
+type UndecidedError struct {
+	Key   string
+	Steps int
+}
 
 func (e *UndecidedError) Error() string {
-	return fmt.Sprintf("sim: item %s: no verdict after %d steps", e.Key, stepBudget)
+	return fmt.Sprintf("sim: item %s: no verdict after %d steps", e.Key, e.Steps)
 }
 
 // stepBudget is far above what a history of a few hundred operations by eight
@@ -130,7 +133,10 @@ const stepBudget = 5_000_000
 // Check reports whether every item's operations can be explained by some order
 // in which each takes effect between its call and its return. The error is a
 // *Violation or, rarely, an *UndecidedError.
-func (h *History) Check() error {
+func (h *History) Check() error { return h.check(stepBudget) }
+
+// check is Check with so many steps for each search.
+func (h *History) check(budget int) error {
 	byKey := map[string][]*Operation{}
 	var keys []string
 	for _, o := range h.Operations {
@@ -149,23 +155,23 @@ func (h *History) Check() error {
 			continue
 		}
 		h.searched++
-		if err := checkItem(key, byKey[key]); err != nil {
+		if err := checkItem(key, byKey[key], budget); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkItem(key string, operations []*Operation) error {
-	switch explained(operations, math.MaxInt64) {
+func checkItem(key string, operations []*Operation, budget int) error {
+	switch explained(operations, math.MaxInt64, budget) {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return &UndecidedError{key}
+		return &UndecidedError{key, budget}
 	}
 	// A history that can be explained can be at every earlier moment.
 	end := sort.Search(int(math.MaxInt32), func(t int) bool {
-		return explained(operations, int64(t)) == porcupine.Illegal
+		return explained(operations, int64(t), budget) == porcupine.Illegal
 	})
 	v := &Violation{Key: key}
 	for _, o := range operations {
@@ -176,17 +182,17 @@ func checkItem(key string, operations []*Operation) error {
 			v.Answer = o
 		}
 	}
-	_, v.info = porcupine.CheckOperationsVerbose(itemModel(new(int)), events(operations, int64(end)), 0)
+	_, v.info = porcupine.CheckOperationsVerbose(itemModel(new(int), budget), events(operations, int64(end)), 0)
 	return v
 }
 
 // explained judges the history as it was known at a moment.
-func explained(operations []*Operation, moment int64) porcupine.CheckResult {
+func explained(operations []*Operation, moment int64, budget int) porcupine.CheckResult {
 	steps := 0
 	switch {
-	case porcupine.CheckOperations(itemModel(&steps), events(operations, moment)):
+	case porcupine.CheckOperations(itemModel(&steps, budget), events(operations, moment)):
 		return porcupine.Ok
-	case steps > stepBudget:
+	case steps > budget:
 		return porcupine.Unknown
 	}
 	return porcupine.Illegal
@@ -212,11 +218,11 @@ func events(operations []*Operation, moment int64) []porcupine.Operation {
 }
 
 // itemModel is the model of one item; it refuses all steps beyond the budget.
-func itemModel(steps *int) porcupine.Model {
+func itemModel(steps *int, budget int) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return []State{{}} },
 		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
-			if *steps++; *steps > stepBudget {
+			if *steps++; *steps > budget {
 				return false, state
 			}
 			after := stepAll(state.([]State), input.(*Operation))

@@ -50,7 +50,6 @@ type run struct {
 	tasks   *env.Group // clients and faults
 
 	began   env.Mono // when the times of the plan begin
-	aborted bool
 	ending  bool
 	active  int      // faults in force
 	calming int      // calms under way: no fault begins
@@ -81,10 +80,8 @@ func RunPlan(p *Plan, o Options) Result {
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
 	r.watch(0)
+	r.checkAgain(p.checkInterval())
 	err := r.world.Do(r.clients, "story", r.story)
-	if r.aborted {
-		err = nil
-	}
 	return r.result(errors.Join(err, r.err))
 }
 
@@ -146,8 +143,27 @@ func (r *run) watch(before uint64) {
 			return
 		}
 		r.fail(found(Progress, fmt.Errorf("sim: something turns in circles: %d steps in the last second", steps-before)))
-		r.aborted = true
-		r.clients.Go("abort", func() { panic("sim: the run is given up") })
+	})
+}
+
+// checkInterval is the time between two looks at the history. They cost as much as
+// what is in it, so there are few.
+func (p *Plan) checkInterval() time.Duration { return p.For.Std() / 8 }
+
+// glance is how many steps a search takes while a run goes on. What is not decided
+// by then is at its end.
+const glance = 100_000
+
+// checkAgain looks again and again whether what clients have seen so far can be
+// explained: a history that cannot be now, never can.
+func (r *run) checkAgain(interval time.Duration) {
+	r.world.After(interval, func() {
+		var violation *Violation
+		if err := r.history.check(glance); errors.As(err, &violation) {
+			r.fail(err)
+			return
+		}
+		r.checkAgain(interval)
 	})
 }
 
@@ -230,7 +246,7 @@ func (r *run) newID() int {
 	return r.lastID
 }
 
-// fail keeps the first violation.
+// fail keeps the first violation, and ends the run: what comes after it says no more.
 func (r *run) fail(err error) {
 	if r.isRot(err) {
 		r.world.Note("damage found: %v", err)
@@ -240,6 +256,7 @@ func (r *run) fail(err error) {
 	r.world.Note("violation: %v", err)
 	if r.err == nil {
 		r.err = err
+		r.world.Halt()
 	}
 }
 

@@ -26,7 +26,7 @@ func TestWitnessProvesNothingWrong(t *testing.T) {
 			}
 		}
 		isProved := h.proves("a", operations)
-		err := checkItem("a", operations)
+		err := checkItem("a", operations, stepBudget)
 		if isProved {
 			proved++
 		}

@@ -79,6 +79,7 @@ type World struct {
 
 	trace   trace
 	failure *Failure
+	halted  bool
 	closed  bool
 
 	pulse atomic.Uint64 // step, for the watchdog
@@ -150,12 +151,16 @@ func (w *World) Do(e *Env, name string, f func()) error {
 	t := e.sim.spawn(name, func() { f(); done = true })
 	id, until := t.id, int64(w.Now().Add(w.opt.Limit))
 	w.loop(until, func() bool { return done || t.id != id || t.killed })
-	if w.failure != nil || done {
+	if w.failure != nil || w.halted || done {
 		return w.err()
 	}
 	return fmt.Errorf("sim deadlock: seed=%d t=%s step=%d: task %s/%s cannot go on; waiting:\n%s",
 		w.seed, time.Duration(w.clock), w.step, e.sim.host.name, name, strings.Join(w.Parked(), "\n"))
 }
+
+// Halt lets the world stand still for good: Run and Do return when the task that
+// runs now parks. It is for whoever has seen enough.
+func (w *World) Halt() { w.halted = true }
 
 // loop is the outline in World's comment.
 func (w *World) loop(until int64, enough func() bool) {
@@ -163,7 +168,7 @@ func (w *World) loop(until int64, enough func() bool) {
 		panic("env: World run from within a task, or after Close")
 	}
 	defer w.watch()()
-	for w.failure == nil {
+	for w.failure == nil && !w.halted {
 		w.fire()
 		w.clear()
 		if enough() || w.clock > until {
