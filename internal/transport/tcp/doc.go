@@ -7,6 +7,10 @@
 // drawn in hello.go and in transport's frame.go.
 //
 // Goroutines live here: one that accepts, two per connection at either end.
-// All of them end with Close. Reading order: transport.go, sender.go (what
-// dials), receiver.go (what accepts), hello.go, greet.go, tls.go.
+// All of them end with Close. Who sends on the lane Raft writes to the socket itself if
+// it takes that at once (direct.go); everything else is left to the connection's
+// goroutine, which writes together what has come together.
+//
+// Reading order: transport.go, sender.go (what dials), direct.go, receiver.go (what
+// accepts), hello.go, greet.go, tls.go.
 package tcp

@@ -183,7 +183,7 @@ func (t *Transport) sayAlive(c net.Conn, done <-chan struct{}) {
 }
 
 func (t *Transport) readFrames(c net.Conn, h hello) error {
-	r := newFrameReader(&patient{c, t.silence()})
+	r := newFrameReader(&patient{Conn: c, limit: t.silence()})
 	for {
 		lane, message, err := r.next()
 		switch {
@@ -204,14 +204,18 @@ func (t *Transport) deliver(from transport.NodeID, lane transport.Lane, message 
 	}
 }
 
-// patient reads with a limit on each read.
+// patient reads with a limit on each read, from which a quarter may be missing.
 type patient struct {
 	net.Conn
 	limit time.Duration
+	until time.Time // the present deadline
 }
 
 func (p *patient) Read(b []byte) (int, error) {
-	_ = p.SetReadDeadline(time.Now().Add(p.limit))
+	if now := time.Now(); p.until.Sub(now) < p.limit-p.limit/4 {
+		p.until = now.Add(p.limit)
+		_ = p.SetReadDeadline(p.until)
+	}
 	return p.Conn.Read(b)
 }
 

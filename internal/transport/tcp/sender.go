@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,18 +114,32 @@ type sender struct {
 
 	mu    sync.Mutex
 	queue [][]byte
-	bytes int      // in the queue or being written
+	bytes int      // in the queue or being written by the goroutine
 	off   bool     // no connection, and none in sight: messages are dropped
 	conn  net.Conn // the present one
+
+	// busy is set while somebody writes to the connection: the sender's goroutine, or
+	// a task that sends (see direct). Others leave their messages in the queue, and
+	// who was busy sees to it that they are taken.
+	busy   bool
+	direct *direct // of conn; nil: only the goroutine writes
+	rest   []byte  // of a frame that was begun on conn; it goes before the queue
 }
 
-// send queues a message, or drops it.
+// send writes a message, queues it or drops it.
 func (s *sender) send(message []byte) {
 	s.mu.Lock()
+	if s.direct != nil && !s.busy && len(s.queue)+len(s.rest) == 0 && len(message) <= directBytes {
+		s.busy = true
+		d := s.direct
+		s.mu.Unlock()
+		s.sendDirect(d, message)
+		return
+	}
 	full := s.off || s.bytes > 0 && s.bytes+len(message) > s.limit
 	first := false
 	if !full {
-		first = len(s.queue) == 0
+		first = len(s.queue) == 0 && !s.busy
 		s.queue = append(s.queue, message)
 		s.bytes += len(message)
 	}
@@ -137,6 +152,27 @@ func (s *sender) send(message []byte) {
 	}
 }
 
+// sendDirect is for who has become busy.
+func (s *sender) sendDirect(d *direct, message []byte) {
+	rest, err := d.write(s.lane, message)
+	if err != nil {
+		_ = d.conn.Close() // the goroutine learns of it
+		s.dropped.Add(1)
+	} else {
+		s.sent.Add(1)
+	}
+	s.mu.Lock()
+	s.busy = false
+	if len(rest) > 0 && s.direct == d {
+		s.rest = append(s.rest[:0], rest...)
+	}
+	waits := len(s.queue)+len(s.rest) > 0
+	s.mu.Unlock()
+	if waits {
+		poke(s.wake)
+	}
+}
+
 func poke(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -144,16 +180,21 @@ func poke(c chan struct{}) {
 	}
 }
 
-// take returns what waits; the caller tells when it is written.
-func (s *sender) take(free [][]byte) [][]byte {
+// take returns what waits; if that is anything, the caller is busy until it says done.
+func (s *sender) take(free [][]byte) (rest []byte, batch [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch := s.queue
-	s.queue = free[:0]
-	return batch
+	if s.busy {
+		return nil, free[:0]
+	}
+	rest, batch = s.rest, s.queue
+	s.rest, s.queue = nil, free[:0]
+	s.busy = len(rest)+len(batch) > 0
+	return rest, batch
 }
 
-func (s *sender) wrote(batch [][]byte) {
+// done ends what take has begun.
+func (s *sender) done(batch [][]byte) {
 	n := 0
 	for i, m := range batch {
 		n += len(m)
@@ -163,6 +204,7 @@ func (s *sender) wrote(batch [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bytes -= n
+	s.busy = false
 }
 
 // interrupt ends the connection, if there is one.
@@ -279,7 +321,16 @@ func (s *sender) connect() error {
 func (s *sender) setConn(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn = c
+	s.conn, s.direct, s.rest = c, nil, nil
+}
+
+// open lets those who send write to the connection themselves.
+func (s *sender) open(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lane == transport.Raft {
+		s.direct = newDirect(c)
+	}
 }
 
 // dial makes a connection and says hello on it.
@@ -327,20 +378,22 @@ func (s *sender) listen(c net.Conn) error {
 	}
 }
 
-// write sends batches, and signs of life in between.
+// write sends what others have left in the queue, and signs of life.
 func (s *sender) write(c net.Conn, broken <-chan error) error {
+	s.open(c)
 	beat := time.NewTicker(s.peer.t.o.Beat)
 	defer beat.Stop()
 	var w batchWriter
+	var rest []byte
 	var batch [][]byte
-	idle := true
+	sent := s.sent.Load()
 	for {
-		batch = s.take(batch)
-		if len(batch) > 0 {
-			idle = false
+		rest, batch = s.take(batch)
+		if len(rest)+len(batch) > 0 {
 			_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-			err := w.write(c, s.lane, batch)
-			s.wrote(batch)
+			err := w.write(c, s.lane, rest, batch)
+			_ = c.SetWriteDeadline(time.Time{}) // none for a direct write
+			s.done(batch)
 			if err != nil {
 				return err
 			}
@@ -348,27 +401,39 @@ func (s *sender) write(c net.Conn, broken <-chan error) error {
 		}
 		select {
 		case <-s.wake:
+			// Who is woken comes first; let others who have something to say have their
+			// turn, so that one write will do.
+			runtime.Gosched()
 		case err := <-broken:
 			return err
 		case <-s.peer.stop.Done():
 			return context.Canceled
 		case <-beat.C:
-			if idle {
-				_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-				if err := w.write(c, aliveLane, [][]byte{nil}); err != nil {
-					return err
-				}
+			if now := s.sent.Load(); now != sent {
+				sent = now
+			} else {
+				s.queueAlive()
 			}
-			idle = true
 		}
+	}
+}
+
+// queueAlive has a sign of life written, if nothing else is.
+func (s *sender) queueAlive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.busy && len(s.queue)+len(s.rest) == 0 {
+		head := transport.FrameHead(aliveLane, nil)
+		s.rest = head[:]
 	}
 }
 
 // A batchWriter puts many frames into one write.
 type batchWriter struct{ buf []byte }
 
-func (w *batchWriter) write(c net.Conn, lane transport.Lane, messages [][]byte) error {
-	w.buf = w.buf[:0]
+// write writes the rest of an earlier frame, and then the messages.
+func (w *batchWriter) write(c net.Conn, lane transport.Lane, rest []byte, messages [][]byte) error {
+	w.buf = append(w.buf[:0], rest...)
 	for _, m := range messages {
 		head := transport.FrameHead(lane, m)
 		w.buf = append(w.buf, head[:]...)
@@ -405,15 +470,17 @@ func (w *batchWriter) flush(c net.Conn, m []byte) error {
 func (s *sender) loop() {
 	var batch [][]byte
 	for {
+		if _, batch = s.take(batch); len(batch) > 0 {
+			for _, m := range batch {
+				s.peer.t.deliver(s.peer.id, s.lane, m)
+			}
+			s.done(batch)
+			continue
+		}
 		select {
 		case <-s.wake:
 		case <-s.peer.stop.Done():
 			return
 		}
-		batch = s.take(batch)
-		for _, m := range batch {
-			s.peer.t.deliver(s.peer.id, s.lane, m)
-		}
-		s.wrote(batch)
 	}
 }
