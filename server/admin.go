@@ -35,6 +35,10 @@ const (
 // An AdminRequest is what operations of operators take. Each looks at what it needs.
 type AdminRequest struct {
 	Node    uint64   `json:"node,omitempty"`
+	Group   uint64   `json:"group,omitempty"`
+	From    uint64   `json:"from,omitempty"`
+	Table   string   `json:"table,omitempty"`
+	Hash    uint64   `json:"hash,omitempty"`
 	Nodes   []uint64 `json:"nodes,omitempty"`
 	Zone    string   `json:"zone,omitempty"`
 	Address string   `json:"address,omitempty"`
@@ -67,6 +71,9 @@ func (s *Server) adminOperations() map[string]operation {
 	all := map[string]operation{
 		"Nodes":  administer(func(*AdminRequest) (any, error) { return s.status(), nil }),
 		"Groups": administer(func(*AdminRequest) (any, error) { return s.statusWithGroups(), nil }),
+	}
+	for name, f := range s.groupOperations() {
+		all[name] = administer(f)
 	}
 	for name, f := range s.local {
 		all[name] = administer(f)

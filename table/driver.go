@@ -181,17 +181,7 @@ func (c *core) moveReplicas(broken map[uint64][]uint64, moving *[]uint64) error 
 	}
 	c.env.Sometimes("table: replicas move")
 	c.env.Trace("group %d: %s", m.group, m.why)
-	next := m.table.withReplicas(func(r *record) {
-		for s := range r.allSlots() {
-			if s.group != m.group {
-				continue
-			}
-			if !sameNodes(s.replicas.members(), m.nodes) {
-				s.replicas.epoch++
-			}
-			s.replicas.nodes = m.nodes
-		}
-	})
+	next := m.table.withNodes(m.group, m.nodes)
 	_, err := c.enter(next.space).replace(next)
 	if err == nil {
 		*moving = append(*moving, m.group)

@@ -10,7 +10,10 @@ type GroupState struct {
 	Index    string   // of a global one; "" for the table itself
 	Replicas []uint64 // nodes that shall have one, as the catalog has it; the first shall lead
 	Here     bool     // this node has one, of which Status tells
-	Error    string   // why it does not run, or cannot tell
+	First    uint64   // the hashes that it has, as the catalog has it: [First, Last]
+	Last     uint64
+	Bytes    int64  // of data, as of the replica here
+	Error    string // why it does not run, or cannot tell
 	Status   replication.Status
 }
 
@@ -24,20 +27,20 @@ func (c *core) Groups() []GroupState {
 		}
 	}
 	for _, r := range c.catalog.snapshot().records() {
-		for _, s := range r.slots {
-			all = append(all, c.slotState(r, "", s))
+		for i, s := range r.slots {
+			all = append(all, c.slotState(r, "", s, lastOf(r.slots, i)))
 		}
 		for i, place := range r.places {
-			for _, s := range place.slots {
-				all = append(all, c.slotState(r, r.def.GlobalIndexes[i].Name, s))
+			for k, s := range place.slots {
+				all = append(all, c.slotState(r, r.def.GlobalIndexes[i].Name, s, lastOf(place.slots, k)))
 			}
 		}
 	}
 	return all
 }
 
-func (c *core) slotState(r *record, index string, s slot) GroupState {
-	g := GroupState{ID: s.group, Table: r.def.Name, Index: index, Replicas: s.replicas.members()}
+func (c *core) slotState(r *record, index string, s slot, last uint64) GroupState {
+	g := GroupState{ID: s.group, Table: r.def.Name, Index: index, Replicas: s.replicas.members(), First: s.first, Last: last}
 	p := c.directory.partition(s.group)
 	switch {
 	case p == nil:
@@ -45,6 +48,9 @@ func (c *core) slotState(r *record, index string, s slot) GroupState {
 	case p.damage != nil:
 		g.Error = p.damage.Error()
 		return g
+	}
+	if p.Partition != nil {
+		g.Bytes = p.State().Size()
 	}
 	return c.groupState(g, p.group)
 }

@@ -26,6 +26,9 @@ type adminCommand struct {
 	Drain    drainCommand    `cmd:"" help:"Have a node give its replicas away."`
 	Activate activateCommand `cmd:"" help:"Take a drain back."`
 	Remove   removeCommand   `cmd:"" help:"Take a node out of the cluster for good."`
+	Transfer transferCommand `cmd:"" help:"Have another node lead a group."`
+	Move     moveCommand     `cmd:"" help:"Move a replica of a group from one node to another one."`
+	Split    splitCommand    `cmd:"" help:"Split a partition in two."`
 	Kill     killCommand     `cmd:"" help:"Kill a node's process, as kill -9."`
 	Cut      cutCommand      `cmd:"" help:"Have the node at the endpoint lose the connection to some nodes, or to all."`
 	Heal     healCommand     `cmd:"" help:"End what cut did at the endpoint."`
@@ -152,7 +155,7 @@ func (g *groupsCommand) Run(ctx context.Context, c *commands) error {
 
 func printGroups(w io.Writer, list []table.GroupState) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "GROUP\tOF\tLEADER\tTERM\tAPPLIED\tREPLICAS (entries behind)")
+	fmt.Fprintln(t, "GROUP\tOF\tFIRST HASH\tSIZE\tLEADER\tTERM\tAPPLIED\tREPLICAS (entries behind)")
 	for _, g := range list {
 		of := "catalog"
 		if g.Table != "" {
@@ -185,7 +188,14 @@ func printGroups(w io.Writer, list []table.GroupState) error {
 		if g.Error != "" {
 			replicas = append(replicas, g.Error)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t%s\n", g.ID, of, leader, g.Status.Term, g.Status.Applied, strings.Join(replicas, ", "))
+		hash, size := "", ""
+		if g.Table != "" {
+			hash = fmt.Sprintf("0x%016x", g.First)
+		}
+		if g.Table != "" && g.Here {
+			size = strconv.FormatInt(g.Bytes, 10)
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", g.ID, of, hash, size, leader, g.Status.Term, g.Status.Applied, strings.Join(replicas, ", "))
 	}
 	return t.Flush()
 }

@@ -1,0 +1,63 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// TestMoveAndTransfer: an operator moves a replica to another node of its zone and gives
+// the leadership away, while what is stored stays readable; what makes no sense is refused.
+func TestMoveAndTransfer(t *testing.T) {
+	b := newBed(t, 21, "a", "b", "c")
+	b.create(simple("tab", 1))
+	b.join("a")
+	b.quiet()
+	for i := range 5 {
+		b.nodes[i%4].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i))
+	}
+	group := b.leader().catalog.snapshot().records()[0].slots[0].group
+	replicas := func() []uint64 {
+		_, s := b.ready().catalog.snapshot().slotOf(group)
+		return s.replicas.members()
+	}
+	from, to := uint64(1), uint64(4)
+	if replicas := replicas(); replicas[0] == 4 || replicas[1] == 4 || replicas[2] == 4 {
+		from, to = 4, 1
+	}
+	refused := func(what string, want error, f func(s *Service) error) {
+		t.Helper()
+		b.leader().do(what, func() error {
+			if err := f(b.leader().Service); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+			return nil
+		})
+	}
+	refused("a group that is not there", ErrNoGroup, func(s *Service) error { return s.TransferGroup(99, 1) })
+	refused("a leader without a replica", ErrNoNode, func(s *Service) error { return s.TransferGroup(group, to) })
+	refused("a move from nowhere", ErrNoNode, func(s *Service) error { return s.MoveReplica(group, to, from) })
+	b.leader().do("a zone that has a replica", func() error {
+		if err := b.leader().MoveReplica(group, 2, to); err == nil {
+			t.Error("two replicas in one zone")
+		}
+		return nil
+	})
+	b.inCharge("move", func(s *Service) error { return s.MoveReplica(group, from, to) })
+	b.quiet()
+	b.inCharge("transfer", func(s *Service) error { return s.TransferGroup(group, to) })
+	b.quiet()
+	if replicas := replicas(); replicas[0] != to {
+		t.Errorf("the group is on %v, want node %d to lead", replicas, to)
+	}
+	if n := len(b.nodes[int(from)-1].scanAll("tab", "")); n != 5 {
+		t.Errorf("the table has %d items, want 5", n)
+	}
+	b.inCharge("transfer the catalog", func(s *Service) error {
+		if s.self == 2 {
+			return nil
+		}
+		return s.TransferGroup(catalogGroup, 2)
+	})
+	b.until("node 2 is in charge", func() bool { return b.leader() != nil && b.leader().id == 2 })
+}
