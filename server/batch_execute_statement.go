@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/statordb/stator/expr/partiql"
@@ -31,19 +30,13 @@ type statementBatch struct {
 	in            *api.BatchExecuteStatementInput
 	entries       []batchEntry // by place in the batch
 	reads, writes int
-	used          []tableUse
+	used          tableUses
 }
 
 type batchEntry struct {
 	statement partiql.Statement // nil if it could not be read
 	response  api.BatchStatementResponse
 	err       error
-}
-
-// A tableUse is the capacity that a batch used on one table.
-type tableUse struct {
-	table string
-	usage
 }
 
 func newStatementBatch(in *api.BatchExecuteStatementInput) *statementBatch {
@@ -64,16 +57,6 @@ func newStatementBatch(in *api.BatchExecuteStatementInput) *statementBatch {
 	return b
 }
 
-// use adds to the capacity used on a table.
-func (b *statementBatch) use(name string, units float64, indexes []table.IndexCapacity) {
-	i := slices.IndexFunc(b.used, func(u tableUse) bool { return u.table == name })
-	if i < 0 {
-		i = len(b.used)
-		b.used = append(b.used, tableUse{table: name})
-	}
-	b.used[i].add(units, indexes)
-}
-
 func (f *frontend) readBatch(b *statementBatch) {
 	for i := range b.entries {
 		if e := &b.entries[i]; e.err == nil {
@@ -83,7 +66,7 @@ func (f *frontend) readBatch(b *statementBatch) {
 }
 
 func (f *frontend) readEntry(b *statementBatch, e *batchEntry, consistent bool) error {
-	l, err := f.compileLookup(e.statement.(*partiql.Select), consistent)
+	l, err := f.compileLookup(e.statement.(*partiql.Select), consistent, "BatchExecuteStatement")
 	if err != nil {
 		return err
 	}
@@ -92,7 +75,7 @@ func (f *frontend) readEntry(b *statementBatch, e *batchEntry, consistent bool) 
 		return err
 	}
 	e.response.Item = l.found(r.Item)
-	b.use(l.get.Table, r.Capacity.Read, nil)
+	b.used.add(l.get.Table, r.Capacity.Read, nil)
 	return nil
 }
 
@@ -117,7 +100,7 @@ func (f *frontend) writeBatch(b *statementBatch) {
 			e.err = writeError(e.statement, outcome.Err)
 			continue
 		}
-		b.use(e.statement.TableName(), outcome.Result.Capacity.Write, outcome.Result.Indexes)
+		b.used.add(e.statement.TableName(), outcome.Result.Capacity.Write, outcome.Result.Indexes)
 		if isReturning(e.statement) {
 			e.response.Item = outcome.Result.Attributes
 		}
@@ -137,11 +120,7 @@ func (b *statementBatch) answer() (*api.BatchExecuteStatementOutput, error) {
 		}
 		out.Responses[i] = e.response
 	}
-	var used consumedList
-	for _, u := range b.used {
-		used.add(b.in.ReturnConsumedCapacity, u.table, u.units, u.indexes)
-	}
-	out.ConsumedCapacity = used
+	out.ConsumedCapacity = b.used.consumed(b.in.ReturnConsumedCapacity)
 	return out, nil
 }
 

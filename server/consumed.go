@@ -72,6 +72,32 @@ func (u *usage) total() float64 {
 	return units
 }
 
+// A tableUse is the capacity that a request used on one of its tables.
+type tableUse struct {
+	table string
+	usage
+}
+
+// tableUses has each table once, in the order in which they were added.
+type tableUses []tableUse
+
+func (l *tableUses) add(name string, units float64, indexes []table.IndexCapacity) {
+	i := slices.IndexFunc(*l, func(u tableUse) bool { return u.table == name })
+	if i < 0 {
+		i = len(*l)
+		*l = append(*l, tableUse{table: name})
+	}
+	(*l)[i].add(units, indexes)
+}
+
+func (l tableUses) consumed(mode api.Optional[string]) []api.ConsumedCapacity {
+	var list consumedList
+	for _, u := range l {
+		list.add(mode, u.table, u.units, u.indexes)
+	}
+	return list
+}
+
 // collectionMetrics answers ReturnItemCollectionMetrics for a write into the
 // item collection of key, which has the given bytes afterwards; key is nil on
 // tables without local indexes. The estimate is a range of one gigabyte.

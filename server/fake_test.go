@@ -30,6 +30,8 @@ type fakeTables struct {
 	writeAll   func(list []table.Write) []table.WriteOutcome
 	list       func(startAfter string, limit int) ([]string, string, error)
 	tags       func(name string) ([]table.Tag, error)
+	getAll     func(r *table.TransactGetRequest) (*table.TransactGetResult, error)
+	writeOnce  func(r *table.TransactWriteRequest) (*table.TransactWriteResult, error)
 }
 
 // Settings are there if their table is; none is set.
@@ -76,6 +78,12 @@ func (f *fakeTables) BatchWrite(r *table.BatchWriteRequest) (*table.BatchWriteRe
 }
 func (f *fakeTables) KeyNames(table, index string) (*table.KeyNames, error) {
 	return f.keyNames(table, index)
+}
+func (f *fakeTables) TransactGet(r *table.TransactGetRequest) (*table.TransactGetResult, error) {
+	return f.getAll(r)
+}
+func (f *fakeTables) TransactWrite(r *table.TransactWriteRequest) (*table.TransactWriteResult, error) {
+	return f.writeOnce(r)
 }
 func (f *fakeTables) WriteAll(list []table.Write) []table.WriteOutcome { return f.writeAll(list) }
 func (f *fakeTables) List(startAfter string, limit int) ([]string, string, error) {

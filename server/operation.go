@@ -17,6 +17,7 @@ type tables interface {
 	singleItems
 	collections
 	statements
+	transactions
 }
 
 // tableControl creates, changes and shows tables.
@@ -66,6 +67,12 @@ type statements interface {
 	WriteAll(list []table.Write) []table.WriteOutcome
 }
 
+// transactions read or write up to 100 items at one moment.
+type transactions interface {
+	TransactGet(r *table.TransactGetRequest) (*table.TransactGetResult, error)
+	TransactWrite(r *table.TransactWriteRequest) (*table.TransactWriteResult, error)
+}
+
 // A frontend carries out operations on tables. There is one file per operation.
 type frontend struct {
 	tables          tables
@@ -103,6 +110,7 @@ func (f *frontend) operations() map[string]operation {
 	all["DescribeTableReplicaAutoScaling"] = typed(f.describeReplicaAutoScaling)
 	all["DescribeTimeToLive"] = typed(f.describeTimeToLive)
 	all["ExecuteStatement"] = typed(f.executeStatement)
+	all["ExecuteTransaction"] = typed(f.executeTransaction)
 	all["ExportTableToPointInTime"] = typed(f.exportTable)
 	all["GetItem"] = typed(f.getItem)
 	all["GetResourcePolicy"] = typed(f.getResourcePolicy)
@@ -120,6 +128,8 @@ func (f *frontend) operations() map[string]operation {
 	all["RestoreTableToPointInTime"] = typed(f.restoreTableToPointInTime)
 	all["Scan"] = typed(f.scan)
 	all["TagResource"] = typed(f.tagResource)
+	all["TransactGetItems"] = typed(f.transactGetItems)
+	all["TransactWriteItems"] = typed(f.transactWriteItems)
 	all["UntagResource"] = typed(f.untagResource)
 	all["UpdateContinuousBackups"] = typed(f.updateContinuousBackups)
 	all["UpdateGlobalTable"] = typed(f.updateGlobalTable)

@@ -156,12 +156,15 @@ func isReturning(s partiql.Statement) bool {
 	return false
 }
 
+// duplicateItem is the message of an INSERT whose item is there already.
+const duplicateItem = "Duplicate primary key exists in table"
+
 // writeError says what the failed condition of a write means for its statement:
 // that of an INSERT says that the item is there already.
 func writeError(s partiql.Statement, err error) error {
 	var failed *table.ConditionFailedError
 	if _, ok := s.(*partiql.Insert); ok && errors.As(err, &failed) {
-		return &api.DuplicateItemException{Message: api.Some("Duplicate primary key exists in table")}
+		return &api.DuplicateItemException{Message: api.Some(duplicateItem)}
 	}
 	return err
 }

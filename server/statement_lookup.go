@@ -14,18 +14,20 @@ type lookup struct {
 	shows  *partiql.Select
 }
 
-// errNoLookup refuses a SELECT that may find more than one item.
-var errNoLookup = &expr.Error{Message: "Select statements within BatchExecuteStatement must specify the primary key in the where clause."}
+// noLookup refuses a SELECT that may find more than one item.
+func noLookup(operation string) error {
+	return &expr.Error{Message: "Select statements within " + operation + " must specify the primary key in the where clause."}
+}
 
-// compileLookup returns the lookup that a SELECT stands for.
-func (f *frontend) compileLookup(s *partiql.Select, consistent bool) (*lookup, error) {
+// compileLookup returns the lookup that a SELECT within an operation stands for.
+func (f *frontend) compileLookup(s *partiql.Select, consistent bool, operation string) (*lookup, error) {
 	keys, err := f.tables.KeyNames(s.Table, s.Index)
 	if err != nil {
 		return nil, err
 	}
 	key, rest, ok := takeKey(s.Where, keys)
 	if !ok || s.Index != "" {
-		return nil, errNoLookup
+		return nil, noLookup(operation)
 	}
 	return &lookup{
 		get:    &table.GetRequest{Table: s.Table, Key: key, Consistent: consistent},

@@ -86,6 +86,9 @@ func translateTable(err error) error {
 		policy  *table.PolicyNotFoundError
 		absent  *table.NotBuiltError
 	)
+	if answer := translateTransaction(err); answer != nil {
+		return answer
+	}
 	switch {
 	case errors.As(err, &refused):
 		return validationFault(refused.Message)
@@ -107,6 +110,28 @@ func translateTable(err error) error {
 		return notBuiltFault(absent.What)
 	case errors.Is(err, table.ErrClosed), errors.Is(err, errUnavailable):
 		return errUnavailable
+	}
+	return nil
+}
+
+// translateTransaction is translateTable for what transactions are told, and others
+// because of them.
+func translateTransaction(err error) error {
+	var (
+		canceled *table.CancelledError
+		conflict *table.ConflictError
+		running  *table.InProgressError
+		other    *table.ParameterMismatchError
+	)
+	switch {
+	case errors.As(err, &canceled):
+		return canceledFault(canceled)
+	case errors.As(err, &conflict):
+		return &api.TransactionConflictException{Message: api.Some(conflict.Error())}
+	case errors.As(err, &running):
+		return &api.TransactionInProgressException{Message: api.Some(running.Error())}
+	case errors.As(err, &other):
+		return &api.IdempotentParameterMismatchException{Message: api.Some(other.Error())}
 	}
 	return nil
 }

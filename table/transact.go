@@ -30,6 +30,9 @@ type TransactAction struct {
 	Condition       *expr.Condition // nil = none; TransactCheck must have one
 	Update          *expr.Update    // TransactUpdate only; nil = only makes sure that the item exists
 	ReturnOnFailure bool            // the reason of a failed condition has the item
+	// Invalid, if not "", says why no table can have such an item; then Item may be nil.
+	// It is the reason of a cancelled transaction, as if the item did not fit its table.
+	Invalid string
 }
 
 // A TransactWriteRequest changes up to MaxTransactActions items, all of them or none.
@@ -67,6 +70,7 @@ type TransactGetItem struct {
 	Table      string
 	Key        item.Item
 	Projection *expr.Projection // nil = whole item
+	Invalid    string           // as in a TransactAction
 }
 
 // A TransactGetResult has one element per item of the request, in the same order.
@@ -148,13 +152,19 @@ func (e *ParameterMismatchError) Error() string {
 //
 // Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError,
 // *InProgressError, *ParameterMismatchError.
-func (s *Service) TransactWrite(*TransactWriteRequest) (*TransactWriteResult, error) {
+func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, error) {
+	if _, err := s.bindActions(r.Actions); err != nil {
+		return nil, err
+	}
 	return nil, &NotBuiltError{What: "TransactWriteItems"}
 }
 
 // TransactGet reads items as they are at one moment.
 //
 // Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError.
-func (s *Service) TransactGet(*TransactGetRequest) (*TransactGetResult, error) {
+func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error) {
+	if _, err := s.bindGets(r.Items); err != nil {
+		return nil, err
+	}
 	return nil, &NotBuiltError{What: "TransactGetItems"}
 }
