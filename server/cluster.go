@@ -62,6 +62,22 @@ func (t Tuning) tables(o table.Options) table.Options {
 	return o
 }
 
+// Rooms are what a server is built on, for simulators and tests, which work beside its
+// edge and look into it. They are the server's: nobody else closes them.
+type Rooms struct {
+	Store  *lsm.DB
+	Node   *replication.Node
+	Tables *table.Service // of the server's own account and region
+}
+
+// Rooms returns the rooms below the edge.
+func (s *Server) Rooms() Rooms { return Rooms{s.store, s.node, s.tables} }
+
+// Home returns the caller whose tables are those of Rooms.
+func (s *Server) Home() Caller {
+	return Caller{Account: s.edge.callers.account, Region: s.edge.region}
+}
+
 // join completes the options of the rooms below with what a node of a cluster needs.
 func (s *Server) join(e *env.Env, c *Cluster, r *replication.Options, t *table.Options) {
 	hooks := &table.Hooks{}

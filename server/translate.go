@@ -108,7 +108,7 @@ func translateTable(err error) error {
 		return &api.PolicyNotFoundException{Message: api.Some(policy.Error())}
 	case errors.As(err, &absent):
 		return notBuiltFault(absent.What)
-	case errors.Is(err, table.ErrClosed), errors.Is(err, errUnavailable):
+	case errors.Is(err, table.ErrClosed), errors.Is(err, errUnavailable), errors.Is(err, table.ErrUnavailable):
 		return errUnavailable
 	}
 	return nil

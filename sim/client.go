@@ -1,18 +1,14 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/env"
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
-	"github.com/statordb/stator/table"
 )
 
 // A client is one task outside of the nodes. It sends one request at a time and
@@ -111,7 +107,7 @@ func (r *run) crowded(operations []*Operation) bool {
 // send runs f, which answers all operations, as a request on a node, and waits for
 // the answer as long as its patience lasts. An answer that comes later still counts:
 // only a crash leaves an outcome unknown for good.
-func (c *client) send(name string, operations []*Operation, f func(s *server) ([]answer, error)) {
+func (c *client) send(name string, operations []*Operation, f func(e entrance) ([]answer, error)) {
 	r := c.run
 	n := c.target()
 	if n == nil || r.crowded(operations) {
@@ -149,6 +145,14 @@ func (c *client) target() *node {
 	return nil
 }
 
+// entrance is where the client's requests enter a node.
+func (c *client) entrance(s *server) entrance {
+	if c.plan.Edge {
+		return edgeEntrance{s}
+	}
+	return tableEntrance{s}
+}
+
 // delay draws how long a message between the client and a node is under way.
 func (c *client) delay() time.Duration {
 	d := c.run.plan.Links.Client
@@ -156,7 +160,7 @@ func (c *client) delay() time.Duration {
 }
 
 // attempt asks one node, and reports whether it has answered in time.
-func (c *client) attempt(name string, n *node, operations []*Operation, f func(s *server) ([]answer, error)) bool {
+func (c *client) attempt(name string, n *node, operations []*Operation, f func(e entrance) ([]answer, error)) bool {
 	r := c.run
 	end := func(o *Operation, outcome Outcome, saw *State) {
 		if outcome != Unknown {
@@ -181,7 +185,7 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(s
 		answers := make([]answer, len(operations))
 		var err error
 		if s.ready() {
-			answers, err = f(s)
+			answers, err = f(c.entrance(s))
 		} else {
 			for i := range answers {
 				answers[i].outcome = Failed
@@ -202,8 +206,8 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(s
 }
 
 func (c *client) single(o *Operation) {
-	c.send("request", []*Operation{o}, func(s *server) ([]answer, error) {
-		outcome, saw, err := s.execute(o)
+	c.send("request", []*Operation{o}, func(e entrance) ([]answer, error) {
+		outcome, saw, err := e.single(o)
 		return []answer{{outcome, saw}}, err
 	})
 }
@@ -219,37 +223,19 @@ func (c *client) gets(keys []string) []*Operation {
 
 // query reads one item collection, a few rows a page, in either direction.
 func (c *client) query(o *Op) {
-	bound, lower, upper := sortBounds[o.Bound], o.Lower, o.Upper
+	q := &reading{
+		hash: o.Key, bound: o.Bound, lower: o.Lower, upper: o.Upper, reverse: o.Reverse, limit: o.Limit, filter: c.run.plan.Knobs.Facets,
+	}
 	var keys []string
 	for s := range hotRanges {
-		if bound.holds(s, lower, upper) {
+		if sortBounds[o.Bound].holds(s, o.Lower, o.Upper) {
 			keys = append(keys, fmt.Sprintf("%s/s%d", o.Key, s))
 		}
 	}
 	if len(keys) == 0 {
 		return
 	}
-	c.send("query", c.gets(keys), func(s *server) ([]answer, error) {
-		values := map[string]item.Value{":p": item.String(o.Key)}
-		for i, name := range []string{":l", ":u"} {
-			if strings.Contains(bound.text, name) {
-				values[name] = item.String(fmt.Sprint("s", []int{lower, upper}[i]))
-			}
-		}
-		condition, err := expr.ParseKeyCondition("p = :p"+bound.text, expr.NewParams(nil, item.NewItem(values)))
-		if err != nil {
-			return nil, err
-		}
-		filter, err := c.filter(writtenFilter)
-		if err != nil {
-			return nil, err
-		}
-		return collect(keys, true, func(start item.Item) (*table.Page, error) {
-			return s.tables.Query(&table.QueryRequest{
-				Table: tableName, Keys: condition, Filter: filter, Consistent: true, Reverse: o.Reverse, Limit: o.Limit, StartKey: start,
-			})
-		})
-	})
+	c.send("query", c.gets(keys), func(e entrance) ([]answer, error) { return collect(e, q, keys, true) })
 }
 
 // scan reads the hot keys out of the whole table.
@@ -258,23 +244,8 @@ func (c *client) scan(o *Op) {
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
 	}
-	c.send("scan", c.gets(keys), func(s *server) ([]answer, error) {
-		filter, err := c.filter(hotFilter)
-		if err != nil {
-			return nil, err
-		}
-		return collect(keys, false, func(start item.Item) (*table.Page, error) {
-			return s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: true, Limit: o.Limit, StartKey: start})
-		})
-	})
-}
-
-// filter parses a filter if the table has facets to answer it.
-func (c *client) filter(parse func() (*expr.Condition, error)) (*expr.Condition, error) {
-	if !c.run.plan.Knobs.Facets {
-		return nil, nil
-	}
-	return parse()
+	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets}
+	c.send("scan", c.gets(keys), func(e entrance) ([]answer, error) { return collect(e, q, keys, false) })
 }
 
 // sortBounds are the conditions on the sort key of a query.
@@ -293,26 +264,27 @@ var sortBounds = []struct {
 
 // collect reads all pages and answers for each key. If only is set, no other keys
 // were asked for.
-func collect(keys []string, only bool, read func(start item.Item) (*table.Page, error)) ([]answer, error) {
+func collect(e entrance, q *reading, keys []string, only bool) ([]answer, error) {
 	states := map[string]*State{}
-	for start := item.Item(nil); ; {
-		page, err := read(start)
-		if err != nil {
-			return same(len(keys), nil, err)
+	for start := any(nil); ; {
+		page, outcome, err := e.page(q, start)
+		if err != nil || outcome != Done {
+			answers := make([]answer, len(keys))
+			for i := range answers {
+				answers[i].outcome = outcome
+			}
+			return answers, err
 		}
-		for _, it := range page.Items {
-			key := keyOf(it)
-			if only && !slices.Contains(keys, key) {
-				return nil, damaged("%s was not asked for", key)
+		for _, row := range page.rows {
+			if only && !slices.Contains(keys, row.key) {
+				return nil, damaged("%s was not asked for", row.key)
 			}
-			if states[key] != nil {
-				return nil, damaged("%s twice in one read", key)
+			if states[row.key] != nil {
+				return nil, damaged("%s twice in one read", row.key)
 			}
-			if states[key], err = stateOf(it); err != nil {
-				return nil, err
-			}
+			states[row.key] = row.state
 		}
-		if start = page.LastKey; start == nil {
+		if start = page.next; start == nil {
 			break
 		}
 	}
@@ -346,35 +318,5 @@ func (c *client) batch(op *Op) {
 	if op.Drop {
 		operations[1].Kind = Delete
 	}
-	c.send("batch", operations, func(s *server) ([]answer, error) {
-		t := table.BatchWriteTable{Table: tableName}
-		for _, o := range operations {
-			if o.Kind == Put {
-				t.Writes = append(t.Writes, table.BatchWriteOp{Put: row(o.Key, o)})
-			} else {
-				t.Writes = append(t.Writes, table.BatchWriteOp{Delete: item.NewItem(keyItem(o.Key))})
-			}
-		}
-		result, err := s.tables.BatchWrite(&table.BatchWriteRequest{Tables: []table.BatchWriteTable{t}})
-		if err != nil {
-			answers, excused := same(len(operations), nil, err)
-			if !errors.Is(err, vfs.ErrNoSpace) { // some of the writes may have happened
-				clear(answers)
-			}
-			return answers, excused
-		}
-		answers := []answer{{Done, nil}, {Done, nil}}
-		for _, u := range result.Tables[0].Unprocessed {
-			target := u.Put
-			if target == nil {
-				target = u.Delete
-			}
-			for i, o := range operations {
-				if o.Key == keyOf(target) {
-					answers[i].outcome = Failed
-				}
-			}
-		}
-		return answers, nil
-	})
+	c.send("batch", operations, func(e entrance) ([]answer, error) { return e.batch(operations) })
 }

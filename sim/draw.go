@@ -119,7 +119,7 @@ func (d *drawer) drawClients() {
 	}
 	roams, retries := d.IntN(3), d.one(0, 0, 2)
 	for i := range clients {
-		c := ClientPlan{Node: 1 + (i+d.IntN(2))%len(p.Nodes), Patience: patience, Roams: roams == 0 || roams == 1 && i%2 == 0, Retries: retries}
+		c := ClientPlan{Node: 1 + (i+d.IntN(2))%len(p.Nodes), Patience: patience, Roams: roams == 0 || roams == 1 && i%2 == 0, Retries: retries, Edge: d.IntN(2) == 0}
 		for at := d.exp(think); at < p.For; at += d.exp(think) {
 			c.Ops = append(c.Ops, d.drawOp(at, fmt.Sprintf("c%d.%d", i+1, len(c.Ops)+1)))
 		}

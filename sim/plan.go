@@ -92,6 +92,7 @@ type ClientPlan struct {
 	Roams    bool     `json:"roams,omitempty"`   // it goes elsewhere when it gets no answer
 	Patience Duration `json:"patience"`          // after which it gives a request up
 	Retries  int      `json:"retries,omitempty"` // how often it then asks again, as an SDK does
+	Edge     bool     `json:"edge,omitempty"`    // it speaks JSON to the edge; else it calls the table's operations
 	Ops      []Op     `json:"ops"`
 }
 

@@ -114,9 +114,12 @@ func stateOf(it item.Item) (*State, error) {
 	return &State{true, value, count}, nil
 }
 
+// conditionTexts are the Conditions as expressions.
+var conditionTexts = [...]string{Always: "", IfAbsent: "attribute_not_exists(p)", IfPresent: "attribute_exists(p)", IfValue: "v = :expected"}
+
 // condition returns the operation's condition with the values in values.
 func (o *Operation) condition(values map[string]item.Value) (*expr.Condition, *expr.Params, error) {
-	text := [...]string{"", "attribute_not_exists(p)", "attribute_exists(p)", "v = :expected"}[o.If]
+	text := conditionTexts[o.If]
 	if o.If == IfValue {
 		values[":expected"] = item.String(o.Expected)
 	}

@@ -2,34 +2,31 @@ package sim
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	mrand "math/rand/v2"
 
 	"github.com/statordb/stator/internal/env"
-	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/replication"
+	whole "github.com/statordb/stator/server"
 	"github.com/statordb/stator/table"
 )
 
-// A server is one life of a node: the rooms from what clients ask down to the disk,
-// put together as package server does.
+// A server is one life of a node: all of package server but its listeners.
 type server struct {
 	e      *env.Env
 	n      *node
+	whole  *whole.Server
 	store  *lsm.DB
-	node   *replication.Node
-	calls  *transport.Calls // nil if there are no other nodes
-	hooks  table.Hooks
 	tables *table.Service
 }
 
 // A stack is what a run knows of what it runs on the nodes.
 type stack interface {
-	// open completes a server, whose store and log are open.
-	open(s *server) error
+	// options completes those of a node's server.
+	options(n *node, o *whole.Options)
 	// create is called once, when all nodes are up.
 	create(r *run)
 	// started is called whenever a node has come up.
@@ -48,47 +45,42 @@ var stacks = map[Stack]stack{TableStack: tableStack{}}
 
 // boot opens the node on what the disk holds. It runs as a task of e.
 func (n *node) boot(e *env.Env) (*server, error) {
-	fs, k := n.disk.Mount(), &n.run.plan.Knobs
 	v := n.run.newVerifier(e)
-	store, err := lsm.Open(e, fs, k.lsm(v.events()))
-	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+	o := whole.Options{Log: slog.New(edgeLog{n.run})}
+	o.Tuning.Store = func(o *lsm.Options) { *o = n.run.plan.Knobs.lsm(v.events()) }
+	o.Tuning.Replication = n.tune
+	if n.run.net != nil {
+		o.Cluster = &whole.Cluster{Node: n.id, Zone: n.place.Zone, Transport: n.connect()}
 	}
-	v.start(e, store)
-	s := &server{e: e, n: n, store: store}
-	o := k.replication(n.id)
+	n.run.stack.options(n, &o)
+	made, err := whole.OpenOn(e, n.disk.Mount(), o)
+	if err != nil {
+		return nil, err
+	}
+	rooms := made.Rooms()
+	v.start(e, rooms.Store)
+	return &server{e: e, n: n, whole: made, store: rooms.Store, tables: rooms.Tables}, nil
+}
+
+// tune changes the log's options to the plan's knobs, and has the run watch it.
+func (n *node) tune(o *replication.Options) {
+	given := *o
+	*o = n.run.plan.Knobs.replication(n.id)
+	o.Transport = given.Transport
 	o.EnterGroup = func(id replication.GroupID) { n.run.jitter.enter(n.name, id) }
 	o.Observer = n.run.consensus.observer(n.name)
 	o.OnRole = func(id replication.GroupID, leading bool) {
 		n.run.onRole(n, uint64(id), leading)
-		s.hooks.OnRole(id, leading)
+		if given.OnRole != nil {
+			given.OnRole(id, leading)
+		}
 	}
-	if n.run.net != nil {
-		end := n.connect()
-		o.Transport, s.calls = end, transport.NewCalls(e, end)
-	}
-	if s.node, err = replication.Open(e, fs, store, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("open log: %w", err), s.close())
-	}
-	if err = n.run.stack.open(s); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return s, nil
 }
 
 // ready reports whether the node takes requests.
 func (s *server) ready() bool { return s.tables.Ready() }
 
-func (s *server) close() error {
-	var errs []error
-	if s.tables != nil {
-		errs = append(errs, s.tables.Close())
-	}
-	if s.node != nil {
-		errs = append(errs, s.node.Close())
-	}
-	return errors.Join(append(errs, s.store.Close())...)
-}
+func (s *server) close() error { return s.whole.Close() }
 
 // jitter stands in for crypto/rand.Reader, from which raft draws its election
 // jitter: every group of every node has a stream of its own.

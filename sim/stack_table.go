@@ -6,27 +6,24 @@ import (
 	"slices"
 	"time"
 
+	whole "github.com/statordb/stator/server"
 	"github.com/statordb/stator/table"
 )
 
-// A tableStack runs the service of package table on all nodes.
+// A tableStack runs the whole server on all nodes. Clients enter it at the edge or at
+// the table operation.
 type tableStack struct{}
 
-func (tableStack) open(s *server) (err error) {
-	o := table.Options{TTLInterval: ttlInterval}
-	if s.calls != nil {
+func (tableStack) options(n *node, o *whole.Options) {
+	o.TTLInterval = ttlInterval
+	if c := o.Cluster; c != nil {
 		o.TTLInterval = time.Second
-		o.Calls, o.Hooks, o.Node, o.Zone = s.calls, &s.hooks, s.n.id, s.n.place.Zone
-		for i, p := range s.n.run.plan.Nodes {
-			o.Founders = append(o.Founders, table.Member{ID: uint64(i + 1), Zone: p.Zone})
+		for i, p := range n.run.plan.Nodes {
+			c.Founders = append(c.Founders, table.Member{ID: uint64(i + 1), Zone: p.Zone})
 		}
-		o.LostAfter = time.Hour // nobody is given up
-		o.Patience = tablePatience
+		c.LostAfter = time.Hour // nobody is given up
+		o.Tuning.Tables = func(o *table.Options) { o.Patience = tablePatience }
 	}
-	if s.tables, err = table.Open(s.e, s.store, s.node, o); err != nil {
-		return fmt.Errorf("open tables: %w", err)
-	}
-	return nil
 }
 
 // tablePatience is how long a node looks for whoever can answer.
@@ -39,7 +36,7 @@ func (tableStack) create(r *run) {
 	for start := r.clients.Now(); r.clients.Now().Sub(start) < 10*r.limit(); r.clients.Sleep(20 * time.Millisecond) {
 		for _, n := range r.nodes {
 			answered, e := r.inTask(n, "create table", func(s *server) error {
-				if s.calls != nil && len(s.tables.Members()) < len(r.nodes) {
+				if len(r.nodes) > 1 && len(s.tables.Members()) < len(r.nodes) {
 					return &table.ElsewhereError{}
 				}
 				_, err := s.tables.Create(d)
