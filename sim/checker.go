@@ -12,6 +12,7 @@ type Checker string
 // The checkers.
 const (
 	Linearizability Checker = "linearizability" // no order explains what clients saw; see History.Check
+	Staleness       Checker = "staleness"       // a read that need not be the latest shows what never was, or was too long ago
 	Serializability Checker = "serializability" // no order explains appends to lists and reads of several; see CheckLists
 	Reference       Checker = "reference"       // an answer other than the reference gives
 	Boot            Checker = "boot"            // a node does not start on what a fault has left

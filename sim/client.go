@@ -114,6 +114,9 @@ func (c *client) send(name string, operations []*Operation, f func(e entrance) (
 		return
 	}
 	for _, o := range operations {
+		if o.Stale {
+			o.Fresh = r.freshSince()
+		}
 		r.history.Begin(o)
 	}
 	if !c.attempt(name, n, operations, f) {
@@ -169,6 +172,11 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(e
 		r.world.Note("%s", o)
 	}
 	r.clients.Sleep(c.delay())
+	if n.unheard > 0 {
+		r.fire("client link")
+		r.clients.Sleep(c.plan.Patience.Std())
+		return false
+	}
 	s := n.server
 	if s == nil || !n.up() { // the connection is refused
 		for _, o := range operations {
@@ -195,9 +203,16 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(e
 			r.fail(err)
 			answers = make([]answer, len(operations))
 		}
+		lost := n.silent > 0
 		for i, o := range operations {
-			end(o, answers[i].outcome, answers[i].saw)
+			if !lost {
+				end(o, answers[i].outcome, answers[i].saw)
+			}
 			r.history.leave(o, n.id)
+		}
+		if lost {
+			r.fire("client link")
+			return
 		}
 		r.world.After(back, func() { answered.Set(true, nil) })
 	})

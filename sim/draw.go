@@ -153,7 +153,7 @@ func (d *drawer) drawSingle(o *Op, key string) {
 	o.Key, o.Count = key, int64(d.IntN(5))
 	switch k := d.IntN(10); {
 	case k < 3:
-		o.Do, o.Value, o.Count = "get", "", 0
+		o.Do, o.Value, o.Count, o.Stale = "get", "", 0, d.IntN(3) == 0
 		return
 	case k < 6:
 		o.Do = "put"
@@ -238,6 +238,9 @@ func (d *drawer) drawNemesis() {
 func (d *drawer) swarm() (chosen []*kind, weights []int) {
 	for _, k := range kinds {
 		weight, off := d.one(1, 1, 2, 8), d.IntN(2) == 0
+		if k.rare > 0 && d.IntN(k.rare) > 0 && d.o.Faults == nil {
+			continue
+		}
 		if k.draw == nil || !k.fits(d.plan) || !d.wanted(k.name) {
 			continue
 		}

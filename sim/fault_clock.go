@@ -1,20 +1,86 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// The faults of clocks.
+// The faults of clocks. Each is in force for its time; then the clocks of the node run
+// at their true rate again, and its wall clock is set right.
+//
+// What a wall clock may be off and how fast clocks may run is promised: env.Bound, and
+// replication.Options.ClockDriftPPM. Leases depend on the rates alone (see
+// docs/replication.md).
 var clockKinds = []*kind{
-	{name: "clock", what: "a wall clock jumps by so much, and the clocks run n ppm - 1000 ppm fast from then on",
+	{name: "clock", what: "a wall clock is off by by, and a node's clocks run n ppm - 10,000 ppm fast: within what is promised",
 		draw: func(d *drawer, f *Fault) {
-			f.Target, f.N = d.drawTarget(), d.IntN(2000)
-			f.By = Duration(time.Duration(d.NormFloat64() * float64(time.Second)))
+			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(time.Second), 500+d.IntN(19_001)
+			f.By = Duration(d.Int64N(int64(2*maxOffset)) - int64(maxOffset))
+		}, do: doClock},
+	{name: "clock jump", what: "a wall clock is off by by, which is more than it claims; clients may see that times differ, and nothing else",
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(time.Second), promisedRate
+			f.By = Duration(d.Int64N(int64(maxJump)))
+			if d.IntN(2) == 0 {
+				f.By = -Duration(d.Int64N(int64(time.Hour)))
+			}
+		}, do: doClock},
+	{name: brokenClock, what: "a node's clocks run n ppm - 500,000 ppm fast, against the promise: consistent reads may be old in such a run, and nothing else may be wrong",
+		nodes: 2, rare: 8,
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(2*time.Second), 100_000+d.IntN(800_001)
 		}, do: doClock},
 }
 
-// doClock moves the wall clock and changes the rate of the node's clocks.
+const (
+	brokenClock = "broken clock"
+	// promisedRate is how much too fast or slow clocks may run, in parts per million.
+	promisedRate = 10_000
+	brokenRate   = 500_000
+	// maxOffset leaves room for what drift adds: two nodes are within the bound.
+	maxOffset = 60 * time.Millisecond
+	// maxJump is what others still believe of a clock that is ahead (txn.Clock).
+	maxJump = 4 * time.Second
+)
+
+// A wrong is what is wrong with the clocks of a node.
+type wrong struct {
+	faults int           // in force
+	ppm    int64         // how much too fast they run
+	since  time.Duration // since when, in true time
+	off    time.Duration // how far the wall clock was off then
+}
+
+// setClock changes the rate and moves the wall clock.
+func (n *node) setClock(ppm int64, step time.Duration) {
+	now, w := time.Duration(n.run.world.Now()), &n.wrong
+	w.off += time.Duration(int64(now-w.since)/1000*w.ppm/1000) + step
+	w.ppm, w.since = ppm, now
+	n.run.world.SetClock(n.name, ppm, step)
+}
+
 func doClock(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
-		r.fire(f.Kind)
-		r.world.SetClock(n.name, int64(f.N)-1000, f.By.Std())
+	middle := int64(promisedRate)
+	if f.Kind == brokenClock {
+		middle = brokenRate
 	}
+	nodes := r.resolve(f.Target)
+	for _, n := range nodes {
+		r.fire(f.Kind)
+		n.wrong.faults++
+		n.setClock(int64(f.N)-middle, f.By.Std())
+	}
+	r.hold(f)
+	for _, n := range nodes {
+		if n.wrong.faults--; n.wrong.faults == 0 {
+			n.setClock(0, 0)
+			n.setClock(0, -n.wrong.off)
+		}
+	}
+}
+
+// breaksLeases reports whether a plan has clocks whose rates are not as promised, so
+// that a leader may believe in a lease that is over.
+func (p *Plan) breaksLeases() bool {
+	return len(p.Nodes) > 1 && slices.ContainsFunc(p.Nemesis, func(f Fault) bool { return f.Kind == brokenClock })
 }

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/replication"
 )
@@ -28,6 +30,19 @@ var crashKinds = []*kind{
 			drawCrash(d, f)
 			f.Target, f.By = "all", d.exp(500*time.Millisecond)
 		}, do: doStorm},
+	{name: "thundering restarts", what: "all nodes lose power and come back at the same time, n times, by apart", nodes: 2,
+		draw: func(d *drawer, f *Fault) {
+			drawCrash(d, f)
+			f.Target, f.N, f.By = "all", 2+d.IntN(4), d.exp(300*time.Millisecond)
+			f.For = d.exp(100 * time.Millisecond)
+		}, do: doThunder},
+	{name: "crash in a snapshot", what: "a node is down for by, so that it is sent a snapshot; at the n-th message of that its receiver, or its sender, loses power",
+		nodes: 2, needs: func(p *Plan) bool { return p.Knobs.Keep > 0 && p.Knobs.Keep <= 5 },
+		draw: func(d *drawer, f *Fault) {
+			drawCrash(d, f)
+			f.Target = "follower of " + d.drawGroup()
+			f.N, f.By = 1+d.IntN(12), Duration(time.Second)+d.exp(2*time.Second)
+		}, do: doCrashInSnapshot},
 }
 
 func drawCrash(d *drawer, f *Fault) {
@@ -140,4 +155,74 @@ func doPause(r *run, f *Fault) {
 	for _, n := range nodes {
 		r.world.Resume(n.name)
 	}
+}
+
+func doThunder(r *run, f *Fault) {
+	for range max(1, f.N) {
+		doCrash(r, f)
+		r.clients.Sleep(f.By.Std())
+	}
+}
+
+// doCrashInSnapshot crashes whoever receives, or, when n is even, sends, the message.
+func doCrashInSnapshot(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		n.holds++
+		n.crash(r.mode(f))
+		r.clients.Sleep(f.By.Std())
+		n.holds--
+		n.restart()
+		w := &snapshotWatch{node: n, count: max(1, f.N), sender: f.N%2 == 0, mode: r.mode(f)}
+		r.watches = append(r.watches, w)
+		for i := 0; i < 200 && w.victim == nil; i++ {
+			r.clients.Sleep(10 * time.Millisecond)
+		}
+		r.watches = slices.DeleteFunc(r.watches, func(x *snapshotWatch) bool { return x == w })
+		if w.victim == nil {
+			continue
+		}
+		r.fire(f.Kind)
+		r.hold(f)
+		w.victim.holds--
+		w.victim.restart()
+	}
+}
+
+// A snapshotWatch counts messages of snapshots from and to a node, and crashes one of
+// both ends at the last one.
+type snapshotWatch struct {
+	node   *node
+	count  int
+	sender bool // it is the sender that crashes
+	mode   vfs.CrashMode
+	victim *node // once it has
+}
+
+// onMessage is told what becomes of each message between nodes.
+func (r *run) onMessage(e transport.Event) {
+	if e.Lane != transport.Snapshot || e.Fate != transport.Delivered {
+		return
+	}
+	for _, w := range r.watches {
+		if (uint64(e.From) == w.node.id || uint64(e.To) == w.node.id) && w.count > 0 {
+			w.count--
+			if w.count == 0 {
+				r.world.After(0, func() { w.strike(e) })
+			}
+		}
+	}
+}
+
+// strike crashes one of the ends of a message, unless nobody waits for that any more.
+func (w *snapshotWatch) strike(e transport.Event) {
+	if !slices.Contains(w.node.run.watches, w) {
+		return
+	}
+	at := e.To
+	if w.sender {
+		at = e.From
+	}
+	w.victim = w.node.run.nodes[at-1]
+	w.victim.holds++
+	w.victim.crash(w.mode)
 }

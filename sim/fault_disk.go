@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/replication"
 )
 
@@ -21,6 +22,15 @@ var diskKinds = []*kind{
 			drawCrash(d, f)
 			f.N = 1 + d.IntN(20)
 		}, do: doFailSync},
+	{name: "failing read", what: "the n-th read from now fails, and so do all of that file, as of a bad sector", most: 1,
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(500*time.Millisecond), 1+d.IntN(10)
+		}, do: doFailRead},
+	{name: "failing write", what: "the n-th write from now fails, and so do all of that file; the machine is then restarted",
+		draw: func(d *drawer, f *Fault) {
+			drawCrash(d, f)
+			f.N = 1 + d.IntN(60)
+		}, do: doFailWrite},
 	{name: "slow disk", what: "syncs take n times as long",
 		draw: func(d *drawer, f *Fault) {
 			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(100*time.Millisecond), 1+d.IntN(50)
@@ -82,6 +92,58 @@ func doFailSync(r *run, f *Fault) {
 		}
 		n.failAfter = 0
 		r.hold(f)
+		n.failing--
+		n.crash(r.mode(f))
+		n.restart()
+	}
+}
+
+// A badFile is a file of which nothing can be read, or written, for a while: the first
+// that is used when so many operations have passed.
+type badFile struct {
+	after int // operations until one fails; 0: none
+	name  string
+}
+
+// fails reports whether the operation, which is of the file's kind, fails.
+func (b *badFile) fails(name string) bool {
+	if b.after > 0 {
+		if b.after--; b.after == 0 {
+			b.name = name
+		}
+	}
+	return b.name != "" && b.name == name
+}
+
+func doFailRead(r *run, f *Fault) {
+	nodes := r.resolve(f.Target)
+	for _, n := range nodes {
+		n.failing++
+		n.badRead = badFile{after: max(1, f.N)}
+	}
+	r.hold(f)
+	for _, n := range nodes {
+		n.badRead = badFile{}
+		n.failing--
+		if n.refused || len(r.nodes) == 1 { // one that is alone has no other replica to go on with
+			n.crash(vfs.KeepAll)
+		}
+		n.restart()
+	}
+}
+
+// doFailWrite restarts the machine in the end: a node whose log has failed refuses
+// writes until then.
+func doFailWrite(r *run, f *Fault) {
+	nodes := r.resolve(f.Target)
+	for _, n := range nodes {
+		n.failing++
+		n.badWrite = badFile{after: max(1, f.N)}
+	}
+	r.clients.Sleep(200 * time.Millisecond)
+	r.hold(f)
+	for _, n := range nodes {
+		n.badWrite = badFile{}
 		n.failing--
 		n.crash(r.mode(f))
 		n.restart()

@@ -38,8 +38,16 @@ var networkKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.For = min(f.For, maxClog) }, do: around(func(f *Fault) transport.Trouble {
 			return transport.Trouble{Clog: f.For.Std()}
 		})},
-	{name: "lag", what: "all messages of a node take by longer", nodes: 2,
-		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.By = d.exp(100 * time.Millisecond) }, do: around(func(f *Fault) transport.Trouble {
+	{name: "client link", what: "clients do not reach a node; n 1: only its answers are lost", nodes: 2,
+		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = d.IntN(2) }, do: doClientLink},
+	{name: "lag", what: "all messages of a node, or of those of a zone, take by longer", nodes: 2,
+		draw: func(d *drawer, f *Fault) {
+			drawOne(d, f)
+			if d.IntN(3) == 0 {
+				f.Target = d.drawZone()
+			}
+			f.By = d.exp(time.Duration(d.one(5, 100, 500)) * time.Millisecond)
+		}, do: around(func(f *Fault) transport.Trouble {
 			return transport.Trouble{Lag: f.By.Std()}
 		})},
 	{name: "thin link", what: "n bytes a second of a node get through", nodes: 2,
@@ -98,6 +106,22 @@ func into(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
 
 func outOf(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
 	return func(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.OutOf), what(f)) }
+}
+
+// doClientLink fires where a request or an answer is lost; see client.attempt.
+func doClientLink(r *run, f *Fault) {
+	nodes := r.resolve(f.Target)
+	change := func(by int) {
+		for _, n := range nodes {
+			n.silent += by
+			if f.N == 0 {
+				n.unheard += by
+			}
+		}
+	}
+	change(1)
+	r.hold(f)
+	change(-1)
 }
 
 func doBridge(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Bridge), cut(f)) }

@@ -74,6 +74,7 @@ type Operation struct {
 	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add
 
 	Stale   bool     // an eventually consistent Get
+	Fresh   env.Mono // of such a one: what it shows was there then or later; 0: nobody can tell
 	applied bool     // some replica has applied it
 	under   []uint64 // numbers of nodes that are at it
 	left    env.Mono // when the last of them was
@@ -109,9 +110,11 @@ type History struct {
 
 	// Of groups with several replicas.
 	replicated bool
-	applied    map[partition.RequestID]bool
-	groupOf    map[string]uint64 // by key, as was seen
-	groups     []uint64          // in the order in which they were seen
+	// leasesBroken: consistent reads may be old.
+	leasesBroken bool
+	applied      map[partition.RequestID]bool
+	groupOf      map[string]uint64 // by key, as was seen
+	groups       []uint64          // in the order in which they were seen
 
 	// Clock tells the time for reports; nil: there is none.
 	Clock func() env.Mono

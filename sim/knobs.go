@@ -92,6 +92,17 @@ func (k *Knobs) replication(node uint64) replication.Options {
 	}
 }
 
+// tick is that of raft's clock.
+func (k *Knobs) tick() time.Duration {
+	if k.Tick == 0 {
+		return defaultTick
+	}
+	return k.Tick.Std()
+}
+
+// defaultTick is replication's.
+const defaultTick = 100 * time.Millisecond
+
 // drawKnobs draws what a node is made of.
 func (d *drawer) drawKnobs() Knobs {
 	k := Knobs{
@@ -120,6 +131,7 @@ func (d *drawer) drawKnobs() Knobs {
 		k.Sync = "always"
 		k.Tick = Duration(time.Duration(d.one(10, 20, 50, 100)) * time.Millisecond)
 		k.Leaves = d.one(-1, -1, 4)
+		k.Keep = d.one(0, 0, 1, 2, 5, 20)
 	}
 	return k
 }

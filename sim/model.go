@@ -137,19 +137,26 @@ func (h *History) Check() error { return h.check(stepBudget) }
 
 // check is Check with so many steps for each search.
 func (h *History) check(budget int) error {
-	byKey := map[string][]*Operation{}
+	byKey, weak := map[string][]*Operation{}, map[string][]*Operation{}
 	var keys []string
 	for _, o := range h.Operations {
 		if o.Kind == Get && o.Outcome != Done {
 			continue
 		}
-		if byKey[o.Key] == nil {
+		if byKey[o.Key] == nil && weak[o.Key] == nil {
 			keys = append(keys, o.Key)
+		}
+		if h.isWeak(o) {
+			weak[o.Key] = append(weak[o.Key], o)
+			continue
 		}
 		byKey[o.Key] = append(byKey[o.Key], o)
 	}
 	h.proved, h.searched = 0, 0
 	for _, key := range keys {
+		if err := h.checkWeak(key, byKey[key], weak[key]); err != nil {
+			return err
+		}
 		if h.commits != nil && h.proves(key, byKey[key]) {
 			h.proved++
 			continue

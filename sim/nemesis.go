@@ -14,6 +14,10 @@ type kind struct {
 	// nodes is the least number of nodes of a world that it is drawn for; most is
 	// the greatest, if it is not 0.
 	nodes, most int
+	// rare: of so many worlds that it fits, it is drawn for one; 0: as any other.
+	rare int
+	// needs says what else a plan must have; nil: nothing.
+	needs func(p *Plan) bool
 	// draw gives a fault its target, length and magnitudes; nil: it is not drawn.
 	draw func(d *drawer, f *Fault)
 	// do does it, and undoes what it has done, in a task of its own.
@@ -41,7 +45,7 @@ func kindOf(name string) *kind {
 
 // fits reports whether the kind may be drawn for the world of a plan.
 func (k *kind) fits(p *Plan) bool {
-	return len(p.Nodes) >= k.nodes && (k.most == 0 || len(p.Nodes) <= k.most)
+	return len(p.Nodes) >= k.nodes && (k.most == 0 || len(p.Nodes) <= k.most) && (k.needs == nil || k.needs(p))
 }
 
 // A KindInfo tells of a kind of fault.
@@ -76,6 +80,7 @@ func (r *run) startNemesis() {
 			r.active++
 			kindOf(f.Kind).do(r, f)
 			r.active--
+			r.healed = r.world.Now()
 			r.moment("over", f.Target, f.Kind)
 			return nil
 		})

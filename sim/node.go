@@ -31,9 +31,14 @@ type node struct {
 	rot       string
 	failing   int // faults that let a sync fail, and restart the node in the end
 	failAfter int // syncs until one fails; 0: none
+	badRead   badFile
+	badWrite  badFile
 	slow      int // factor of the disk's latency
 	stalled   int // faults that let the disk stand still
 	latency   *rand.Rand
+	wrong     wrong // what the clocks are
+
+	unheard, silent int // faults that let requests of clients, or answers to them, be lost
 }
 
 func (r *run) newNode(number int) *node {
@@ -130,5 +135,23 @@ func (n *node) onDisk(op vfs.Op) error {
 			return vfs.ErrIO
 		}
 	}
-	return nil
+	return n.badFile(op)
+}
+
+// badFile fails operations of files that are bad.
+func (n *node) badFile(op vfs.Op) error {
+	bad, kind := &n.badRead, "failing read"
+	switch op.Kind {
+	case vfs.OpRead, vfs.OpView, vfs.OpMap:
+	case vfs.OpWrite, vfs.OpCreate, vfs.OpTruncate, vfs.OpPreallocate:
+		bad, kind = &n.badWrite, "failing write"
+	default:
+		return nil
+	}
+	if *bad == (badFile{}) || !bad.fails(op.Name) {
+		return nil
+	}
+	n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
+	n.run.fire(kind)
+	return vfs.ErrIO
 }

@@ -43,6 +43,7 @@ type run struct {
 	net     *transport.Network // nil for one node
 	reigns  int                // of all groups, so far
 	jitter  *jitter
+	watches []*snapshotWatch
 
 	consensus *consensus
 
@@ -52,6 +53,7 @@ type run struct {
 	began   env.Mono // when the times of the plan begin
 	ending  bool
 	active  int      // faults in force
+	healed  env.Mono // when the last of them was over
 	calming int      // calms under way: no fault begins
 	cold    []string // cold keys that were put
 	lastID  int
@@ -98,8 +100,10 @@ func newRun(p *Plan, o Options) *run {
 	r.consensus.commit = r.history.Applied
 	r.tasks = env.NewGroup(r.clients)
 	if len(p.Nodes) > 1 {
-		r.net = transport.NewNetwork(w, p.Links.options())
-		r.history.replicated = true
+		o := p.Links.options()
+		o.Hook = r.onMessage
+		r.net = transport.NewNetwork(w, o)
+		r.history.replicated, r.history.leasesBroken = true, p.breaksLeases()
 	}
 	for i := range p.Nodes {
 		r.nodes = append(r.nodes, r.newNode(i+1))

@@ -40,6 +40,10 @@ func (tableStack) create(r *run) {
 					return &table.ElsewhereError{}
 				}
 				_, err := s.tables.Create(d)
+				var exists *table.InUseError // by an attempt that had no answer
+				if errors.As(err, &exists) {
+					return nil
+				}
 				return err
 			})
 			if answered && e == nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/partition"
 )
 
@@ -38,6 +39,7 @@ type placed struct {
 // A commit is a write as it was first applied.
 type commit struct {
 	when int64      // place in the history
+	at   env.Mono   // the time
 	op   *Operation // nil if it could be one of several: a delete without a mark
 }
 
@@ -63,7 +65,7 @@ func (h *History) Applied(group uint64, command []byte) {
 		return // not a client's
 	}
 	h.now++
-	at := commit{when: h.now}
+	at := commit{when: h.now, at: h.time()}
 	if c.Kind != partition.Delete {
 		i := slices.IndexFunc(open, func(o *Operation) bool {
 			return (o.Kind == Put || o.Kind == Add) && bytes.Contains(command, []byte(o.Value))

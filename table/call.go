@@ -498,12 +498,18 @@ func (t *trip) read(p *livePartition, to uint64, consistent bool, request []byte
 }
 
 // isAnswer reports whether an error of a read is what a partition that is up to
-// date says, so that it is no use to ask another replica.
+// date says, so that it is no use to ask another replica. A node that refused the
+// request as a whole (a *transport.RemoteError), or whose clock is not to be believed,
+// has said nothing.
 func isAnswer(err error) bool {
+	var refused *transport.RemoteError
+	if errors.As(err, &refused) {
+		return false
+	}
 	for _, elsewhere := range []error{
 		transport.ErrUnreachable, transport.ErrTimeout, transport.ErrLost, errCall, errNotHere, errBehind,
 		replication.ErrNotLeader, replication.ErrStopped, replication.ErrFailed, replication.ErrUnknownOutcome,
-		partition.ErrNotConfigured,
+		partition.ErrNotConfigured, txn.ErrAhead,
 	} {
 		if errors.Is(err, elsewhere) {
 			return false
