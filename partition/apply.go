@@ -48,7 +48,8 @@ type scratch struct {
 	sources   map[uint64]uint64
 	backfills map[uint32][]byte
 	change    Change
-	child     *child // split off by the current entry
+	index     uint64 // of the current entry
+	child     *child // split off by it
 }
 
 // A stagedRow is the state of a key after a command of the current entry.
@@ -108,7 +109,7 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	}
 
 	p.window.begin()
-	s.child = nil
+	s.child, s.index = nil, index
 	config := p.config.Load()
 	c := p.counters()
 	for i, b := range commands {
@@ -206,6 +207,9 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 		return
 	}
 	p.applied = index
+	if s.child != nil {
+		p.hold(s.child.split.Child, index)
+	}
 	for source, through := range s.sources { //sim:ok only copies into another map
 		p.sources[source] = through
 	}

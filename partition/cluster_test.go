@@ -153,6 +153,9 @@ func (n *clusterNode) client() {
 		if p, g := n.parts[parentGroup], n.group[parentGroup]; !c.split && c.number > 200 && g != nil && g.Leading() {
 			n.split(p, g)
 		}
+		if p, q := n.parts[parentGroup], n.parts[childGroup]; p != nil && q != nil && q.Applied() > 0 {
+			p.Release(childGroup)
+		}
 		var op *counting
 		switch {
 		case len(c.retry) > 0 && n.e.Rand()%2 == 0:

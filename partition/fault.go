@@ -40,6 +40,7 @@ var faults = []struct {
 	{10, ErrAnswer, true},
 	{11, ErrFateUnknown, false},
 	{13, ErrNoSplit, true},
+	{14, ErrMembers, true},
 }
 
 // A WrongPartitionError refuses a key and says which hashes the partition has:

@@ -48,7 +48,9 @@ type Partition struct {
 	changeBytes atomic.Int64  // of all change records written since Open
 	watcher     atomic.Pointer[func()]
 	splitter    atomic.Pointer[func(*Split)]
-	heat        atomic.Pointer[heat] // nil until the first request
+	holds       atomic.Pointer[[]hold] // immutable; never nil
+	lastSplit   atomic.Uint64          // see LastSplit
+	heat        atomic.Pointer[heat]   // nil until the first request
 
 	// sources says for each partition of the base table up to which of its
 	// changes this partition of a global index has them. Owned by Apply.
@@ -93,7 +95,7 @@ func Open(db *lsm.DB, group uint64) (*Partition, error) {
 
 // load reads the state that the store has of the group.
 func (p *Partition) load() error {
-	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadBirth, p.loadSources, p.loadConfig} {
+	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadBirth, p.loadHolds, p.loadSources, p.loadConfig} {
 		if err := part(); err != nil {
 			return err
 		}

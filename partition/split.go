@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/replication"
 )
 
 // A split gives the upper hashes of a partition to a child, a group of its own. From its
@@ -40,7 +41,9 @@ import (
 // hands on whom it waits for itself (Birth.After); if it has some, it waits no more once
 // they are trimmed.
 //
-// The child begins with an empty log, with Voters as its members.
+// The child begins with an empty log, with Voters as its members: those of the parent, or
+// the split is refused. Until the first state is on a majority of them the parent holds
+// its log (Holds), so that nobody else skips the entry by a snapshot, and Release ends that.
 type Split struct {
 	At     uint64 // first hash of the child
 	Child  uint64 // group
@@ -53,6 +56,10 @@ type Split struct {
 // ErrNoSplit refuses a split: At is not inside of the partition's hashes, or nothing
 // would be gained by it.
 var ErrNoSplit = errors.New("partition: cannot be split there")
+
+// ErrMembers refuses a split because the group has other members than its Voters, or they
+// are being changed.
+var ErrMembers = errors.New("partition: members of the group are not those of the split")
 
 // The body of a SplitOff command. Integers are little-endian, counts and numbers are
 // uvarints.
@@ -107,6 +114,7 @@ type child struct {
 	config  *Config
 	c       counters
 	through uint64 // sequence of the parent's last change
+	index   uint64 // of the entry
 }
 
 // split stages the end of the parent's upper hashes and returns the configuration in force.
@@ -128,16 +136,36 @@ func (p *Partition) split(config *Config, split *Split, c *counters) (*Config, R
 	case split.At <= config.First || split.At > config.Last:
 		return config, Result{Err: fmt.Errorf("%w: hash %#x is not inside of [%#x, %#x]", ErrNoSplit, split.At, config.First, config.Last)}
 	}
+	if err := p.checkVoters(split.Voters); err != nil {
+		return config, Result{Err: err}
+	}
 	if err := p.loadWindow(); err != nil {
 		return config, Result{Err: p.unreadable(err)}
 	}
 	parent, upper := *config, *config
 	parent.Last, upper.First = split.At-1, split.At
-	s.child = &child{split: split, config: &upper, through: c.sequence}
+	s.child = &child{split: split, config: &upper, through: c.sequence, index: s.index}
 	s.child.c = c.give(split)
 	s.batch.Set(appendGroupKey(nil, p.group, partConfig), parent.append(nil))
-	s.batch.Set(appendSplitKey(nil, p.group, split.Child), appendSplitRecord(nil, split.At, config.Last))
+	s.batch.Set(appendSplitKey(nil, p.group, split.Child), appendSplitRecord(nil, split.At, config.Last, s.index))
 	return &parent, Result{}
+}
+
+// checkVoters makes sure that the group's members are the voters of a split, and no others.
+// Members that have never changed are not known here; whoever proposes the split is told
+// them by the leader, and a change in between is seen.
+func (p *Partition) checkVoters(voters []uint64) error {
+	if p.members == nil {
+		return nil
+	}
+	m, err := replication.DecodeMembers(p.members)
+	switch {
+	case err != nil:
+		return p.unreadable(fmt.Errorf("%w: %w", ErrFormat, err))
+	case len(m.Learners)+len(m.Outgoing)+len(m.Demoted) > 0 || !slices.Equal(m.Voters, slices.Sorted(slices.Values(voters))): //sim:ok sorted
+		return fmt.Errorf("%w: %v, not %v", ErrMembers, m.Voters, voters)
+	}
+	return nil
 }
 
 // give takes the child's counters out of the parent's.
@@ -198,7 +226,7 @@ func (p *Partition) stageChild(c counters) error {
 	for _, node := range slices.Sorted(maps.Keys(w.floors)) { //sim:ok sorted
 		s.batch.Set(appendFloorKey(nil, group, node), w.floors[node].append(nil))
 	}
-	birth := Birth{Parent: p.group, After: p.group, Through: ch.through, Voters: ch.split.Voters}
+	birth := Birth{Parent: p.group, Index: ch.index, After: p.group, Through: ch.through, Voters: ch.split.Voters}
 	if ch.through == 0 && p.birth != nil {
 		birth.After, birth.Through = p.birth.After, p.birth.Through
 	}
@@ -221,18 +249,24 @@ func (p *Partition) OnSplit(f func(*Split)) {
 // A split record of the parent says which hashes it has given to a child, so that
 // a repeated command is known. Integers are big-endian.
 //
-//	+-----------+-------+---------+
-//	| format 1B | at 8B | last 8B |  format is 1
-//	+-----------+-------+---------+
-const splitFormat byte = 1
+//	+-----------+-------+---------+----------+
+//	| format 1B | at 8B | last 8B | index 8B |  format is 1
+//	+-----------+-------+---------+----------+
+//
+// index is that of the entry of the log.
+const (
+	splitFormat byte = 1
+	splitBytes       = 1 + 3*8
+)
 
 func appendSplitKey(dst []byte, group, child uint64) []byte {
 	return binary.BigEndian.AppendUint64(appendGroupKey(dst, group, partSplit), child)
 }
 
-func appendSplitRecord(dst []byte, at, last uint64) []byte {
+func appendSplitRecord(dst []byte, at, last, index uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, splitFormat), at)
-	return binary.BigEndian.AppendUint64(dst, last)
+	dst = binary.BigEndian.AppendUint64(dst, last)
+	return binary.BigEndian.AppendUint64(dst, index)
 }
 
 func (p *Partition) wasSplit(split *Split) (bool, error) {
@@ -249,24 +283,98 @@ func (p *Partition) wasSplit(split *Split) (bool, error) {
 // Children returns the groups that were split off the partition, with their first hashes,
 // by group.
 func (p *Partition) Children() (children []Split, err error) {
-	err = p.eachGroupKey(partSplit, func(key, value []byte) error {
-		if len(key) != 8 || len(value) != 1+8+8 || value[0] != splitFormat {
+	err = p.eachSplit(func(child, at, _ uint64) { children = append(children, Split{Child: child, At: at}) })
+	return children, err
+}
+
+// eachSplit calls f with what was split off, and the entry that did it.
+func (p *Partition) eachSplit(f func(child, at, index uint64)) error {
+	return p.eachGroupKey(partSplit, func(key, value []byte) error {
+		if len(key) != 8 || len(value) != splitBytes || value[0] != splitFormat {
 			return fmt.Errorf("%w: split of %d bytes", ErrFormat, len(value))
 		}
-		children = append(children, Split{Child: binary.BigEndian.Uint64(key), At: binary.BigEndian.Uint64(value[1:])})
+		f(binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(value[1:]), binary.BigEndian.Uint64(value[17:]))
 		return nil
 	})
-	return children, err
+}
+
+// A hold keeps the parent's log from the entry on that split off a child.
+type hold struct{ child, index uint64 }
+
+// loadHolds assumes that no first state is known to be on a majority, as a life begins.
+func (p *Partition) loadHolds() error {
+	var holds []hold
+	if err := p.eachSplit(func(child, _, index uint64) { holds = append(holds, hold{child, index}) }); err != nil {
+		return err
+	}
+	p.holds.Store(&holds)
+	return nil
+}
+
+// Holds implements replication.Splitting.
+func (p *Partition) Holds() (index uint64) {
+	for _, h := range *p.holds.Load() {
+		if index == 0 || h.index < index {
+			index = h.index
+		}
+	}
+	return index
+}
+
+// Held returns the children whose first state is not known to be on a majority.
+func (p *Partition) Held() (children []uint64) {
+	for _, h := range *p.holds.Load() {
+		children = append(children, h.child)
+	}
+	return children
+}
+
+// Release is told that the first state of a child is on a majority of its voters: that an
+// entry of the child is committed; or that this replica need not care.
+func (p *Partition) Release(child uint64) {
+	for {
+		old := p.holds.Load()
+		next := slices.DeleteFunc(slices.Clone(*old), func(h hold) bool { return h.child == child })
+		if len(next) == len(*old) || p.holds.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// hold begins to hold the log for a child.
+func (p *Partition) hold(child, index uint64) {
+	for {
+		old := p.holds.Load()
+		next := append(slices.Clone(*old), hold{child, index})
+		if p.holds.CompareAndSwap(old, &next) {
+			p.lastSplit.Store(index)
+			return
+		}
+	}
+}
+
+// LastSplit implements replication.Splitting.
+func (p *Partition) LastSplit() uint64 { return p.lastSplit.Load() }
+
+// Seed implements replication.Splitting.
+func (p *Partition) Seed() (parent, index uint64) {
+	if p.birth == nil {
+		return 0, 0
+	}
+	return p.birth.Parent, p.birth.Index
 }
 
 // A Birth says where a partition comes from that was split off another one. It is written
 // once, with its first state. Integers are big-endian, count and node ids uvarints.
 //
-//	+-----------+-----------+----------+------------+-------------+-------------+
-//	| format 1B | parent 8B | after 8B | through 8B | voter count | node id ... |  format is 1
-//	+-----------+-----------+----------+------------+-------------+-------------+
+//	+-----------+-----------+----------+----------+------------+-------------+-------------+
+//	| format 1B | parent 8B | index 8B | after 8B | through 8B | voter count | node id ... |
+//	+-----------+-----------+----------+----------+------------+-------------+-------------+
+//
+// format is 1.
 type Birth struct {
 	Parent uint64 // group
+	Index  uint64 // of the entry of its log
 	// Changes of the child reach the global indexes after those of the group After, the
 	// parent mostly, up to Through: the sequence number of its last change before the
 	// split. They have come there when After has trimmed them.
@@ -276,11 +384,12 @@ type Birth struct {
 
 const (
 	birthFormat byte = 1
-	birthFixed       = 1 + 3*8
+	birthFixed       = 1 + 4*8
 )
 
 func (b *Birth) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, birthFormat), b.Parent)
+	dst = binary.BigEndian.AppendUint64(dst, b.Index)
 	dst = binary.BigEndian.AppendUint64(dst, b.After)
 	dst = binary.BigEndian.AppendUint64(dst, b.Through)
 	return appendVoters(dst, b.Voters)
@@ -305,7 +414,8 @@ func (p *Partition) loadBirth() error {
 	}
 	d := reader{b: b[birthFixed:]}
 	p.birth = &Birth{
-		Parent: binary.BigEndian.Uint64(b[1:]), After: binary.BigEndian.Uint64(b[9:]), Through: binary.BigEndian.Uint64(b[17:]),
+		Parent: binary.BigEndian.Uint64(b[1:]), Index: binary.BigEndian.Uint64(b[9:]),
+		After: binary.BigEndian.Uint64(b[17:]), Through: binary.BigEndian.Uint64(b[25:]),
 		Voters: d.voters(),
 	}
 	if !d.done() {

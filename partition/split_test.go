@@ -534,7 +534,7 @@ func TestSplitGolden(t *testing.T) {
 	dump := func(what string, b []byte) { out.WriteString(what + "\n" + hex.Dump(b)) }
 	dump("command", splitCommand(s))
 	dump("key of a split", appendSplitKey(nil, 7, s.Child))
-	dump("split", appendSplitRecord(nil, s.At, ^uint64(0)))
-	dump("birth", (&Birth{Parent: 7, After: 6, Through: 0x0c0d, Voters: s.Voters}).append(nil))
+	dump("split", appendSplitRecord(nil, s.At, ^uint64(0), 0x0e0f))
+	dump("birth", (&Birth{Parent: 7, Index: 0x0e0f, After: 6, Through: 0x0c0d, Voters: s.Voters}).append(nil))
 	checkGolden(t, "testdata/split.v1.golden", out.String())
 }

@@ -40,6 +40,13 @@ type Group struct {
 	reborn  bool // the members have changed since the group began
 	empty   bool // it waits for its first snapshot
 
+	splitting Splitting // sm, if it is one; immutable
+	seeded    bool      // see seed.go; so are these
+	vouches   bool
+	fed       bool          // all members have entries
+	strange   int           // ticks for which some had none
+	vouched   atomic.Uint64 // entry that has split a group off, see noteSplit
+
 	appliedTerm      uint64        // of entry applied, if that was applied in this life
 	offered          *installation // a staged snapshot that raft was just told of
 	install          *installation // the snapshot that ready is about
@@ -101,6 +108,7 @@ func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
 	}
 	g.setMembers(s.Members())
 	g.reborn = sm.Members() != nil
+	n.seed(g)
 	g.empty = len(s.Members().GetVoters()) == 0 && s.Last().Index == 0
 	return g
 }

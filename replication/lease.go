@@ -115,8 +115,11 @@ func (n *Node) leaseTime() time.Duration {
 // that never had other members has promised nothing.
 func (l *lease) restart(g *Group) {
 	l.term = g.log.Hard().Term
-	if l.term > 0 && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
+	if (l.term > 0 || g.seeded) && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
 		l.lost = binding{g.node.e.Now().Add(g.node.electionTimeout()), l.term, forever}
+	}
+	if g.vouches && l.term == 0 {
+		l.given = givenAtBirth()
 	}
 	l.shown.Store(g.applied)
 }
@@ -161,7 +164,7 @@ func (l *lease) startWait(g *Group) {
 	}
 	until := l.wait // of answers that are held since this replica led before
 	for i := range promises {
-		if l.given.term > 0 && l.given.covers(&promises[i]) {
+		if l.given.sent > 0 && l.given.covers(&promises[i]) {
 			until = max(until, l.given.until)
 		} else {
 			until = max(until, promises[i].until)

@@ -272,6 +272,26 @@ func (g *Group) turn(gone uint64) int {
 	return 1 + 2*turn + int(id/uint64(max(1, n))%(electionTicks/4+1))
 }
 
+// firstTurn is turn for a new group. One that was split off another group is led first by
+// whoever vouches for it.
+func (g *Group) firstTurn() int {
+	switch {
+	case g.vouches:
+		return 1
+	case g.seeded:
+		return g.turn(0) + electionTicks/2
+	}
+	return g.turn(0)
+}
+
+// nextTurn is after how long a candidate of a new group tries again.
+func (g *Group) nextTurn() int {
+	if g.vouches {
+		return 1
+	}
+	return electionTicks / 2
+}
+
 func (g *Group) forgetLeader() (err error) {
 	defer g.guard(&err)
 	g.enter()

@@ -94,7 +94,11 @@ const firstIndex = 1
 // compact forgets applied entries.
 func (g *Group) compact() {
 	if keep := uint64(g.node.o.KeepEntries); keep > 0 && g.applied > keep {
-		g.log.Compact(min(g.applied-keep, g.pinned()))
+		index := min(g.applied-keep, g.pinned())
+		if held := g.holds(); held > 0 {
+			index = min(index, held-1)
+		}
+		g.log.Compact(index)
 	}
 	if g.reborn {
 		g.log.Compact(firstIndex)

@@ -49,6 +49,23 @@ type StateMachine interface {
 	Restored() (index, term uint64)
 }
 
+// A Splitting is a StateMachine that can split off others, whose groups then begin with
+// a state that is in no log (package partition draws it). Its methods may be called by
+// any task.
+type Splitting interface {
+	StateMachine
+	// Seed says which entry of which group the state comes from that the group
+	// began with; zeros if it began with none.
+	Seed() (parent GroupID, index uint64)
+	// LastSplit returns the last entry applied in this life that split off a group.
+	LastSplit() uint64
+	// Holds returns the first entry of the log that must not be replaced by a snapshot
+	// yet; 0 if there is none. It splits a group off whose first state is not known to be
+	// on a majority of its voters: a member that skipped the entry would not have that
+	// state, and has no more the one that it would make it of.
+	Holds() uint64
+}
+
 // A SnapshotMeta says what a snapshot is of.
 type SnapshotMeta struct {
 	Index, Term uint64 // of the last entry that is in it

@@ -381,6 +381,9 @@ func (w *worker) applyEntry(g *Group, e *raftpb.Entry) error {
 	}
 	results := g.sm.Apply(e.GetIndex(), w.entry.commands)
 	g.applied, g.appliedTerm = e.GetIndex(), e.GetTerm()
+	if g.splitting != nil {
+		g.noteSplit(e.GetIndex())
+	}
 	if len(results) != len(w.entry.commands) {
 		invariant.Check(false, "group %d: %d results of %d commands", g.id, len(results), len(w.entry.commands))
 	}

@@ -109,6 +109,7 @@ func (w *worker) tickGroup(g *Group) error {
 		g.lease.resume()
 	}
 	g.rest()
+	g.watchStrangers()
 	if g.lease.leads != 0 && g.maySleep() {
 		w.node.e.Sometimes("replication: group sleeps")
 		g.awake = false
@@ -118,7 +119,7 @@ func (w *worker) tickGroup(g *Group) error {
 	if g.countdown > 0 {
 		if g.countdown--; g.countdown == 0 && g.leader.Load() == 0 {
 			if g.isNew() {
-				g.countdown = electionTicks / 2 // in case the others were not there yet
+				g.countdown = g.nextTurn() // in case the others were not there yet
 			}
 			return g.campaign()
 		}

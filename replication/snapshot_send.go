@@ -26,7 +26,7 @@ type source struct {
 func (s source) Snapshot() (*raftpb.Snapshot, error) {
 	g := s.g
 	isWhole := g.applied > 0 && g.sm.Applied() == g.applied
-	if !isWhole || g.node.e.Now() < g.noSnapshotBefore || !g.node.mayStream() {
+	if !isWhole || g.holds() != 0 || g.node.e.Now() < g.noSnapshotBefore || !g.node.mayStream() {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	term, err := s.Term(g.applied)

@@ -69,6 +69,7 @@ func (n *Node) keepSegments() int {
 
 // removeSegments reports whether it makes sense to try again later.
 func (n *Node) removeSegments() bool {
+	n.holdLog()
 	err := translate(n.log.Collect(n.store.FlushedSeq()))
 	if err == nil {
 		return true

@@ -313,7 +313,7 @@ func (w *worker) adopt(g *Group) {
 	w.groups = slices.Insert(w.groups, i, g)
 	w.activate(g)
 	if g.isNew() {
-		g.countdown = g.turn(0)
+		g.countdown = g.firstTurn()
 	}
 }
 

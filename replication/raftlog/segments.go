@@ -104,12 +104,18 @@ func (l *Log) Live() int {
 // removable returns the oldest segment that is still needed, if there are
 // older ones.
 func (l *Log) removable(flushed uint64) (oldest wal.SegmentID, ok bool) {
+	held := ^wal.SegmentID(0)
+	for _, s := range l.storages() {
+		if id, ok := s.holds(); ok {
+			held = min(held, id)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
 	for n < len(l.segments)-1 {
 		s := &l.segments[n]
-		if s.pending > 0 || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.keep {
+		if s.id >= held || s.pending > 0 || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.keep {
 			break
 		}
 		n++

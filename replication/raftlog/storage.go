@@ -47,6 +47,7 @@ type Storage struct {
 	base    EntryID // the entry before the first one; its data is gone
 	last    EntryID
 	applied uint64
+	held    uint64          // see Hold
 	spans   spans           // base.Index+1 ... last.Index
 	window  []*raftpb.Entry // the last of them: those in memory
 }
@@ -225,6 +226,28 @@ func (s *Storage) promises() HardState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return HardState{Term: s.hard.Term, Vote: s.hard.Vote}
+}
+
+// Hold has the segments stay that have entries from index on, whoever else needs them;
+// 0 ends that. It is not kept over a restart.
+func (s *Storage) Hold(index uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = index
+}
+
+// holds returns the first segment that Hold is about.
+func (s *Storage) holds() (wal.SegmentID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == 0 {
+		return 0, false
+	}
+	sp := s.spans.find(max(s.held, s.base.Index+1))
+	if sp == nil {
+		return 0, false
+	}
+	return sp.segment, true
 }
 
 // Compact forgets the entries up to index, which are applied. Whoever needs
