@@ -28,7 +28,7 @@ type commands struct {
 
 func main() {
 	ctx := untilSignal()
-	parser := kong.Must(&commands{},
+	parser := kong.Must(grammar(os.Args[1:]),
 		kong.Name("stator"),
 		kong.Description("A DynamoDB-compatible database in one binary."),
 		kong.ShortUsageOnError(),
@@ -41,6 +41,18 @@ func main() {
 	k, err := parser.Parse(translated(os.Args[1:]))
 	parser.FatalIfErrorf(err)
 	k.FatalIfErrorf(k.Run())
+}
+
+// grammar returns the commands that a line may mean. The server has a grammar of its
+// own: to look at that of all commands takes longer than to open a database, and what
+// it leaves behind stays in memory.
+func grammar(args []string) any {
+	if len(args) > 0 && args[0] == "serve" && os.Getenv("COMP_LINE") == "" {
+		return &struct {
+			Serve serveCommand `cmd:"" help:"Serve the DynamoDB API."`
+		}{}
+	}
+	return &commands{}
 }
 
 // exit ends the process. A mistake in the command line is 2, where kong says 80.
