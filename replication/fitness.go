@@ -16,8 +16,11 @@ import (
 // its peers, hands its leaderships to fit ones, and stands for no election as long
 // as a fit member could. It still votes and follows, as far as its disk lets it.
 //
-// A disk that hangs keeps the worker from handing over; then heartbeats stop, too,
-// and others take over. A node whose log has failed falls silent.
+// A disk that hangs, or takes as long as an election for a write, keeps the worker
+// from handing over, and yet a heartbeat may pass now and then. So the followers of an
+// unfit leader do not wait for it for ever (endure), and on its own node a group whose
+// worker is stuck no longer counts as leading (worker.stuck). A node whose log has failed falls
+// silent.
 type fitness struct {
 	unfit  atomic.Bool
 	until  env.Mono     // unfit at least until then; of the tick task
@@ -53,8 +56,11 @@ func (n *Node) checkFitness() {
 	f.sync.CompareAndSwap(smoothed, smoothed-smoothed/64) // what no write confirms is forgotten
 	bad := smoothed > limit
 	for _, w := range n.workers {
-		if began := w.writing.Load(); began != 0 && int64(now)-began > limit {
-			bad = true
+		began := w.writing.Load()
+		lasts := int64(now) - began
+		bad = bad || began != 0 && lasts > limit
+		if began != 0 && lasts > int64(n.electionTimeout()) && w.stuck.Swap(stuckRounds) == 0 {
+			n.e.Sometimes("replication: worker is stuck")
 		}
 	}
 	if at := f.fullAt.Load(); at != 0 && now.Sub(env.Mono(at)) < electionTicks*n.o.Tick {
@@ -103,6 +109,30 @@ func (w *worker) evacuate() {
 			}
 		}
 	}
+}
+
+// stuckRounds is how many rounds a worker that was stuck counts as such: until the end of
+// that in which it was, and of one more, in which it learns what has happened meanwhile.
+const stuckRounds = 2
+
+// endureTicks is how long followers wait for an unfit leader to hand over.
+const endureTicks = electionTicks / 2
+
+// endure gives up on a leader that has been unfit for a while, and still leads: it
+// could not hand over. It is called once per tick.
+func (w *worker) endure(g *Group) {
+	leader, n := g.leader.Load(), w.node
+	if leader == 0 || leader == n.o.NodeID || !n.liveness.isUnfit(leader) || !g.isVoter() || n.fitness.unfit.Load() {
+		g.endured = 0
+		return
+	}
+	if g.endured++; g.endured < endureTicks {
+		return
+	}
+	g.endured = 0
+	n.e.Sometimes("replication: leave an unfit leader")
+	w.forsake(g)
+	g.countdown += 2 // until the other followers, too, protect the leader no longer
 }
 
 // successor returns the fit voter whose log is longest, or 0.

@@ -82,6 +82,47 @@ func TestHangingDiskIsReplaced(t *testing.T) {
 	}
 }
 
+// However long a write takes, half an election timeout or for ever: within two election
+// timeouts each group is answered by another node, although the sick one's heartbeats
+// may go on. There the groups count as led no longer, so that nobody leaves work there.
+func TestNobodyWaitsForAStuckLeader(t *testing.T) {
+	for i, delay := range []time.Duration{trioTimeout / 2, trioTimeout, 2 * trioTimeout, time.Hour} {
+		b := newTrio(t, uint64(i+1), replaceJitter(t), 3, 4, nil)
+		b.settle(t)
+		sick := b.leader(1)
+		answered := make([]time.Duration, b.groups) // when, by another node
+		next := uint64(0)
+		for _, n := range b.nodes {
+			for k, g := range n.groups {
+				n.e.Go("writer", func() {
+					for {
+						n.e.Sleep(trioTick / 2)
+						if !g.Leading() {
+							continue
+						}
+						next++
+						if _, err := g.Propose(add(next, 1)).Await(); err == nil && n != sick {
+							answered[k] = time.Duration(b.w.Now())
+						}
+					}
+				})
+			}
+		}
+		b.run(t, trioTimeout)
+		sick.delay = delay / 2 // of the write, and of its sync
+		began := time.Duration(b.w.Now())
+		for k := range answered {
+			b.runUntil(t, 2*trioTimeout+trioTick, "the group is answered again", func() bool { return answered[k] > began })
+		}
+		if took := time.Duration(b.w.Now()) - began; took > 2*trioTimeout {
+			t.Errorf("a write takes %s: all groups are answered after %s", delay, took)
+		}
+		if delay > 2*trioTimeout && b.leadsAny(sick) {
+			t.Errorf("a write takes %s, and its node still takes proposals", delay)
+		}
+	}
+}
+
 // A leader with a full disk refuses what it is given and hands over; the group goes
 // on without that disk.
 func TestFullDiskHandsOver(t *testing.T) {

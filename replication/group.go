@@ -178,8 +178,10 @@ func (g *Group) guard(err *error) {
 // ID returns the group's id.
 func (g *Group) ID() GroupID { return g.id }
 
-// Leading reports whether this replica leads the group, as far as it knows.
-func (g *Group) Leading() bool { return g.role.Load() == roleLeader }
+// Leading reports whether this replica leads the group, as far as it knows. One whose
+// log has not come back from a write for an election timeout does not: it has no lease
+// any more, and others may lead.
+func (g *Group) Leading() bool { return g.role.Load() == roleLeader && g.worker.stuck.Load() == 0 }
 
 // Propose submits a command. The future is set once the command is applied
 // here, with what Apply returned for it, and so after it is durable as

@@ -3,6 +3,7 @@ package replication
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/transport"
@@ -18,6 +19,8 @@ import (
 type liveness struct {
 	mu    env.Leaf
 	peers map[uint64]*peer // by node
+
+	unfits atomic.Int32 // how many of them are unfit
 }
 
 type peer struct {
@@ -35,7 +38,7 @@ const (
 	newsSilent    news = iota // not heard for an election timeout
 	newsRestarted             // it has lost its memory: who it leads, who it votes for
 	newsBack                  // heard again after long
-	newsUnfit                 // its disk is bad; it may be stuck
+	newsUnfit                 // its disk is bad; it may be stuck (see Group.endure)
 )
 
 // longSilence is after how many ticks groups go to sleep without a member. It is
@@ -71,6 +74,7 @@ func (l *liveness) leave(nodes []uint64) {
 	for _, id := range nodes {
 		if p := l.peers[id]; p != nil {
 			if p.groups--; p.groups == 0 {
+				l.setFitLocked(p, true)
 				delete(l.peers, id)
 			}
 		}
@@ -121,8 +125,30 @@ func (l *liveness) heard(node uint64, b *beat) (list []news) {
 	if b.unfit && !p.unfit {
 		list = append(list, newsUnfit)
 	}
-	p.incarnation, p.unfit = b.incarnation, b.unfit
+	p.incarnation = b.incarnation
+	l.setFitLocked(p, !b.unfit)
 	return list
+}
+
+func (l *liveness) setFitLocked(p *peer, fit bool) {
+	switch {
+	case p.unfit && fit:
+		l.unfits.Add(-1)
+	case !p.unfit && !fit:
+		l.unfits.Add(1)
+	}
+	p.unfit = !fit
+}
+
+// isUnfit reports whether a node has said that it should not lead.
+func (l *liveness) isUnfit(node uint64) bool {
+	if l.unfits.Load() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.peers[node]
+	return p != nil && p.unfit
 }
 
 // silence returns how many ticks ago a node was heard; of one that is not watched,
@@ -224,7 +250,7 @@ func (w *worker) learn(node uint64, what news) {
 			w.forsake(g)
 		case follows && what == newsUnfit:
 			w.wakeUp(g)
-			g.pause = w.spread(electionTicks / 2)
+			g.pause = int(uint64(g.id) % (electionTicks / 2)) // the same at all followers; see endure
 		case leads && !g.awake && (what == newsSilent || what == newsRestarted || what == newsBack && g.without):
 			w.wakeUp(g)
 			g.pause = w.spread(electionTicks)

@@ -59,6 +59,9 @@ func (w *worker) round() {
 	}
 	w.flush(false)
 	w.node.log.Unreserve(&w.batch)
+	if w.stuck.Load() > 0 {
+		w.stuck.Add(-1)
+	}
 }
 
 // propose hands raft one entry for each group that has proposals.

@@ -40,6 +40,8 @@ type sleep struct {
 	// countdown is how many ticks a replica waits before it stands for election
 	// because its leader's node is gone; 0: it does not.
 	countdown int
+	// endured is for how many ticks the leader has been one that should not lead.
+	endured int
 }
 
 const (
@@ -116,6 +118,10 @@ func (w *worker) tickGroup(g *Group) error {
 		return nil
 	}
 	w.ready(g)
+	w.endure(g)
+	if g.role.Load() == roleStopped {
+		return nil
+	}
 	if g.countdown > 0 {
 		if g.countdown--; g.countdown == 0 && g.leader.Load() == 0 {
 			if g.isNew() {

@@ -52,6 +52,7 @@ type worker struct {
 	evacuating int      // ticks until the next try
 
 	writing atomic.Int64 // when a write of the log began, as env.Mono; 0: none is under way
+	stuck   atomic.Int32 // rounds for which it counts as stuck in a write; see checkFitness
 }
 
 func newWorker(n *Node, i int) *worker {
