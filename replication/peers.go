@@ -51,6 +51,9 @@ func (g *Group) awaitRead(index uint64) error {
 				g.forgetRead(done)
 			}
 		})
+		if !g.Leading() {
+			return g.notLeader() // the worker hangs, too
+		}
 	}
 	return fmt.Errorf("%w: no answer in %s", g.notLeader(), 3*patience.Round(time.Millisecond))
 }

@@ -203,7 +203,7 @@ func (c *core) servePropose(r callRequest) answer {
 	case isBrake(r.body):
 		p.admit()
 	}
-	v, err := p.group.Propose(r.body).Await()
+	v, err := p.await(p.group.Propose(r.body))
 	if err == nil && p.Err() != nil {
 		err = broken(p.Err())
 	}
@@ -430,7 +430,7 @@ func (t *trip) propose(p *livePartition, to uint64, command []byte) (*partition.
 		if !p.leads() {
 			return nil, replication.ErrNotLeader
 		}
-		v, err := p.group.Propose(command).Await()
+		v, err := p.await(p.group.Propose(command))
 		if err == nil && p.Err() != nil {
 			err = broken(p.Err())
 		}

@@ -36,6 +36,7 @@ type bedNode struct {
 	zone string
 	disk *vfs.Disk
 	e    *env.Env
+	hung bool // its disk takes no more writes
 
 	founders []Member
 	db       *lsm.DB
@@ -103,7 +104,7 @@ func (n *bedNode) boot() {
 }
 
 func (n *bedNode) open() error {
-	fs := n.disk.Mount()
+	fs := vfs.NewInject(n.disk.Mount(), n.stall)
 	db, err := lsm.Open(n.e, fs, partition.StoreOptions(lsm.Options{DisableWAL: true, MemtableBytes: 64 << 10}))
 	if err != nil {
 		return err
@@ -124,6 +125,14 @@ func (n *bedNode) open() error {
 		return err
 	}
 	n.db, n.node, n.Service = db, node, s
+	return nil
+}
+
+// stall is what a write to the disk waits for.
+func (n *bedNode) stall(op vfs.Op) error {
+	for n.hung && (op.Kind == vfs.OpWrite || op.Kind == vfs.OpSync) {
+		n.e.Sleep(10 * time.Millisecond)
+	}
 	return nil
 }
 

@@ -82,13 +82,14 @@ type proposal struct {
 // outcome waits for the result of a proposed command. The error says why there is
 // none; that of the command is in the result.
 func (p *proposal) outcome() (*partition.Result, error) {
-	v, err := p.future.Await()
 	if p.sent || p.to.core.calls == nil {
+		v, err := p.future.Await()
 		if err != nil {
 			return nil, err
 		}
 		return v.(*partition.Result), nil
 	}
+	v, err := p.to.await(p.future)
 	if err == nil {
 		if err = p.to.Err(); err == nil {
 			return v.(*partition.Result), nil
@@ -96,6 +97,21 @@ func (p *proposal) outcome() (*partition.Result, error) {
 		err = broken(err)
 	}
 	return p.to.core.deliver(p.to.id, p.command, err)
+}
+
+// await waits for what becomes of a command that was proposed here, as long as the
+// replica leads: while its disk hangs it learns nothing, and others may have taken over.
+func (p *livePartition) await(f *env.Future[any]) (any, error) {
+	for {
+		v, err, ok := f.AwaitFor(callPatience)
+		switch {
+		case ok:
+			return v, err
+		case !p.leads():
+			p.core.env.Sometimes("table: a replica hangs")
+			return nil, fmt.Errorf("%w: the log of this node hangs", replication.ErrUnknownOutcome)
+		}
+	}
 }
 
 // run carries out a command, and returns its error, too.
