@@ -65,11 +65,13 @@ type stagedRow struct {
 //
 // The outcome depends on the commands and the applied state alone.
 //
-// A row that the store cannot read fails its own command only. If it is damaged,
-// so does every reader of it, for good; any other failure may have passed at the
-// next start, so during a replay it breaks the partition. So does a batch that the
-// store refuses: going on would leave a hole in the log. Where there are other
-// replicas, which can read the row, not being able to breaks this one (ErrDamaged).
+// A row that is damaged fails its own command only: so will every reader of it, for
+// good, also when the log is replayed. Any other failure to read may have passed by
+// then, or may pass in a replay that has not met it before; then the command would come
+// to something else, and with it the numbers of all later changes. So it breaks the
+// partition, until the next start. So does a batch that the store refuses: going on
+// would leave a hole in the log. Where there are other replicas, which can read the
+// row, not being able to breaks this one in any case.
 // Entries at or below Applied are ignored.
 func (p *Partition) Apply(index uint64, commands [][]byte) []any {
 	results := make([]Result, len(commands))
@@ -258,7 +260,7 @@ func (p *Partition) unreadable(err error) error {
 	switch isDamaged := errors.As(err, &damage) || errors.Is(err, ErrFormat); {
 	case !p.serving.Load() && !isDamaged:
 		p.broken = fmt.Errorf("%w: %w", ErrReplay, err)
-	case p.replicated:
+	case p.replicated || !isDamaged:
 		p.broken = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err

@@ -21,8 +21,9 @@ var (
 	// ErrReplay means that an entry of the log could not be applied once more
 	// after a restart. Its writes were answered; they are still in the log.
 	ErrReplay = errors.New("partition: replay failed")
-	// ErrDamaged means that this replica could not carry out what others can, and
-	// applies nothing any more. What became of the command, they know.
+	// ErrDamaged means that this replica could not carry out what others can, or what
+	// it can itself at another time, and applies nothing any more. What became of the
+	// command, they know, or the next start will tell.
 	ErrDamaged = errors.New("partition: replica is damaged")
 	// ErrWrongPartition means that the key's hash belongs to another partition.
 	ErrWrongPartition = errors.New("partition: key belongs to another partition")

@@ -13,7 +13,7 @@ const resigning = 64
 // for an election once it stops, and takes no new ones. It returns when that is done,
 // or cannot be done within patience. The node goes on as a follower.
 func (c *core) Resign(patience time.Duration) {
-	if c.calls == nil || c.resigned.Swap(true) {
+	if c.calls == nil || c.catalogGroup == nil || c.resigned.Swap(true) { // it may not have opened
 		return
 	}
 	until := c.env.Now().Add(patience)
