@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -20,6 +21,17 @@ type Caller struct {
 // is the entrance for simulated clients, and for requests that another node hands on.
 func (s *Server) Handle(who Caller, operation string, body []byte) (answer []byte, status int) {
 	return s.handle(who, operation, body, s.operations(who)[operation])
+}
+
+// Signer returns the caller that has signed a request, by the rules of the HTTP edge;
+// else the answer that says what is wrong with the signature, and its status.
+func Signer(r *http.Request, region string) (who Caller, answer []byte, status int) {
+	by, err := signedBy(r)
+	if err != nil {
+		answer, status = appendError(nil, err)
+		return Caller{}, answer, status
+	}
+	return Caller{Account: accountOf(by.key), Region: cmp.Or(by.region, region)}, nil, http.StatusOK
 }
 
 // operations returns those on the tables of a caller.

@@ -52,6 +52,8 @@ type Stack string
 const (
 	// TableStack: from the table operation down to the disk.
 	TableStack Stack = "table"
+	// GuestStack: the same, for clients that are not the simulator's; see Cluster.
+	GuestStack Stack = "guest"
 )
 
 // A NodePlan places a node. Its number, from 1, is its place in the list.
@@ -206,6 +208,8 @@ func (p *Plan) check() error {
 		return fmt.Errorf("it has version %d, this program runs version %d", p.Version, PlanVersion)
 	case stacks[p.Stack] == nil:
 		return fmt.Errorf("there is no stack %q", p.Stack)
+	case p.Stack == GuestStack && p.Requests() > 0:
+		return errors.New("guests bring their own clients")
 	case len(p.Nodes) == 0 || len(p.Nodes) > maxNodes:
 		return fmt.Errorf("%d nodes; there can be 1 to %d", len(p.Nodes), maxNodes)
 	case p.For <= 0 || p.For > maxPlanTime:

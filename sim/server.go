@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	mrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm"
@@ -41,7 +43,7 @@ type stack interface {
 	probe(s *server, value string) error
 }
 
-var stacks = map[Stack]stack{TableStack: tableStack{}}
+var stacks = map[Stack]stack{TableStack: tableStack{}, GuestStack: guestStack{}}
 
 // boot opens the node on what the disk holds. It runs as a task of e.
 func (n *node) boot(e *env.Env) (*server, error) {
@@ -88,6 +90,11 @@ type jitter struct {
 	world   *env.World
 	current source
 	streams map[source]*mrand.Rand
+
+	// Of a Cluster, where others in the process may read at the same time.
+	outside atomic.Bool // the world stands still
+	mu      sync.Mutex
+	guests  *mrand.Rand // guarded by mu
 }
 
 type source struct {
@@ -95,20 +102,31 @@ type source struct {
 	group replication.GroupID
 }
 
-func newJitter(w *env.World) *jitter { return &jitter{world: w, streams: map[source]*mrand.Rand{}} }
+func newJitter(w *env.World) *jitter {
+	return &jitter{world: w, streams: map[source]*mrand.Rand{}, guests: w.Stream("guests")}
+}
 
 func (j *jitter) enter(node string, g replication.GroupID) { j.current = source{node, g} }
 
 func (j *jitter) Read(p []byte) (int, error) {
+	if j.outside.Load() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return fill(p, j.guests), nil
+	}
 	s := j.streams[j.current]
 	if s == nil {
 		s = j.world.Stream(fmt.Sprintf("raft/%s/%d", j.current.node, j.current.group))
 		j.streams[j.current] = s
 	}
+	return fill(p, s), nil
+}
+
+func fill(p []byte, s *mrand.Rand) int {
 	for i := range p {
 		p[i] = byte(s.Uint32())
 	}
-	return len(p), nil
+	return len(p)
 }
 
 // replaceReader gives raft r until the returned function is called.

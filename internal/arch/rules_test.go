@@ -35,6 +35,7 @@ var storeys = map[string]int{
 	"":           7, // package stator
 	"statortest": 8,
 	"sim":        9,
+	"simtest":    10,
 	"bench":      9,
 	"cmd":        10,
 }
