@@ -47,6 +47,7 @@ type scratch struct {
 	// What earlier commands of the same entry made of sources and backfills.
 	sources   map[uint64]uint64
 	backfills map[uint32][]byte
+	tokens    map[string][]byte // token records of the current entry; used like staged
 	change    Change
 	index     uint64 // of the current entry
 	child     *child // split off by it
@@ -97,12 +98,14 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	if s.rows = s.rows[:0]; cap(s.rows) > maxScratch {
 		s.rows = nil
 	}
-	s.shared = len(commands) > 1
+	s.shared = len(commands) > 1 || len(commands) == 1 && ofTransaction(commands[0])
 	if s.shared && s.staged == nil {
 		s.staged = make(map[string]stagedRow)
 		s.collections = make(map[string]int64)
+		s.tokens = make(map[string][]byte)
 	}
 	clear(s.staged)
+	clear(s.tokens)
 	clear(s.collections)
 	clear(s.sources)
 	clear(s.backfills)
@@ -135,6 +138,11 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 	p.commit(index, config, c)
 }
 
+// ofTransaction reports whether an encoded command may write several rows.
+func ofTransaction(command []byte) bool {
+	return len(command) >= 2 && (Kind(command[1]) == Transact || Kind(command[1]) == Resolve)
+}
+
 // executeOnce answers a command that it has carried out before as it did then.
 func (p *Partition) executeOnce(config *Config, cmd *Command, c *counters) Result {
 	p.replicated = true
@@ -154,6 +162,10 @@ func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
 		return Result{Err: ErrNotConfigured}
 	}
 	switch cmd.Kind {
+	case Transact, Prepare, Resolve, Settle, Forget:
+		return p.transaction(config, cmd, c)
+	case Check:
+		return Result{Err: ErrCommand}
 	case Entries:
 		return p.applyEntries(config, cmd, c)
 	case Trim:
@@ -195,6 +207,7 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	s.progress = p.appendProgress(s.progress[:0], index, c)
 	s.batch.Set(s.key, s.progress)
 	p.stageWindow()
+	p.stageTransactions()
 	if s.child != nil {
 		if err := p.stageChild(c); err != nil {
 			_ = p.unreadable(err)
@@ -204,6 +217,7 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 			return
 		}
 	}
+	p.absent.Store(uint64(c.maxDelete)) // see Absent
 	if err := p.db.Apply(s.batch); err != nil {
 		p.broken = fmt.Errorf("partition %d: apply entry %d: %w", p.group, index, err)
 		return
@@ -218,7 +232,13 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	noted := c.sequence > p.sequence.Load()
 	p.setCounters(c)
 	p.config.Store(config)
+	before := p.txns.busy.Load()
+	p.txns.show()
+	if f := p.txns.wake.Load(); f != nil && !before && p.txns.busy.Load() {
+		(*f)()
+	}
 	if s.child != nil {
+		p.txns.part(s.child.split.At)
 		p.heat.Store(nil)
 		if f := p.splitter.Load(); f != nil {
 			(*f)(s.child.split)

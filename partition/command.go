@@ -28,6 +28,7 @@ import (
 // kind 6, Trim: through 8B; change records up to this sequence number go.
 // kind 7, Backfill: the body is drawn in backfill.go.
 // kind 8, SplitOff: the body is drawn in split.go.
+// kinds 9 to 13, Transact, Prepare, Resolve, Settle, Forget: drawn in transaction.go.
 //
 // The timestamp was chosen once by the proposer, so that every replica writes
 // the same one. wish holds the ReturnValues in bits 0 to 2 and
@@ -35,7 +36,7 @@ import (
 // form of package expr; only Update may carry an update. item is the whole item
 // (Put) or the primary key (Delete, Update).
 //
-// The version is 1, or 2 for a Put, Delete or Update that has a request id, which
+// The version is 1, or 2 for a Put, Delete, Update, Transact or Prepare that has a request id, which
 // precedes the body:
 //
 //	+---------+-----------+
@@ -62,6 +63,12 @@ const (
 	Trim      Kind = 6
 	Backfill  Kind = 7
 	SplitOff  Kind = 8
+	Transact  Kind = 9 // see Transaction
+	Prepare   Kind = 10
+	Resolve   Kind = 11
+	Settle    Kind = 12
+	Forget    Kind = 13
+	Check     Kind = 14 // only an action of a transaction
 )
 
 func (k Kind) String() string {
@@ -82,6 +89,18 @@ func (k Kind) String() string {
 		return "backfill"
 	case SplitOff:
 		return "split"
+	case Transact:
+		return "transact"
+	case Prepare:
+		return "prepare"
+	case Resolve:
+		return "resolve"
+	case Settle:
+		return "settle"
+	case Forget:
+		return "forget"
+	case Check:
+		return "check"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }
@@ -115,7 +134,8 @@ type Command struct {
 	Config *Config // Configure only
 
 	// Request makes sure that the command is carried out once, however often it is
-	// proposed. Put, Delete, Update only; all others may be repeated as they are.
+	// proposed. Put, Delete, Update, Transact and Prepare only; all others may be repeated as
+	// they are.
 	Request RequestID
 
 	Timestamp       txn.Timestamp
@@ -131,6 +151,8 @@ type Command struct {
 	Index   uint32 // Backfill: id of a global index
 	Rows    uint32 // Backfill: how many to look at, at most
 	Split   *Split // SplitOff
+
+	Transaction *Transaction // Transact, Prepare, Resolve, Settle, Forget
 }
 
 // Encode returns the encoded command, in memory of its own.
@@ -148,6 +170,8 @@ func (c *Command) Encode() []byte {
 		return c.Split.append(header)
 	case Backfill:
 		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(header, c.Index), c.Rows)
+	case Transact, Prepare, Resolve, Settle, Forget:
+		return c.Transaction.append(c.appendRequest(header), c.Kind)
 	}
 	var condition, update []byte
 	if c.Condition != nil {
@@ -157,17 +181,34 @@ func (c *Command) Encode() []byte {
 		update = c.Update.AppendBinary(nil)
 	}
 	size := writeFixed + requestIDBytes + 2*binary.MaxVarintLen32 + len(condition) + len(update) + len(c.Item)
-	dst := append(make([]byte, 0, size), commandVersion, byte(c.Kind))
-	if c.Request.Node != 0 {
-		dst[0] = commandVersionRequest
-		dst = binary.LittleEndian.AppendUint64(dst, c.Request.Node)
-		dst = binary.LittleEndian.AppendUint64(dst, c.Request.Number)
-	}
+	dst := c.appendRequest(append(make([]byte, 0, size), commandVersion, byte(c.Kind)))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Timestamp))
 	dst = append(dst, c.wish())
 	dst = appendSized(dst, condition)
 	dst = appendSized(dst, update)
 	return append(dst, c.Item...)
+}
+
+// appendRequest appends the request id to a header, if there is one.
+func (c *Command) appendRequest(header []byte) []byte {
+	if c.Request.Node == 0 {
+		return header
+	}
+	header[0] = commandVersionRequest
+	header = binary.LittleEndian.AppendUint64(header, c.Request.Node)
+	return binary.LittleEndian.AppendUint64(header, c.Request.Number)
+}
+
+// Renew makes an encoded Put, Delete or Update another request: it was refused, and is to be
+// carried out after all.
+func Renew(command []byte, id RequestID, ts txn.Timestamp) {
+	at := 2
+	if command[0] == commandVersionRequest {
+		binary.LittleEndian.PutUint64(command[2:], id.Node)
+		binary.LittleEndian.PutUint64(command[10:], id.Number)
+		at += requestIDBytes
+	}
+	binary.LittleEndian.PutUint64(command[at:], uint64(ts))
 }
 
 func (c *Command) wish() byte {
@@ -203,6 +244,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		err = c.decodeBackfill(b[2:])
 	case SplitOff:
 		c.Split, err = decodeSplit(b[2:])
+	case Transact, Prepare, Resolve, Settle, Forget:
+		err = c.decodeTransaction(b[2:])
 	default:
 		err = fmt.Errorf("%w: %v", ErrCommand, c.Kind)
 	}
@@ -214,8 +257,8 @@ func DecodeCommand(b []byte) (Command, error) {
 
 // decodeRequest reads a request id and returns the command as it is without.
 func (c *Command) decodeRequest(b []byte) ([]byte, error) {
-	isWrite := c.Kind == Put || c.Kind == Delete || c.Kind == Update
-	if !isWrite || len(b) < 2+requestIDBytes {
+	mayHave := c.Kind == Put || c.Kind == Delete || c.Kind == Update || c.Kind == Transact || c.Kind == Prepare
+	if !mayHave || len(b) < 2+requestIDBytes {
 		return nil, fmt.Errorf("%w: request id of %v", ErrCommand, c.Kind)
 	}
 	c.Request = RequestID{binary.LittleEndian.Uint64(b[2:]), binary.LittleEndian.Uint64(b[10:])}

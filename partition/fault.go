@@ -13,14 +13,20 @@ import (
 //	+---------+----------+
 //	| code 1B | first 8B | last 8B |  code 3; little-endian
 //	+---------+----------+---------+
+//	| code 1B | id 16B | table 4B | hash 8B | token 16B |  code 18: a ConflictError
+//	+---------+--------+----------+---------+-----------+
+//	| code 1B | count | conflict as above | hashes count | hash 8B ... | ... |  code 17: an OngoingError
+//	+---------+-------+-------------------+--------------+-------------+
 //
 // The codes are in faults. 0, without a text, is no error. Codes whose error is a
 // constant have an empty text. A code that the reader does not know is refused.
 const (
-	faultNone    byte = 0
-	faultInvalid byte = 2
-	faultWrong   byte = 3
-	faultOther   byte = 255
+	faultNone     byte = 0
+	faultInvalid  byte = 2
+	faultWrong    byte = 3
+	faultConflict byte = 18
+	faultOngoing  byte = 17
+	faultOther    byte = 255
 )
 
 // faults are the errors that a caller acts on.
@@ -41,6 +47,8 @@ var faults = []struct {
 	{11, ErrFateUnknown, false},
 	{13, ErrNoSplit, true},
 	{14, ErrMembers, true},
+	{15, ErrRefused, false},
+	{16, ErrOtherParameters, false},
 }
 
 // A WrongPartitionError refuses a key and says which hashes the partition has:
@@ -73,6 +81,14 @@ func appendFault(dst []byte, err error) []byte {
 		dst = binary.LittleEndian.AppendUint64(append(dst, faultWrong), wrong.First)
 		return binary.LittleEndian.AppendUint64(dst, wrong.Last)
 	}
+	var taken *ConflictError
+	if errors.As(err, &taken) {
+		return taken.append(append(dst, faultConflict))
+	}
+	var ongoing *OngoingError
+	if errors.As(err, &ongoing) {
+		return ongoing.append(append(dst, faultOngoing))
+	}
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
 		return appendSized(append(dst, faultInvalid), []byte(invalid.Message))
@@ -96,6 +112,11 @@ func (d *reader) fault() error {
 		return nil
 	case faultWrong:
 		return &WrongPartitionError{d.fixed(), d.fixed()}
+	case faultConflict:
+		taken := d.conflict()
+		return &taken
+	case faultOngoing:
+		return d.ongoing()
 	case faultInvalid:
 		return &InvalidError{Message: string(d.sized())}
 	case faultOther:

@@ -198,7 +198,7 @@ const (
 )
 
 // grow works out the size of the item collection of a row after it has changed
-// by delta bytes, and refuses growth beyond the limit.
+// by delta bytes. Its key is in scratch.collection.
 func (p *Partition) grow(s *Schema, it item.Item, delta int64) (int64, error) {
 	p.scratch.collection = s.appendCollectionSizeKey(p.scratch.collection[:0], it)
 	size, staged := p.scratch.collections[string(p.scratch.collection)]
@@ -208,11 +208,7 @@ func (p *Partition) grow(s *Schema, it item.Item, delta int64) (int64, error) {
 			return 0, err
 		}
 	}
-	size += delta
-	if delta > 0 && size > p.maxCollection {
-		return 0, ErrCollectionFull
-	}
-	return size, nil
+	return size + delta, nil
 }
 
 func (p *Partition) collectionSize(key []byte) (int64, error) {

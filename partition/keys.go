@@ -16,13 +16,17 @@ import (
 //	                                                                 2 and group 8B source, 3 and index 4B backfill,
 //	                                                                 4 members (package replication),
 //	                                                                 5 and place 4B requests, 6 and node 8B floor,
-//	                                                                 7 restored, 8 birth, 9 and child 8B split
+//	                                                                 7 restored, 8 birth, 9 and child 8B split,
+//	                                                                 10 transactions
 //	catalog      | 0x02 | ...                                        owned by package table
 //	change       | 0x03 | group 8B | sequence 8B |
 //	row          | 0x10 | table 4B | index 1B | hash 8B | partition key | sort key |
 //	local entry  | 0x10 | table 4B | index 1B | hash 8B | partition key | index sort key | sort key |
 //	global entry | 0x10 | index 4B | 0        | hash 8B | index partition key | index sort keys | partition key | sort key |
 //	collection   | 0x10 | table 4B | 0xff     | hash 8B | partition key |
+//	prepared     | 0x10 | table 4B | 0x80     | hash 8B | partition key | sort key |      prepared.go
+//	decision     | 0x10 | table 4B | 0x81     | hash 8B of the anchor | id 16B |          decision.go
+//	token        | 0x10 | table 4B | 0x84 to 0x87 | hash 8B of the anchor | token 16B |   token.go
 //
 // index is 0 for the base table, and 1 to 5 for its local indexes; a global
 // index has a number of its own in place of the table's. In the keys of rows with
@@ -49,11 +53,15 @@ const (
 	partRestored byte = 7
 	partBirth    byte = 8
 	partSplit    byte = 9
+	partTransact byte = 10
 
 	baseIndex        byte = 0
 	maxLocalIndexes  byte = 5
 	facetsFlag       byte = 0x40
 	collectionsIndex byte = 0xff
+	preparedIndex    byte = 0x80
+	decisionsIndex   byte = 0x81
+	tokensIndex      byte = 0x84 // the first of tokenSlots
 
 	indexOffset = 1 + 4
 	hashOffset  = indexOffset + 1
@@ -110,7 +118,7 @@ func RowSpans(table uint32, first, last uint64) (spans [][2][]byte) {
 	}
 	for index := range 256 {
 		place := byte(index)
-		if number := place &^ facetsFlag; number > maxLocalIndexes && place != collectionsIndex {
+		if number := place &^ facetsFlag; number > maxLocalIndexes && place != collectionsIndex && !isTransactPlace(place) {
 			continue
 		}
 		lower := binary.BigEndian.AppendUint64(appendPlace(nil, table, place), first)
@@ -121,6 +129,11 @@ func RowSpans(table uint32, first, last uint64) (spans [][2][]byte) {
 		spans = append(spans, [2][]byte{lower, upper})
 	}
 	return spans
+}
+
+// isTransactPlace reports whether a place in row keys has what transactions leave there.
+func isTransactPlace(place byte) bool {
+	return place == preparedIndex || place == decisionsIndex || place >= tokensIndex && place < tokensIndex+tokenSlots
 }
 
 // HashSpan returns the row keys [lower, upper) of the base table (x nil) or of

@@ -35,9 +35,11 @@ type PageRequest struct {
 	// Fetch reads the items of the entries of a local index, too: filter and
 	// projection are about these.
 	Fetch bool
-	// Consistent says what reading the fetched items costs.
+	// Consistent says what reading the fetched items costs, and that the page must not miss
+	// a transaction that is committed; see OngoingError.
 	Consistent bool
-	Limit      int // rows to read at most; 0 = no limit
+	AsIs       bool // whoever asks has looked after the transactions that OngoingError names
+	Limit      int  // rows to read at most; 0 = no limit
 	// Bytes and FetchBytes end the page with the row that brings what was read, or
 	// fetched, to so many bytes; 0 = PageBytes.
 	Bytes, FetchBytes int
@@ -60,7 +62,7 @@ type Page struct {
 
 // Page reads a page of the rows as they are at one moment.
 //
-// Errors: ErrNotConfigured, ErrNoIndex if the partition has no entries of the
+// Errors: *OngoingError, ErrNotConfigured, ErrNoIndex if the partition has no entries of the
 // index, ErrWrongPartition if it does not have the hash where the span begins,
 // or, in reverse, all of its hashes.
 func (p *Partition) Page(r *PageRequest) (*Page, error) {
@@ -82,6 +84,9 @@ func (p *Partition) Page(r *PageRequest) (*Page, error) {
 	}
 	upper, err := config.clip(x, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.undisturbed(r); err != nil {
 		return nil, err
 	}
 	if err := p.readPage(config, &pager, upper); err != nil {

@@ -58,6 +58,8 @@ type Partition struct {
 	sources map[uint64]uint64
 
 	window window // of the latest requests. Owned by Apply.
+	txns   transactions
+	absent atomic.Uint64 // see Absent
 
 	applied   uint64                // index of the last applied log entry
 	members   []byte                // of the group; nil if they never changed
@@ -96,7 +98,7 @@ func Open(db *lsm.DB, group uint64) (*Partition, error) {
 
 // load reads the state that the store has of the group.
 func (p *Partition) load() error {
-	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadBirth, p.loadHolds, p.loadSources, p.loadConfig} {
+	for _, part := range []func() error{p.loadProgress, p.loadMembers, p.loadRestored, p.loadBirth, p.loadHolds, p.loadSources, p.loadConfig, p.loadTransactions} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -273,14 +275,15 @@ func decodeProgress(b []byte) (applied uint64, c counters, ok bool) {
 type counters struct {
 	items, bytes      int64
 	latest, maxDelete txn.Timestamp
-	sequence, trimmed uint64  // of change records
-	local             []Stats // of the local indexes, by their number - 1
-	changeBytes       int64   // of all change records written since Open
+	maxCheck          txn.Timestamp // txn.Bounds.Checked; not in the progress record
+	sequence, trimmed uint64        // of change records
+	local             []Stats       // of the local indexes, by their number - 1
+	changeBytes       int64         // of all change records written since Open
 }
 
 // counters returns the counters as of applied, to be changed.
 func (p *Partition) counters() counters {
-	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete,
+	c := counters{items: p.items.Load(), bytes: p.bytes.Load(), latest: p.Latest(), maxDelete: p.maxDelete, maxCheck: p.txns.checked,
 		sequence: p.sequence.Load(), trimmed: p.trimmed.Load(), changeBytes: p.changeBytes.Load()}
 	if local := p.local.Load(); local != nil {
 		c.local = slices.Clone(*local)
@@ -290,6 +293,7 @@ func (p *Partition) counters() counters {
 
 func (p *Partition) setCounters(c counters) {
 	p.maxDelete = c.maxDelete
+	p.absent.Store(uint64(c.maxDelete))
 	p.latest.Store(uint64(c.latest))
 	p.items.Store(c.items)
 	p.bytes.Store(c.bytes)

@@ -25,10 +25,18 @@ import (
 //	| upper size | upper | filter size | filter | projection ... |
 //	+------------+-------+-------------+--------+----------------+
 //
-// flags: 1 reverse, 2 counting, 4 fetch, 8 consistent. Filter and projection are in
+// flags: 1 reverse, 2 counting, 4 fetch, 8 consistent, 16 as is. Filter and projection are in
 // the form of package expr; empty = none.
 //
 // kind 3, state: there is no body.
+//
+// kind 4, items:
+//
+//	+------------------+-------+----------+-----+
+//	| versions only 1B | count | key size | key | ...
+//	+------------------+-------+----------+-----+
+//
+// kind 5, decision: id 16B of a transaction, hash 8B of its anchor.
 //
 // The answer has the same version, and a fault (fault.go). Without one there is
 //
@@ -38,9 +46,12 @@ import (
 //	state: | version | first 8B | last 8B | items | bytes | sequence | trimmed |
 //	       | change bytes | latest 8B | local count | items | bytes | ... |
 //	       | heat first 8B | heat shift 1B | heat count | requests | ... |
+//	items: | count | flags 1B | version 8B | conflict as in a fault | item size | item | ... |
+//	decision: | outcome 1B | at 8B |
 //
 // flags of a page: 1 there is a last key, 2 the items were counted only. units are
-// half read units.
+// half read units. flags of an item: 1 it is there, 2 a transaction is at it, which the conflict
+// names.
 //
 // Both sides refuse a version that they do not know, so nodes learn to read one
 // before any of them writes it.
@@ -50,12 +61,19 @@ const (
 	requestRow   byte = 1
 	requestPage  byte = 2
 	requestState byte = 3
+	requestItems byte = 4
+
+	requestDecision byte = 5
+
+	itemFound   byte = 1
+	itemOngoing byte = 2
 
 	pageReverse    byte = 1
 	pageCounting   byte = 2
 	pageFetch      byte = 4
 	pageConsistent byte = 8
-	pageFlags           = 1<<4 - 1
+	pageAsIs       byte = 16
+	pageFlags           = 1<<5 - 1
 
 	answerLastKey  byte = 1
 	answerCounting byte = 2
@@ -73,7 +91,7 @@ func AppendStateRequest(dst []byte) []byte { return append(dst, requestVersion, 
 // Append appends the request as bytes.
 func (r *PageRequest) Append(dst []byte) []byte {
 	dst = append(dst, requestVersion, requestPage,
-		bit(r.Reverse)*pageReverse|bit(r.Counting)*pageCounting|bit(r.Fetch)*pageFetch|bit(r.Consistent)*pageConsistent)
+		bit(r.Reverse)*pageReverse|bit(r.Counting)*pageCounting|bit(r.Fetch)*pageFetch|bit(r.Consistent)*pageConsistent|bit(r.AsIs)*pageAsIs)
 	dst = binary.AppendUvarint(dst, uint64(r.Index))
 	dst = binary.AppendUvarint(dst, uint64(r.Limit))
 	dst = binary.AppendUvarint(dst, uint64(r.Bytes))
@@ -95,6 +113,7 @@ func (r *PageRequest) decode(d *reader) (err error) {
 	flags := d.byte()
 	r.Reverse, r.Counting = flags&pageReverse != 0, flags&pageCounting != 0
 	r.Fetch, r.Consistent = flags&pageFetch != 0, flags&pageConsistent != 0
+	r.AsIs = flags&pageAsIs != 0
 	r.Index, r.Limit = uint32(d.size()), d.size()
 	r.Bytes, r.FetchBytes = d.size(), d.size()
 	r.Lower, r.Upper = d.sized(), d.sized()
@@ -150,6 +169,10 @@ func (p *Partition) answer(dst, request []byte) ([]byte, error) {
 		return page.append(dst), nil
 	case requestState:
 		return p.State().append(dst), nil
+	case requestItems:
+		return p.answerItems(dst, &d)
+	case requestDecision:
+		return p.answerDecision(dst, &d)
 	}
 	return dst, fmt.Errorf("%w: request %d", ErrAnswer, kind)
 }

@@ -28,6 +28,8 @@ type Result struct {
 	// CollectionBytes is the size of the item collection after the command, with
 	// its local entries; 0 on tables without local indexes.
 	CollectionBytes int64
+	// Transaction answers a Transact, Prepare or Settle.
+	Transaction *TransactionResult
 }
 
 // A result as bytes travels to the node that proposed the command. Integers are
@@ -41,8 +43,11 @@ type Result struct {
 //
 //	index: | name text | local 1B | change 1B | old bytes | new bytes |
 //
-// version is 1. flags: 1 there are attributes, 2 done. A fault is drawn in fault.go.
-const resultVersion byte = 1
+// version is 1, or 2 with what is drawn in transaction.go before the attributes. flags: 1 there are attributes, 2 done. A fault is drawn in fault.go.
+const (
+	resultVersion            byte = 1
+	resultVersionTransaction byte = 2
+)
 
 const (
 	resultAttributes byte = 1
@@ -62,7 +67,11 @@ func (r *Result) Append(dst []byte) []byte {
 	if r.Done {
 		flags |= resultDone
 	}
-	dst = appendFault(append(dst, resultVersion, flags), r.Err)
+	version := resultVersion
+	if r.Transaction != nil {
+		version = resultVersionTransaction
+	}
+	dst = appendFault(append(dst, version, flags), r.Err)
 	dst = binary.AppendUvarint(dst, uint64(r.OldBytes))
 	dst = binary.AppendUvarint(dst, uint64(r.NewBytes))
 	dst = binary.AppendUvarint(dst, r.Sequence)
@@ -70,6 +79,9 @@ func (r *Result) Append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(r.Indexes)))
 	for i := range r.Indexes {
 		dst = r.Indexes[i].append(dst)
+	}
+	if r.Transaction != nil {
+		dst = r.Transaction.append(dst)
 	}
 	return append(dst, r.Attributes...)
 }
@@ -92,7 +104,8 @@ func bit(on bool) byte {
 // matches ErrAnswer; the result's own is in Err.
 func DecodeResult(b []byte) (*Result, error) {
 	d := reader{b: b}
-	if d.byte() != resultVersion {
+	version := d.byte()
+	if version != resultVersion && version != resultVersionTransaction {
 		return nil, fmt.Errorf("%w: version of a result of %d bytes", ErrAnswer, len(b))
 	}
 	flags := d.byte()
@@ -101,6 +114,9 @@ func DecodeResult(b []byte) (*Result, error) {
 	r.Sequence, r.CollectionBytes = d.uint(), int64(d.uint())
 	for range d.count() {
 		r.Indexes = append(r.Indexes, d.indexUse())
+	}
+	if version == resultVersionTransaction {
+		r.Transaction = d.transactionResult()
 	}
 	if flags&resultAttributes != 0 {
 		r.Attributes = d.item(d.rest())

@@ -27,7 +27,7 @@ func (p *Partition) Snapshot() (replication.SnapshotReader, error) {
 	if p.broken != nil {
 		return nil, p.broken
 	}
-	return NewCopyReader(p.db, p.group, p.applied, groupSpans(p.group, p.Config())), nil
+	return NewCopyReader(p.db, p.group, p.applied, groupSpansWith(p.group, p.Config(), p.txns.exists)), nil
 }
 
 // Restored implements replication.StateMachine.
@@ -134,12 +134,12 @@ func (r *restoring) Commit() error {
 		r.copy.Abort()
 		return badCopy("it says that it is as of entry %d, not %d", r.at, r.meta.Index)
 	}
-	if !equalSpans(r.copied, groupSpans(p.group, r.config)) {
+	if !equalSpans(r.copied, groupSpansWith(p.group, r.config, false)) && !equalSpans(r.copied, groupSpans(p.group, r.config)) {
 		r.copy.Abort()
 		return badCopy("spans are not those of the configuration")
 	}
 	now := p.Config()
-	moves := now != nil && !equalSpans(groupSpans(p.group, now), r.copied)
+	moves := now != nil && !equalSpans(groupSpans(p.group, now), groupSpans(p.group, r.config))
 	if moves {
 		p.config.Store(nil)
 	}

@@ -12,8 +12,9 @@ import (
 )
 
 // rowSpans returns where the rows of a partition with this configuration lie, sorted:
-// items or entries, entries of local indexes, sizes of item collections.
-func (c *Config) rowSpans() []lsm.KeySpan {
+// items or entries, entries of local indexes, sizes of item collections and, if asked for,
+// what transactions keep there.
+func (c *Config) rowSpans(transactions bool) []lsm.KeySpan {
 	places := []byte{c.Schema.facetsFlag() | baseIndex}
 	if !c.Entries {
 		for i := range c.Schema.Indexes {
@@ -22,6 +23,12 @@ func (c *Config) rowSpans() []lsm.KeySpan {
 			}
 		}
 		places = append(places, collectionsIndex)
+		if transactions {
+			places = append(places, preparedIndex, decisionsIndex)
+			for slot := range tokenSlots {
+				places = append(places, tokensIndex+byte(slot))
+			}
+		}
 	}
 	slices.Sort(places)
 	spans := make([]lsm.KeySpan, len(places))
@@ -34,12 +41,15 @@ func (c *Config) rowSpans() []lsm.KeySpan {
 
 // groupSpans returns all spans of a group with this configuration, sorted; nil = it has none
 // yet.
-func groupSpans(group uint64, c *Config) []lsm.KeySpan {
+func groupSpans(group uint64, c *Config) []lsm.KeySpan { return groupSpansWith(group, c, true) }
+
+// groupSpansWith is groupSpans for a group that has, or has not, what transactions keep.
+func groupSpansWith(group uint64, c *Config, transactions bool) []lsm.KeySpan {
 	lower, upper := GroupSpan(group)
 	changes, end := ChangeSpan(group)
 	spans := []lsm.KeySpan{{Lower: lower, Upper: upper}, {Lower: changes, Upper: end}}
 	if c != nil {
-		spans = append(spans, c.rowSpans()...)
+		spans = append(spans, c.rowSpans(transactions)...)
 	}
 	return spans
 }
@@ -141,7 +151,7 @@ func checkOverlap(db *lsm.DB, group uint64, spans []lsm.KeySpan) error {
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", other, err)
 		}
-		if meet(spans, c.rowSpans()) {
+		if meet(spans, c.rowSpans(true)) {
 			return fmt.Errorf("%w: group %d", ErrOverlap, other)
 		}
 		return nil

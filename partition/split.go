@@ -26,6 +26,8 @@ import (
 //   - the window of requests, since a command that the parent has carried out may be
 //     repeated at the child;
 //   - how far backfills have come, each for its hashes;
+//   - what transactions have taken, decided and remembered at its hashes, with the bounds of
+//     their timestamps;
 //   - in a partition of a global index, the sources: a change of the base table that the
 //     parent has taken, the child has, too. A batch that was made before the split is
 //     refused by the parent as a whole, and made anew for both: each takes what is above
@@ -200,6 +202,9 @@ func (p *Partition) stageChild(c counters) error {
 	ch.c.latest, ch.c.maxDelete = c.latest, c.maxDelete
 	s.batch.Set(appendGroupKey(nil, group, partProgress), p.appendProgress(nil, 0, ch.c))
 	s.batch.Set(appendGroupKey(nil, group, partConfig), ch.config.append(nil))
+	if p.txns.exists {
+		s.batch.Set(appendGroupKey(nil, group, partTransact), p.txns.append(nil))
+	}
 	sources := maps.Clone(p.sources)
 	maps.Copy(sources, s.sources)
 	for _, source := range slices.Sorted(maps.Keys(sources)) { //sim:ok sorted

@@ -155,7 +155,7 @@ func (w *window) note(id RequestID, ts txn.Timestamp, r *Result) {
 	p.b = binary.BigEndian.AppendUint64(p.b, id.Node)
 	p.b = binary.AppendUvarint(p.b, id.Number)
 	p.ids[id] = windowPlace{offset: len(p.b)}
-	if n := len(r.Attributes); n > maxWindowAttributes || n > 0 && len(p.b) > maxWindowRecord {
+	if n := r.attributeBytes(); n > maxWindowAttributes || n > 0 && len(p.b) > maxWindowRecord {
 		p.b = append(p.b, 0)
 	} else {
 		p.b = appendSized(p.b, r.Append(nil))

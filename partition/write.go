@@ -13,71 +13,126 @@ import (
 // write evaluates one Put, Delete or Update:
 //
 //  1. the item or key must fit the schema and belong to this partition;
-//  2. the condition is judged against the current item, or none;
-//  3. the new item is made and must fit the indexes and the size limits;
-//  4. row, entries of local indexes, change record and counters are staged.
+//  2. no transaction may be at the item;
+//  3. the condition is judged against the current item, or none;
+//  4. the new item is made and must fit the indexes and the size limits;
+//  5. row, entries of local indexes, change record and counters are staged.
 //
-// Steps 1 to 3 leave no trace when they refuse.
+// Steps 1 to 4 leave no trace when they refuse. Transactions take the same steps, for
+// several items (transact.go).
 func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
-	schema := &config.Schema
 	if config.Entries {
 		return Result{Err: ErrWrongPartition}
 	}
+	var j judgement
+	if j.r.Err = p.look(config, cmd, &j); j.r.Err != nil {
+		return j.r
+	}
+	if o := p.ongoing(); o != nil && !plant.On(plant.WriteIgnoresPrepared) {
+		return Result{Err: o.conflict()}
+	}
+	if p.weigh(&config.Schema, cmd, &j, nil) {
+		p.carryOut(&config.Schema, cmd.Item, &j, cmd.Timestamp, c)
+	}
+	return j.r
+}
+
+// A judgement is what a command makes of its row. Until carryOut nothing is staged.
+type judgement struct {
+	old, updated item.Item     // nil = none
+	last         txn.Timestamp // of old
+	plan         plan
+	r            Result
+}
+
+// look finds the row that a command is about. Its key is in scratch.key.
+func (p *Partition) look(config *Config, cmd *Command, j *judgement) (err error) {
+	schema := &config.Schema
 	if err := cmd.check(schema); err != nil {
-		return Result{Err: err}
+		return err
 	}
 	p.scratch.key = schema.AppendRowKey(p.scratch.key[:0], cmd.Item)
 	hash := RowHash(p.scratch.key)
 	if !config.Owns(hash) {
-		return Result{Err: config.wrong()}
+		return config.wrong()
 	}
 	p.warm(config, hash, 1)
-	old, ts, err := p.current()
+	j.old, j.last, err = p.current()
+	return err
+}
+
+// weigh judges the condition of a command and makes the new item; false if it is refused,
+// as j.r.Err says. growth has by how much the other commands of a transaction make item
+// collections grow, by the keys of their sizes; nil = there are none.
+func (p *Partition) weigh(schema *Schema, cmd *Command, j *judgement, growth map[string]int64) bool {
+	r := &j.r
+	if j.old != nil {
+		r.OldBytes = j.old.Size()
+	}
+	r.NewBytes = r.OldBytes // when it is refused
+	if cmd.Condition != nil && !cmd.Condition.Eval(j.old) {
+		*r = cmd.conditionFailed(j.old, r.OldBytes)
+		return false
+	}
+	if cmd.Kind == Check {
+		j.updated = j.old
+		return true
+	}
+	updated, err := cmd.apply(schema, j.old)
 	if err != nil {
-		return Result{Err: err}
+		r.Err = err
+		return false
 	}
-	oldBytes := 0
-	if old != nil {
-		oldBytes = old.Size()
-	}
-	if cmd.Condition != nil && !cmd.Condition.Eval(old) {
-		return cmd.conditionFailed(old, oldBytes)
-	}
-	updated, err := cmd.apply(schema, old)
-	if err != nil {
-		return Result{Err: err, OldBytes: oldBytes, NewBytes: oldBytes}
-	}
-	r := Result{OldBytes: oldBytes}
+	newBytes := 0
 	if updated != nil {
-		r.NewBytes = updated.Size()
-		if r.NewBytes > MaxItemBytes {
-			return Result{Err: cmd.tooLarge(), OldBytes: oldBytes, NewBytes: oldBytes}
+		newBytes = updated.Size()
+		if newBytes > MaxItemBytes {
+			r.Err = cmd.tooLarge()
+			return false
 		}
 	}
-	var pl plan
 	if len(schema.Indexes) > 0 {
-		pl = p.plan(schema, old, updated)
-		if r.NewBytes+pl.localNew > MaxItemBytes && updated != nil {
-			return Result{Err: cmd.tooLarge(), OldBytes: oldBytes, NewBytes: oldBytes}
+		j.plan = p.plan(schema, j.old, updated)
+		if newBytes+j.plan.localNew > MaxItemBytes && updated != nil {
+			r.Err = cmd.tooLarge()
+			return false
 		}
-		if pl.hasLocal {
-			delta := r.NewBytes - r.OldBytes + pl.localNew - pl.localOld
-			if r.CollectionBytes, err = p.grow(schema, cmd.Item, int64(delta)); err != nil {
-				return Result{Err: err, OldBytes: oldBytes, NewBytes: oldBytes}
+		if j.plan.hasLocal {
+			delta := int64(newBytes - r.OldBytes + j.plan.localNew - j.plan.localOld)
+			size, err := p.grow(schema, cmd.Item, delta)
+			if growth != nil && err == nil {
+				size += growth[string(p.scratch.collection)]
+				growth[string(p.scratch.collection)] += delta
 			}
-			if delta != 0 {
-				p.stageCollection(r.CollectionBytes)
+			if err == nil && delta > 0 && size > p.maxCollection {
+				err = ErrCollectionFull
 			}
+			if err != nil {
+				r.Err = err
+				return false
+			}
+			r.CollectionBytes = size
 		}
-		r.Indexes = pl.uses()
+		r.Indexes = j.plan.uses()
 	}
-	r.Attributes = cmd.attributes(old, updated)
-	if ts, changed := p.settle(schema, cmd.Timestamp, ts, old, updated, c); changed {
-		p.stageEntries(schema, pl.changes, ts, c)
-		p.note(schema, &pl, old, updated, ts, c)
+	r.NewBytes = newBytes
+	j.updated = updated
+	r.Attributes = cmd.attributes(j.old, updated)
+	return true
+}
+
+// carryOut stages what was judged: the row in scratch.key, which has the key attributes of
+// key, becomes j.updated.
+func (p *Partition) carryOut(schema *Schema, key item.Item, j *judgement, proposed txn.Timestamp, c *counters) {
+	r := &j.r
+	if j.plan.hasLocal && r.NewBytes-r.OldBytes+j.plan.localNew-j.plan.localOld != 0 {
+		p.stageCollection(r.CollectionBytes)
+	}
+	if ts, changed := p.settle(schema, proposed, j.last, j.old, j.updated, c); changed {
+		p.stageEntries(schema, j.plan.changes, ts, c)
+		p.note(schema, &j.plan, j.old, j.updated, ts, c)
 	}
 	c.bytes += int64(r.NewBytes - r.OldBytes)
-	return r
 }
 
 // check repeats the schema checks that the proposer made: the schema may have
@@ -206,10 +261,10 @@ func (p *Partition) settle(s *Schema, proposed, last txn.Timestamp, old, updated
 		return 0, false
 	}
 	if old == nil {
-		last = c.maxDelete
 		c.items++
 	}
-	ts := max(proposed, last+1)
+	bounds := txn.Bounds{Deleted: c.maxDelete, Checked: c.maxCheck}
+	ts := max(proposed, bounds.Earliest(txn.Item{Exists: old != nil, Written: last}))
 	if updated == nil {
 		c.items--
 		c.maxDelete = max(c.maxDelete, ts)

@@ -12,8 +12,8 @@ import (
 // BatchWrite puts and deletes items of several tables. Each write is atomic, the
 // batch is not. Nothing is written unless everything is valid.
 //
-// Writes that the disk had no room for come back as unprocessed, or, if that
-// is all of them, as the error. After any other error some writes may have
+// Writes of items that transactions are at come back as unprocessed. So do writes that the disk
+// had no room for, or, if that is all of them, as the error. After any other error some writes may have
 // happened.
 //
 // Errors: *NotFoundError, *ValidationError.
@@ -93,6 +93,11 @@ func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchW
 		for k, w := range pending[i] {
 			answer, err := w.await()
 			err = gone(err, w.table)
+			var taken *ConflictError
+			if err != nil && errors.As(err, &taken) {
+				result.Tables[i].Unprocessed = append(result.Tables[i].Unprocessed, r.Tables[i].Writes[k])
+				continue
+			}
 			outcome.count(err)
 			switch {
 			case err == nil:

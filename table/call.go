@@ -221,7 +221,7 @@ func isBrake(command []byte) bool {
 		return false
 	}
 	switch partition.Kind(command[1]) {
-	case partition.Put, partition.Delete, partition.Update, partition.Backfill:
+	case partition.Put, partition.Delete, partition.Update, partition.Backfill, partition.Transact, partition.Prepare:
 		return true
 	}
 	return false

@@ -64,6 +64,7 @@ func (s *Service) openCluster(o Options) (err error) {
 	s.keep("follow", s.follow)
 	s.keep("roles", s.watchRoles)
 	s.keep("members", s.watchMembers)
+	s.keep("transactions", s.watchTransactions)
 	s.poke()
 	s.roles.note(catalogGroup)
 	return nil

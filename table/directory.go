@@ -46,6 +46,19 @@ func (d *directory) forget(groups ...uint64) {
 	}
 }
 
+// find returns the partition that has a hash of a table, by the id in row keys; nil if it
+// is not known.
+func (d *directory) find(table uint32, hash uint64) (found *livePartition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.byID { //sim:ok one at most
+		if p.table == table && p.first <= hash && hash <= p.last {
+			return p
+		}
+	}
+	return nil
+}
+
 // hosted returns the partitions of which this node has a replica, by group.
 func (d *directory) hosted() []*livePartition {
 	return d.list(func(p *livePartition) bool { return p.group != nil })

@@ -128,7 +128,8 @@ func (s *Service) deleteExpired(t *liveTable, items []item.Item) error {
 	var failed error
 	for _, o := range s.WriteAll(writes) {
 		var rescued *ConditionFailedError
-		if o.Err != nil && !errors.As(o.Err, &rescued) {
+		var taken *ConflictError // a later search finds it
+		if o.Err != nil && !errors.As(o.Err, &rescued) && !errors.As(o.Err, &taken) {
 			failed = o.Err
 		}
 	}

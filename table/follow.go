@@ -275,7 +275,7 @@ func (c *core) leaveGroup(p *livePartition) error {
 	if err := c.dropReplica(p.id, r); err != nil {
 		return err
 	}
-	c.directory.put(&livePartition{core: c, slot: p.slot, first: p.first, last: p.last, id: p.id, lead: p.lead})
+	c.directory.put(&livePartition{core: c, table: p.table, slot: p.slot, first: p.first, last: p.last, id: p.id, lead: p.lead})
 	c.republish(p.id)
 	return nil
 }

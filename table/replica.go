@@ -137,7 +137,7 @@ type startJob struct {
 func (c *core) appendJobs(jobs []startJob, r *record, table uint32, slots []slot) []startJob {
 	for i := range slots {
 		s := &slots[i]
-		next := &livePartition{core: c, first: s.first, last: lastOf(slots, i), id: s.group, slot: s, lead: new(atomic.Uint64)}
+		next := &livePartition{core: c, table: table, first: s.first, last: lastOf(slots, i), id: s.group, slot: s, lead: new(atomic.Uint64)}
 		current := c.directory.partition(s.group)
 		if current != nil {
 			next = current.changed(next)
@@ -201,6 +201,7 @@ func (c *core) startPartition(p *livePartition) (err error) {
 	if p.Partition, err = partition.Open(c.db, p.id); err != nil {
 		return err
 	}
+	p.OnUnfinished(c.unfinished)
 	if p.group, err = c.host.Start(p.id, p.Partition, p.slot.replicas.voters()); err != nil {
 		return fmt.Errorf("start group %d: %w", p.id, err)
 	}
@@ -210,6 +211,9 @@ func (c *core) startPartition(p *livePartition) (err error) {
 		}
 	}
 	c.clock.Restore(p.Latest())
+	if p.Unfinished() {
+		c.unfinished()
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -19,6 +20,7 @@ type livePartition struct {
 	slot        *slot  // of the record that it was derived from
 	first, last uint64 // hashes served: [first, last]
 	id          uint64 // of the group
+	table       uint32 // in row keys
 	group       group  // nil if this node has no replica
 	damage      error  // why there is no partition
 	// lead is the node that leads as this node has last heard from others; 0 = unknown.
@@ -132,10 +134,16 @@ func (p *livePartition) admit() {
 }
 
 // get reads the item of a row key, nil if there is none.
+//
+// A consistent read that finds a transaction at the item has a look at the ledger: if the
+// transaction is committed, its effect must be seen.
 func (p *livePartition) get(row []byte, consistent bool) (item.Item, error) {
 	consistent = consistent && !plant.On(plant.FollowerReadServed)
 	if p.near(consistent) {
 		err := p.settle(consistent)
+		if err == nil && consistent && p.Ongoing(row) != nil {
+			return p.getSettled(row)
+		}
 		if err == nil {
 			var it item.Item
 			if it, err = p.Get(row); err == nil {
@@ -145,6 +153,9 @@ func (p *livePartition) get(row []byte, consistent bool) (item.Item, error) {
 		if p.core.calls == nil || isAnswer(err) {
 			return nil, err
 		}
+	}
+	if consistent {
+		return p.getSettled(row)
 	}
 	return p.core.fetchRow(p.id, row, consistent)
 }
@@ -162,8 +173,27 @@ func (c *core) fetchRow(group uint64, row []byte, consistent bool) (it item.Item
 	return it, err
 }
 
-// page reads a page of the partition's rows.
+// page reads a page of the partition's rows. Of transactions that are at its items it first
+// finds out whether they are committed.
 func (p *livePartition) page(r *partition.PageRequest) (*partition.Page, error) {
+	page, err := p.pageAsked(r)
+	var ongoing *partition.OngoingError
+	if err == nil || !errors.As(err, &ongoing) {
+		return page, err
+	}
+	p.core.env.Sometimes("table: page waits for transactions")
+	for i := range ongoing.Transactions {
+		t := &ongoing.Transactions[i]
+		if _, err := p.core.unblock(&t.ConflictError, p.table, t.Hashes); err != nil {
+			return nil, err
+		}
+	}
+	asIs := *r
+	asIs.AsIs = true
+	return p.pageAsked(&asIs)
+}
+
+func (p *livePartition) pageAsked(r *partition.PageRequest) (*partition.Page, error) {
 	if p.near(r.Consistent) {
 		err := p.settle(r.Consistent)
 		if err == nil {

@@ -89,6 +89,8 @@ type core struct {
 	patience  time.Duration // how long a request is repeated
 	requests  requests
 
+	life     uint64                // of the node, in the ids of its transactions
+	stirred  *env.Queue[struct{}]  // wakes watchTransactions
 	closing  *env.Future[struct{}] // set when Close begins
 	builders *env.Group            // tasks that create and delete indexes, and expired items
 
@@ -132,6 +134,7 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes,
 		self: firstNode, directory: newDirectory(e), patience: defaultPatience,
+		life: e.Rand() | 1, stirred: env.NewQueue[struct{}](e, 1),
 		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e),
 		tasks: env.NewGroup(e), local: env.NewLatch(e), changed: env.NewQueue[struct{}](e, 1)}, o)
 	if o.Calls != nil {
@@ -177,6 +180,7 @@ func (s *Service) recover() error {
 		return err
 	}
 	s.startTasks()
+	s.keep("transactions", s.watchTransactions)
 	return nil
 }
 

@@ -147,24 +147,3 @@ type ParameterMismatchError struct{}
 func (e *ParameterMismatchError) Error() string {
 	return "The client request token was used with other parameters"
 }
-
-// TransactWrite carries out all actions, or none of them.
-//
-// Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError,
-// *InProgressError, *ParameterMismatchError.
-func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, error) {
-	if _, err := s.bindActions(r.Actions); err != nil {
-		return nil, err
-	}
-	return nil, &NotBuiltError{What: "TransactWriteItems"}
-}
-
-// TransactGet reads items as they are at one moment.
-//
-// Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError.
-func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error) {
-	if _, err := s.bindGets(r.Items); err != nil {
-		return nil, err
-	}
-	return nil, &NotBuiltError{What: "TransactGetItems"}
-}

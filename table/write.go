@@ -123,6 +123,9 @@ func (w *pendingWrite) await() (*WriteResult, error) {
 		}
 		r, err = w.reroute()
 	}
+	if err == nil && r.Err != nil {
+		r, err = w.contend(r)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", w.table.def.Name, err)
 	}
@@ -206,6 +209,10 @@ func clientError(r *partition.Result) error {
 		return &ConditionFailedError{Item: r.Attributes}
 	case errors.Is(r.Err, partition.ErrCollectionFull):
 		return &CollectionFullError{}
+	}
+	var taken *partition.ConflictError
+	if errors.As(r.Err, &taken) {
+		return &ConflictError{}
 	}
 	return refusal(r.Err)
 }

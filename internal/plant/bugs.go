@@ -65,4 +65,12 @@ const (
 	UnprocessedForgotten
 	PageSkipsRow
 	FollowerReadServed
+
+	// transactions
+	WriteIgnoresPrepared
+	PreparedTwice
+	CheckKeepsTimestamp
+	TokenIgnored
+	LateCommit
+	ReadsOnce
 )

@@ -73,6 +73,13 @@ var Registry = []Entry{
 	{UnprocessedForgotten, "unprocessed-forgotten", "table", "A write of a batch that was not carried out is not reported as unprocessed.", "linearizability", "BatchWriteItem: UnprocessedItems"},
 	{PageSkipsRow, "page-skips-row", "partition", "LastEvaluatedKey is the row behind the last one of the page.", "linearizability, mirror", "pagination"},
 	{FollowerReadServed, "follower-read-served", "table", "A consistent read is served by the nearest replica, whether it leads or not.", "linearizability, reference", "Jepsen: read from any replica"},
+
+	{WriteIgnoresPrepared, "write-ignores-prepared", "partition", "A single write is carried out although a transaction has taken the item.", "serializability, linearizability", "Idziorek et al., Distributed Transactions at Scale in Amazon DynamoDB, ATC 2023, section 4"},
+	{PreparedTwice, "prepared-twice", "partition", "Two transactions may have taken one item at the same time.", "serializability", "Bernstein, Hadzilacos, Goodman, Concurrency Control and Recovery, 1987: lost locks"},
+	{CheckKeepsTimestamp, "check-keeps-timestamp", "partition", "A condition check does not raise the timestamp from which on the item may be written.", "serializability", "ATC 2023, section 4: ConditionCheck advances the timestamp"},
+	{TokenIgnored, "token-ignored", "partition", "A client request token that was used is not looked at.", "serializability", "idempotent retries"},
+	{LateCommit, "late-commit", "partition", "A coordinator that was taken for dead still commits what the ledger has cancelled.", "serializability", "Skeen, Nonblocking Commit Protocols, SIGMOD 1981; recovery racing the coordinator"},
+	{ReadsOnce, "reads-once", "table", "A transaction of reads does not look again whether its items have changed meanwhile.", "serializability", "ATC 2023, section 4: two-phase writeless reads"},
 }
 
 // Find returns the entry of that name.

@@ -1,0 +1,284 @@
+package partition
+
+import (
+	"bytes"
+
+	"github.com/statordb/stator/internal/plant"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/txn"
+)
+
+// An acting is one action of a transaction while it is carried out.
+type acting struct {
+	cmd *Command
+	row []byte // row key
+	j   judgement
+}
+
+// transaction carries out one of the commands of transactions.
+func (p *Partition) transaction(config *Config, cmd *Command, c *counters) Result {
+	t := cmd.Transaction
+	if config.Entries {
+		return Result{Err: ErrWrongPartition}
+	}
+	switch cmd.Kind {
+	case Transact:
+		return p.transact(config, t, c)
+	case Prepare:
+		return p.prepare(config, t, c)
+	case Resolve:
+		return p.resolve(config, t, c)
+	case Settle:
+		return p.settleTransaction(config, t)
+	}
+	return p.forget(config, t)
+}
+
+// transact decides a transaction, and does its part of it:
+//
+//  1. all items must be of this partition;
+//  2. a token that was used answers for itself;
+//  3. the rule of package txn and the steps of a write are applied to each action;
+//  4. the ledger decides, if there are other participants;
+//  5. all actions, the decision and the token are staged.
+//
+// If an action is refused, or others are (t.Judge), nothing is.
+func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result {
+	anchor, err := p.anchorOf(config, t)
+	if err != nil {
+		return Result{Err: err}
+	}
+	if t.Token != (Token{}) {
+		if r, err := p.token(&config.Schema, anchor, t.Token, t.ID.Born); err != nil {
+			return Result{Err: err}
+		} else if r != nil && !plant.On(plant.TokenIgnored) {
+			if r.parameters != t.Parameters {
+				return Result{Err: ErrOtherParameters}
+			}
+			return Result{Transaction: &TransactionResult{Outcome: txn.Repeated, At: r.at, Sizes: r.sizes}}
+		}
+	}
+	d := p.txns.decisions[t.ID]
+	if d.outcome == txn.Committed {
+		return Result{Transaction: &TransactionResult{Outcome: d.outcome, At: d.at}}
+	}
+	acts, at, r := p.judgeAll(config, t, c)
+	if r.Err != nil || t.Judge {
+		return r
+	}
+	at = max(at, t.At)
+	if len(t.Others) > 0 {
+		outcome, record := p.txns.ledger.Decide(t.ID, d.outcome, txn.Committed)
+		if outcome != txn.Committed && !plant.On(plant.LateCommit) {
+			r.Transaction.Outcome = outcome
+			return r
+		}
+		if record {
+			p.decide(&config.Schema, t.ID, decision{outcome, at, anchor}, t.Others)
+		}
+	}
+	for i := range acts {
+		p.act(config, acts[i].cmd.Item, &acts[i].j, acts[i].row, effectOf(acts[i].cmd, &acts[i].j), at, c)
+		r.Transaction.Actions[i] = acts[i].j.r
+	}
+	if t.Token != (Token{}) {
+		p.remember(config, anchor, t.Token, &tokenRecord{at, t.Parameters, t.sizes(acts)})
+	}
+	r.Transaction.Outcome, r.Transaction.At = txn.Committed, at
+	return r
+}
+
+// anchorOf returns the hash at which the ledger and the token of a transaction are: that of its
+// first action. It refuses a transaction if not all its items are of this partition.
+func (p *Partition) anchorOf(config *Config, t *Transaction) (anchor uint64, err error) {
+	found := false
+	for i := range t.Actions {
+		a := &t.Actions[i]
+		if config.Schema.CheckKeyOf(a.Item) != nil {
+			continue // it will be refused
+		}
+		hash := config.Schema.HashOf(a.Item)
+		if !config.Owns(hash) {
+			return 0, config.wrong()
+		}
+		if !found {
+			anchor, found = hash, true
+		}
+	}
+	return anchor, nil
+}
+
+// judgeAll applies the rule and the steps of a write to all actions. The result has those of
+// the actions, the timestamp is the earliest at which all could be done.
+func (p *Partition) judgeAll(config *Config, t *Transaction, c *counters) (acts []acting, at txn.Timestamp, r Result) {
+	acts = make([]acting, len(t.Actions))
+	r.Transaction = &TransactionResult{Actions: make([]Result, len(acts))}
+	growth := make(map[string]int64)
+	bounds := p.bounds(c)
+	for i := range acts {
+		a := &acts[i]
+		a.cmd = &t.Actions[i].Command
+		verdict, earliest := p.judge(config, t.ID, a, &bounds, growth)
+		if verdict != txn.Accepted {
+			r.Err = ErrRefused
+		}
+		at = max(at, earliest)
+		r.Transaction.Actions[i] = a.j.r
+	}
+	r.Transaction.At = at
+	return acts, at, r
+}
+
+// bounds returns the partition's bounds as of the current command.
+func (p *Partition) bounds(c *counters) txn.Bounds {
+	return txn.Bounds{Deleted: c.maxDelete, Checked: c.maxCheck}
+}
+
+func (p *Partition) judge(config *Config, id txn.ID, a *acting, bounds *txn.Bounds, growth map[string]int64) (txn.Verdict, txn.Timestamp) {
+	r := &a.j.r
+	if r.Err = p.look(config, a.cmd, &a.j); r.Err != nil {
+		return txn.Refused, 0
+	}
+	a.row = bytes.Clone(p.scratch.key)
+	a.j.old = bytes.Clone(a.j.old)
+	it := txn.Item{Exists: a.j.old != nil, Written: a.j.last}
+	o := p.ongoing()
+	if o != nil && !plant.On(plant.PreparedTwice) {
+		it.Ongoing = o.id
+	}
+	verdict, earliest := bounds.Prepare(id, &it, func() bool { return p.weigh(&config.Schema, a.cmd, &a.j, growth) })
+	if verdict == txn.Conflict {
+		r.Err = o.conflict()
+	}
+	// What was planned for the indexes is valid until the next command only.
+	a.j.plan, a.j.updated = plan{}, bytes.Clone(a.j.updated)
+	return verdict, earliest
+}
+
+// effectOf returns what a command that was judged does to its item.
+func effectOf(cmd *Command, j *judgement) txn.Effect {
+	switch {
+	case cmd.Kind == Check:
+		return txn.Check
+	case j.updated == nil:
+		return txn.Delete
+	}
+	return txn.Write
+}
+
+// act stages one action at the timestamp of its transaction. Sizes of item collections may
+// exceed their limit here: that was judged before.
+func (p *Partition) act(config *Config, key item.Item, j *judgement, row []byte, effect txn.Effect, at txn.Timestamp, c *counters) {
+	if effect == txn.Check {
+		if plant.On(plant.CheckKeepsTimestamp) {
+			return
+		}
+		bounds := p.bounds(c)
+		bounds.Take(at, &txn.Item{}, effect)
+		if bounds.Checked != c.maxCheck {
+			c.maxCheck, p.txns.checked, p.txns.changed = bounds.Checked, bounds.Checked, true
+			p.noteTransactions()
+		}
+		return
+	}
+	p.scratch.key = append(p.scratch.key[:0], row...)
+	schema := &config.Schema
+	if len(schema.Indexes) > 0 {
+		j.plan = p.plan(schema, j.old, j.updated)
+		if j.plan.hasLocal {
+			delta := j.r.NewBytes - j.r.OldBytes + j.plan.localNew - j.plan.localOld
+			size, err := p.grow(schema, key, int64(delta))
+			if err != nil {
+				j.r.Err = err // the partition is broken, or the size is lost already
+				return
+			}
+			j.r.CollectionBytes = size
+		}
+	}
+	p.carryOut(schema, key, j, at, c)
+}
+
+// sizes returns the sizes of all items of a transaction, in the order of the request.
+func (t *Transaction) sizes(acts []acting) []int {
+	sizes := make([]int, max(len(t.Sizes), len(acts)))
+	copy(sizes, t.Sizes)
+	for i := range acts {
+		if at := t.Actions[i].Position; at < len(sizes) {
+			sizes[at] = max(acts[i].j.r.OldBytes, acts[i].j.r.NewBytes)
+		}
+	}
+	return sizes
+}
+
+// prepare has a transaction take its items of this partition, all or none.
+func (p *Partition) prepare(config *Config, t *Transaction, c *counters) Result {
+	if _, err := p.anchorOf(config, t); err != nil {
+		return Result{Err: err}
+	}
+	acts, _, r := p.judgeAll(config, t, c)
+	if r.Err != nil {
+		return r
+	}
+	for i := range acts {
+		a := &acts[i]
+		o := &prepared{id: t.ID, token: t.Token, anchor: t.Anchor, effect: effectOf(a.cmd, &a.j), key: config.Schema.KeyOf(nil, a.cmd.Item)}
+		if o.effect == txn.Write {
+			o.item = a.j.updated
+		}
+		p.take(a.row, o)
+	}
+	return r
+}
+
+// resolve ends that a transaction has items of this partition, as was decided.
+func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result {
+	if err := config.owns(t.Hashes); err != nil {
+		return Result{Err: err}
+	}
+	bounds := p.bounds(c)
+	for _, row := range bytesOf(p.txns.keys[t.ID]) {
+		o := p.txns.items[string(row)]
+		it := txn.Item{Ongoing: o.id}
+		if t.Outcome == txn.Cancelled {
+			bounds.Cancel(t.ID, &it)
+			p.release(string(row))
+			continue
+		}
+		p.scratch.key = append(p.scratch.key[:0], row...)
+		var j judgement
+		var err error
+		if j.old, j.last, err = p.current(); err != nil {
+			return Result{Err: err}
+		}
+		j.old = bytes.Clone(j.old)
+		it.Exists, it.Written = j.old != nil, j.last
+		if !bounds.Commit(t.ID, t.At, &it, o.effect) {
+			continue
+		}
+		j.updated = o.item
+		if o.effect == txn.Check {
+			j.updated = j.old
+		}
+		if j.old != nil {
+			j.r.OldBytes = j.old.Size()
+		}
+		if j.updated != nil {
+			j.r.NewBytes = j.updated.Size()
+		}
+		p.act(config, o.key, &j, row, o.effect, t.At, c)
+		if j.r.Err != nil {
+			return Result{Err: j.r.Err}
+		}
+		p.release(string(row))
+	}
+	return Result{}
+}
+
+// bytesOf copies row keys, which change while they are walked over.
+func bytesOf(keys []string) [][]byte {
+	list := make([][]byte, len(keys))
+	for i, k := range keys {
+		list[i] = []byte(k)
+	}
+	return list
+}

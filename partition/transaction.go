@@ -1,0 +1,339 @@
+package partition
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/txn"
+)
+
+// A Transaction is what a command wants of a partition in a transaction of package txn.
+// What it wants of items lies in the partition's range of hashes, or the whole command is
+// refused with ErrWrongPartition.
+//
+//   - Transact judges all Actions and, if all can be done, does them at once. Here is the
+//     anchor: with Others, the other participants, which have accepted, it
+//     decides for these, too. With Judge it only judges.
+//   - Prepare judges all Actions and, if all can be done, has the transaction take the items.
+//   - Resolve ends that, as Outcome says, for the items with these Hashes.
+//   - Settle, at the anchor, decides that a transaction is cancelled, unless it is decided.
+//   - Forget, at the anchor, takes away what is recorded of the decision.
+type Transaction struct {
+	ID txn.ID
+	// At is the timestamp of the commit: the least that it may have (Transact), the one
+	// that it has (Resolve).
+	At      txn.Timestamp
+	Actions []TransactAction // Transact, Prepare
+
+	Judge  bool    // Transact
+	Others []Place // Transact: of the items of other participants
+	// Token, if not zero, has the partition remember the transaction, and the answer to a
+	// repetition, for TokenLife. Parameters tells repetitions from other requests.
+	// Sizes are what the actions of other participants have said of their items, by Position.
+	Token      Token // Transact, Prepare
+	Parameters Token // Transact
+	Sizes      []int // Transact
+
+	Anchor Place // Prepare: where to ask what became of the transaction
+
+	Outcome txn.Outcome // Resolve: Committed or Cancelled
+	Hashes  []uint64    // Resolve, Settle, Forget: that the partition must have
+}
+
+// A TransactAction is one action: a Put, Delete, Update or Check, without a timestamp or an id of
+// its own.
+type TransactAction struct {
+	Position int // in the request of the client
+	Command
+}
+
+// A Place is where an item is, or the anchor of a transaction: a partition is found by it
+// also after it was split.
+type Place struct {
+	Table uint32
+	Hash  uint64
+}
+
+// A Token names a request of a client, or its parameters. It is a hash.
+type Token [16]byte
+
+// The bodies of the commands of transactions. Integers are little-endian, counts, positions and
+// sizes are uvarints. An id is 16 bytes (package txn).
+//
+//	Transact: | id | at 8B | flags 1B | token 16B | parameters 16B | sizes count | size ... |
+//	          | others count | place ... | actions |
+//	Prepare:  | id | token 16B | place | actions |
+//	Resolve:  | id | at 8B | outcome 1B | hashes count | hash 8B ... |
+//	Settle, Forget: | id | hashes count | hash 8B ... |
+//
+//	place:    | table 4B | hash 8B |
+//	actions:  | count | position | kind 1B | wish 1B | condition size+bytes | update size+bytes | item size+bytes | ...
+//
+// flags: 1 judge. kind is that of the command, or 14, Check. wish is that of a command.
+const transactJudge byte = 1
+
+func (t *Transaction) append(dst []byte, k Kind) []byte {
+	dst = t.ID.Append(dst)
+	switch k {
+	case Transact:
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(t.At))
+		dst = append(dst, bit(t.Judge)*transactJudge)
+		dst = append(append(dst, t.Token[:]...), t.Parameters[:]...)
+		dst = appendSizes(dst, t.Sizes)
+		dst = appendPlaces(dst, t.Others)
+	case Prepare:
+		dst = t.Anchor.append(append(dst, t.Token[:]...))
+	case Resolve:
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(t.At))
+		return appendHashes(append(dst, byte(t.Outcome)), t.Hashes)
+	default:
+		return appendHashes(dst, t.Hashes)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(t.Actions)))
+	for i := range t.Actions {
+		dst = t.Actions[i].append(dst)
+	}
+	return dst
+}
+
+func (a *TransactAction) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(a.Position))
+	dst = append(dst, byte(a.Kind), a.wish())
+	var condition, update []byte
+	if a.Condition != nil {
+		condition = a.Condition.AppendBinary(nil)
+	}
+	if a.Update != nil {
+		update = a.Update.AppendBinary(nil)
+	}
+	return appendSized(appendSized(appendSized(dst, condition), update), a.Item)
+}
+
+func (l Place) append(dst []byte) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(dst, l.Table), l.Hash)
+}
+
+func appendPlaces(dst []byte, places []Place) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(places)))
+	for _, l := range places {
+		dst = l.append(dst)
+	}
+	return dst
+}
+
+func appendHashes(dst []byte, hashes []uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(hashes)))
+	for _, h := range hashes {
+		dst = binary.LittleEndian.AppendUint64(dst, h)
+	}
+	return dst
+}
+
+func appendSizes(dst []byte, sizes []int) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(sizes)))
+	for _, n := range sizes {
+		dst = binary.AppendUvarint(dst, uint64(n))
+	}
+	return dst
+}
+
+func (d *reader) id() txn.ID {
+	if len(d.b) < txn.IDBytes {
+		d.fail()
+		return txn.ID{}
+	}
+	t := txn.ReadID(d.b)
+	d.b = d.b[txn.IDBytes:]
+	return t
+}
+
+func (d *reader) token() (t Token) {
+	if len(d.b) < len(t) {
+		d.fail()
+		return t
+	}
+	t = Token(d.b)
+	d.b = d.b[len(t):]
+	return t
+}
+
+func (d *reader) place() (l Place) {
+	if len(d.b) < 4 {
+		d.fail()
+		return l
+	}
+	l.Table = binary.LittleEndian.Uint32(d.b)
+	d.b = d.b[4:]
+	l.Hash = d.fixed()
+	return l
+}
+
+func (d *reader) places() (places []Place) {
+	for range d.count() {
+		places = append(places, d.place())
+	}
+	return places
+}
+
+func (d *reader) hashes() (hashes []uint64) {
+	for range d.count() {
+		hashes = append(hashes, d.fixed())
+	}
+	return hashes
+}
+
+func (d *reader) sizes() (sizes []int) {
+	for range d.count() {
+		sizes = append(sizes, d.size())
+	}
+	return sizes
+}
+
+func (d *reader) outcome() txn.Outcome {
+	o := txn.Outcome(d.byte())
+	if o > txn.Repeated {
+		d.fail()
+	}
+	return o
+}
+
+// decodeTransaction reads the body of a command; its actions alias b.
+func (c *Command) decodeTransaction(b []byte) error {
+	d := reader{b: b}
+	t := &Transaction{ID: d.id()}
+	c.Transaction = t
+	switch c.Kind {
+	case Transact:
+		t.At = txn.Timestamp(d.fixed())
+		flags := d.byte()
+		t.Judge = flags&transactJudge != 0
+		t.Token, t.Parameters, t.Sizes = d.token(), d.token(), d.sizes()
+		t.Others = d.places()
+		if flags > transactJudge {
+			d.fail()
+		}
+	case Prepare:
+		t.Token, t.Anchor = d.token(), d.place()
+	case Resolve:
+		t.At, t.Outcome = txn.Timestamp(d.fixed()), d.outcome()
+		if t.Outcome != txn.Committed && t.Outcome != txn.Cancelled {
+			d.fail()
+		}
+		t.Hashes = d.hashes()
+	default:
+		t.Hashes = d.hashes()
+	}
+	if c.Kind == Transact || c.Kind == Prepare {
+		if err := t.decodeActions(&d); err != nil {
+			return err
+		}
+		c.Timestamp = t.ID.Born // of the request, for the window
+	}
+	if !d.done() || t.ID == (txn.ID{}) {
+		return fmt.Errorf("%w: %v of %d bytes", ErrCommand, c.Kind, len(b))
+	}
+	return nil
+}
+
+func (t *Transaction) decodeActions(d *reader) error {
+	for range d.count() {
+		a := TransactAction{Position: d.size()}
+		a.Kind = Kind(d.byte())
+		wish := d.byte()
+		condition, update, it := d.sized(), d.sized(), d.sized()
+		known := a.Kind == Put || a.Kind == Delete || a.Kind == Update || a.Kind == Check
+		if d.bad || !known || wish&^wishOnFailure != 0 || len(update) > 0 && a.Kind != Update {
+			return fmt.Errorf("%w: action of a transaction", ErrCommand)
+		}
+		a.ReturnOnFailure = wish != 0
+		if err := a.decodeParts(condition, update, it); err != nil {
+			return err
+		}
+		t.Actions = append(t.Actions, a)
+	}
+	return nil
+}
+
+// A ConflictError refuses a command because a transaction has taken the item.
+type ConflictError struct {
+	ID     txn.ID
+	Anchor Place // where to ask what became of it
+	Token  Token // of the client's request; zero = none
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("partition: transaction %v is at the item", e.ID)
+}
+
+func (e *ConflictError) append(dst []byte) []byte {
+	return append(e.Anchor.append(e.ID.Append(dst)), e.Token[:]...)
+}
+
+func (d *reader) conflict() ConflictError {
+	return ConflictError{ID: d.id(), Anchor: d.place(), Token: d.token()}
+}
+
+var (
+	// ErrRefused means that a transaction had no effect; the results of its actions
+	// say why.
+	ErrRefused = errors.New("partition: transaction is refused")
+	// ErrOtherParameters means that the token of a transaction was used by a
+	// request with other parameters.
+	ErrOtherParameters = errors.New("partition: token was used with other parameters")
+)
+
+// A TransactionResult is the answer to a Transact, Prepare or Settle.
+type TransactionResult struct {
+	Outcome txn.Outcome   // Transact, Settle
+	At      txn.Timestamp // of the commit; after a Prepare the earliest that it may have
+	Actions []Result      // by action
+	Sizes   []int         // Repeated: of the items, in the order of the request
+}
+
+// | outcome 1B | at 8B | sizes count | size ... | action count | size | result | ... |
+func (t *TransactionResult) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(append(dst, byte(t.Outcome)), uint64(t.At))
+	dst = appendSizes(dst, t.Sizes)
+	dst = binary.AppendUvarint(dst, uint64(len(t.Actions)))
+	for i := range t.Actions {
+		dst = appendSized(dst, t.Actions[i].Append(nil))
+	}
+	return dst
+}
+
+func (d *reader) transactionResult() *TransactionResult {
+	t := &TransactionResult{Outcome: d.outcome(), At: txn.Timestamp(d.fixed()), Sizes: d.sizes()}
+	for range d.count() {
+		b := d.sized()
+		if len(b) == 0 || b[0] != resultVersion { // no results in results
+			d.fail()
+			return nil
+		}
+		r, err := DecodeResult(b)
+		if err != nil {
+			d.fail()
+			return nil
+		}
+		t.Actions = append(t.Actions, *r)
+	}
+	return t
+}
+
+// attributeBytes returns how much of a result is items.
+func (r *Result) attributeBytes() int {
+	n := len(r.Attributes)
+	if r.Transaction != nil {
+		for i := range r.Transaction.Actions {
+			n += len(r.Transaction.Actions[i].Attributes)
+		}
+	}
+	return n
+}
+
+// HashOf returns the hash of the item, or key, of an action.
+func (s *Schema) HashOf(it item.Item) uint64 {
+	hash, _ := it.Get(s.Hash.Name)
+	return RowHash(s.AppendCollectionKey(nil, hash))
+}

@@ -1,0 +1,403 @@
+package table
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/capacity"
+	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/txn"
+)
+
+// TransactWrite carries out all actions, or none of them.
+//
+// Actions that all belong to one partition are one entry of its log. Else a txn.Coordinator
+// goes through the partitions, and the answer comes as soon as the ledger has the decision;
+// what is left to be done is done by a task, or whoever comes across it.
+//
+// Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError,
+// *InProgressError, *ParameterMismatchError.
+func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, error) {
+	for attempt := 0; ; attempt++ {
+		bound, err := s.bindActions(r.Actions)
+		if err != nil {
+			return nil, err
+		}
+		t := s.newTransaction(r, bound)
+		result, err := t.run()
+		again, failed := t.tryAgain(attempt, err)
+		if failed != nil {
+			return nil, failed
+		}
+		if !again {
+			return result, err
+		}
+	}
+}
+
+// How often a transaction is tried again that met another one, and how long it waits in between:
+// contendPause, twice as long each time, and up to as much again by chance.
+const (
+	maxContends  = 5
+	contendPause = time.Millisecond
+)
+
+// A transaction is one attempt at a TransactWriteRequest.
+type transaction struct {
+	*Service
+	request *TransactWriteRequest
+	bound   []boundAction
+	id      txn.ID
+	token   partition.Token // zero = none
+
+	parts   []part             // 0 has the anchor
+	results []partition.Result // of actions, as far as they are known; by position
+	judged  []bool             // there is a result
+	machine *txn.Coordinator
+
+	sizes  []int // of a repeated request
+	moved  bool  // a partition did not have an item
+	failed error // why a partition could not be asked, or what it said of the whole
+}
+
+// A part is a participant.
+type part struct {
+	to      *livePartition
+	table   *liveTable
+	actions []int    // positions
+	hashes  []uint64 // of their items, sorted
+}
+
+func (s *Service) newTransaction(r *TransactWriteRequest, bound []boundAction) *transaction {
+	t := &transaction{Service: s, request: r, bound: bound, id: txn.ID{Node: s.life, Born: s.clock.Now()},
+		results: make([]partition.Result, len(bound)), judged: make([]bool, len(bound))}
+	if r.Token != "" {
+		t.token = partition.Token(hashToken(s.id.key(r.Token)))
+	}
+	// The anchor follows from the request alone: the action whose row key is the least. So
+	// a repetition finds its token, and transactions about the same items meet at one ledger.
+	anchor := 0
+	for i := range bound {
+		if string(bound[i].row) < string(bound[anchor].row) {
+			anchor = i
+		}
+	}
+	t.add(anchor)
+	for i := range bound {
+		if i != anchor {
+			t.add(i)
+		}
+	}
+	for i := range t.parts {
+		t.parts[i].hashes = slices.Compact(slices.Sorted(slices.Values(t.parts[i].hashes)))
+	}
+	t.machine = txn.NewCoordinator(t.id, t.id.Born, len(t.parts))
+	return t
+}
+
+func hashToken(text string) (t partition.Token) {
+	sum := sha256.Sum256([]byte(text))
+	copy(t[:], sum[:])
+	return t
+}
+
+// add gives an action to the participant that has its item.
+func (t *transaction) add(position int) {
+	b := &t.bound[position]
+	hash := partition.RowHash(b.row)
+	to := b.table.partitions.of(hash)
+	at := slices.IndexFunc(t.parts, func(p part) bool { return p.to.id == to.id })
+	if at < 0 {
+		at = len(t.parts)
+		t.parts = append(t.parts, part{to: to, table: b.table})
+	}
+	p := &t.parts[at]
+	p.actions, p.hashes = append(p.actions, position), append(p.hashes, hash)
+}
+
+// anchor returns where the ledger is.
+func (t *transaction) anchor() partition.Place {
+	p := &t.parts[0]
+	return partition.Place{Table: p.table.id, Hash: partition.RowHash(t.bound[p.actions[0]].row)}
+}
+
+// run takes the transaction to where the client can be answered.
+func (t *transaction) run() (*TransactWriteResult, error) {
+	for i := range t.parts {
+		if p := &t.parts[i]; len(p.table.globals) > 0 {
+			p.to.admit()
+		}
+	}
+	messages := t.machine.Start()
+	for len(messages) > 0 && t.machine.Outcome() == txn.Undecided {
+		messages = t.exchange(messages)
+	}
+	// After a cancellation, the client may try again at once, and is not to meet this attempt; so
+	// it waits, unless somebody cannot be reached. Of one that is committed the ledger tells.
+	for len(messages) > 0 && t.machine.Outcome() != txn.Committed && t.failed == nil {
+		messages = t.exchange(messages)
+	}
+	if len(messages) > 0 {
+		t.tasks.Go("finish transaction", func() error {
+			for len(messages) > 0 {
+				messages = t.exchange(messages)
+			}
+			return nil
+		})
+	}
+	switch t.machine.Outcome() {
+	case txn.Committed:
+		return &TransactWriteResult{Actions: t.actionResults()}, nil
+	case txn.Repeated:
+		return t.repeated(), nil
+	case txn.Cancelled:
+		return nil, t.cancelled()
+	}
+	if t.failed == nil {
+		t.failed = replication.ErrUnknownOutcome
+	}
+	return nil, t.failed
+}
+
+// exchange sends messages, all before it waits for the first answer, and returns what the
+// machine says to the replies.
+func (t *transaction) exchange(messages []txn.Message) (next []txn.Message) {
+	sent := make([]proposal, len(messages))
+	for i, m := range messages {
+		if m.Op == txn.OpPrepare || m.Op == txn.OpDecide || m.Op == txn.OpJudge {
+			sent[i] = t.parts[m.To].to.propose(t.command(m).Encode())
+		}
+	}
+	for i, m := range messages {
+		var r txn.Reply
+		switch m.Op {
+		case txn.OpPrepare, txn.OpDecide, txn.OpJudge:
+			r = t.reply(m, &sent[i])
+		case txn.OpSettle:
+			outcome, at, err := t.core.settleAt(t.id, t.anchor())
+			r = txn.Reply{Lost: err != nil, Outcome: outcome, At: at}
+		case txn.OpForget:
+			_ = t.core.forget(t.id, t.anchor())
+			continue
+		default:
+			outcome := txn.Cancelled
+			if m.Op == txn.OpCommit {
+				outcome = txn.Committed
+			}
+			p := &t.parts[m.To]
+			r.Lost = t.core.resolve(t.id, outcome, m.At, p.table.id, p.hashes) != nil
+		}
+		r.From, r.Op = m.To, m.Op
+		next = append(next, t.machine.Step(r)...)
+	}
+	return next
+}
+
+// command returns the command that a message is.
+func (t *transaction) command(m txn.Message) *partition.Command {
+	p := &t.parts[m.To]
+	x := &partition.Transaction{ID: t.id, At: m.At, Token: t.token, Judge: m.Op == txn.OpJudge}
+	for _, i := range p.actions {
+		x.Actions = append(x.Actions, partition.TransactAction{Position: i, Command: t.request.Actions[i].command()})
+	}
+	c := &partition.Command{Kind: partition.Transact, Request: t.requestID(), Transaction: x}
+	if m.Op == txn.OpPrepare {
+		c.Kind, x.Anchor = partition.Prepare, t.anchor()
+		return c
+	}
+	x.Parameters = partition.Token(t.request.Parameters[:len(x.Parameters)])
+	if len(t.parts) == 1 {
+		return c
+	}
+	if t.token != (partition.Token{}) {
+		x.Sizes = make([]int, len(t.results))
+		for i := range t.results {
+			x.Sizes[i] = max(t.results[i].OldBytes, t.results[i].NewBytes)
+		}
+	}
+	for _, other := range t.parts[1:] {
+		for _, h := range other.hashes {
+			x.Others = append(x.Others, partition.Place{Table: other.table.id, Hash: h})
+		}
+	}
+	return c
+}
+
+func (a *TransactAction) command() partition.Command {
+	kinds := [...]partition.Kind{TransactPut: partition.Put, TransactDelete: partition.Delete, TransactUpdate: partition.Update, TransactCheck: partition.Check}
+	return partition.Command{Kind: kinds[a.Kind], Item: a.Item, Condition: a.Condition, Update: a.Update, ReturnOnFailure: a.ReturnOnFailure}
+}
+
+// reply waits for the answer to a message and turns it into what the machine understands.
+func (t *transaction) reply(m txn.Message, sent *proposal) (reply txn.Reply) {
+	reply.Outcome = txn.Cancelled
+	r, err := sent.outcome()
+	if err != nil && errors.Is(err, errGone) {
+		t.moved = true // or its table is gone
+		return reply
+	}
+	if err != nil {
+		t.failed = err
+		reply.Lost = true
+		return reply
+	}
+	if x := r.Transaction; x != nil {
+		reply.At = x.At
+		if x.Outcome != txn.Undecided {
+			reply.Outcome = x.Outcome
+		}
+		t.sizes = x.Sizes
+		for k, i := range t.parts[m.To].actions {
+			if k < len(x.Actions) {
+				t.results[i], t.judged[i] = x.Actions[k], true
+			}
+		}
+	}
+	switch {
+	case r.Err == nil:
+		reply.Accepted = m.Op == txn.OpPrepare
+	case errors.Is(r.Err, partition.ErrRefused):
+	case errors.Is(r.Err, partition.ErrWrongPartition):
+		t.moved = true
+	case errors.Is(r.Err, partition.ErrOtherParameters):
+		t.failed = &ParameterMismatchError{}
+	default: // of the replica, or ErrFateUnknown
+		t.failed = r.Err
+		reply.Lost = true
+	}
+	return reply
+}
+
+// tryAgain decides what becomes of an attempt that had no effect: a partition may have moved,
+// or another transaction may have been in the way, of which the ledger knows more.
+func (t *transaction) tryAgain(attempt int, err error) (again bool, failed error) {
+	switch {
+	case err == nil || t.machine.Outcome() != txn.Cancelled || attempt >= maxContends:
+		return false, nil
+	case t.moved || errors.Is(err, errGone):
+		t.env.Sometimes("table: transaction is repeated with a newer catalog")
+		return true, t.refresh()
+	case t.failed != nil:
+		return false, nil
+	}
+	free, taken, refused := false, false, false
+	for i := range t.results {
+		r := &t.results[i]
+		var conflict *partition.ConflictError
+		switch {
+		case r.Err == nil:
+			continue
+		case !errors.As(r.Err, &conflict):
+			refused = true
+			continue
+		}
+		gone, err := t.unblock(conflict, t.bound[i].table.id, []uint64{partition.RowHash(t.bound[i].row)})
+		if err == nil && !gone && conflict.Token == t.token && t.token != (partition.Token{}) {
+			return false, &InProgressError{}
+		}
+		free, taken = free || gone, taken || !gone
+	}
+	if free && !taken {
+		return true, nil // what was in the way is done
+	}
+	if !taken || refused {
+		return false, nil
+	}
+	t.env.Sometimes("table: transaction is tried again")
+	pause := contendPause << attempt
+	t.env.Sleep(pause + time.Duration(t.env.Rand()%uint64(pause)))
+	return true, nil
+}
+
+// cancelled says why the transaction had no effect.
+func (t *transaction) cancelled() error {
+	var mismatch *ParameterMismatchError
+	if errors.As(t.failed, &mismatch) {
+		return mismatch
+	}
+	e := &CancelledError{Reasons: make([]Reason, len(t.results))}
+	refused := false
+	for i := range t.results {
+		reason, err := reasonOf(&t.results[i])
+		if err != nil {
+			return err
+		}
+		refused = refused || reason.Code != ReasonNone
+		e.Reasons[i] = reason
+	}
+	// What does not fit is found first, and alone.
+	if at := slices.IndexFunc(e.Reasons, func(r Reason) bool { return r.Code == ReasonValidation }); at >= 0 {
+		only := e.Reasons[at]
+		clear(e.Reasons)
+		e.Reasons[at] = only
+		return e
+	}
+	switch {
+	case refused:
+		return e
+	case t.failed != nil && errors.Is(t.failed, replication.ErrUnknownOutcome):
+		return fmt.Errorf("%w: a participant did not answer", ErrUnavailable) // and it is known what became of it
+	case t.failed != nil:
+		return t.failed
+	}
+	// The ledger had cancelled it, for somebody who took this node for dead, or an item has moved.
+	for i := range e.Reasons {
+		e.Reasons[i] = Reason{Code: ReasonConflict, Message: conflictMessage}
+	}
+	return e
+}
+
+// reasonOf turns what a partition said of an action into a reason.
+func reasonOf(r *partition.Result) (Reason, error) {
+	var invalid *partition.InvalidError
+	var taken *partition.ConflictError
+	switch {
+	case r.Err == nil:
+		return Reason{}, nil
+	case errors.Is(r.Err, partition.ErrConditionFailed):
+		return Reason{Code: ReasonConditionFailed, Message: (&ConditionFailedError{}).Error(), Item: r.Attributes}, nil
+	case errors.As(r.Err, &taken):
+		return Reason{Code: ReasonConflict, Message: conflictMessage}, nil
+	case errors.As(r.Err, &invalid):
+		return Reason{Code: ReasonValidation, Message: invalid.Message}, nil
+	case errors.Is(r.Err, partition.ErrCollectionFull):
+		return Reason{Code: ReasonCollectionFull, Message: (&CollectionFullError{}).Error()}, nil
+	}
+	return Reason{}, r.Err
+}
+
+func (t *transaction) actionResults() []TransactActionResult {
+	list := make([]TransactActionResult, len(t.results))
+	for i := range t.results {
+		r := &t.results[i]
+		list[i] = TransactActionResult{
+			Capacity:        Capacity{Write: capacity.TransactWriteUnits(r.OldBytes, r.NewBytes)},
+			Indexes:         indexWrites(r.Indexes),
+			CollectionBytes: r.CollectionBytes,
+		}
+		for k := range list[i].Indexes {
+			list[i].Indexes[k].Units *= 2
+		}
+		if t.request.Actions[i].Kind != TransactCheck {
+			list[i].CollectionKey = t.bound[i].table.collectionKey(t.request.Actions[i].Item)
+		}
+	}
+	return list
+}
+
+// repeated is the answer to a request that was carried out before.
+func (t *transaction) repeated() *TransactWriteResult {
+	r := &TransactWriteResult{Repeated: true, Actions: make([]TransactActionResult, len(t.results))}
+	for i := range r.Actions {
+		size := 0
+		if i < len(t.sizes) {
+			size = t.sizes[i]
+		}
+		r.Actions[i].Capacity.Read = capacity.TransactReadUnits(size)
+	}
+	return r
+}
