@@ -35,7 +35,9 @@ func (c *core) Resign(patience time.Duration) {
 	for _, p := range c.directory.hosted() {
 		queue.Send(heldGroup{p.id, p.group})
 	}
-	queue.Send(heldGroup{catalogGroup, c.catalogGroup})
+	if c.catalogGroup != nil { // the disk may have been too full to start it
+		queue.Send(heldGroup{catalogGroup, c.catalogGroup})
+	}
 	queue.Close()
 	_ = tasks.Wait()
 }
