@@ -120,6 +120,69 @@ func readAll(t testing.TB, r replication.SnapshotReader) (chunks [][]byte) {
 	}
 }
 
+// TestFingerprint: replicas that applied the same have the same one, also by way of a
+// snapshot; whoever lacks one row, or holds another, has not.
+func TestFingerprint(t *testing.T) {
+	log := someLog(t, 9, 120)
+	var m [3]*member
+	for i := range m {
+		m[i] = openMember(t, openStore(t, vfs.NewMem()))
+	}
+	print := func(m *member) Fingerprint {
+		t.Helper()
+		f, err := FingerprintOf(m.db, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if f := print(m[0]); f != (Fingerprint{}) {
+		t.Errorf("of nothing: %+v", f)
+	}
+	m[0].apply(t, log, 100)
+	m[1].apply(t, log, 100)
+	snapshot, err := m[0].Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := restore(m[2].Partition, replication.SnapshotMeta{Index: 100, Term: 1}, readAll(t, snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	want := print(m[0])
+	if want.Applied != 100 || want.Pairs < 100 {
+		t.Errorf("fingerprint %+v", want)
+	}
+	for i, m := range m {
+		if got := print(m); got != want {
+			t.Errorf("replica %d has %+v, want %+v", i, got, want)
+		}
+	}
+	it, err := m[1].db.NewIter(lsm.IterOptions{Lower: []byte{spaceRow}})
+	if err != nil || !it.First() {
+		t.Fatal("no rows:", err)
+	}
+	key, value := bytes.Clone(it.Key()), bytes.Clone(it.Value())
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := m[1].db.NewBatch()
+	b.Set(key, append(value, 0))
+	if err := m[1].db.Apply(b); err != nil {
+		t.Fatal(err)
+	}
+	if got := print(m[1]); got == want || got.Pairs != want.Pairs {
+		t.Errorf("with another row: %+v, want not %+v", got, want)
+	}
+	b = m[2].db.NewBatch()
+	b.Delete(key)
+	if err := m[2].db.Apply(b); err != nil {
+		t.Fatal(err)
+	}
+	if got := print(m[2]); got == want || got.Pairs != want.Pairs-1 {
+		t.Errorf("without a row: %+v, want not %+v", got, want)
+	}
+}
+
 func restore(p *Partition, meta replication.SnapshotMeta, chunks [][]byte) error {
 	w, err := p.Restore(meta)
 	if err != nil {

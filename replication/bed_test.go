@@ -174,6 +174,9 @@ func (end bedEnd) Send(to transport.NodeID, lane transport.Lane, message []byte)
 func (n *bedNode) Created(GroupID)                                          {}
 func (n *bedNode) Appended(GroupID, uint64, uint64, []byte)                 {}
 func (n *bedNode) Applied(GroupID, uint64, uint64, []byte, [][]byte, []any) {}
+func (n *bedNode) Promised(GroupID, Promise)                                {}
+func (n *bedNode) Resumed(GroupID, Promise)                                 {}
+func (n *bedNode) Serves(GroupID, uint64, func() bool)                      {}
 func (n *bedNode) Led(id GroupID, term uint64, _ func(uint64) (uint64, error)) {
 	n.b.compare(n, "leader", n.b.leaders, id, term, n.id)
 }

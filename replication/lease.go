@@ -243,8 +243,19 @@ func (l *lease) renew(g *Group) {
 		l.until.Store(forever)
 	case sent <= l.floor:
 		l.until.Store(0)
+		return
 	default:
 		l.until.Store(int64(sent.Add(g.node.leaseTime())))
+	}
+	g.observeServes()
+}
+
+// holds returns a function that says whether a consistent read would be served
+// without asking anybody.
+func (l *lease) holds(e *env.Env) func() bool {
+	return func() bool {
+		_, ok := l.check(e)
+		return ok
 	}
 }
 

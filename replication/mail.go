@@ -109,6 +109,7 @@ func (g *Group) send(m *raftpb.Message) {
 		g.sendSnapshot(m)
 		return
 	}
+	g.observeSent(m)
 	n := g.lease.stamp(g, m)
 	to := g.worker.out.to(m.GetTo(), !canWait(m))
 	*to, _ = appendMessage(*to, g.id, m, &n)

@@ -232,7 +232,11 @@ func (n *Node) mayHavePeers() error {
 // openStorage finds the group in the log, or adds it.
 func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftlog.Storage, error) {
 	if s := n.log.Storage(id); s != nil {
-		return s, n.recover(s, sm)
+		err := n.recover(s, sm)
+		if err == nil {
+			n.observeResumed(s)
+		}
+		return s, err
 	}
 	if applied := sm.Applied(); applied > 0 {
 		return nil, fmt.Errorf("%w: state machine has applied %d entries of a group that is not in the log", ErrLogLost, applied)
@@ -325,6 +329,13 @@ func (n *Node) lookup(id GroupID) (g *Group, known bool) {
 	closed := n.closed
 	n.mu.Unlock()
 	return g, known || closed || n.log.Storage(id) != nil
+}
+
+// Group returns a group that runs here, nil if there is none of that id.
+func (n *Node) Group(id GroupID) *Group {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.groups[id]
 }
 
 // Err returns why the node accepts no more proposals, or nil.

@@ -1,6 +1,11 @@
 package replication
 
-import "go.etcd.io/raft/v3/raftpb"
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/statordb/stator/replication/raftlog"
+)
 
 // An Observer is told what the groups of a node do, so that a simulation can
 // compare replicas with each other. Its methods are called by the tasks of workers
@@ -18,6 +23,26 @@ type Observer interface {
 	// an entry in its log, an error if it is not there; an entry that is part of
 	// a snapshot has none.
 	Led(group GroupID, term uint64, termAt func(index uint64) (uint64, error))
+	// Promised tells of something that the node has said of a group, or counts on
+	// itself: from now on it must survive a crash.
+	Promised(group GroupID, p Promise)
+	// Resumed tells what a new life of the node has in its log of a group: the vote is
+	// exact, the log may be longer than was promised.
+	Resumed(group GroupID, p Promise)
+	// Serves tells that the node, as leader of a term, has renewed its lease, or
+	// answers a proposal. holds says at any later time in the node's life, and without
+	// parking, whether the lease is good.
+	Serves(group GroupID, term uint64, holds func() bool)
+}
+
+// A Promise is what others may rely on that a voter remembers.
+type Promise struct {
+	Term  uint64 // it takes part in no earlier one
+	Vote  uint64 // whom it votes for in this term; 0: not said, nobody
+	Index uint64 // its log goes up to here, or further; 0: not said, empty
+	// Empties says that the log up to some index is about to be replaced by a
+	// snapshot: what was promised about it is void.
+	Empties bool
 }
 
 func (g *Group) observeAppended(e *raftpb.Entry) {
@@ -29,6 +54,46 @@ func (g *Group) observeAppended(e *raftpb.Entry) {
 func (g *Group) observeApplied(e *raftpb.Entry, commands [][]byte, results []any) {
 	if o := g.node.o.Observer; o != nil {
 		o.Applied(g.id, e.GetIndex(), e.GetTerm(), e.GetData(), commands, results)
+	}
+}
+
+// observeSent tells what a message promises.
+func (g *Group) observeSent(m *raftpb.Message) {
+	o := g.node.o.Observer
+	switch {
+	case o == nil || m.GetReject():
+	case m.GetType() == raftpb.MsgAppResp:
+		o.Promised(g.id, Promise{Term: m.GetTerm(), Index: m.GetIndex()})
+	case m.GetType() == raftpb.MsgVoteResp:
+		o.Promised(g.id, Promise{Term: m.GetTerm(), Vote: m.GetTo()})
+	}
+}
+
+// observeWritten tells of entries on which a voter counts itself.
+func (g *Group) observeWritten(rd *raft.Ready) {
+	if o := g.node.o.Observer; o != nil && len(rd.Entries) > 0 && g.node.o.Sync == SyncAlways {
+		o.Promised(g.id, Promise{Index: g.last})
+	}
+}
+
+// observeInstall tells that a snapshot is about to take the log's place.
+func (g *Group) observeInstall() {
+	if o := g.node.o.Observer; o != nil {
+		o.Promised(g.id, Promise{Empties: true})
+	}
+}
+
+func (n *Node) observeResumed(s *raftlog.Storage) {
+	if o := n.o.Observer; o != nil {
+		hs := s.Hard()
+		o.Resumed(s.ID(), Promise{Term: hs.Term, Vote: hs.Vote, Index: s.Last().Index})
+	}
+}
+
+// observeServes tells that the replica answers as leader.
+func (g *Group) observeServes() {
+	if o := g.node.o.Observer; o != nil {
+		o.Serves(g.id, g.lease.term, g.lease.holds(g.node.e))
 	}
 }
 

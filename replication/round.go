@@ -314,6 +314,7 @@ func (w *worker) finish(g *Group) (more bool, err error) {
 	if g.failure != nil {
 		return false, g.failure
 	}
+	g.observeWritten(&rd)
 	if err := w.apply(g, rd.CommittedEntries); err != nil {
 		return false, err
 	}
@@ -411,6 +412,7 @@ func (g *Group) answer(e *entry, results []any) {
 			g.lease.held = append(g.lease.held, heldAnswer{p.result, results[i]})
 			continue
 		}
+		g.observeServes()
 		p.result.Set(results[i], nil)
 	}
 	g.worker.free(arrived)

@@ -256,6 +256,7 @@ func (g *Group) begins() bool {
 		return false
 	}
 	g.install = in
+	g.observeInstall()
 	in.wanted.Set(struct{}{}, nil)
 	return true
 }

@@ -29,6 +29,9 @@ const (
 	LogMatching     Checker = "log-matching"    // two entries of one index and term
 	Completeness    Checker = "completeness"    // a leader lacks an entry that was applied
 	Replicas        Checker = "replicas"        // replicas, or a replica after a crash, come to different results
+	Durability      Checker = "durability"      // what a voter has promised is gone after a crash
+	Leases          Checker = "leases"          // two leaders can answer on their own at a time
+	Leak            Checker = "leak"            // a node that has closed has tasks
 	Panic           Checker = "panic"           // a broken invariant, or a panic of raft
 	Deadlock        Checker = "deadlock"        // tasks that wait for each other
 	Undecided       Checker = "undecided"       // the search for an explanation was given up

@@ -23,6 +23,8 @@ import (
 //	state machine safety  all replicas apply the same entry at an index, and come
 //	                      to the same results; so does a replica that applies an
 //	                      entry again after a crash
+//	durability            what a voter has said it remembers after a crash
+//	leases                there is one leader at a time that answers on its own
 //
 // It knows of each entry only a digest. It is used by one task at a time, as all of
 // a simulated world is.
@@ -30,6 +32,10 @@ type consensus struct {
 	report func(error)                        // of what was found
 	commit func(group uint64, command []byte) // is given each command that is applied for the first time; or nil
 	groups map[replication.GroupID]*groupHistory
+
+	forgives func(node string) bool // whether its disk may forget; nil: none may
+	noLeases bool                   // clocks are worse than promised, so that leases prove nothing
+	reuses   bool                   // an id may name another group later
 }
 
 func newConsensus(report func(error)) *consensus {
@@ -43,6 +49,8 @@ type groupHistory struct {
 	applied map[uint64]outcomeOf // by index
 	last    uint64               // greatest applied index
 	nodes   map[string]bool      // those that have had it
+	vows    map[string]vow       // by node
+	tenants map[string]tenant    // by node
 }
 
 type entryID struct{ index, term uint64 }
@@ -66,32 +74,42 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 	if g == nil {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
+			vows: map[string]vow{}, tenants: map[string]tenant{},
 		}
 		c.groups[id] = g
 	}
 	return g
 }
 
-// observer returns the Observer of a node. Its name is that of the node in reports.
-func (c *consensus) observer(node string) replication.Observer { return &nodeObserver{c, node} }
+// observer returns the Observer of a life of a node. The name is that of the node in reports;
+// alive says whether this life goes on.
+func (c *consensus) observer(node string, alive func() bool) replication.Observer {
+	return &nodeObserver{c, node, alive}
+}
 
 type nodeObserver struct {
 	*consensus
-	node string
+	node  string
+	alive func() bool
 }
 
-// Created begins anew with a group that the node has had before: its id was used
-// again, for another group.
+// Created begins anew with a group that the node has had before, if its id may have been
+// used again, for another group. Else it has got an empty replica again.
 func (o *nodeObserver) Created(id replication.GroupID) {
-	if g := o.groups[id]; g != nil && g.nodes[o.node] {
+	g := o.group(id)
+	if g.nodes[o.node] && o.reuses {
 		delete(o.groups, id)
+		g = o.group(id)
 	}
-	o.group(id).nodes[o.node] = true
+	v := g.vows[o.node]
+	g.vows[o.node] = vow{v.term, v.vote, 0}
+	g.nodes[o.node] = true
 }
 
 // Appended checks log matching.
 func (o *nodeObserver) Appended(id replication.GroupID, index, term uint64, data []byte) {
 	g, at, digest := o.group(id), entryID{index, term}, digestOf(data)
+	g.unvow(o.node, index)
 	have, known := g.logged[at]
 	if !known {
 		g.logged[at] = noted{o.node, digest}

@@ -97,7 +97,8 @@ func TestConsensus(t *testing.T) {
 	} {
 		var reported []error
 		c := newConsensus(func(err error) { reported = append(reported, err) })
-		tt.do(world{c.observer("a"), c.observer("b")})
+		c.reuses = true
+		tt.do(world{c.observer("a", always), c.observer("b", always)})
 		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
 			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)
 		}

@@ -35,14 +35,23 @@ func (v *verifier) events() *lsm.Listener {
 	}
 }
 
-// start begins to verify a store that is open, in a task that ends with it.
+// close ends the verifier's task.
+func (v *verifier) close() {
+	if v.due != nil {
+		v.due.Close()
+	}
+}
+
+// start begins to verify a store that is open, in a task that ends with it or by close.
 func (v *verifier) start(e *env.Env, db *lsm.DB) {
 	if v.due == nil {
 		return
 	}
 	e.Go("verify", func() {
 		for {
-			v.due.Recv()
+			if _, open := v.due.Recv(); !open {
+				return
+			}
 			err := db.Verify()
 			if errors.Is(err, lsm.ErrClosed) {
 				return

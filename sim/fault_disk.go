@@ -186,6 +186,7 @@ func doFlush(r *run, f *Fault) {
 
 func doLie(r *run, f *Fault) {
 	for _, n := range r.resolve(f.Target) {
+		n.lied = true
 		n.disk.SetLying(true)
 		r.fire(f.Kind)
 	}

@@ -29,8 +29,9 @@ type node struct {
 
 	full      bool // the disk is
 	rot       string
-	failing   int // faults that let a sync fail, and restart the node in the end
-	failAfter int // syncs until one fails; 0: none
+	lied      bool // some sync has lied
+	failing   int  // faults that let a sync fail, and restart the node in the end
+	failAfter int  // syncs until one fails; 0: none
 	badRead   badFile
 	badWrite  badFile
 	slow      int // factor of the disk's latency
@@ -85,6 +86,7 @@ func (n *node) crash(mode vfs.CrashMode) {
 	n.server, n.mode = nil, mode
 	n.crashes++
 	n.run.moment("down", n.name, "")
+	n.run.convergence.crashed(mode)
 	n.run.history.crashed(n.id)
 	n.run.world.Crash(n.name)
 }
@@ -113,6 +115,9 @@ func (n *node) close() {
 	answered, err := n.run.inTask(n, "close", (*server).close)
 	if answered && err != nil {
 		n.run.fail(found(Unexpected, fmt.Errorf("sim: close: %w", err)))
+	}
+	if answered {
+		n.run.checkLeaks(n)
 	}
 	n.crash(vfs.LoseAll)
 }

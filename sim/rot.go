@@ -9,6 +9,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
+	whole "github.com/statordb/stator/server"
 )
 
 // rot damages some bits of one file of the closed database and starts it again.
@@ -53,6 +54,9 @@ func (r *run) rotten() bool {
 // isRot reports whether err names a file that was damaged.
 func (r *run) isRot(err error) bool {
 	var damage *corrupt.Error
+	if errors.Is(err, whole.ErrFormat) && slices.ContainsFunc(r.nodes, func(n *node) bool { return n.rot == "FORMAT" }) {
+		return true // a text of one line has no checksum
+	}
 	return errors.As(err, &damage) && slices.ContainsFunc(r.nodes, func(n *node) bool { return n.rot == damage.File })
 }
 

@@ -3,12 +3,14 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/replication"
 )
 
 // A Result is what a run came to.
@@ -45,7 +47,8 @@ type run struct {
 	jitter  *jitter
 	watches []*snapshotWatch
 
-	consensus *consensus
+	consensus   *consensus
+	convergence convergence
 
 	history History
 	tasks   *env.Group // clients and faults
@@ -98,6 +101,10 @@ func newRun(p *Plan, o Options) *run {
 	r.history.Clock = w.Now
 	r.consensus = newConsensus(r.fail)
 	r.consensus.commit = r.history.Applied
+	r.consensus.forgives = func(node string) bool { return p.Knobs.syncMode() != replication.SyncAlways || r.lies(node) }
+	r.consensus.reuses = len(p.Nodes) == 1
+	r.consensus.noLeases = p.breaksLeases()
+	r.convergence = convergence{r, map[position]witnessed{}}
 	r.tasks = env.NewGroup(r.clients)
 	if len(p.Nodes) > 1 {
 		o := p.Links.options()
@@ -122,6 +129,11 @@ func (r *run) story() {
 	r.startClients()
 	r.startSteps()
 	r.startNemesis()
+	r.clients.Go("compare", func() {
+		for interval := r.plan.checkInterval(); !r.ending; r.compareReplicas() {
+			r.clients.Sleep(interval)
+		}
+	})
 	r.clients.Sleep(r.plan.For.Std())
 	r.ending = true
 	_ = r.tasks.Wait()
@@ -262,6 +274,11 @@ func (r *run) fail(err error) {
 		r.err = err
 		r.world.Halt()
 	}
+}
+
+// lies reports whether the disk of a node may lose what it has synced.
+func (r *run) lies(name string) bool {
+	return slices.ContainsFunc(r.nodes, func(n *node) bool { return n.name == name && (n.lied || n.rot != "") })
 }
 
 // fire counts that a fault came to something.

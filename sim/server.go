@@ -18,11 +18,13 @@ import (
 
 // A server is one life of a node: all of package server but its listeners.
 type server struct {
-	e      *env.Env
-	n      *node
-	whole  *whole.Server
-	store  *lsm.DB
-	tables *table.Service
+	e        *env.Env
+	n        *node
+	whole    *whole.Server
+	verifier *verifier
+	store    *lsm.DB
+	log      *replication.Node
+	tables   *table.Service
 }
 
 // A stack is what a run knows of what it runs on the nodes.
@@ -61,7 +63,7 @@ func (n *node) boot(e *env.Env) (*server, error) {
 	}
 	rooms := made.Rooms()
 	v.start(e, rooms.Store)
-	return &server{e: e, n: n, whole: made, store: rooms.Store, tables: rooms.Tables}, nil
+	return &server{e: e, n: n, verifier: v, whole: made, store: rooms.Store, log: rooms.Node, tables: rooms.Tables}, nil
 }
 
 // tune changes the log's options to the plan's knobs, and has the run watch it.
@@ -70,7 +72,8 @@ func (n *node) tune(o *replication.Options) {
 	*o = n.run.plan.Knobs.replication(n.id)
 	o.Transport = given.Transport
 	o.EnterGroup = func(id replication.GroupID) { n.run.jitter.enter(n.name, id) }
-	o.Observer = n.run.consensus.observer(n.name)
+	life := n.crashes
+	o.Observer = n.run.consensus.observer(n.name, func() bool { return n.up() && n.crashes == life })
 	o.OnRole = func(id replication.GroupID, leading bool) {
 		n.run.onRole(n, uint64(id), leading)
 		if given.OnRole != nil {
@@ -82,7 +85,10 @@ func (n *node) tune(o *replication.Options) {
 // ready reports whether the node takes requests.
 func (s *server) ready() bool { return s.tables.Ready() }
 
-func (s *server) close() error { return s.whole.Close() }
+func (s *server) close() error {
+	s.verifier.close()
+	return s.whole.Close()
+}
 
 // jitter stands in for crypto/rand.Reader, from which raft draws its election
 // jitter: every group of every node has a stream of its own.

@@ -112,6 +112,8 @@ func (tableStack) verify(r *run) {
 	if len(r.nodes) == 1 {
 		r.checkCounters()
 	}
+	r.converge()
+	r.compareReplicas()
 }
 
 func (tableStack) probe(s *server, value string) error {

@@ -127,6 +127,15 @@ func (n *simNode) byID() []*task {
 	return tasks
 }
 
+// Tasks lists the tasks of the named node that have not ended, by the order of their
+// start, as "node/task#id" and what they wait for.
+func (w *World) Tasks(name string) (list []string) {
+	for _, t := range w.host(name).node.byID() {
+		list = append(list, fmt.Sprintf("%s: %s", t, t.why))
+	}
+	return list
+}
+
 // Restart begins the next life of a crashed node and returns its Env.
 func (w *World) Restart(name string) *Env {
 	h := w.host(name)

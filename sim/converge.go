@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
+)
+
+// A convergence compares replicas with each other. Two that have applied the same
+// entries hold the same, byte for byte; and when all faults are over, every member of
+// a group gets all that its leader has.
+type convergence struct {
+	run *run
+	// seen is what a replica held when it had applied so much.
+	seen map[position]witnessed
+}
+
+type position struct{ group, applied uint64 }
+
+type witnessed struct {
+	print partition.Fingerprint
+	node  string
+}
+
+// compareReplicas looks at what the nodes that are up hold now. Replicas that are busy
+// are rarely found at the same entry; those of a quiet group are.
+func (r *run) compareReplicas() {
+	for _, n := range r.nodes {
+		answered, err := r.inTask(n, "fingerprints", func(s *server) error { return r.convergence.look(s) })
+		if answered && err != nil && !isLocal(err) {
+			r.fail(found(Replicas, err))
+		}
+	}
+}
+
+// crashed notes that a node went down. A log that is not synced may lose its end, and
+// get another one.
+func (c *convergence) crashed(mode vfs.CrashMode) {
+	if c.run.plan.Knobs.syncMode() != replication.SyncAlways && mode != vfs.KeepAll {
+		clear(c.seen)
+	}
+}
+
+// look takes the fingerprints of all groups of a node.
+func (c *convergence) look(s *server) error {
+	groups, err := partition.Groups(s.store)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		f, err := partition.FingerprintOf(s.store, group)
+		if err != nil {
+			return err
+		}
+		at := position{group, f.Applied}
+		before, known := c.seen[at]
+		if !known {
+			c.seen[at] = witnessed{f, s.n.name}
+			continue
+		}
+		if before.print != f {
+			return fmt.Errorf("sim: group %d as of entry %d: %s holds %d pairs with sum %08x, but %s held %d with sum %08x",
+				group, f.Applied, s.n.name, f.Pairs, f.Sum, before.node, before.print.Pairs, before.print.Sum)
+		}
+	}
+	return nil
+}
+
+// converge waits, while nobody writes and nothing fails, until all members of all
+// groups have all that there is.
+func (r *run) converge() {
+	limit := r.limit() + 3*snapshotPatience*max(r.plan.Knobs.Tick.Std(), time.Millisecond)
+	var missing error
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < limit; r.clients.Sleep(100 * time.Millisecond) {
+		if missing = r.behind(); missing == nil || r.rotten() {
+			return
+		}
+	}
+	r.fail(found(Progress, fmt.Errorf("sim: %s after all faults were over: %w", limit, missing)))
+}
+
+// snapshotPatience is about how many ticks it takes until a snapshot that does not get
+// on is given up.
+const snapshotPatience = 110
+
+// behind tells of a replica that has not all that the leader of its group has.
+func (r *run) behind() error {
+	type replica struct {
+		n *node
+		replication.Status
+	}
+	groups := map[replication.GroupID][]replica{}
+	var ids []replication.GroupID
+	for _, n := range r.nodes {
+		answered, err := r.inTask(n, "status", func(s *server) error {
+			for _, id := range s.log.Groups() {
+				g := s.log.Group(id)
+				if g == nil {
+					continue
+				}
+				status, err := g.Status()
+				if err != nil {
+					return fmt.Errorf("group %d on %s: %w", id, n.name, err)
+				}
+				groups[id] = append(groups[id], replica{n, status})
+				ids = append(ids, id)
+			}
+			return nil
+		})
+		if err != nil || !answered {
+			return fmt.Errorf("node %s: %w", n.name, err)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		at := slices.IndexFunc(groups[id], func(x replica) bool { return x.Leading })
+		if at < 0 {
+			return fmt.Errorf("nobody leads group %d", id)
+		}
+		leader := groups[id][at]
+		for _, p := range leader.Progress {
+			i := slices.IndexFunc(groups[id], func(x replica) bool { return x.n.id == p.Node })
+			switch {
+			case i < 0:
+				return fmt.Errorf("node %d is a member of group %d and has no replica", p.Node, id)
+			case groups[id][i].Applied < leader.Last:
+				return fmt.Errorf("%s has applied %d entries of group %d, and its leader %s has %d", groups[id][i].n.name, groups[id][i].Applied, id, leader.n.name, leader.Last)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/statordb/stator/replication"
+)
+
+func always() bool { return true }
+func never() bool  { return false }
+
+func TestPromises(t *testing.T) {
+	type promise = replication.Promise
+	type world struct{ a, b, dead replication.Observer }
+	for name, tt := range map[string]struct {
+		want Checker
+		do   func(w world)
+	}{
+		"kept": {"", func(w world) {
+			w.a.Promised(1, promise{Term: 2, Vote: 1})
+			w.a.Promised(1, promise{Term: 2, Index: 7})
+			w.a.Resumed(1, promise{Term: 2, Vote: 1, Index: 7})
+			w.a.Resumed(1, promise{Term: 3, Vote: 2, Index: 9}) // later
+		}},
+		"term forgotten": {Durability, func(w world) {
+			w.a.Promised(1, promise{Term: 2, Index: 7})
+			w.a.Resumed(1, promise{Term: 1, Index: 7})
+		}},
+		"vote forgotten": {Durability, func(w world) {
+			w.a.Promised(1, promise{Term: 2, Vote: 3})
+			w.a.Resumed(1, promise{Term: 2})
+		}},
+		"entries forgotten": {Durability, func(w world) {
+			w.a.Promised(1, promise{Index: 7})
+			w.a.Resumed(1, promise{Index: 6})
+		}},
+		"entries replaced": {"", func(w world) {
+			w.a.Promised(1, promise{Index: 7})
+			w.a.Appended(1, 5, 2, nil)
+			w.a.Resumed(1, promise{Index: 4})
+		}},
+		"entries replaced, and more forgotten": {Durability, func(w world) {
+			w.a.Promised(1, promise{Index: 7})
+			w.a.Appended(1, 5, 2, nil)
+			w.a.Resumed(1, promise{Index: 3})
+		}},
+		"log replaced by a snapshot": {"", func(w world) {
+			w.a.Promised(1, promise{Term: 1, Index: 7})
+			w.a.Promised(1, promise{Empties: true})
+			w.a.Resumed(1, promise{Term: 1, Index: 5})
+		}},
+		"removed, and back": {Durability, func(w world) {
+			w.a.Promised(1, promise{Term: 2, Vote: 3, Index: 7})
+			w.a.Created(1)
+			w.a.Resumed(1, promise{Term: 2}) // without its vote
+		}},
+		"one lease after the other": {"", func(w world) {
+			w.a.Serves(1, 1, never)
+			w.b.Serves(1, 2, always)
+			w.b.Serves(1, 2, always)
+		}},
+		"two leases": {Leases, func(w world) {
+			w.a.Serves(1, 1, always)
+			w.b.Serves(1, 2, always)
+		}},
+		"a late renewal": {Leases, func(w world) {
+			w.a.Serves(1, 1, never)
+			w.b.Serves(1, 2, always)
+			w.a.Serves(1, 1, always)
+		}},
+		"an answer beside an earlier lease": {Leases, func(w world) {
+			w.a.Serves(1, 1, always)
+			w.b.Serves(1, 2, never)
+		}},
+		"a late answer": {"", func(w world) {
+			w.b.Serves(1, 2, always)
+			w.a.Serves(1, 1, never)
+		}},
+		"the lease of a dead node": {"", func(w world) {
+			w.dead.Serves(1, 1, always)
+			w.b.Serves(1, 2, always)
+		}},
+		"leases of two groups": {"", func(w world) {
+			w.a.Serves(1, 1, always)
+			w.b.Serves(2, 2, always)
+		}},
+	} {
+		var reported []error
+		c := newConsensus(func(err error) { reported = append(reported, err) })
+		tt.do(world{c.observer("a", always), c.observer("b", always), c.observer("d", never)})
+		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
+			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)
+		}
+	}
+}
