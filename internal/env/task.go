@@ -124,16 +124,48 @@ func (t *task) retire() {
 
 // resume runs t until it parks or ends.
 func (w *World) resume(t *task) {
+	w.count(t)
+	w.cur = t
+	t.next()
+	w.cur = nil
+}
+
+// count begins a step of t.
+func (w *World) count(t *task) {
 	w.step++
 	w.clock += max(0, int64(w.opt.StepCost))
-	if w.changes[w.step] {
+	if len(w.changes) > 0 && w.changes[w.step] {
 		t.drop()
 	}
 	w.trace.step(w.step, w.clock, t)
 	w.pulse.Store(w.step)
-	w.cur = t
-	t.next()
-	w.cur = nil
+}
+
+// goesOn reports whether the scheduler, if t gave way to it now, would do nothing but
+// resume t: at once or, if sleeping is set, when t's alarm goes off, which is set. It
+// then has begun that step, and t need not give way: two switches of coroutines
+// are most of what a step costs.
+func (w *World) goesOn(t *task, sleeping bool) bool {
+	if len(w.runnable)+len(w.crashed) > 0 || w.failure != nil || w.clock > w.until || t.node.paused() {
+		return false
+	}
+	heap := w.timers.heap
+	if !sleeping {
+		if len(heap) > 0 && heap[0].at <= w.clock {
+			return false
+		}
+		w.count(t)
+		return true
+	}
+	at := t.alarm.at
+	if heap[0] != &t.alarm || at > w.until || len(heap) > 1 && heap[1].at <= max(at, w.clock) || len(heap) > 2 && heap[2].at <= max(at, w.clock) {
+		return false
+	}
+	w.timers.pop()
+	t.alarm.fired = true
+	w.clock = max(w.clock, at)
+	w.count(t)
+	return true
 }
 
 // enter begins every runtime call. It returns the running task, nil outside of
@@ -160,10 +192,13 @@ func (w *World) running(why string) *task {
 func (w *World) park(until int64, why string) (timedOut bool) {
 	t := w.running(why)
 	t.mayPark()
-	t.parked, t.why = true, why
 	if until != int64(never) {
 		w.timers.push(&t.alarm, until)
+		if w.goesOn(t, true) {
+			return true
+		}
 	}
+	t.parked, t.why = true, why
 	t.yield(struct{}{})
 	w.enter()
 	return t.alarm.fired
@@ -177,6 +212,9 @@ func (w *World) yield() {
 	}
 	t.mayPark()
 	t.drop()
+	if w.goesOn(t, false) {
+		return
+	}
 	t.ready()
 	t.yield(struct{}{})
 	w.enter()

@@ -60,6 +60,7 @@ type World struct {
 	seed  uint64
 	opt   Options
 	clock int64 // true time in nanoseconds since the world began
+	until int64 // when the loop under way ends
 	step  uint64
 
 	hosts    map[string]*simHost
@@ -167,6 +168,7 @@ func (w *World) loop(until int64, enough func() bool) {
 	if w.cur != nil || w.closed {
 		panic("env: World run from within a task, or after Close")
 	}
+	w.until = until
 	defer w.watch()()
 	for w.failure == nil && !w.halted {
 		w.fire()

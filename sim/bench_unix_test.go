@@ -1,0 +1,51 @@
+//go:build unix
+
+package sim
+
+import (
+	"flag"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var benchSeed = flag.Uint64("sim.benchseed", 5000, "the first seed of benchmarks")
+
+func processorTime() time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// benchmarkSeeds runs a seed for each operation. How quick a simulator is says little
+// without how much happens in a second that it simulates, so that is told, too.
+func benchmarkSeeds(b *testing.B, o Options) {
+	var t Tally
+	began := processorTime()
+	crashes := 0
+	for i := range b.N {
+		r := Run(*benchSeed+uint64(i), o)
+		brief := r.Brief()
+		t.Add(&brief)
+		crashes += r.Crashes
+		if r.Err != nil {
+			b.Logf("%v\n%s", r.Err, r)
+		}
+	}
+	used, virtual := (processorTime() - began).Seconds(), t.Virtual.Seconds()
+	b.ReportMetric(virtual/used, "sim-s/cpu-s")
+	b.ReportMetric(60*float64(t.Seeds)/used, "seeds/cpu-min")
+	b.ReportMetric(float64(t.Steps)/used, "steps/cpu-s")
+	b.ReportMetric(float64(t.Steps)/virtual, "steps/sim-s")
+	b.ReportMetric(float64(t.Done)/virtual, "done/sim-s")
+	b.ReportMetric(float64(crashes)/virtual, "crashes/sim-s")
+	b.ReportMetric(virtual/float64(t.Seeds), "sim-s/seed")
+}
+
+// BenchmarkThreeNodes is what a campaign does: worlds of three nodes under faults.
+func BenchmarkThreeNodes(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 3}) }
+
+// BenchmarkOneNode is a campaign on single nodes.
+func BenchmarkOneNode(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 1}) }
