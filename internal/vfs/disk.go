@@ -108,13 +108,11 @@ func (d *Disk) FlipBit(name string, bit int64) error {
 	if err != nil {
 		return err
 	}
-	images := [][]byte{inode.mem, inode.durable}
+	inode.mem.flip(bit)
+	inode.durable.flip(bit)
 	for _, m := range inode.mappings {
-		images = append(images, m.bytes)
-	}
-	for _, b := range images {
-		if bit/8 < int64(len(b)) {
-			b[bit/8] ^= 1 << (bit % 8)
+		if bit/8 < m.Size() {
+			m.bytes[bit/8] ^= 1 << (bit % 8)
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ func (d *Disk) Crash(mode CrashMode) {
 	d.used = 0
 	for _, f := range d.rebootLocked() {
 		f.crash(mode&^AnyDirs, d.rng)
-		d.used += int64(len(f.mem))
+		d.used += f.mem.size
 	}
 }
 
@@ -115,7 +115,7 @@ func (n *inode) crash(mode CrashMode, rng *rand.Rand) {
 	case TearSectors, TearGarbage:
 		n.tear(rng, mode == TearGarbage)
 	}
-	n.mem, n.unsynced = slices.Clone(n.durable), false
+	n.mem, n.unsynced = n.durable.clone(), false
 }
 
 // cut writes back the first so many of the pending sectors and sizes.
@@ -125,7 +125,7 @@ func (n *inode) cut(rng *rand.Rand) {
 		pieces = append(pieces, op.sectors()...)
 	}
 	for _, p := range pieces[:rng.IntN(len(pieces)+1)] {
-		n.durable = p.apply(n.durable)
+		p.apply(&n.durable)
 	}
 	n.pending = nil
 }
@@ -176,14 +176,14 @@ func (n *inode) tear(rng *rand.Rand, garbage bool) {
 		left[s]--
 		switch {
 		case left[s] >= 0:
-			n.durable = p.apply(n.durable)
+			p.apply(&n.durable)
 		case garbage && s != sizes && rng.IntN(4) == 0:
-			n.durable = fileOp{off: p.off, data: noise(rng, len(p.data))}.apply(n.durable)
+			n.durable.write(noise(rng, len(p.data)), p.off)
 		}
 	}
 	// The size may be written before the data: a tail of zeros.
-	if more := len(n.mem) - len(n.durable); len(n.pending) > 0 && more > 0 && rng.IntN(4) == 0 {
-		n.durable = resize(n.durable, int64(len(n.durable)+1+rng.IntN(more)))
+	if more := int(n.mem.size - n.durable.size); len(n.pending) > 0 && more > 0 && rng.IntN(4) == 0 {
+		n.durable.resize(n.durable.size + int64(1+rng.IntN(more)))
 	}
 	n.pending = nil
 }

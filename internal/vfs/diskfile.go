@@ -14,8 +14,8 @@ import (
 // failed.
 type inode struct {
 	id       int // order of creation
-	mem      []byte
-	durable  []byte
+	mem      image
+	durable  image
 	pending  []fileOp // oldest first
 	unsynced bool     // changed since the last Sync, whatever that Sync did
 	links    int      // names among the live ones
@@ -30,27 +30,13 @@ type fileOp struct {
 	size int64
 }
 
-// apply returns the image after op.
-func (op fileOp) apply(image []byte) []byte {
+// apply changes the image.
+func (op fileOp) apply(m *image) {
 	if op.data == nil {
-		return resize(image, op.size)
+		m.resize(op.size)
+	} else {
+		m.write(op.data, op.off)
 	}
-	if end := op.off + int64(len(op.data)); end > int64(len(image)) {
-		image = resize(image, end)
-	}
-	copy(image[op.off:], op.data)
-	return image
-}
-
-// resize cuts the image or extends it with zeros.
-func resize(image []byte, size int64) []byte {
-	have := int64(len(image))
-	if size <= have {
-		return image[:size]
-	}
-	image = slices.Grow(image, int(size-have))[:size]
-	clear(image[have:])
-	return image
 }
 
 // changeFileLocked makes op visible, and durable later.
@@ -60,14 +46,14 @@ func (d *Disk) changeFileLocked(f *inode, op fileOp) error {
 	}
 	size := op.size
 	if op.data != nil {
-		size = max(int64(len(f.mem)), op.off+int64(len(op.data)))
+		size = max(f.mem.size, op.off+int64(len(op.data)))
 	}
-	grow := size - int64(len(f.mem))
+	grow := size - f.mem.size
 	if grow > 0 && d.used+grow > d.capacity {
 		return ErrNoSpace
 	}
 	d.used += grow
-	f.mem = op.apply(f.mem)
+	op.apply(&f.mem)
 	f.pending = append(f.pending, op)
 	f.unsynced = true
 	return nil
@@ -77,7 +63,7 @@ func (d *Disk) changeFileLocked(f *inode, op fileOp) error {
 // may still know it: an unlink that is not durable can be undone by a crash.
 func (d *Disk) freeLocked(f *inode) {
 	if f.links == 0 && f.opens == 0 {
-		d.used -= int64(len(f.mem))
+		d.used -= f.mem.size
 	}
 }
 
@@ -110,7 +96,7 @@ func (f *diskFile) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer f.m.d.mu.Unlock()
-	return readAt(f.inode.mem, p, off)
+	return f.inode.mem.ReadAt(p, off)
 }
 
 func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
@@ -124,7 +110,7 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := f.m.d.changeFileLocked(f.inode, fileOp{off: off, data: slices.Clone(p)}); err != nil {
+	if err := f.m.d.changeFileLocked(f.inode, fileOp{off: off, data: keep(p)}); err != nil {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: err}
 	}
 	return len(p), nil
@@ -163,7 +149,7 @@ func (f *diskFile) Sync() error {
 // persist writes back everything.
 func (n *inode) persist() {
 	for _, op := range n.pending {
-		n.durable = op.apply(n.durable)
+		op.apply(&n.durable)
 	}
 	n.pending = nil
 }
@@ -183,7 +169,7 @@ func (n *inode) persistRange(from, to int64) {
 			continue
 		}
 		lower, upper := max(from, op.off), min(to, end)
-		n.durable = fileOp{off: lower, data: op.data[lower-op.off : upper-op.off]}.apply(n.durable)
+		n.durable.write(op.data[lower-op.off:upper-op.off], lower)
 		if op.off < lower {
 			left = append(left, fileOp{off: op.off, data: op.data[:lower-op.off]})
 		}
@@ -208,7 +194,7 @@ func (f *diskFile) Size() (int64, error) {
 		return 0, err
 	}
 	defer f.m.d.mu.Unlock()
-	return int64(len(f.inode.mem)), nil
+	return f.inode.mem.size, nil
 }
 
 func (f *diskFile) Truncate(n int64) error {
@@ -227,7 +213,7 @@ func (f *diskFile) Preallocate(n int64) error {
 		return err
 	}
 	defer f.m.d.mu.Unlock()
-	if n <= int64(len(f.inode.mem)) {
+	if n <= f.inode.mem.size {
 		return nil
 	}
 	return f.resizeLocked("preallocate", n)
@@ -262,7 +248,7 @@ func (f *diskFile) Map() (Mapping, error) {
 	if f.inode.unsynced {
 		return nil, &fs.PathError{Op: "map", Path: f.name, Err: errors.New("vfs: not synced")}
 	}
-	m := &diskMapping{f: f, bytes: slices.Clone(f.inode.mem)}
+	m := &diskMapping{f: f, bytes: f.inode.mem.bytes()}
 	f.inode.mappings = append(f.inode.mappings, m)
 	f.inode.opens++
 	return m, nil
@@ -273,7 +259,7 @@ func (f *diskFile) MapShared(n int64) (SharedMapping, error) {
 		return nil, err
 	}
 	defer f.m.d.mu.Unlock()
-	if n > int64(len(f.inode.mem)) {
+	if n > f.inode.mem.size {
 		return nil, &fs.PathError{Op: "map", Path: f.name, Err: errors.New("vfs: not preallocated")}
 	}
 	return unmapped{f, n}, nil

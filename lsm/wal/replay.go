@@ -363,6 +363,10 @@ func (s *scanner) tail() error {
 			return nil
 		}
 		for i := 0; i+Overhead <= len(b); i++ {
+			if i+20 <= len(b) && binary.LittleEndian.Uint64(b[i+12:]) == 0 {
+				i += 4 // nor do the next four say anything; most of a reserved file is zeros
+				continue
+			}
 			if int64(binary.LittleEndian.Uint32(b[i+12:])) <= s.off {
 				continue
 			}
