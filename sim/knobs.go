@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type Knobs struct {
 	Facets     bool     `json:"facets,omitempty"`
 	Verify     bool     `json:"verify,omitempty"` // the engine's files, after each flush and compaction
 
+	Memory    int64  `json:"memory,omitempty"` // the engine's; 0: its default
 	Memtable  int    `json:"memtable"`
 	Table     int    `json:"table"`
 	Block     int    `json:"block"`
@@ -54,7 +56,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Threshold < 0 || k.Manifest < 0 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil
@@ -74,7 +76,7 @@ func (k *Knobs) facets() []string {
 
 func (k *Knobs) lsm(events *lsm.Listener) lsm.Options {
 	o := lsm.Options{
-		Dir: "store", DisableWAL: true,
+		Dir: "store", DisableWAL: true, MemoryBytes: k.Memory,
 		MemtableBytes: k.Memtable, TableBytes: k.Table, BlockBytes: k.Block,
 		BaseBytes: k.Base, L0Tables: k.L0, LevelRatio: k.Ratio, Compression: lsm.NoCompression,
 		ValueThreshold: k.Threshold, ManifestBytes: k.Manifest, Events: events,
@@ -115,7 +117,7 @@ func (d *drawer) drawKnobs() Knobs {
 		L0:         d.one(1, 2, 4),
 		Ratio:      d.one(2, 4, 10),
 		Sync:       syncModes[d.one(0, 0, 0, 1, 2)],
-		Segment:    int64(d.one(16<<10, 64<<10, 1<<20)),
+		Segment:    int64(d.one(16<<10, 64<<10, 256<<10)),
 		Segments:   d.one(2, 4, 8),
 		Round:      d.one(1, 4<<10, 4<<20),
 		Compress:   d.IntN(2) == 0,
@@ -126,6 +128,9 @@ func (d *drawer) drawKnobs() Knobs {
 		Workers:    d.one(1, 1, 1, 2),
 		Leaves:     d.one(-1, 4, 4, 16),
 	}
+	// Of a stream of its own, so that what is drawn next stays as it was.
+	memory := &drawer{Rand: rand.New(rand.NewPCG(d.plan.Seed, 0x3e30))}
+	k.Memory = int64(memory.one(64<<10, 512<<10, 1<<20))
 	if d.cluster() {
 		// The promise of a replicated write is that a majority has it on disk.
 		k.Sync = "always"
