@@ -205,8 +205,11 @@ func (w *worker) receive(g *Group, m *message, size int) {
 		return
 	}
 	need := int64(size) + raftlog.MarkBytes
-	for range m.raft.Entries {
+	for _, e := range m.raft.Entries {
 		need += raftlog.EntryBytes(0)
+		if e.GetType() != raftpb.EntryNormal {
+			need += raftlog.MarkBytes
+		}
 	}
 	if err := w.node.log.Reserve(&w.batch, need); err != nil {
 		w.node.noteFull(err)
@@ -214,6 +217,10 @@ func (w *worker) receive(g *Group, m *message, size int) {
 	}
 	w.rouse(g, m)
 	g.lease.arrived(g, m)
+	if (m.typ == typeVote || m.typ == typePreVote) && g.yields(m.raft.GetFrom()) {
+		last := g.log.Last()
+		m.raft.Index, m.raft.LogTerm = &last.Index, &last.Term
+	}
 	if err := g.stepRaft(&m.raft); err != nil && !isHarmless(err) {
 		w.drop(g, failed(err))
 		return

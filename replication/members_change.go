@@ -88,7 +88,7 @@ func (w *worker) proposeChange(g *Group, changes []Change, f *env.Future[any]) e
 	if err != nil {
 		return err
 	}
-	if err := w.node.log.Reserve(&w.batch, raftlog.EntryBytes(len(data))); err != nil {
+	if err := w.node.log.Reserve(&w.batch, raftlog.MarkBytes+raftlog.EntryBytes(len(data))); err != nil {
 		return fmt.Errorf("replication: %w", err)
 	}
 	m := &raftpb.Message{

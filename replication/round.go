@@ -246,10 +246,27 @@ func (w *worker) addReady(g *Group) {
 		}
 	}
 	for _, e := range rd.Entries {
+		if e.GetType() != raftpb.EntryNormal {
+			w.batch.Commit(g.log, g.known(rd), e.GetIndex())
+		}
 		w.batch.Entry(g.log, e)
 		g.last = e.GetIndex()
 		g.observeAppended(e)
 	}
+}
+
+// known returns the hard state to go before a change of members. Whoever has such an
+// entry must not forget that the change before it is committed: after a crash it would
+// be back under members two steps away, of which a majority may have nothing in common with
+// one of those that act meanwhile. A leader proposes a change once it has applied
+// the one before, and sends how far it has committed with it.
+func (g *Group) known(rd *raft.Ready) raftlog.HardState {
+	hs := g.log.Hard()
+	if rd.HardState != nil {
+		hs.Term, hs.Vote = rd.GetTerm(), rd.GetVote()
+	}
+	hs.Commit = max(hs.Commit, g.raft.BasicStatus().GetCommit())
+	return hs
 }
 
 // hardStateOf returns what raft wants to be durable. Its commit index may count on

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/statordb/stator/internal/env"
 )
@@ -100,6 +101,37 @@ func (g *Group) handOver(status raft.BasicStatus) (more bool, err error) {
 	}
 	g.raft.TransferLeader(best)
 	return g.raft.HasReady(), nil
+}
+
+// yields reports whether a replica that is no voter any more votes for a candidate
+// whose log is shorter than its own: for the only voter that is left, which does not
+// know so yet.
+//
+// That one was the leader, has sent entries and that the change is committed, and lost
+// its power before it had either of them on disk. It needs this replica's vote, and nobody
+// else can lead. What it lacks is not committed: it belongs to every majority of the
+// members before the change and after it. That no more holds once other voters were
+// added, so there must be no later change in this log. (The candidate's has none, either,
+// or it would know that this one is committed: see known.)
+func (g *Group) yields(candidate uint64) bool {
+	m := g.log.Members()
+	if g.isVoter() || len(m.GetVotersOutgoing()) > 0 || len(m.GetVoters()) != 1 || m.GetVoters()[0] != candidate {
+		return false
+	}
+	for next, last := g.applied+1, g.log.Last().Index; next <= last; {
+		entries, err := g.log.Entries(next, last+1, maxMessageBytes)
+		if err != nil || len(entries) == 0 {
+			return false
+		}
+		for _, e := range entries {
+			if e.GetType() != raftpb.EntryNormal {
+				return false
+			}
+		}
+		next += uint64(len(entries))
+	}
+	g.node.e.Sometimes("replication: yield to the only voter")
+	return true
 }
 
 // endTransfer is told who leads now; 0: nobody, yet.

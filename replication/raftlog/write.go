@@ -68,6 +68,14 @@ func (b *Batch) HardState(s *Storage, hs HardState) {
 	b.add(item{s: s, hard: hs})
 }
 
+// Commit adds a hard state between entries: the next one has index next, so that no more
+// than what precedes it can be committed.
+func (b *Batch) Commit(s *Storage, hs HardState, next uint64) {
+	hs.Commit = min(hs.Commit, next-1)
+	b.buf = appendHardState(b.buf, s.id, hs)
+	b.add(item{s: s, hard: hs})
+}
+
 // Restored adds that a snapshot has replaced the group's log up to id; it holds
 // the hard state that raft wants to go with it. The entries after it may follow.
 //
