@@ -321,7 +321,7 @@ func difference(a, b string) string {
 func TestSplitOverReplicas(t *testing.T) {
 	seeds := uint64(4)
 	if testing.Short() {
-		seeds = 1
+		seeds = 2
 	}
 	restored, repeats := 0, 0
 	for seed := range seeds {
