@@ -1,0 +1,210 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/txn"
+)
+
+// A bank is a table of accounts, one client per teller. A teller moves money between two accounts and
+// counts that in an item of its own, in one transaction; it repeats a transaction, under its
+// token, until it knows what became of it.
+type bank struct {
+	*bed
+	accounts int
+	stop     bool
+
+	acked    []int // transfers by teller that were answered
+	reads    int   // sums that were read
+	refused  int
+	repeated int
+}
+
+const bankStart = 100 // of each account
+
+func newBank(b *bed, accounts, tellers, partitions int) *bank {
+	k := &bank{bed: b, accounts: accounts, acked: make([]int, tellers)}
+	b.create(Definition{Name: "bank", Attributes: attributes("p", "S", "x", "S"), Keys: keys("p"), Partitions: partitions,
+		GlobalIndexes: []IndexDefinition{{Name: "g", Keys: keys("x"), Projection: all()}}})
+	for i := range accounts {
+		b.nodes[0].put("bank", fmt.Sprintf(`{"p":{"S":"a%d"},"v":{"N":"%d"},"x":{"S":"x%d"}}`, i, bankStart, i%3))
+	}
+	for i := range tellers {
+		b.nodes[0].put("bank", fmt.Sprintf(`{"p":{"S":"t%d"},"v":{"N":"0"},"x":{"S":"t"}}`, i))
+	}
+	for i := range tellers {
+		k.client(fmt.Sprint("teller ", i), func(n *bedNode) func() { return k.transfer(i, n) })
+	}
+	k.client("auditor", k.audit)
+	return k
+}
+
+// client runs steps of a client, each as a task of a random node, which may die.
+func (k *bank) client(name string, step func(n *bedNode) func()) {
+	e, rng := k.w.NewNode(name), k.w.Stream(name)
+	e.Go("client", func() {
+		for !k.stop {
+			n := k.nodes[rng.IntN(len(k.nodes))]
+			s := n.Service
+			if s == nil {
+				e.Sleep(10 * time.Millisecond)
+				continue
+			}
+			done := false
+			f := step(n)
+			n.e.Go(name, func() { f(); done = true })
+			for waited := 0; !done && n.Service == s; waited++ {
+				if waited == 6000 {
+					k.t.Errorf("seed %d: a request of %s at node %d takes more than 30 s", k.w.Seed(), name, n.id)
+					return
+				}
+				e.Sleep(5 * time.Millisecond)
+			}
+			e.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
+		}
+	})
+}
+
+func accountValue(text string) (v int) {
+	if parts := strings.SplitN(text, `"v":{"N":"`, 2); len(parts) == 2 {
+		_, _ = fmt.Sscanf(parts[1], "%d", &v)
+	}
+	return v
+}
+
+// transfer moves money once. The next one has another token.
+func (k *bank) transfer(teller int, n *bedNode) func() {
+	number := k.acked[teller]
+	rng := k.w.Stream(fmt.Sprint("transfer ", teller, " ", number))
+	from := rng.IntN(k.accounts)
+	to := (from + 1 + rng.IntN(k.accounts-1)) % k.accounts
+	amount := 1 + rng.IntN(40)
+	add := func(key string, v int, text string) TransactAction {
+		a := TransactAction{Kind: TransactUpdate, Table: "bank", Item: js(fmt.Sprintf(`{"p":{"S":%q}}`, key)),
+			Update: update("SET x = :x ADD v :v", fmt.Sprintf(`{":v":{"N":"%d"},":x":{"S":"x%d"}}`, v, number%3))}
+		if text != "" {
+			a.Condition = conditionOn(text, amount)
+		}
+		return a
+	}
+	s := n.Service
+	return func() {
+		tally := fmt.Sprint("t", teller)
+		r, err := s.TransactWrite(&TransactWriteRequest{Token: fmt.Sprint(teller, "-", number), Actions: []TransactAction{
+			add(fmt.Sprint("a", from), -amount, "v >= :v"), add(fmt.Sprint("a", to), amount, ""), add(tally, 1, ""),
+		}})
+		var cancelled *CancelledError
+		switch {
+		case err == nil:
+			k.acked[teller]++
+			if r.Repeated {
+				k.repeated++
+			}
+			got, err := s.Get(&GetRequest{Table: "bank", Key: js(fmt.Sprintf(`{"p":{"S":%q}}`, tally)), Consistent: true})
+			if err == nil && accountValue(show(got.Item)) != k.acked[teller] {
+				k.t.Errorf("seed %d: teller %d has counted %s, want %d", k.w.Seed(), teller, show(got.Item), k.acked[teller])
+			}
+		case errors.As(err, &cancelled):
+			k.refused++
+			if cancelled.Reasons[0].Code == ReasonConditionFailed { // there is not enough money: another transfer
+				_, err := s.TransactWrite(&TransactWriteRequest{Token: fmt.Sprint(teller, "-", number), Actions: []TransactAction{
+					add(fmt.Sprint("a", from), 0, ""), add(fmt.Sprint("a", to), 0, ""), add(tally, 1, ""),
+				}})
+				if err == nil {
+					k.acked[teller]++
+				}
+			}
+		}
+	}
+}
+
+// audit reads all accounts as they are at one moment.
+func (k *bank) audit(n *bedNode) func() {
+	r := &TransactGetRequest{}
+	for i := range k.accounts {
+		r.Items = append(r.Items, TransactGetItem{Table: "bank", Key: js(fmt.Sprintf(`{"p":{"S":"a%d"}}`, i))})
+	}
+	s := n.Service
+	return func() {
+		got, err := s.TransactGet(r)
+		if err != nil {
+			return
+		}
+		k.reads++
+		sum := 0
+		for _, it := range got.Items {
+			sum += accountValue(show(it))
+		}
+		if sum != k.accounts*bankStart {
+			k.t.Errorf("seed %d: the accounts have %d, want %d", k.w.Seed(), sum, k.accounts*bankStart)
+		}
+	}
+}
+
+// finish ends the transfers and waits until nothing is left of any transaction, and all is
+// as it should be.
+func (k *bank) finish() {
+	k.t.Helper()
+	k.stop = true
+	k.until("no transaction is unfinished", func() bool {
+		for _, n := range k.nodes {
+			if n.Service == nil {
+				return false
+			}
+			for _, p := range n.directory.hosted() {
+				if len(p.OngoingIn(0, ^uint64(0))) > 0 {
+					return false
+				}
+				for _, d := range p.Decided() {
+					if d.Outcome != txn.Cancelled { // that stays for a while
+						return false
+					}
+				}
+			}
+		}
+		return true
+	})
+	n := k.ready()
+	k.stop = false
+	n.do("audit", func() error { k.audit(n)(); return nil })
+	k.stop = true
+	for teller, acked := range k.acked {
+		got := accountValue(n.get("bank", fmt.Sprintf(`{"p":{"S":"t%d"}}`, teller), true))
+		if got < acked || got > acked+1 { // the last one may have no answer
+			k.t.Errorf("seed %d: teller %d has counted %d transfers, want %d", k.w.Seed(), teller, got, acked)
+		}
+	}
+	k.checkIndex("bank", "g")
+	k.checkReplicas()
+}
+
+// TestBank: money is neither made nor lost, and every transfer is counted once, while nodes
+// crash and are cut off.
+func TestBank(t *testing.T) {
+	for seed := range uint64(*chaosSeeds) {
+		b := newBed(t, seed, "a", "b", "c")
+		k := newBank(b, 6, 4, 4)
+		for range 6 {
+			b.run(time.Duration(500+b.rng.IntN(1000)) * time.Millisecond)
+			b.fault()
+		}
+		b.run(2 * time.Second)
+		k.finish()
+		total := 0
+		for _, n := range k.acked {
+			total += n
+		}
+		if total < 50 || k.reads < 10 {
+			t.Errorf("seed %d: only %d transfers and %d sums; %d refused", seed, total, k.reads, k.refused)
+		}
+		t.Logf("seed %d: %d transfers, %d repeated, %d refused, %d sums", seed, total, k.repeated, k.refused, k.reads)
+		b.w.Close()
+	}
+}
+
+func conditionOn(text string, v int) *expr.Condition { return condition(text, num(v)) }
