@@ -153,6 +153,9 @@ func (p *Partition) executeOnce(config *Config, cmd *Command, c *counters) Resul
 		return r
 	}
 	r := p.execute(config, cmd, c)
+	if errors.Is(r.Err, ErrWrongPartition) {
+		return r // the partition that has the key carries it out
+	}
 	p.window.note(cmd.Request, cmd.Timestamp, &r)
 	return r
 }

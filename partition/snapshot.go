@@ -173,6 +173,9 @@ func (p *Partition) reload(meta replication.SnapshotMeta) {
 	}
 	p.changeBytes.Store(written)
 	p.heat.Store(nil)
+	if f := p.splitter.Load(); f != nil {
+		(*f)(nil)
+	}
 	p.applied, p.restored = meta.Index, restored{meta.Index, meta.Term}
 	if p.members = meta.Members; len(p.members) == 0 {
 		p.members = nil

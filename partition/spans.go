@@ -158,6 +158,16 @@ func checkOverlap(db *lsm.DB, group uint64, spans []lsm.KeySpan) error {
 	})
 }
 
+// CheckFree returns ErrOverlap if another group than the given one has rows of a table, or of
+// a global index, with the hashes [first, last].
+func CheckFree(db *lsm.DB, group uint64, table uint32, first, last uint64) error {
+	var spans []lsm.KeySpan
+	for _, s := range RowSpans(table, first, last) {
+		spans = append(spans, lsm.KeySpan{Lower: s[0], Upper: s[1]})
+	}
+	return checkOverlap(db, group, spans)
+}
+
 // Drop deletes all that a store has of a group: rows, change records and state, in one
 // step. Nobody may use the partition any more. It is repeated after a crash, which
 // may have it come back, if Groups still names the group.

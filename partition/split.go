@@ -242,6 +242,7 @@ func (p *Partition) stageChild(c counters) error {
 // OnSplit has f called after each log entry that split a child off. The child's first state
 // is in the store, but not durable: whoever starts the child first has the store flush.
 // Else a crash could leave a log of the child without the state that it begins with.
+// After a snapshot was installed f is called with nil: the partition may have other hashes.
 // f is called by the task of Apply; it must be quick and must not wait.
 func (p *Partition) OnSplit(f func(*Split)) {
 	if f == nil {

@@ -33,6 +33,17 @@ func (p *Partition) State() *State {
 	return s
 }
 
+// Size returns State.Size of what the partition is now.
+func (p *Partition) Size() int64 {
+	size := p.bytes.Load()
+	if local := p.local.Load(); local != nil {
+		for _, l := range *local {
+			size += l.Bytes
+		}
+	}
+	return size
+}
+
 // Size returns about how many bytes of data the partition has: items or entries,
 // and the entries of local indexes.
 func (s *State) Size() int64 {

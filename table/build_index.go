@@ -90,7 +90,7 @@ func (b *builder) step() (more bool, err error) {
 	if !b.await(t, through, id) {
 		return true, nil
 	}
-	return true, b.activate(id)
+	return true, b.activate(t, id)
 }
 
 // current returns the record of the table, nil if that is gone.
@@ -110,6 +110,9 @@ func (b *builder) prepare() (t *liveTable, at int, err error) {
 	r := b.current()
 	if r == nil || b.s.closed() || b.reign.over.Ready() {
 		return nil, 0, nil
+	}
+	if isSplitting(r.slots) {
+		return nil, 0, errSplitting // what it is split into must be told, too
 	}
 	at = slices.IndexFunc(r.places, func(p indexPlace) bool { return p.status != indexActive })
 	t = (*b.s.live.Load())[b.table]
@@ -197,17 +200,28 @@ func (b *builder) await(t *liveTable, through []uint64, id uint32) bool {
 // partition up to a sequence number.
 func (p *livePartition) hasBrought(sequence uint64) bool {
 	if p.core.calls == nil {
-		return p.upkeep.cursor.Load() >= sequence
+		return p.upkeep != nil && p.upkeep.cursor.Load() >= sequence
 	}
-	s, err := p.core.statusOf(p.id)
+	s, err := p.core.statusSoon(p.id)
 	return err == nil && s.cursor >= sequence
 }
 
-// activate makes an index active.
-func (b *builder) activate(id uint32) error {
+// errSplitting puts a step of a builder off.
+var errSplitting = errors.New("table: a partition is being split")
+
+// activate makes an index active, unless the table has been split meanwhile: then the
+// other partitions are filled in, too, which takes up where their parents were.
+func (b *builder) activate(t *liveTable, id uint32) error {
 	b.s.control.Lock()
 	defer b.s.control.Unlock()
 	if !b.creating(id) || b.s.closed() {
+		return nil
+	}
+	switch now := b.current(); {
+	case isSplitting(now.slots):
+		return errSplitting
+	case len(now.slots) != len(t.slots):
+		b.s.env.Sometimes("table: partition was split while an index was built")
 		return nil
 	}
 	_, err := b.s.replace(b.current().withIndexes(func(r *record) {
@@ -226,11 +240,7 @@ func (b *builder) remove(t *liveTable, at int) error {
 	if err := b.s.configure(t, true); err != nil {
 		return err
 	}
-	var groups []uint64
-	for _, s := range t.places[at].slots {
-		groups = append(groups, s.group)
-	}
-	if err := b.s.removeGroups(groups); err != nil {
+	if err := b.s.removeGroups(groupsOf(t.places[at].slots)); err != nil {
 		return fmt.Errorf("table %s: %w", b.table, err)
 	}
 	_, err := b.s.replace(t.withIndexes(func(r *record) { r.dropIndex(at) }))

@@ -30,6 +30,7 @@ const (
 	callPing    transport.Method = 19 // is anybody there?
 	callCatalog transport.Method = 20 // how far the catalog is
 	callFit     transport.Method = 21 // could the replica lead its group?
+	callPlan    transport.Method = 22 // where would the partition be divided best?
 )
 
 // A request to a partition on another node, and its answer. Integers are
@@ -189,6 +190,7 @@ func (c *core) serveCalls() {
 	serve(callStatus, c.serveStatus)
 	serve(callCatalog, c.serveCatalog)
 	serve(callFit, c.serveFit)
+	serve(callPlan, c.servePlan)
 	serve(callPing, c.servePing)
 }
 

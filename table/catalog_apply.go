@@ -18,7 +18,8 @@ import (
 //
 //	kind 1, create:  a table record without id and groups, which the catalog fills in
 //	kind 2, replace: a table record with the version after the current one; new global
-//	                 indexes get ids and groups, the entries of those it lacks go
+//	                 indexes get ids and groups, the entries of those it lacks go; splits
+//	                 that begin get a group
 //	kind 3, drop:    the table's key in the catalog, or, in the home space, its name
 //	kind 4, found:   cluster id 16B, count, and for each of the first nodes its record
 //	kind 5, node:    a node record: one without id is given one; otherwise it has the
@@ -252,12 +253,23 @@ func (c *catalog) assignPlaces(r *record) {
 	}
 }
 
+// assignChildren gives numbers to the groups of splits that begin.
+func (c *catalog) assignChildren(r *record) {
+	for s := range r.allSlots() {
+		if s.split != nil && s.split.child == 0 {
+			s.split = &slotSplit{at: s.split.at, child: c.nextGroup}
+			c.nextGroup++
+		}
+	}
+}
+
 func (c *catalog) replace(batch *lsm.Batch, view *catalogView, r *record) (*catalogView, *record, error) {
 	current := view.byKey[r.key()]
 	if current == nil || current.id != r.id || current.version+1 != r.version {
 		return view, current, errStale
 	}
 	c.assignPlaces(r)
+	c.assignChildren(r)
 	c.dropPlaces(batch, current, r)
 	batch.Set(tableKey(r.id), r.append(nil))
 	return view.with(r), r, nil
@@ -276,8 +288,8 @@ func (c *catalog) dropPlaces(batch *lsm.Batch, current, next *record) {
 		}
 		lower, upper := partition.TableSpan(p.id)
 		batch.DeleteRange(lower, upper)
-		for _, s := range p.slots {
-			dropGroup(batch, s.group)
+		for _, id := range groupsOf(p.slots) {
+			dropGroup(batch, id)
 		}
 	}
 }
@@ -285,8 +297,8 @@ func (c *catalog) dropPlaces(batch *lsm.Batch, current, next *record) {
 // hasReplicas reports whether the node has a record of replicas of some slots. Then it
 // may still run them, and drops them with their data by itself; follow.go.
 func (c *catalog) hasReplicas(slots []slot) bool {
-	return slices.ContainsFunc(slots, func(s slot) bool {
-		_, err := c.db.Get(replicaKey(s.group), nil)
+	return slices.ContainsFunc(groupsOf(slots), func(group uint64) bool {
+		_, err := c.db.Get(replicaKey(group), nil)
 		return !errors.Is(err, lsm.ErrNotFound)
 	})
 }
@@ -316,10 +328,10 @@ func (c *catalog) drop(batch *lsm.Batch, view *catalogView, key string) (*catalo
 func (c *catalog) dropRows(batch *lsm.Batch, r *record) {
 	lower, upper := partition.TableSpan(r.id)
 	batch.DeleteRange(lower, upper)
-	for _, s := range r.slots {
-		dropGroup(batch, s.group)
+	for _, id := range groupsOf(r.slots) {
+		dropGroup(batch, id)
 		if len(r.places) > 0 {
-			lower, upper := partition.ChangeSpan(s.group)
+			lower, upper := partition.ChangeSpan(id)
 			batch.DeleteRange(lower, upper)
 		}
 	}

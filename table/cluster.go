@@ -34,6 +34,9 @@ func (s *Service) openCluster(o Options) (err error) {
 	}
 	s.zone, s.address, s.isStale = o.Zone, o.Address, o.StaleReads
 	s.roles.init(s.env)
+	if err := s.findBirths(); err != nil {
+		return err
+	}
 	if s.catalog, err = openCatalog(s.db); err != nil {
 		return err
 	}
@@ -65,6 +68,9 @@ func (s *Service) openCluster(o Options) (err error) {
 	s.keep("roles", s.watchRoles)
 	s.keep("members", s.watchMembers)
 	s.keep("transactions", s.watchTransactions)
+	if s.split.rate > 0 {
+		s.keep("heat", s.watchHeat)
+	}
 	s.poke()
 	s.roles.note(catalogGroup)
 	return nil

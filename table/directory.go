@@ -52,7 +52,7 @@ func (d *directory) find(table uint32, hash uint64) (found *livePartition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.byID { //sim:ok one at most
-		if p.table == table && p.first <= hash && hash <= p.last {
+		if p.table == table && !p.isChild && p.first <= hash && hash <= p.last {
 			return p
 		}
 	}

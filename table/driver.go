@@ -40,7 +40,7 @@ func (c *core) drive(r *reign) {
 		if err := c.finishAll(r); err != nil {
 			c.env.Sometimes("table: something interrupted cannot be finished yet")
 		}
-		c.listen(heard, broken)
+		c.listen(r, heard, broken)
 		if err := c.driveStep(r, heard, broken, &moving); err != nil {
 			c.env.Sometimes("table: driver failed")
 			pause = driveRetry
@@ -89,11 +89,12 @@ func (c *core) finishOne(r *reign, rec *record) error {
 	return nil
 }
 
-// listen asks all nodes whether they are there.
-func (c *core) listen(heard map[uint64]env.Mono, broken map[uint64][]uint64) {
+// listen asks all nodes whether they are there, and what they have to say.
+func (c *core) listen(r *reign, heard map[uint64]env.Mono, broken map[uint64][]uint64) {
 	view := c.catalog.snapshot()
 	answered := make([]bool, len(view.nodes))
 	reports := make([][]uint64, len(view.nodes))
+	loads := make([][]candidate, len(view.nodes))
 	g := env.NewGroup(c.env)
 	for i, n := range view.nodes {
 		if n.state == nodeGone {
@@ -103,19 +104,21 @@ func (c *core) listen(heard map[uint64]env.Mono, broken map[uint64][]uint64) {
 			heard[n.id] = c.env.Now() // silence counts from the beginning of the reign
 		}
 		if n.id == c.self {
-			answered[i], reports[i] = true, c.brokenGroups()
+			answered[i], reports[i], loads[i] = true, c.brokenGroups(), c.candidates()
 			continue
 		}
 		g.Go("listen", func() error {
 			a, err := c.ask(n.id, callPing, 0, 0, nil, callPatience)
 			if answered[i] = err == nil; answered[i] {
 				d := reader{b: a.body}
-				reports[i] = d.uints()
+				reports[i], loads[i] = d.uints(), d.candidates()
 			}
 			return nil
 		})
 	}
 	_ = g.Wait()
+	all := slices.Concat(loads...)
+	r.candidates.Store(&all)
 	for i, n := range view.nodes {
 		if answered[i] {
 			heard[n.id], broken[n.id] = c.env.Now(), reports[i]

@@ -156,9 +156,10 @@ func (c *core) catchUp() error {
 	c.local.Lock()
 	defer c.local.Unlock()
 	view := c.catalog.snapshot()
-	if view == c.followed || c.closing.Ready() {
+	if view == c.followed && !c.unborn.Load() || c.closing.Ready() {
 		return nil
 	}
+	c.unborn.Store(false)   // before what follows, which may find more
 	fresh := c.fresh.Load() // before what follows
 	var errs []error
 	for _, r := range view.records() {
@@ -174,7 +175,7 @@ func (c *core) catchUp() error {
 		}
 	}
 	if fresh {
-		errs = append(errs, c.dropUnowned(view))
+		errs = append(errs, c.dropUnowned(view), c.dropStillborn())
 	}
 	err := errors.Join(errs...)
 	if err == nil && fresh {
@@ -212,7 +213,9 @@ func (c *core) dropUnowned(view *catalogView) error {
 			continue
 		}
 		for s := range r.liveSlots() {
-			owned[s.group] = true
+			for _, id := range s.allGroups() {
+				owned[id] = true
+			}
 		}
 	}
 	records, err := c.replicaRecords()
@@ -228,7 +231,7 @@ func (c *core) dropUnowned(view *catalogView) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(records)) {
 		if !owned[id] {
-			err = errors.Join(err, c.dropReplica(id, records[id]))
+			err = errors.Join(err, c.dropChildren(id, records), c.dropReplica(id, records[id]))
 		}
 	}
 	for _, p := range c.directory.list(func(p *livePartition) bool { return !owned[p.id] }) {

@@ -50,7 +50,7 @@ func (c *core) slotState(r *record, index string, s slot, last uint64) GroupStat
 		return g
 	}
 	if p.Partition != nil {
-		g.Bytes = p.State().Size()
+		g.Bytes = p.Size()
 	}
 	return c.groupState(g, p.group)
 }

@@ -50,15 +50,12 @@ func (r *record) building() bool {
 	return false
 }
 
-// groups returns the ids of all groups of a table and its indexes.
+// groups returns the ids of all groups of a table and its indexes, and of those that are
+// being split off.
 func (r *record) groups() (ids []uint64) {
-	for _, s := range r.slots {
-		ids = append(ids, s.group)
-	}
+	ids = groupsOf(r.slots)
 	for i := range r.places {
-		for _, s := range r.places[i].slots {
-			ids = append(ids, s.group)
-		}
+		ids = append(ids, groupsOf(r.places[i].slots)...)
 	}
 	return ids
 }

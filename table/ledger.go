@@ -28,18 +28,15 @@ const (
 // at carries out f for the partition that has a place, and looks for it anew while it is
 // not the one. It returns errGone if no table has the place any more.
 func (c *core) at(l partition.Place, f func(p *livePartition) error) error {
-	for attempt := 0; ; attempt++ {
+	for d := c.newDetour(); ; {
 		p := c.directory.find(l.Table, l.Hash)
 		err := error(errGone)
 		if p != nil {
 			err = f(p)
 		}
-		moved := errors.Is(err, errGone) || errors.Is(err, partition.ErrWrongPartition)
-		if !moved || attempt == maxReroutes {
+		gone := p == nil && d.pause > 0 // also by what the catalog says now
+		if !isOutdated(err) || gone || !d.wait() {
 			return err
-		}
-		if failed := c.refresh(); failed != nil {
-			return failed
 		}
 	}
 }
@@ -163,13 +160,8 @@ func (w *pendingWrite) contend(r *partition.Result) (*partition.Result, error) {
 		if r, err = w.outcome(); err != nil {
 			return nil, err
 		}
-		for range maxReroutes {
-			if !errors.Is(r.Err, partition.ErrWrongPartition) {
-				break
-			}
-			if r, err = w.reroute(); err != nil {
-				return nil, err
-			}
+		if r, err = w.follow(r); err != nil {
+			return nil, err
 		}
 	}
 	return r, nil

@@ -93,6 +93,10 @@ func (c *core) newLiveTable(r *record) *liveTable {
 	for s := range r.liveSlots() {
 		p := groups[s.group]
 		t.complete = t.complete && p != nil && (p.group != nil || p.damage != nil || !c.hosts(s))
+		if s.split != nil {
+			child := c.directory.partition(s.split.child)
+			t.complete = t.complete && child != nil && child.exists()
+		}
 	}
 	return t
 }

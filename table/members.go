@@ -45,6 +45,9 @@ func (c *core) watchMembers() {
 		}
 		for _, p := range c.directory.hosted() {
 			c.watchGroup(p.id, p.group, wish{voters: p.slot.replicas.members()}, settled, transferred)
+			for _, child := range p.Held() {
+				c.releaseChild(p, child)
+			}
 		}
 		if view := c.catalog.snapshot(); len(view.nodes) > 0 {
 			c.watchGroup(catalogGroup, c.catalogGroup, catalogWish(view), settled, transferred)
@@ -137,10 +140,12 @@ func (c *core) brokenGroups() (groups []uint64) {
 	return groups
 }
 
-// servePing says that the node is there, and which of its replicas are broken.
+// servePing says that the node is there, which of its replicas are broken, and which of the
+// partitions that it leads should be split.
 func (c *core) servePing(callRequest) answer {
 	var w writer
 	w.uints(c.brokenGroups())
+	w.candidates(c.candidates())
 	return answer{body: w.b}
 }
 

@@ -91,7 +91,7 @@ func (c *core) changeReplicas(group uint64, f func(view *catalogView, nodes []ui
 	if err != nil {
 		return err
 	}
-	if c.isBusy(group) {
+	if s.split != nil || c.isBusy(group) {
 		return fmt.Errorf("%w: %d", ErrGroupBusy, group)
 	}
 	_, err = c.enter(r.space).replace(r.withNodes(group, nodes))

@@ -135,7 +135,7 @@ func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uin
 				continue
 			}
 			for s := range r.liveSlots() {
-				if nodes, why := step(view, l, s); nodes != nil && !s.lingers(broken) && !busy(s.group) {
+				if nodes, why := step(view, l, s); nodes != nil && s.split == nil && !s.lingers(broken) && !busy(s.group) {
 					return &move{r, s.group, nodes, why}
 				}
 			}
@@ -266,7 +266,7 @@ func balance(view *catalogView, l load, busy func(group uint64) bool) *move {
 			continue
 		}
 		for s := range r.liveSlots() {
-			if next, why := l.even(view, nodes, s.replicas.members()); next != nil && !busy(s.group) {
+			if next, why := l.even(view, nodes, s.replicas.members()); next != nil && s.split == nil && !busy(s.group) {
 				return &move{r, s.group, next, why}
 			}
 		}

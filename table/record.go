@@ -60,6 +60,7 @@ type slot struct {
 	first    uint64
 	group    uint64
 	replicas replicaSet
+	split    *slotSplit // that is under way; nil = none
 }
 
 // lastOf returns the largest hash of slot i.
@@ -183,6 +184,14 @@ func (r *record) check() error {
 		return err
 	}
 	if err := r.checkPlaces(); err != nil {
+		return err
+	}
+	for i := range r.places {
+		if err := checkSplits(r.places[i].slots); err != nil {
+			return err
+		}
+	}
+	if err := checkSplits(r.slots); err != nil {
 		return err
 	}
 	return r.def.checkStored()

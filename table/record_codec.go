@@ -13,6 +13,8 @@ func (w *writer) byte(v byte)   { w.b = append(w.b, v) }
 func (w *writer) uint(v uint64) { w.b = binary.AppendUvarint(w.b, v) }
 func (w *writer) int(v int64)   { w.b = binary.AppendVarint(w.b, v) }
 
+func (w *writer) hash(v uint64) { w.b = binary.LittleEndian.AppendUint64(w.b, v) }
+
 func (w *writer) bool(v bool) {
 	if v {
 		w.byte(1)

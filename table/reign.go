@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/replication"
@@ -12,7 +13,8 @@ import (
 // operations on tables, builders of indexes, the deletion of expired items and the
 // placement of replicas are here. A node without others reigns from its start.
 type reign struct {
-	over *env.Future[struct{}] // set when it ends
+	over       *env.Future[struct{}]       // set when it ends
+	candidates atomic.Pointer[[]candidate] // partitions that nodes would have split; nil = not known yet
 }
 
 // An ElsewhereError refuses an operation on tables on a node that is not in charge.

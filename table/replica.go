@@ -91,6 +91,13 @@ func (c *core) startAll(records []*record) error {
 	for _, r := range records {
 		jobs = append(jobs, c.jobsOf(r)...)
 	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	logged := c.host.Groups()
+	for i := range jobs {
+		_, jobs[i].isLogged = slices.BinarySearch(logged, jobs[i].id)
+	}
 	if c.calls != nil {
 		jobs = c.mayStart(jobs)
 	}
@@ -101,13 +108,8 @@ func (c *core) startAll(records []*record) error {
 // has is resumed, wanted or not, because the group may count on it; a new one is
 // made if it is wanted and the catalog is fresh (follow.go).
 func (c *core) mayStart(jobs []startJob) (may []startJob) {
-	if len(jobs) == 0 {
-		return nil
-	}
-	logged := c.host.Groups()
 	for _, j := range jobs {
-		_, has := slices.BinarySearch(logged, j.id)
-		if has || c.fresh.Load() && c.hosts(j.slot) {
+		if j.isLogged || c.fresh.Load() && c.hosts(j.slot) {
 			may = append(may, j)
 		}
 	}
@@ -130,14 +132,15 @@ type startJob struct {
 	record *record
 	table  uint32 // in the keys of the rows
 	*livePartition
+	slots    *[]slot // among which it is
+	isLogged bool    // the node has a log of it
 }
 
 // appendJobs appends what is to be started for some slots. The partitions of the
 // others are entered in the directory, or changed there, if that is necessary.
 func (c *core) appendJobs(jobs []startJob, r *record, table uint32, slots []slot) []startJob {
-	for i := range slots {
-		s := &slots[i]
-		next := &livePartition{core: c, table: table, first: s.first, last: lastOf(slots, i), id: s.group, slot: s, lead: new(atomic.Uint64)}
+	add := func(s *slot, last uint64, isChild bool) {
+		next := &livePartition{core: c, table: table, first: s.first, last: last, id: s.group, slot: s, isChild: isChild, lead: new(atomic.Uint64)}
 		current := c.directory.partition(s.group)
 		if current != nil {
 			next = current.changed(next)
@@ -146,7 +149,13 @@ func (c *core) appendJobs(jobs []startJob, r *record, table uint32, slots []slot
 			c.directory.put(next)
 		}
 		if next.group == nil && next.damage == nil {
-			jobs = append(jobs, startJob{r, table, next})
+			jobs = append(jobs, startJob{record: r, table: table, livePartition: next, slots: &slots})
+		}
+	}
+	for i := range slots {
+		add(&slots[i], lastOf(slots, i), false)
+		if slots[i].split != nil {
+			add(slots[i].child(), lastOf(slots, i), true)
 		}
 	}
 	return jobs
@@ -174,12 +183,12 @@ func (c *core) runJobs(jobs []startJob) error {
 
 func (c *core) runJob(j *startJob) error {
 	p := *j.livePartition // that one may be in the directory
-	if c.calls != nil {
-		if err := c.noteReplica(p.id, replicaRecord{j.table, p.first, p.last}); err != nil {
-			return err
-		}
+	err := c.startPartition(j, &p)
+	if errors.Is(err, errUnborn) {
+		c.env.Sometimes("table: replica waits for a split")
+		c.unborn.Store(true)
+		return nil
 	}
-	err := c.startPartition(&p)
 	if err != nil && damaged(err) {
 		p.damage, err = err, nil
 	}
@@ -197,12 +206,27 @@ func damaged(err error) bool {
 		errors.Is(err, partition.ErrReplay)
 }
 
-func (c *core) startPartition(p *livePartition) (err error) {
+func (c *core) startPartition(j *startJob, p *livePartition) (err error) {
+	if err := c.mayBegin(j); err != nil {
+		return err
+	}
 	if p.Partition, err = partition.Open(c.db, p.id); err != nil {
 		return err
 	}
+	voters := p.slot.replicas.voters()
+	isBorn := !j.isLogged && p.Birth() != nil && p.Applied() == 0 && slices.Contains(p.Birth().Voters, c.self)
+	switch {
+	case isBorn:
+		voters = p.Birth().Voters
+	case !j.isLogged && p.Applied() == 0 && (j.isChild || c.calls == nil && p.slot.replicas.epoch > 0):
+		return errUnborn
+	}
+	if err := c.noteStart(j, p, isBorn); err != nil {
+		return err
+	}
+	p.OnSplit(c.onSplit)
 	p.OnUnfinished(c.unfinished)
-	if p.group, err = c.host.Start(p.id, p.Partition, p.slot.replicas.voters()); err != nil {
+	if p.group, err = c.host.Start(p.id, p.Partition, voters); err != nil {
 		return fmt.Errorf("start group %d: %w", p.id, err)
 	}
 	if c.calls == nil {

@@ -20,7 +20,8 @@ import (
 //
 // format is 1, integers are big-endian. table is the id in the row keys, which an
 // index has for itself; the hashes are those of the slot when the replica was
-// started.
+// started, without those that it has given to children. They count if the partition's
+// own state cannot be read.
 type replicaRecord struct {
 	table       uint32
 	first, last uint64
@@ -84,11 +85,17 @@ func (c *core) dropReplica(group uint64, r replicaRecord) error {
 		return err
 	}
 	b := c.db.NewBatch()
-	for _, span := range partition.RowSpans(r.table, r.first, r.last) {
-		b.DeleteRange(span[0], span[1])
+	switch err := partition.Drop(c.db, group); {
+	case err == nil: // where its rows are, the partition knows best
+	case damaged(err):
+		for _, span := range partition.RowSpans(r.table, r.first, r.last) {
+			b.DeleteRange(span[0], span[1])
+		}
+		b.DeleteRange(partition.ChangeSpan(group))
+		b.DeleteRange(partition.GroupSpan(group))
+	default:
+		return err
 	}
-	b.DeleteRange(partition.ChangeSpan(group))
-	b.DeleteRange(partition.GroupSpan(group))
 	b.Delete(replicaKey(group))
 	if err := c.db.Apply(b); err != nil {
 		return fmt.Errorf("drop the data of group %d: %w", group, err)

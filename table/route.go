@@ -23,6 +23,7 @@ type livePartition struct {
 	table       uint32 // in row keys
 	group       group  // nil if this node has no replica
 	damage      error  // why there is no partition
+	isChild     bool   // it is being split off, so the hashes may still be its parent's
 	// lead is the node that leads as this node has last heard from others; 0 = unknown.
 	// All livePartitions of a group share it.
 	lead *atomic.Uint64
@@ -35,14 +36,14 @@ type livePartition struct {
 
 // isOther reports whether next says something else than p.
 func (p *livePartition) isOther(next *livePartition) bool {
-	return p.first != next.first || p.last != next.last || p.slot.replicas.epoch != next.slot.replicas.epoch ||
+	return p.isChild != next.isChild || p.first != next.first || p.last != next.last || p.slot.isSplitting() != next.slot.isSplitting() || p.slot.replicas.epoch != next.slot.replicas.epoch ||
 		!slices.Equal(p.slot.replicas.nodes, next.slot.replicas.nodes)
 }
 
 // changed returns p with the hashes and places of next.
 func (p *livePartition) changed(next *livePartition) *livePartition {
 	changed := *p
-	changed.first, changed.last, changed.slot = next.first, next.last, next.slot
+	changed.first, changed.last, changed.slot, changed.isChild = next.first, next.last, next.slot, next.isChild
 	return &changed
 }
 
@@ -305,14 +306,7 @@ func (p *livePartition) remoteStats(x *partition.Index) (stats partition.Stats) 
 	if p.core.calls == nil {
 		return stats
 	}
-	var state *partition.State
-	err := p.core.fetch(p.id, false, partition.AppendStateRequest(nil), func(p *livePartition) error {
-		state = p.State()
-		return nil
-	}, func(answer []byte) (err error) {
-		state, err = partition.DecodeStateAnswer(answer)
-		return err
-	})
+	state, err := p.core.stateOf(p.id)
 	switch {
 	case err != nil:
 		return stats
@@ -322,6 +316,18 @@ func (p *livePartition) remoteStats(x *partition.Index) (stats partition.Stats) 
 		return state.Local[x.ID-1]
 	}
 	return stats
+}
+
+// stateOf asks a replica of a partition for its state.
+func (c *core) stateOf(group uint64) (state *partition.State, err error) {
+	err = c.fetch(group, false, partition.AppendStateRequest(nil), func(p *livePartition) error {
+		state = p.State()
+		return nil
+	}, func(answer []byte) (err error) {
+		state, err = partition.DecodeStateAnswer(answer)
+		return err
+	})
+	return state, err
 }
 
 // counts returns what the table or index holds.

@@ -56,6 +56,16 @@ type Options struct {
 	// if there is one in reach, so that they show what replication lag means.
 	// Default: the nearest replica.
 	StaleReads bool
+
+	// SplitBytes is the size from which on a partition is split in two; default 10 GB,
+	// negative: never. It counts items as DynamoDB does.
+	SplitBytes int64
+	// SplitRate is how many requests per second a partition may have, for SplitAfter, until
+	// it is split so that another node can lead a part of it; pages count by 4 kB. Default
+	// 10,000, negative: never. A node that is alone does not do it.
+	SplitRate int
+	// SplitAfter is how long a partition must have had more than that; default 1 minute.
+	SplitAfter time.Duration
 }
 
 // A Service executes operations on the tables of one account in one region (see
@@ -110,6 +120,10 @@ type core struct {
 	changed       *env.Queue[struct{}] // wakes follow
 	doubted       atomic.Bool          // has follow ask for a newer catalog
 	roles         roleChanges
+	unborn        atomic.Bool // a replica waits for a split, or has come to one
+	births        births
+	split         thresholds
+	heats         heats
 
 	// local is held while replicas of this node start or go and while tables are
 	// shown to the data plane; never over a wait for other nodes.
@@ -137,6 +151,9 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 		life: e.Rand() | 1, stirred: env.NewQueue[struct{}](e, 1),
 		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e),
 		tasks: env.NewGroup(e), local: env.NewLatch(e), changed: env.NewQueue[struct{}](e, 1)}, o)
+	s.births.mu.Bind(e)
+	s.heats.mu.Bind(e)
+	s.split = o.thresholds()
 	if o.Calls != nil {
 		return s, s.openCluster(o)
 	}
@@ -186,6 +203,7 @@ func (s *Service) recover() error {
 
 // startTasks starts the tasks of the node in charge that the tables need.
 func (s *Service) startTasks() {
+	s.startSplitter()
 	for _, r := range s.catalog.snapshot().records() {
 		s.enter(r.space).startBuilder(r)
 		if r.ttl.Enabled {

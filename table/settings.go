@@ -47,6 +47,7 @@ type Policy struct {
 //	6 places of indexes: index_place.go; absent if no global index has entries
 //	7 facets:            names of attributes
 //	8 replicas:          node_record.go; absent if all are on the first node
+//	9 splits under way:  slot_split.go
 const (
 	partTimeToLive  = 1
 	partRecovery    = 2
@@ -56,6 +57,7 @@ const (
 	partPlaces      = 6
 	partFacets      = 7
 	partReplicas    = 8
+	partSplits      = 9
 )
 
 // parts writes the list of parts.
@@ -95,11 +97,13 @@ func (w *writer) parts(r *record) {
 	placed := slices.ContainsFunc(r.places, func(p indexPlace) bool { return len(p.slots) > 0 })
 	part(partPlaces, placed, func(p *writer) { p.places(r.places) })
 	part(partFacets, len(r.def.Facets) > 0, func(p *writer) { p.texts(r.def.Facets) })
-	placedNodes := false
+	placedNodes, splitting := false, false
 	for s := range r.allSlots() {
+		splitting = splitting || s.split != nil
 		placedNodes = placedNodes || s.replicas.epoch > 0 || len(s.replicas.nodes) > 0
 	}
 	part(partReplicas, placedNodes, func(p *writer) { p.replicas(r) })
+	part(partSplits, splitting, func(p *writer) { p.splits(r) })
 	w.uint(count)
 	w.b = append(w.b, list.b...)
 }
@@ -145,6 +149,8 @@ func (d *reader) part(kind uint64, r *record) {
 		}
 	case partReplicas:
 		d.replicas(r)
+	case partSplits:
+		d.splits(r)
 	default:
 		d.fail()
 	}

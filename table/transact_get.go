@@ -18,6 +18,7 @@ import (
 //
 // Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError.
 func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error) {
+	detour := s.newDetour()
 	for attempt := 0; ; attempt++ {
 		bound, err := s.bindGets(r.Items)
 		if err != nil {
@@ -28,10 +29,8 @@ func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error)
 		switch {
 		case err == nil && !again:
 			return g.result(), nil
-		case err != nil && (errors.Is(err, errGone) || errors.Is(err, partition.ErrWrongPartition)) && attempt < maxContends:
-			if err := s.refresh(); err != nil {
-				return nil, err
-			}
+		case err != nil && isOutdated(err) && detour.wait():
+			attempt-- // the detour bounds how often
 			continue
 		case err != nil && errors.Is(err, errGone):
 			return nil, &NotFoundError{Table: r.Items[0].Table}

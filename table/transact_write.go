@@ -22,6 +22,7 @@ import (
 // Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError,
 // *InProgressError, *ParameterMismatchError.
 func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, error) {
+	detour := s.newDetour()
 	for attempt := 0; ; attempt++ {
 		bound, err := s.bindActions(r.Actions)
 		if err != nil {
@@ -29,7 +30,10 @@ func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, 
 		}
 		t := s.newTransaction(r, bound)
 		result, err := t.run()
-		again, failed := t.tryAgain(attempt, err)
+		again, failed := t.tryAgain(attempt, detour, err)
+		if t.moved {
+			attempt-- // the detour bounds how often
+		}
 		if failed != nil {
 			return nil, failed
 		}
@@ -274,13 +278,19 @@ func (t *transaction) reply(m txn.Message, sent *proposal) (reply txn.Reply) {
 
 // tryAgain decides what becomes of an attempt that had no effect: a partition may have moved,
 // or another transaction may have been in the way, of which the ledger knows more.
-func (t *transaction) tryAgain(attempt int, err error) (again bool, failed error) {
+func (t *transaction) tryAgain(attempt int, d *detour, err error) (again bool, failed error) {
 	switch {
-	case err == nil || t.machine.Outcome() != txn.Cancelled || attempt >= maxContends:
+	case err == nil || t.machine.Outcome() != txn.Cancelled:
 		return false, nil
 	case t.moved || errors.Is(err, errGone):
 		t.env.Sometimes("table: transaction is repeated with a newer catalog")
-		return true, t.refresh()
+		t.moved = true
+		if !d.wait() {
+			return false, ErrUnavailable
+		}
+		return true, nil
+	case attempt >= maxContends:
+		return false, nil
 	case t.failed != nil:
 		return false, nil
 	}

@@ -48,6 +48,7 @@ type upkeep struct {
 	start     uint64 // sequence number of the latest record at the start
 	untrimmed int    // records handled since the last trim
 	keep      bool   // an index cannot take its changes; so they must not go
+	mayBegin  bool   // the changes from before the partition was split off are in the indexes
 
 	mu      env.Leaf // guards waiting
 	waiting []*env.Future[struct{}]
@@ -116,7 +117,7 @@ func (u *upkeep) begin() {
 
 // prepare sets out from what was trimmed. No task runs.
 func (u *upkeep) prepare() {
-	u.start, u.untrimmed, u.keep = u.base.Sequence(), 0, false
+	u.start, u.untrimmed, u.keep, u.mayBegin = u.base.Sequence(), 0, false, false
 	// What a replay, or another leader, has written counts as handled: it may have
 	// been, and the rest is bounded by what the log keeps.
 	u.handled.Store(u.base.ChangeBytes())
@@ -152,6 +153,9 @@ func (u *upkeep) run(t *upkeepTask) {
 		switch {
 		case err != nil:
 			u.core.env.Sometimes("table: index upkeep failed")
+			if errors.Is(err, partition.ErrWrongPartition) { // an index was split
+				_ = u.core.refresh()
+			}
 			u.rest(t, retry)
 			retry = min(2*retry, maxRetry)
 			continue
@@ -212,6 +216,9 @@ type roundState struct {
 // round handles the next records. It returns how long to wait until the next
 // change is due, 0 = not at all.
 func (u *upkeep) round() (due time.Duration, err error) {
+	if err := u.awaitParent(); err != nil {
+		return 0, err
+	}
 	r := roundState{table: u.table.Load(), source: u.base.id, at: map[uint64]int{}, through: u.cursor.Load()}
 	if config := u.base.Config(); config != nil {
 		r.configured = config.Version
@@ -266,6 +273,24 @@ func (u *upkeep) due(c *partition.Change) time.Duration {
 	left := time.Duration(c.Timestamp.Physical()-now) + u.core.indexDelay
 	return min(max(left, 0), u.core.indexDelay)
 }
+
+// awaitParent returns an error as long as changes from before the partition was split off may
+// be on their way to the indexes: those after it must not overtake them.
+func (u *upkeep) awaitParent() error {
+	b := u.base.Birth()
+	if u.mayBegin || b == nil || b.Through == 0 {
+		return nil
+	}
+	parent := u.core.directory.partition(b.After)
+	if parent == nil || !parent.hasBrought(b.Through) {
+		u.core.env.Sometimes("table: index upkeep waits for the parent's")
+		return errYoung
+	}
+	u.mayBegin = true
+	return nil
+}
+
+var errYoung = errors.New("table: changes from before a split are not in the indexes yet")
 
 var errLate = errors.New("table: catalog is behind the partitions")
 

@@ -117,11 +117,8 @@ func (s *Service) proposeWrite(t *liveTable, c *partition.Command) pendingWrite 
 // await waits for the outcome.
 func (w *pendingWrite) await() (*WriteResult, error) {
 	r, err := w.outcome()
-	for range maxReroutes {
-		if err != nil || !errors.Is(r.Err, partition.ErrWrongPartition) {
-			break
-		}
-		r, err = w.reroute()
+	if err == nil {
+		r, err = w.follow(r)
 	}
 	if err == nil && r.Err != nil {
 		r, err = w.contend(r)
@@ -141,17 +138,22 @@ func (w *pendingWrite) await() (*WriteResult, error) {
 	}, nil
 }
 
-// maxReroutes is how often a request looks for its partition anew.
-const maxReroutes = 5
+// follow goes after a partition that no longer has the key.
+func (w *pendingWrite) follow(r *partition.Result) (_ *partition.Result, err error) {
+	for d := w.to.core.newDetour(); err == nil && errors.Is(r.Err, partition.ErrWrongPartition); {
+		if !d.wait() {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, r.Err)
+		}
+		r, err = w.reroute()
+	}
+	return r, err
+}
 
 // reroute sends the command to the partition that has its key now. It is the same
 // request, so it is carried out once.
 func (w *pendingWrite) reroute() (*partition.Result, error) {
 	c := w.to.core
 	c.env.Sometimes("table: write is sent to another partition")
-	if err := c.refresh(); err != nil {
-		return nil, err
-	}
 	live := c.enter(w.table.space).live.Load()
 	if live == nil {
 		return nil, ErrClosed
@@ -167,19 +169,28 @@ func (w *pendingWrite) reroute() (*partition.Result, error) {
 
 // again carries out a read, and repeats it if the tables that it saw are out of date.
 func again[T any](s *Service, table string, read func() (T, error)) (T, error) {
-	for attempt := 0; ; attempt++ {
-		v, err := read()
-		if err == nil || attempt == maxReroutes || !errors.Is(err, errGone) && !errors.Is(err, partition.ErrWrongPartition) {
-			if err != nil && errors.Is(err, errGone) {
-				err = &NotFoundError{Table: table}
-			}
-			return v, err
-		}
-		s.env.Sometimes("table: read is repeated with a newer catalog")
-		if failed := s.refresh(); failed != nil {
-			return v, failed
-		}
+	v, err := read()
+	if err == nil || !isOutdated(err) {
+		return v, err
 	}
+	for d := s.newDetour(); isOutdated(err) && d.wait(); {
+		s.env.Sometimes("table: read is repeated with a newer catalog")
+		v, err = read()
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, errGone):
+		err = &NotFoundError{Table: table}
+	case errors.Is(err, partition.ErrWrongPartition):
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return v, err
+}
+
+// isOutdated reports whether an error says that the partition is not where the request
+// was sent.
+func isOutdated(err error) bool {
+	return errors.Is(err, errGone) || errors.Is(err, partition.ErrWrongPartition)
 }
 
 // gone says that a table does not exist if that is why a request failed.
