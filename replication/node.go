@@ -53,7 +53,7 @@ func (o *Options) setDefaults() {
 	o.RoundBytes = orDefault(o.RoundBytes, 4<<20)
 	o.QueueBytes = orDefault(o.QueueBytes, 16<<20)
 	o.Snapshots = orDefault(o.Snapshots, 4)
-	o.Tick = orDefault(o.Tick, 100*time.Millisecond)
+	o.Tick = orDefault(o.Tick, DefaultTick)
 	o.SlowSync = orDefault(o.SlowSync, electionTicks*o.Tick/4)
 	o.ClockDriftPPM = min(orDefault(o.ClockDriftPPM, 10_000), maxClockDriftPPM)
 	if o.Volatile {

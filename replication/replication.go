@@ -166,7 +166,7 @@ type Options struct {
 	Snapshots int
 	// Tick is the length of raft's clock tick for groups that have other
 	// voters; a heartbeat takes one, an election timeout ten. It is the same at all
-	// nodes. Default 100 ms.
+	// nodes, which the transport sees to. Default DefaultTick, 100 ms.
 	Tick time.Duration
 	// SlowSync is how long writes of the log may take, smoothed over a few, before
 	// the node hands its leaderships to others. Default a quarter of the election
@@ -192,6 +192,9 @@ type Options struct {
 	// node has no replica of. It must not park, and is called again and again.
 	OnUnknown func(from uint64, id GroupID)
 }
+
+// DefaultTick is Options.Tick if that is 0.
+const DefaultTick = 100 * time.Millisecond
 
 // ErrNoSpace means that the disk is full: the proposal was refused before
 // anything happened, and will be accepted again once there is room.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/transport/tcp"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/table"
 )
 
@@ -249,6 +251,7 @@ func (n *Node) open(ctx context.Context, e *env.Env, g *greeter, o Options, no N
 	g.mu.Unlock()
 	n.net = tcp.New(n.listener, tcp.Options{
 		Self: transport.NodeID(n.identity.Node), Cluster: cluster, TLS: no.TLS, Greet: g.answer, Log: o.Log,
+		Tick: cmp.Or(no.Tick, replication.DefaultTick),
 	})
 	for _, p := range slices.Concat(n.identity.Founders, n.identity.Peers) {
 		n.net.SetPeer(transport.NodeID(p.Node), p.Address)

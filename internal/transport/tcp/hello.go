@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"time"
 
 	"github.com/statordb/stator/internal/transport"
 )
@@ -19,22 +20,22 @@ func (c ClusterID) String() string { return fmt.Sprintf("%x", c[:]) }
 // A connection begins with a hello of the dialler and a welcome that answers it,
 // inside of TLS if there is any. Integers are little-endian.
 //
-//	hello    | "stator>>" 8B | version 2B | lane 1B | cluster 16B | from 8B | to 8B | incarnation 8B | crc32c 4B |
-//	welcome  | "stator<<" 8B | version 2B | verdict 1B                              | incarnation 8B | crc32c 4B |
+//	hello    | "stator>>" 8B | version 2B | lane 1B | cluster 16B | from 8B | to 8B | incarnation 8B | tick 8B | crc32c 4B |
+//	welcome  | "stator<<" 8B | version 2B | verdict 1B                              | incarnation 8B | tick 8B | crc32c 4B |
 //
-// The incarnation names a life of a process. A hello on the lane 254 comes from
+// The incarnation names a life of a process. The tick is Options.Tick in nanoseconds. A hello on the lane 254 comes from
 // a stranger, with zeros for cluster and nodes: one frame follows as its
 // request, and one as the answer (greet.go). Otherwise frames follow from the
 // dialler only; a frame of lane 255 without a message says that it is alive,
 // and so does each byte that the other side sends back.
 
 const (
-	version = 1
+	version = 2
 
 	helloMagic   = "stator>>"
 	welcomeMagic = "stator<<"
-	helloSize    = 8 + 2 + 1 + 16 + 8 + 8 + 8 + 4
-	welcomeSize  = 8 + 2 + 1 + 8 + 4
+	helloSize    = 8 + 2 + 1 + 16 + 8 + 8 + 8 + 8 + 4
+	welcomeSize  = 8 + 2 + 1 + 8 + 8 + 4
 
 	greetLane transport.Lane = 254
 	aliveLane transport.Lane = 255
@@ -46,6 +47,7 @@ type hello struct {
 	cluster     ClusterID
 	from, to    transport.NodeID
 	incarnation uint64
+	tick        time.Duration
 }
 
 // A verdict says what the accepting side makes of a hello.
@@ -57,6 +59,7 @@ const (
 	wrongCluster
 	wrongNode
 	refused // cut off, closing, or greeting nobody
+	wrongTick
 )
 
 // What a dialler is told. They are in the log, and in what Greet returns.
@@ -65,6 +68,7 @@ var (
 	errCluster = errors.New("tcp: the other node belongs to another cluster")
 	errNode    = errors.New("tcp: another node lives at that address")
 	errRefused = errors.New("tcp: the other node refuses the connection")
+	errTick    = errors.New("tcp: the other node has another tick")
 	errHello   = errors.New("tcp: what answers is not a node")
 )
 
@@ -80,6 +84,8 @@ func (v verdict) err() error {
 		return errNode
 	case refused:
 		return errRefused
+	case wrongTick:
+		return errTick
 	}
 	return errHello
 }
@@ -94,6 +100,7 @@ func (h hello) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.from))
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.to))
 	b = binary.LittleEndian.AppendUint64(b, h.incarnation)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.tick))
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -114,6 +121,7 @@ func decodeHello(b []byte) (h hello, ok bool) {
 	h.from = transport.NodeID(binary.LittleEndian.Uint64(b[19:]))
 	h.to = transport.NodeID(binary.LittleEndian.Uint64(b[27:]))
 	h.incarnation = binary.LittleEndian.Uint64(b[35:])
+	h.tick = time.Duration(binary.LittleEndian.Uint64(b[43:]))
 	return h, ok
 }
 
@@ -121,6 +129,7 @@ type welcome struct {
 	version     uint16
 	verdict     verdict
 	incarnation uint64
+	tick        time.Duration
 }
 
 func (w welcome) encode() []byte {
@@ -128,6 +137,7 @@ func (w welcome) encode() []byte {
 	b = binary.LittleEndian.AppendUint16(b, w.version)
 	b = append(b, byte(w.verdict))
 	b = binary.LittleEndian.AppendUint64(b, w.incarnation)
+	b = binary.LittleEndian.AppendUint64(b, uint64(w.tick))
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -139,6 +149,7 @@ func decodeWelcome(b []byte) (w welcome, ok bool) {
 	w.version = binary.LittleEndian.Uint16(b)
 	w.verdict = verdict(b[2])
 	w.incarnation = binary.LittleEndian.Uint64(b[3:])
+	w.tick = time.Duration(binary.LittleEndian.Uint64(b[11:]))
 	return w, ok
 }
 
@@ -158,6 +169,8 @@ func exchange(c io.ReadWriter, h hello) (incarnation uint64, err error) {
 		return 0, errHello
 	case w.version != version:
 		return 0, errVersion
+	case w.verdict == wrongTick:
+		return 0, fmt.Errorf("%w: %s, and this one %s; all nodes of a cluster have the same", errTick, w.tick, h.tick)
 	}
 	return w.incarnation, w.verdict.err()
 }

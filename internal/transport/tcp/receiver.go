@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -108,10 +109,13 @@ func (t *Transport) meet(raw net.Conn) (net.Conn, hello, error) {
 		return nil, hello{}, errHello
 	}
 	v := t.judge(h)
-	if _, err := c.Write(welcome{version: version, verdict: v, incarnation: t.incarnation}.encode()); err != nil {
+	if _, err := c.Write(welcome{version: version, verdict: v, incarnation: t.incarnation, tick: t.o.Tick}.encode()); err != nil {
 		return nil, hello{}, err
 	}
 	_ = raw.SetDeadline(time.Time{})
+	if v == wrongTick {
+		return nil, hello{}, fmt.Errorf("%w: node %d has %s, and this one %s; all nodes of a cluster have the same", errTick, h.from, h.tick, t.o.Tick)
+	}
 	return c, h, v.err()
 }
 
@@ -129,6 +133,8 @@ func (t *Transport) judge(h hello) verdict {
 		return wrongNode
 	case t.isCut(h.from):
 		return refused
+	case h.tick != t.o.Tick:
+		return wrongTick
 	}
 	return welcomed
 }

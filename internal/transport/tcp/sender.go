@@ -295,7 +295,7 @@ func (s *sender) connect() error {
 	if t.isCut(s.peer.id) {
 		return errCut
 	}
-	h := hello{version: version, lane: s.lane, cluster: t.o.Cluster, from: t.o.Self, to: s.peer.id, incarnation: t.incarnation}
+	h := hello{version: version, lane: s.lane, cluster: t.o.Cluster, from: t.o.Self, to: s.peer.id, incarnation: t.incarnation, tick: t.o.Tick}
 	c, incarnation, err := dial(s.peer.stop, *s.peer.addr.Load(), t.o.TLS, h)
 	if err != nil {
 		return err

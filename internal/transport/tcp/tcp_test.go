@@ -189,8 +189,8 @@ func TestCutAndHeal(t *testing.T) {
 // TestStrangersAreRefused: a connection of the wrong cluster, node, version or
 // lane gets a verdict and nothing it sends arrives.
 func TestStrangersAreRefused(t *testing.T) {
-	b := start(t, Options{Self: 2, Cluster: ClusterID{7}})
-	good := hello{version: version, lane: transport.Raft, cluster: ClusterID{7}, from: 1, to: 2, incarnation: 5}
+	b := start(t, Options{Self: 2, Cluster: ClusterID{7}, Tick: 100 * time.Millisecond})
+	good := hello{version: version, lane: transport.Raft, cluster: ClusterID{7}, from: 1, to: 2, incarnation: 5, tick: 100 * time.Millisecond}
 	for _, test := range []struct {
 		name   string
 		change func(*hello)
@@ -202,6 +202,7 @@ func TestStrangersAreRefused(t *testing.T) {
 		{"no sender", func(h *hello) { h.from = 0 }, errNode},
 		{"itself", func(h *hello) { h.from = 2 }, errNode},
 		{"lane", func(h *hello) { h.lane = 77 }, errRefused},
+		{"tick", func(h *hello) { h.tick = 50 * time.Millisecond }, errTick},
 		{"greeting", func(h *hello) { h.lane = greetLane }, errRefused},
 	} {
 		h := good
@@ -506,8 +507,8 @@ func FuzzFrames(f *testing.F) {
 }
 
 func FuzzHello(f *testing.F) {
-	f.Add(hello{version: 1, lane: 2, cluster: ClusterID{3}, from: 4, to: 5, incarnation: 6}.encode())
-	f.Add(welcome{version: 1, verdict: refused, incarnation: 9}.encode())
+	f.Add(hello{version: 1, lane: 2, cluster: ClusterID{3}, from: 4, to: 5, incarnation: 6, tick: 7}.encode())
+	f.Add(welcome{version: 1, verdict: refused, incarnation: 9, tick: 1}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, ok := decodeHello(b); ok && !bytes.Equal(h.encode(), b) {
 			t.Errorf("hello %x encodes to %x", b, h.encode())

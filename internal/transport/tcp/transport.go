@@ -35,6 +35,9 @@ type Options struct {
 	// Beat is how often an end of a silent connection says that it is alive. After
 	// four beats without a word a connection is given up. Default 1 s.
 	Beat time.Duration
+	// Tick is the unit of the cluster's clocks, on which leases rely: a node that has
+	// another one is refused. Default 0, which is one like any other.
+	Tick time.Duration
 	// Log receives who comes and goes. Default: nothing.
 	Log *slog.Logger
 }
