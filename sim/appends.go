@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A ListOp appends to a list, or reads several lists at one moment. What a list is
+// A ListOp appends to lists, or reads several lists, at one moment. What a list is
 // tells in which order everything was appended to it, so that no search is needed
 // to say whether a history is strictly serializable: it is a question of cycles.
 // Kingsbury, Alvaro: "Elle: Inferring Isolation Anomalies from Experimental
@@ -17,18 +17,40 @@ type ListOp struct {
 	Call, Return int64 // places in the history; Return 0: no answer
 	Outcome      Outcome
 
-	Key, Element string              // of an append; the element is unique in the history
-	Saw          map[string][]string // lists by key: of a read, or of an append that answers with its list
+	Key, Element string       // of an append; the element is unique in the history
+	Also         []ListAppend // what the same transaction appends besides
+	// Found are lengths that lists must have had for it to be carried out: it was
+	// conditional on them.
+	Found map[string]int
+	Saw   map[string][]string // lists by key: of a read, or of a single append that answers with its list
 }
+
+// A ListAppend is a part of a transaction.
+type ListAppend struct{ Key, Element string }
 
 func (o *ListOp) isAppend() bool { return o.Element != "" }
 
+// appends are all that the operation appends.
+func (o *ListOp) appends() []ListAppend {
+	if !o.isAppend() {
+		return nil
+	}
+	return append([]ListAppend{{o.Key, o.Element}}, o.Also...)
+}
+
 func (o *ListOp) String() string {
 	if o.isAppend() {
-		return fmt.Sprintf("client %d appends %s to %s", o.Client, o.Element, o.Key)
+		text := fmt.Sprintf("client %d appends %s to %s", o.Client, o.Element, o.Key)
+		for _, a := range o.Also {
+			text += fmt.Sprintf(", %s to %s", a.Element, a.Key)
+		}
+		for _, key := range sortedKeys(o.Found) {
+			text += fmt.Sprintf(", finding %d in %s", o.Found[key], key)
+		}
+		return text
 	}
 	var lists []string
-	for _, key := range o.keys() {
+	for _, key := range sortedKeys(o.Saw) {
 		lists = append(lists, fmt.Sprintf("%s=[%s]", key, strings.Join(tail(o.Saw[key], 4), " ")))
 	}
 	return fmt.Sprintf("client %d reads %s", o.Client, strings.Join(lists, ", "))
@@ -41,25 +63,51 @@ func tail(list []string, n int) []string {
 	return list
 }
 
-func (o *ListOp) keys() (keys []string) {
-	for key := range o.Saw {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
+// An Anomaly is a way in which a history is not serializable, under the names of
+// Adya, "Weak Consistency: A Generalized Theory and Optimistic Implementations for
+// Distributed Transactions", MIT 1999, and of Elle.
+type Anomaly string
+
+// The anomalies, the worst first.
+const (
+	G1a     Anomaly = "G1a"      // a read of what was never committed
+	G1b     Anomaly = "G1b"      // a read of a part of what a transaction appended to a list
+	Broken  Anomaly = "order"    // a list that no appends one after the other can have made
+	G0      Anomaly = "G0"       // a cycle of writes
+	G1c     Anomaly = "G1c"      // a cycle of writes, and reads of them
+	GSingle Anomaly = "G-single" // with one transaction that did not see what the next one wrote: a torn read
+	G2      Anomaly = "G2"       // with several of these: write skew
+	// With the order in time. Serializable, but not strictly.
+	G0Strict      Anomaly = "G0-realtime"
+	G1cStrict     Anomaly = "G1c-realtime"
+	GSingleStrict Anomaly = "G-single-realtime" // such as a stale read
+	G2Strict      Anomaly = "G2-realtime"
+)
+
+// A ListAnomaly is what CheckLists finds.
+type ListAnomaly struct {
+	Anomaly Anomaly
+	Text    string
+}
+
+func (a *ListAnomaly) Error() string { return fmt.Sprintf("sim: %s: %s", a.Anomaly, a.Text) }
+
+func anomaly(a Anomaly, format string, args ...any) error {
+	return &ListAnomaly{a, fmt.Sprintf(format, args...)}
 }
 
 // CheckLists reports whether the operations can have taken effect one after the
-// other, each between its call and its return. The error names a list that cannot
-// be, or a shortest cycle of operations of which each must come before the next.
+// other, each between its call and its return. The error, a *ListAnomaly, names a list
+// that cannot be, or a shortest cycle of operations of which each must come before the
+// next.
 func CheckLists(operations []*ListOp) error {
-	g := &listGraph{appended: map[string]*ListOp{}, orders: map[string][]string{}, number: map[*ListOp]int{}}
+	g := &listGraph{appended: map[string]*ListOp{}, keyOf: map[string]string{}, orders: map[string][]string{}, number: map[*ListOp]int{}}
 	for _, o := range operations {
-		if o.Outcome == Failed || !o.isAppend() && o.Outcome != Done {
-			continue
+		for _, a := range o.appends() {
+			g.appended[a.Element], g.keyOf[a.Element] = o, a.Key
 		}
-		if o.isAppend() {
-			g.appended[o.Element] = o
+		if o.Outcome == Failed || o.Outcome == Refused || !o.isAppend() && o.Outcome != Done {
+			continue
 		}
 		g.number[o] = len(g.operations)
 		g.operations = append(g.operations, o)
@@ -72,8 +120,8 @@ func CheckLists(operations []*ListOp) error {
 	g.orderWrites()
 	g.orderReads()
 	g.orderTimes()
-	if cycle := g.cycle(); cycle != nil {
-		return found(Serializability, fmt.Errorf("sim: no order of the list operations explains their answers:\n%s", g.tell(cycle)))
+	if name, cycle := g.anomaly(); cycle != nil {
+		return found(Serializability, anomaly(name, "no order of the list operations explains their answers:\n%s", g.tell(cycle)))
 	}
 	return nil
 }
@@ -82,20 +130,32 @@ func CheckLists(operations []*ListOp) error {
 type listGraph struct {
 	operations []*ListOp
 	number     map[*ListOp]int
-	appended   map[string]*ListOp   // by element
+	appended   map[string]*ListOp   // by element, also what was never carried out
+	keyOf      map[string]string    // by element: the list that it was appended to
 	orders     map[string][]string  // by key: all elements that anybody saw, in order
 	unseen     map[string][]*ListOp // by key: appends that were acknowledged and never seen
 	edges      [][]edge             // beyond the operations there are moments, see orderTimes
 }
 
+// A relation says why one operation must come before another.
+type relation byte
+
+const (
+	writeWrite relation = 1 << iota // its element stands before the other's
+	writeRead                       // the other one saw its element
+	readWrite                       // it did not see the other's element
+	inTime                          // it had returned when the other was called
+)
+
 type edge struct {
 	to  int
+	is  relation
 	why string
 }
 
-func (g *listGraph) add(from, to int, why string) {
+func (g *listGraph) add(from, to int, is relation, why string) {
 	if from != to {
-		g.edges[from] = append(g.edges[from], edge{to, why})
+		g.edges[from] = append(g.edges[from], edge{to, is, why})
 	}
 }
 
@@ -103,22 +163,22 @@ func (g *listGraph) add(from, to int, why string) {
 // others must be the beginning of it.
 func (g *listGraph) findOrders() error {
 	for _, o := range g.operations {
-		for _, key := range o.keys() {
+		for _, key := range sortedKeys(o.Saw) {
 			if list, known := g.orders[key]; !known || len(o.Saw[key]) > len(list) {
 				g.orders[key] = o.Saw[key]
 			}
 		}
 	}
 	for _, o := range g.operations {
-		for _, key := range o.keys() {
+		for _, key := range sortedKeys(o.Saw) {
 			list, order := o.Saw[key], g.orders[key]
 			if !slices.Equal(list, order[:len(list)]) {
-				return fmt.Errorf("sim: list %s has two orders: %s, but it was also [%s]", key, o, strings.Join(order, " "))
+				return anomaly(Broken, "list %s has two orders: %s, but it was also [%s]", key, o, strings.Join(order, " "))
 			}
 		}
 		if o.isAppend() && o.Outcome == Done && o.Saw != nil {
 			if list := o.Saw[o.Key]; len(list) == 0 || list[len(list)-1] != o.Element {
-				return fmt.Errorf("sim: list %s: %s and is shown [%s]", o.Key, o, strings.Join(list, " "))
+				return anomaly(Broken, "list %s: %s and is shown [%s]", o.Key, o, strings.Join(list, " "))
 			}
 		}
 	}
@@ -132,15 +192,30 @@ func (g *listGraph) checkElements() error {
 			o := g.appended[element]
 			switch {
 			case seen[element]:
-				return fmt.Errorf("sim: list %s has %s twice", key, element)
+				return anomaly(Broken, "list %s has %s twice", key, element)
 			case o == nil:
-				return fmt.Errorf("sim: list %s has %s, which nobody has appended, or of which its client was told that it failed", key, element)
-			case o.Key != key:
-				return fmt.Errorf("sim: list %s has %s, which was appended to %s", key, element, o.Key)
+				return anomaly(G1a, "list %s has %s, which nobody has appended", key, element)
+			case o.Outcome == Failed:
+				return anomaly(G1a, "list %s has %s, of which its client was told that it failed", key, element)
 			case o.Outcome == Refused:
-				return fmt.Errorf("sim: list %s has %s, which was refused", key, element)
+				return anomaly(G1a, "list %s has %s, which was refused", key, element)
+			case g.keyOf[element] != key:
+				return anomaly(Broken, "list %s has %s, which was appended to %s", key, element, g.keyOf[element])
 			}
 			seen[element] = true
+		}
+	}
+	return g.checkParts()
+}
+
+// checkParts looks for lists that end within what one operation appends to them.
+func (g *listGraph) checkParts() error {
+	for _, o := range g.operations {
+		for _, key := range sortedKeys(o.Saw) {
+			list, order := o.Saw[key], g.orders[key]
+			if n := len(list); n > 0 && n < len(order) && g.appended[list[n-1]] == g.appended[order[n]] {
+				return anomaly(G1b, "list %s: %s, but not %s, of one operation: %s", key, list[n-1], order[n], o)
+			}
 		}
 	}
 	return nil
@@ -161,11 +236,11 @@ func (g *listGraph) orderWrites() {
 	for _, key := range sortedKeys(g.orders) {
 		order := g.orders[key]
 		for i := 1; i < len(order); i++ {
-			g.add(g.append(order[i-1]), g.append(order[i]), fmt.Sprintf("in list %s, %s stands before %s", key, order[i-1], order[i]))
+			g.add(g.append(order[i-1]), g.append(order[i]), writeWrite, fmt.Sprintf("in list %s, %s stands before %s", key, order[i-1], order[i]))
 		}
 		for _, o := range g.unseen[key] {
 			if n := len(order); n > 0 {
-				g.add(g.append(order[n-1]), g.number[o], fmt.Sprintf("in list %s, %s was seen and %s never", key, order[n-1], o.Element))
+				g.add(g.append(order[n-1]), g.number[o], writeWrite, fmt.Sprintf("in list %s, %s was seen and %s never", key, order[n-1], o.elementOf(key)))
 			}
 		}
 	}
@@ -173,17 +248,32 @@ func (g *listGraph) orderWrites() {
 
 func (g *listGraph) append(element string) int { return g.number[g.appended[element]] }
 
+// elementOf returns what the operation appends to a list.
+func (o *ListOp) elementOf(key string) string {
+	for _, a := range o.appends() {
+		if a.Key == key {
+			return a.Element
+		}
+	}
+	return ""
+}
+
 func (g *listGraph) findUnseen() {
 	seen := map[string]bool{}
-	for _, order := range g.orders {
+	for _, order := range g.orders { //sim:ok a set of them
 		for _, element := range order {
 			seen[element] = true
 		}
 	}
 	g.unseen = map[string][]*ListOp{}
 	for _, o := range g.operations {
-		if o.isAppend() && o.Outcome == Done && !seen[o.Element] {
-			g.unseen[o.Key] = append(g.unseen[o.Key], o)
+		if o.Outcome != Done {
+			continue
+		}
+		for _, a := range o.appends() {
+			if list := g.unseen[a.Key]; !seen[a.Element] && (len(list) == 0 || list[len(list)-1] != o) {
+				g.unseen[a.Key] = append(list, o)
+			}
 		}
 	}
 }
@@ -192,22 +282,34 @@ func (g *listGraph) findUnseen() {
 // first one that it did not see.
 func (g *listGraph) orderReads() {
 	for _, o := range g.operations {
-		if o.isAppend() {
-			continue
-		}
-		for _, key := range o.keys() {
-			list, order := o.Saw[key], g.orders[key]
-			if n := len(list); n > 0 {
-				g.add(g.append(list[n-1]), g.number[o], fmt.Sprintf("it saw %s in %s", list[n-1], key))
-			}
-			if n := len(list); n < len(order) {
-				g.add(g.number[o], g.append(order[n]), fmt.Sprintf("it did not see %s in %s", order[n], key))
-				continue
-			}
-			for _, u := range g.unseen[key] {
-				g.add(g.number[o], g.number[u], fmt.Sprintf("it did not see %s in %s", u.Element, key))
+		if !o.isAppend() {
+			for _, key := range sortedKeys(o.Saw) {
+				g.orderRead(o, key, len(o.Saw[key]))
 			}
 		}
+		if o.Outcome == Done {
+			for _, key := range sortedKeys(o.Found) {
+				g.orderRead(o, key, o.Found[key])
+			}
+		}
+	}
+}
+
+// orderRead is orderReads for a list of n elements.
+func (g *listGraph) orderRead(o *ListOp, key string, n int) {
+	order := g.orders[key]
+	if n > len(order) { // of some that were never seen; which, is not known
+		return
+	}
+	if n > 0 {
+		g.add(g.append(order[n-1]), g.number[o], writeRead, fmt.Sprintf("it saw %s in %s", order[n-1], key))
+	}
+	if n < len(order) {
+		g.add(g.number[o], g.append(order[n]), readWrite, fmt.Sprintf("it did not see %s in %s", order[n], key))
+		return
+	}
+	for _, u := range g.unseen[key] {
+		g.add(g.number[o], g.number[u], readWrite, fmt.Sprintf("it did not see %s in %s", u.elementOf(key), key))
 	}
 }
 
@@ -227,34 +329,90 @@ func (g *listGraph) orderTimes() {
 	n := len(g.operations)
 	g.edges = append(g.edges, make([][]edge, len(returns))...)
 	for i := 1; i < len(returns); i++ {
-		g.add(n+i-1, n+i, "")
+		g.add(n+i-1, n+i, inTime, "")
 	}
 	for i, o := range g.operations {
 		if o.Return > 0 && o.Outcome != Unknown {
 			at, _ := slices.BinarySearch(returns, o.Return)
-			g.add(i, n+at, "")
+			g.add(i, n+at, inTime, "")
 		}
 		if before := sort.Search(len(returns), func(k int) bool { return returns[k] >= o.Call }); before > 0 {
-			g.add(n+before-1, i, "it was called later")
+			g.add(n+before-1, i, inTime, "it was called later")
 		}
 	}
 }
 
-// cycle returns a shortest cycle through one of the operations that are in one,
-// nil if there is none.
-func (g *listGraph) cycle() []int {
-	var best []int
-	for _, component := range g.components() {
-		for _, start := range component {
-			if start >= len(g.operations) || best != nil && len(best) <= 2 {
-				continue
-			}
-			if c := g.shortest(start, component); c != nil && (best == nil || len(c) < len(best)) {
-				best = c
+// anomaly returns the worst anomaly that there is, with a shortest cycle.
+func (g *listGraph) anomaly() (Anomaly, []int) {
+	components := g.components()
+	if len(components) == 0 {
+		return "", nil
+	}
+	for _, strict := range []bool{false, true} {
+		names, also := []Anomaly{G0, G1c, GSingle, G2}, relation(0)
+		if strict {
+			names, also = []Anomaly{G0Strict, G1cStrict, GSingleStrict, G2Strict}, inTime
+		}
+		const seen = writeWrite | writeRead
+		for i, search := range []struct{ first, rest relation }{
+			{writeWrite, writeWrite}, {seen, seen}, {readWrite, seen}, {readWrite, seen | readWrite},
+		} {
+			if cycle := g.cycle(components, search.first, search.rest|also); cycle != nil {
+				return names[i], cycle
 			}
 		}
-		if best != nil {
-			return best
+	}
+	// Operations in a cycle of time alone have been called after they had returned.
+	return Broken, g.cycle(components, inTime, inTime)
+}
+
+// cycle returns a shortest cycle that begins with an edge of the first relations and
+// goes on with the others, nil if there is none.
+func (g *listGraph) cycle(components [][]int, first, rest relation) (best []int) {
+	for _, component := range components {
+		inside := map[int]bool{}
+		for _, v := range component {
+			inside[v] = true
+		}
+		for _, start := range component {
+			for _, e := range g.edges[start] {
+				if e.is&first == 0 || !inside[e.to] || len(best) == 2 {
+					continue
+				}
+				if c := g.path(e.to, start, inside, rest, len(best)-1); c != nil {
+					best = append([]int{start}, c...)
+				}
+			}
+		}
+	}
+	return best
+}
+
+// path returns a shortest path, breadth first, without its end, if it is shorter than a
+// limit; -1 is none.
+func (g *listGraph) path(start, end int, inside map[int]bool, by relation, limit int) []int {
+	from := map[int]int{start: start}
+	for queue := []int{start}; len(queue) > 0; queue = queue[1:] {
+		for _, e := range g.edges[queue[0]] {
+			if e.is&by == 0 || !inside[e.to] {
+				continue
+			}
+			if e.to == end {
+				path := []int{queue[0]}
+				for v := queue[0]; v != start; {
+					v = from[v]
+					path = append(path, v)
+				}
+				if limit >= 0 && len(path) >= limit {
+					return nil
+				}
+				slices.Reverse(path)
+				return path
+			}
+			if _, known := from[e.to]; !known {
+				from[e.to] = queue[0]
+				queue = append(queue, e.to)
+			}
 		}
 	}
 	return nil
@@ -312,33 +470,6 @@ func (g *listGraph) components() (list [][]int) {
 		}
 	}
 	return list
-}
-
-// shortest returns a shortest cycle through start within a component: breadth first.
-func (g *listGraph) shortest(start int, component []int) []int {
-	inside := map[int]bool{}
-	for _, v := range component {
-		inside[v] = true
-	}
-	from := map[int]int{}
-	for queue := []int{start}; len(queue) > 0; queue = queue[1:] {
-		for _, e := range g.edges[queue[0]] {
-			if e.to == start {
-				cycle := []int{queue[0]}
-				for v := queue[0]; v != start; {
-					v = from[v]
-					cycle = append(cycle, v)
-				}
-				slices.Reverse(cycle)
-				return cycle
-			}
-			if _, known := from[e.to]; !known && inside[e.to] {
-				from[e.to] = queue[0]
-				queue = append(queue, e.to)
-			}
-		}
-	}
-	return nil
 }
 
 // tell says why each operation of a cycle must come before the next.

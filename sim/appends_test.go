@@ -25,6 +25,19 @@ func reads(client int, call, ret int64, lists ...string) *ListOp {
 	return o
 }
 
+// both is a transaction of two appends.
+func both(client int, call, ret int64, key, element, key2, element2 string) *ListOp {
+	o := appends(client, call, ret, key, element)
+	o.Also = []ListAppend{{key2, element2}}
+	return o
+}
+
+// finding makes an append conditional on the length of a list.
+func finding(o *ListOp, key string, n int) *ListOp {
+	o.Found = map[string]int{key: n}
+	return o
+}
+
 func TestCheckLists(t *testing.T) {
 	for name, tt := range map[string]struct {
 		operations []*ListOp
@@ -51,6 +64,32 @@ func TestCheckLists(t *testing.T) {
 		"out of nowhere": {[]*ListOp{reads(3, 3, 4, "x=a")}, "nobody has appended"},
 		"back in time": {[]*ListOp{
 			appends(1, 1, 9, "x", "a"), reads(2, 2, 3, "x=a"), reads(3, 4, 5, "x=")}, "it was called later"},
+		"of a transaction, a part": {[]*ListOp{
+			both(1, 1, 9, "x", "a", "y", "b"), reads(2, 2, 8, "x=a", "y="), reads(2, 10, 11, "x=a", "y=b")}, "G-single"},
+		"of a transaction, a part that nobody ever sees": {[]*ListOp{
+			both(1, 1, 9, "x", "a", "y", "b"), reads(2, 10, 11, "x=a"), reads(2, 12, 13, "y=")}, "G-single"},
+		"two transactions, in two orders": {[]*ListOp{
+			both(1, 1, 9, "x", "a", "y", "b"), both(2, 1, 9, "y", "c", "x", "d"), reads(3, 10, 11, "x=a d"), reads(3, 12, 13, "y=c b")}, "G0"},
+		"each sees the other": {[]*ListOp{
+			finding(appends(1, 1, 9, "x", "a"), "y", 1), finding(appends(2, 1, 9, "y", "b"), "x", 1), reads(3, 10, 11, "x=a", "y=b")}, "G1c"},
+		"neither sees the other": {[]*ListOp{
+			finding(appends(1, 1, 9, "x", "a"), "y", 0), finding(appends(2, 1, 9, "y", "b"), "x", 0), reads(3, 10, 11, "x=a", "y=b")}, "G2"},
+		"neither sees the other, nor does anybody": {[]*ListOp{
+			finding(appends(1, 1, 9, "x", "a"), "y", 0), finding(appends(2, 1, 9, "y", "b"), "x", 0)}, "G2"},
+		"one sees the other": {[]*ListOp{
+			finding(appends(1, 1, 9, "x", "a"), "y", 0), finding(appends(2, 1, 9, "y", "b"), "x", 1), reads(3, 10, 11, "x=a", "y=b")}, ""},
+		"finds its own list, to which it appends": {[]*ListOp{
+			finding(appends(1, 1, 2, "x", "a"), "x", 0), finding(appends(1, 3, 4, "x", "b"), "x", 1), reads(3, 10, 11, "x=a b")}, ""},
+		"lost update": {[]*ListOp{
+			finding(appends(1, 1, 9, "x", "a"), "x", 0), finding(appends(2, 1, 9, "x", "b"), "x", 0), reads(3, 10, 11, "x=a b")}, "G-single"},
+		"half of what one transaction appends to a list": {[]*ListOp{
+			both(1, 1, 9, "x", "a", "x", "b"), reads(2, 2, 8, "x=a"), reads(2, 10, 11, "x=a b")}, "G1b"},
+		"of a cancelled transaction": {[]*ListOp{
+			{Client: 1, Call: 1, Return: 2, Outcome: Failed, Key: "x", Element: "a"}, reads(2, 3, 4, "x=a")}, "G1a"},
+		"stale, by its name": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), reads(2, 3, 4, "x=")}, "G-single-realtime"},
+		"later writes stand first": {[]*ListOp{
+			appends(1, 1, 2, "x", "a"), appends(1, 3, 4, "x", "b"), reads(2, 5, 6, "x=b a")}, "G0-realtime"},
 		// Each list by itself is fine; together the two readers disagree about which
 		// append came first.
 		"two lists in two orders": {[]*ListOp{
