@@ -99,7 +99,8 @@ type core struct {
 	patience  time.Duration // how long a request is repeated
 	requests  requests
 
-	life     uint64                // of the node, in the ids of its transactions
+	life     uint64 // of the node, in the ids of its transactions
+	tokens   tokenGuard
 	stirred  *env.Queue[struct{}]  // wakes watchTransactions
 	closing  *env.Future[struct{}] // set when Close begins
 	builders *env.Group            // tasks that create and delete indexes, and expired items

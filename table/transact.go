@@ -138,7 +138,7 @@ const conflictMessage = "Transaction is ongoing for the item"
 type InProgressError struct{}
 
 func (e *InProgressError) Error() string {
-	return "The transaction with the given request token is already in progress."
+	return "Transaction from previous request is still in progress"
 }
 
 // A ParameterMismatchError refuses a request whose token was used with other parameters.

@@ -29,6 +29,9 @@ func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, 
 			return nil, err
 		}
 		t := s.newTransaction(r, bound)
+		if err := t.guard(); err != nil {
+			return nil, err
+		}
 		result, err := t.run()
 		again, failed := t.tryAgain(attempt, detour, err)
 		if t.moved {
@@ -38,9 +41,32 @@ func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, 
 			return nil, failed
 		}
 		if !again {
+			if err == nil {
+				t.guarded()
+			}
 			return result, err
 		}
 	}
+}
+
+// guard refuses a token that was used for another request, guarded takes note of the use
+// of one; see tokenGuard.
+func (t *transaction) guard() error {
+	if t.token == (partition.Token{}) {
+		return nil
+	}
+	return t.tokens.check(t.token, t.parameters(), t.env.Now())
+}
+
+func (t *transaction) guarded() {
+	if t.token != (partition.Token{}) {
+		t.tokens.used(t.token, t.parameters(), t.env.Now())
+	}
+}
+
+func (t *transaction) parameters() (p partition.Token) {
+	copy(p[:], t.request.Parameters[:])
+	return p
 }
 
 // How often a transaction is tried again that met another one, and how long it waits in between:
@@ -213,7 +239,7 @@ func (t *transaction) command(m txn.Message) *partition.Command {
 		c.Kind, x.Anchor = partition.Prepare, t.anchor()
 		return c
 	}
-	x.Parameters = partition.Token(t.request.Parameters[:len(x.Parameters)])
+	x.Parameters = t.parameters()
 	if len(t.parts) == 1 {
 		return c
 	}
