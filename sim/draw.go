@@ -45,6 +45,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.plan.Knobs = d.drawKnobs()
 	d.drawClients()
 	d.drawSteps()
+	d.drawTransactors()
 	if !o.Calm {
 		d.drawNemesis()
 	}

@@ -119,6 +119,8 @@ type History struct {
 	// Clock tells the time for reports; nil: there is none.
 	Clock func() env.Mono
 
+	inLedger func(group uint64) // told of a group that has a part of the ledger; nil: nobody
+
 	proved, searched int // keys, by Check
 }
 

@@ -35,10 +35,12 @@ type Plan struct {
 	For     Duration     `json:"for"` // how long faults and clients are at work
 	Nemesis []Fault      `json:"nemesis"`
 	Clients []ClientPlan `json:"clients"`
-	Churn   []Step       `json:"churn,omitempty"`   // of the task that creates and drops tables
-	Expiry  []Step       `json:"expiry,omitempty"`  // of the task that works on items with a time to live
-	Grammar []Step       `json:"grammar,omitempty"` // of the task that compares requests with the reference
-	Rot     uint32       `json:"rot,omitempty"`     // dice: which bit is damaged in the end; 0: none
+
+	Transactors []TransactorPlan `json:"transactors,omitempty"` // clients of the ledger
+	Churn       []Step           `json:"churn,omitempty"`       // of the task that creates and drops tables
+	Expiry      []Step           `json:"expiry,omitempty"`      // of the task that works on items with a time to live
+	Grammar     []Step           `json:"grammar,omitempty"`     // of the task that compares requests with the reference
+	Rot         uint32           `json:"rot,omitempty"`         // dice: which bit is damaged in the end; 0: none
 }
 
 // PlanVersion is that of the plans that this program writes and reads. It changes
@@ -234,6 +236,11 @@ func (p *Plan) check() error {
 	for i := range p.Clients {
 		if err := p.Clients[i].check(p); err != nil {
 			return fmt.Errorf("client %d: %w", i, err)
+		}
+	}
+	for i := range p.Transactors {
+		if err := p.Transactors[i].check(p); err != nil {
+			return fmt.Errorf("transactor %d: %w", i, err)
 		}
 	}
 	return nil

@@ -51,7 +51,10 @@ type run struct {
 	convergence convergence
 
 	history History
-	tasks   *env.Group // clients and faults
+	ledger  ledger
+
+	coordinator *node      // whoever began a transaction last
+	tasks       *env.Group // clients and faults
 
 	began   env.Mono // when the times of the plan begin
 	ending  bool
@@ -98,7 +101,7 @@ func newRun(p *Plan, o Options) *run {
 		plan: p, stack: stacks[p.Stack], world: w, clients: w.NewNode("clients"),
 		jitter: newJitter(w), fired: map[string]int{},
 	}
-	r.history.Clock = w.Now
+	r.history.Clock, r.history.inLedger = w.Now, r.ledger.noteGroup
 	r.consensus = newConsensus(r.fail)
 	r.consensus.commit = r.history.Applied
 	r.consensus.forgives = func(node string) bool { return p.Knobs.syncMode() != replication.SyncAlways || r.lies(node) }
@@ -127,6 +130,7 @@ func (r *run) story() {
 	r.stack.create(r)
 	r.began = r.clients.Now()
 	r.startClients()
+	r.startTransactors()
 	r.startSteps()
 	r.startNemesis()
 	r.clients.Go("compare", func() {
@@ -176,6 +180,10 @@ func (r *run) checkAgain(interval time.Duration) {
 	r.world.After(interval, func() {
 		var violation *Violation
 		if err := r.history.check(glance); errors.As(err, &violation) {
+			r.fail(err)
+			return
+		}
+		if err := r.ledger.check(glance); err != nil && !errors.As(err, new(*UndecidedError)) {
 			r.fail(err)
 			return
 		}
@@ -287,6 +295,9 @@ func (r *run) fire(name string) { r.fired[name]++ }
 func (r *run) result(err error) Result {
 	if err == nil {
 		err = r.history.Check()
+	}
+	if err == nil {
+		err = r.ledger.check(stepBudget)
 	}
 	if err == nil && r.history.Count(Done) == 0 && r.plan.Requests() > 0 {
 		err = errors.New("sim: nothing was done")

@@ -49,6 +49,8 @@ func (s *Shrinker) Shrink(p *Plan) (*Plan, Result, int) {
 		s.fewer(func(p *Plan) int { return len(p.Nemesis) }, func(p *Plan, keep func(int) bool) { p.Nemesis = kept(p.Nemesis, keep) })
 		s.fewer(func(p *Plan) int { return len(p.Clients) }, dropClients)
 		s.fewer((*Plan).Requests, dropRequests)
+		s.fewer(func(p *Plan) int { return len(p.Transactors) }, func(p *Plan, keep func(int) bool) { p.Transactors = kept(p.Transactors, keep) })
+		s.fewer((*Plan).transactions, dropTransactions)
 		s.fewer(func(p *Plan) int { return len(p.Churn) }, func(p *Plan, keep func(int) bool) { p.Churn = kept(p.Churn, keep) })
 		s.fewer(func(p *Plan) int { return len(p.Expiry) }, func(p *Plan, keep func(int) bool) { p.Expiry = kept(p.Expiry, keep) })
 		s.simplify()
@@ -118,6 +120,9 @@ func (p *Plan) cut(at Duration) {
 	for i := range p.Clients {
 		p.Clients[i].Ops = slices.DeleteFunc(p.Clients[i].Ops, func(o Op) bool { return late(o.At) })
 	}
+	for i := range p.Transactors {
+		p.Transactors[i].Ops = slices.DeleteFunc(p.Transactors[i].Ops, func(x Transaction) bool { return late(x.At) })
+	}
 	p.Churn = slices.DeleteFunc(p.Churn, func(t Step) bool { return late(t.At) })
 	p.Expiry = slices.DeleteFunc(p.Expiry, func(t Step) bool { return late(t.At) })
 }
@@ -128,6 +133,8 @@ func (s *Shrinker) strip() {
 		func(p *Plan) { p.Churn = nil },
 		func(p *Plan) { p.Expiry = nil },
 		func(p *Plan) { p.Rot = 0 },
+		func(p *Plan) { p.Transactors = nil },
+		func(p *Plan) { p.Clients = nil },
 		func(p *Plan) { p.Knobs.Verify = false },
 		func(p *Plan) { p.Knobs.Facets, p.Knobs.Compress = false, false },
 		func(p *Plan) { p.Knobs.SyncTime = 0 },
@@ -198,6 +205,24 @@ func dropRequests(p *Plan, keep func(int) bool) {
 		first := at
 		at += len(c.Ops)
 		c.Ops = kept(c.Ops, func(k int) bool { return keep(first + k) })
+	}
+}
+
+// transactions counts the requests of transactors.
+func (p *Plan) transactions() (n int) {
+	for i := range p.Transactors {
+		n += len(p.Transactors[i].Ops)
+	}
+	return n
+}
+
+func dropTransactions(p *Plan, keep func(int) bool) {
+	at := 0
+	for i := range p.Transactors {
+		t := &p.Transactors[i]
+		first := at
+		at += len(t.Ops)
+		t.Ops = kept(t.Ops, func(k int) bool { return keep(first + k) })
 	}
 }
 

@@ -31,7 +31,11 @@ const tablePatience = 5 * time.Second
 
 // create makes the table, at the node that is in charge of that, once there is one.
 func (tableStack) create(r *run) {
-	d := definition(r.plan.Knobs.Partitions, r.plan.Knobs.facets())
+	r.createTable(definition(r.plan.Knobs.Partitions, r.plan.Knobs.facets()))
+	r.createLedger()
+}
+
+func (r *run) createTable(d table.Definition) {
 	err := errors.New("no node is up")
 	for start := r.clients.Now(); r.clients.Now().Sub(start) < 10*r.limit(); r.clients.Sleep(20 * time.Millisecond) {
 		for _, n := range r.nodes {
@@ -47,7 +51,7 @@ func (tableStack) create(r *run) {
 				return err
 			})
 			if answered && e == nil {
-				r.awaitTable()
+				r.awaitTable(d.Name)
 				return
 			}
 			if e != nil {
@@ -59,18 +63,18 @@ func (tableStack) create(r *run) {
 }
 
 // awaitTable waits until every node that is up knows the table.
-func (r *run) awaitTable() {
+func (r *run) awaitTable(name string) {
 	for start := r.clients.Now(); r.clients.Now().Sub(start) < r.limit(); r.clients.Sleep(10 * time.Millisecond) {
-		if !slices.ContainsFunc(r.nodes, func(n *node) bool { return !n.knowsTable() }) {
+		if !slices.ContainsFunc(r.nodes, func(n *node) bool { return !n.knowsTable(name) }) {
 			return
 		}
 	}
-	r.fail(found(Progress, fmt.Errorf("sim: not every node knows the table %s after it was created", r.limit())))
+	r.fail(found(Progress, fmt.Errorf("sim: not every node knows table %s %s after it was created", name, r.limit())))
 }
 
-func (n *node) knowsTable() bool {
+func (n *node) knowsTable(name string) bool {
 	answered, err := n.run.inTask(n, "describe", func(s *server) error {
-		_, err := s.tables.Describe(tableName)
+		_, err := s.tables.Describe(name)
 		return err
 	})
 	return answered && err == nil
@@ -108,6 +112,7 @@ func (tableStack) settle(r *run) {
 
 func (tableStack) verify(r *run) {
 	r.readAll()
+	r.verifyLedger()
 	r.checkIndexes()
 	if len(r.nodes) == 1 {
 		r.checkCounters()
@@ -161,8 +166,10 @@ func (r *run) groupOf(number int) uint64 {
 }
 
 // leader returns the node whose reign over a group began last, nil if there is none.
-func (r *run) leader(number int) (leader *node) {
-	group, latest := r.groupOf(number), 0
+func (r *run) leader(number int) (leader *node) { return r.leaderOf(r.groupOf(number)) }
+
+func (r *run) leaderOf(group uint64) (leader *node) {
+	latest := 0
 	for _, n := range r.nodes {
 		if n.up() && n.leads[group] > latest {
 			leader, latest = n, n.leads[group]

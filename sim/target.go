@@ -13,9 +13,11 @@ import (
 //	leader of group 1           whoever leads it at the time of the fault
 //	follower of group 1         one that does not
 //	zone of the leader of group 1
+//	coordinator                 whoever began a transaction last
+//	leader of ledger 1          of a partition of the ledger
 //	all                         every node; so is nothing
 type target struct {
-	kind  string // node, zone, leader, follower, zone of leader, all
+	kind  string // node, zone, leader, follower, zone of leader, ledger, coordinator, all
 	node  int
 	zone  string
 	group int
@@ -25,6 +27,8 @@ func parseTarget(text string, p *Plan) (target, error) {
 	switch number, isNode := strings.CutPrefix(text, "n"); {
 	case text == "" || text == "all":
 		return target{kind: "all"}, nil
+	case text == "coordinator":
+		return target{kind: text}, nil
 	case isNode:
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 || n > len(p.Nodes) {
@@ -48,6 +52,13 @@ func parseTarget(text string, p *Plan) (target, error) {
 		}
 		return target{}, fmt.Errorf("there is no zone %q", zone)
 	}
+	if number, ok := strings.CutPrefix(text, "leader of ledger "); ok {
+		part, err := strconv.Atoi(number)
+		if err != nil || part < 1 {
+			return target{}, fmt.Errorf("target %q has no partition", text)
+		}
+		return target{kind: "ledger", group: part}, nil
+	}
 	for _, kind := range []string{"leader", "follower"} {
 		if number, ok := strings.CutPrefix(text, kind+" of group "); ok {
 			group, err := strconv.Atoi(number)
@@ -67,7 +78,10 @@ func (r *run) resolve(text string) (nodes []*node) {
 		panic(err) // check has seen to it
 	}
 	var leader *node
-	if t.group > 0 {
+	switch {
+	case t.kind == "ledger":
+		leader = r.leaderOf(r.ledger.partition(t.group))
+	case t.group > 0:
 		leader = r.leader(t.group)
 	}
 	for _, n := range r.nodes {
@@ -81,7 +95,11 @@ func (r *run) resolve(text string) (nodes []*node) {
 			if n.place.Zone != t.zone {
 				continue
 			}
-		case "leader":
+		case "coordinator":
+			if n != r.coordinator {
+				continue
+			}
+		case "leader", "ledger":
 			if n != leader {
 				continue
 			}
@@ -104,6 +122,12 @@ func (d *drawer) drawTarget() string {
 	p := d.plan
 	if len(p.Nodes) == 1 {
 		return nodeName(1)
+	}
+	if len(p.Transactors) > 0 && d.IntN(3) == 0 {
+		if d.IntN(2) == 0 {
+			return "coordinator"
+		}
+		return fmt.Sprint("leader of ledger ", 1+d.IntN(p.Knobs.Partitions))
 	}
 	switch d.IntN(4) {
 	case 0:

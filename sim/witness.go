@@ -50,6 +50,9 @@ func (h *History) Applied(group uint64, command []byte) {
 		return
 	}
 	if _, ok := c.Item.Get("s"); !ok {
+		if _, ok := c.Item.Get("k"); ok && h.inLedger != nil {
+			h.inLedger(group)
+		}
 		return // of another table
 	}
 	key := keyOf(c.Item)

@@ -1,0 +1,129 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// drawTransactors draws who asks for what of the ledger, for half of the plans. It has
+// dice of its own, so that the rest of a plan does not depend on it.
+func (d *drawer) drawTransactors() {
+	p := d.plan
+	l := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x1ed6e5)), o: d.o, plan: p}
+	if l.IntN(2) == 0 {
+		return
+	}
+	pause := time.Duration(l.one(50, 100, 200)) * time.Millisecond
+	patience := Duration(time.Duration(l.one(20, 200, 2000)) * time.Millisecond)
+	if d.cluster() {
+		pause = time.Duration(l.one(300, 600, 1200)) * time.Millisecond
+		patience = Duration(time.Duration(l.one(200, 1000, 5000)) * time.Millisecond)
+	}
+	// Requests come in bursts, most of them for the same few keys, so that they meet
+	// without being many.
+	type burst struct {
+		at   Duration
+		load int
+	}
+	var bursts []burst
+	gap := time.Duration(l.one(1, 3, 10)) * time.Millisecond
+	retries, roams, weights := l.one(0, 2, 5), l.IntN(3), make([]int, len(transactLoads))
+	for i := range weights {
+		weights[i] = l.one(0, 1, 1, 3)
+	}
+	weights[l.IntN(len(weights))] += 2
+	for at := l.exp(pause); at < p.For; at += l.exp(pause) {
+		bursts = append(bursts, burst{at, l.weighted(weights)})
+	}
+	for i := range 2 + l.IntN(5) {
+		t := TransactorPlan{Node: 1 + (i+l.IntN(2))%len(p.Nodes), Patience: patience, Retries: retries, Roams: roams == 0 || roams == 1 && i%2 == 0}
+		for _, b := range bursts {
+			for range l.IntN(5) {
+				load := b.load
+				if l.IntN(4) == 0 {
+					load = l.weighted(weights)
+				}
+				x := transactLoads[load](l, fmt.Sprintf("t%d.%d", i+1, len(t.Ops)+1))
+				x.At = b.at
+				t.Ops = append(t.Ops, x)
+				b.at += l.exp(gap)
+			}
+		}
+		p.Transactors = append(p.Transactors, t)
+	}
+}
+
+// transactLoads draw one request each, of accounts, pairs, lists and registers.
+var transactLoads = []func(d *drawer, value string) Transaction{drawBank, drawPair, drawLists, drawRegisters}
+
+// some draws n of the keys, in any order.
+func (d *drawer) some(keys []string, n int) []string {
+	d.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	return keys[:n]
+}
+
+func (d *drawer) drawAgain(x *Transaction) {
+	switch d.IntN(8) {
+	case 0:
+		x.Again = "same"
+	case 1:
+		x.Again = "other"
+	}
+}
+
+func drawBank(d *drawer, _ string) Transaction {
+	switch k := d.IntN(10); {
+	case k < 5:
+		x := Transaction{Do: "transfer", Keys: d.some(ledgerKeys("a"), 2), Count: d.Int64N(opening / 2)}
+		d.drawAgain(&x)
+		return x
+	case k < 8:
+		return Transaction{Do: "audit", Keys: ledgerKeys("a")}
+	}
+	return Transaction{Do: "touch", Keys: d.some(ledgerKeys("a"), 1)}
+}
+
+func drawPair(d *drawer, _ string) Transaction {
+	pair := d.some(ledgerKeys(fmt.Sprint("d", d.IntN(pairs))), 2)
+	switch k := d.IntN(10); {
+	case k < 4:
+		return Transaction{Do: "leave", Keys: pair}
+	case k < 7:
+		return Transaction{Do: "join", Keys: pair[:1]}
+	}
+	return Transaction{Do: "watch", Keys: pair}
+}
+
+func drawLists(d *drawer, value string) Transaction {
+	keys := d.some(ledgerKeys("l"), 1+d.IntN(lists))
+	if d.IntN(2) == 0 {
+		return Transaction{Do: "lists", Keys: keys}
+	}
+	x := Transaction{Do: "append", Keys: keys[:min(len(keys), 3)], Value: value}
+	if len(x.Keys) > 1 && d.IntN(2) == 0 {
+		x.How = []string{"known"}
+	}
+	d.drawAgain(&x)
+	return x
+}
+
+func drawRegisters(d *drawer, value string) Transaction {
+	keys := d.some(ledgerKeys(fmt.Sprint("g", d.IntN(groups))), 1+d.IntN(groupSize))
+	if d.IntN(5) < 2 {
+		return Transaction{Do: "see", Keys: keys}
+	}
+	x := Transaction{Do: "set", Keys: keys, Value: value}
+	for range keys {
+		how := []string{"put", "put", "put", "delete"}[d.IntN(4)]
+		switch d.IntN(6) {
+		case 0:
+			how = "check " + conditions[1+d.IntN(3)]
+		case 1, 2:
+			how += " " + conditions[1+d.IntN(3)]
+		}
+		x.How = append(x.How, how)
+	}
+	d.drawAgain(&x)
+	return x
+}

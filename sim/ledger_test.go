@@ -1,0 +1,88 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ledgerPlan draws a plan of transactors alone.
+func ledgerPlan(seed uint64, nodes int, length time.Duration) *Plan {
+	for ; ; seed += 1000 {
+		p := NewPlan(seed, Options{Nodes: nodes, Duration: length})
+		if p.transactions() > 0 {
+			p.Clients, p.Churn, p.Expiry, p.Grammar, p.Rot = nil, nil, nil, nil, 0
+			return p
+		}
+	}
+}
+
+// Transactions under faults, on one node and on three.
+func TestLedger(t *testing.T) {
+	met, again := 0, 0
+	for seed := range uint64(4) {
+		p := ledgerPlan(seed, 1+2*int(seed%2), 2*time.Second)
+		r := RunPlan(p, Options{})
+		if r.Err != nil {
+			t.Errorf("seed %d: %v\n%s", p.Seed, r.Err, p.Encode())
+		}
+		met += r.Faults["transaction met another"]
+		again += r.Faults["transaction sent again"]
+	}
+	if met == 0 || again == 0 {
+		t.Errorf("%d transactions met another one, %d were sent again", met, again)
+	}
+}
+
+// A plan with transactors says the same after it was written and read, and what makes no
+// sense in it is refused.
+func TestLedgerPlan(t *testing.T) {
+	p := ledgerPlan(1, 3, time.Second)
+	q, err := DecodePlan(p.Encode())
+	if err != nil || !slices.Equal(p.Encode(), q.Encode()) {
+		t.Fatalf("%v: %s", err, p.Encode())
+	}
+	for _, bad := range []Transaction{
+		{Do: "dance"}, {Do: "transfer", Keys: []string{"a0"}}, {Do: "transfer", Keys: []string{"a0", "a0"}}, {Do: "audit", Keys: ledgerKeys("l")},
+		{Do: "append", Keys: []string{"l0"}}, {Do: "append", Keys: []string{"l0"}, Value: "v", How: []string{"known"}},
+		{Do: "set", Keys: []string{"g0.0", "g1.0"}, Value: "v", How: []string{"put", "put"}}, {Do: "set", Keys: []string{"g0.0"}, Value: "v", How: []string{"check"}},
+		{Do: "set", Keys: []string{"g0.0"}, Value: "v"}, {Do: "see", Keys: []string{"g0.9"}}, {Do: "watch", Keys: []string{"d0x", "d0y"}, Again: "often"},
+	} {
+		q := ledgerPlan(1, 3, time.Second)
+		q.Transactors[0].Ops = append(q.Transactors[0].Ops, bad)
+		if err := q.check(); err == nil || !strings.Contains(err.Error(), "transactor 0") {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// Each kind of thing that goes wrong with a request is told from the others.
+func TestAttempts(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ends []Outcome
+		open int
+		want Outcome
+	}{
+		"answered":                       {[]Outcome{Done}, 0, Done},
+		"refused":                        {[]Outcome{Refused}, 0, Refused},
+		"nothing happened":               {[]Outcome{Failed}, 0, Failed},
+		"then it did":                    {[]Outcome{Failed, Done}, 0, Done},
+		"refused, with an attempt open":  {[]Outcome{Refused}, 1, Unknown},
+		"failed, with an attempt open":   {[]Outcome{Failed}, 1, Unknown},
+		"refused, after one in doubt":    {[]Outcome{Unknown, Refused}, 0, Unknown},
+		"answered, after one in doubt":   {[]Outcome{Unknown, Failed, Done}, 0, Done},
+		"answered, with an attempt open": {[]Outcome{Done}, 1, Done},
+	} {
+		r := newRun(ledgerPlan(1, 1, time.Second), Options{})
+		x := &tx{run: r, op: &Transaction{Do: "touch", Keys: []string{"a0"}}, list: &ListOp{}, group: &GroupOp{}, open: tt.open}
+		for _, o := range tt.ends {
+			x.end(o)
+		}
+		x.giveUp(true)
+		if x.outcome != tt.want {
+			t.Errorf("%s: outcome %d, want %d", name, x.outcome, tt.want)
+		}
+		r.world.Close()
+	}
+}

@@ -1,0 +1,139 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func groupOp(call, ret int64, outcome Outcome, parts ...GroupPart) *GroupOp {
+	return &GroupOp{Client: int(call), Call: call, Return: ret, Outcome: outcome, Parts: parts}
+}
+
+func sawIn(register int, value string) GroupPart {
+	return GroupPart{Register: register, Kind: Get, Saw: &value}
+}
+
+func putIn(register int, value string) GroupPart {
+	return GroupPart{Register: register, Kind: Put, Value: value}
+}
+
+func falsePart(p GroupPart, saw string) GroupPart {
+	p.Refused, p.Saw = true, &saw
+	return p
+}
+
+func TestCheckGroup(t *testing.T) {
+	absent := func(p GroupPart) GroupPart { p.If = IfAbsent; return p }
+	for name, tt := range map[string]struct {
+		operations []*GroupOp
+		fails      bool
+	}{
+		"both or none": {[]*GroupOp{
+			groupOp(1, 2, Done, putIn(0, "a"), putIn(1, "b")), groupOp(3, 4, Done, sawIn(0, "a"), sawIn(1, "b"))}, false},
+		"torn read": {[]*GroupOp{
+			groupOp(1, 9, Done, putIn(0, "a"), putIn(1, "b")), groupOp(3, 4, Done, sawIn(0, "a"), sawIn(1, ""))}, true},
+		"single reads, in the order of a transaction": {[]*GroupOp{
+			groupOp(1, 9, Done, putIn(0, "a"), putIn(1, "b")), groupOp(2, 3, Done, sawIn(0, "")), groupOp(4, 5, Done, sawIn(1, "b"))}, false},
+		"single reads, against it": {[]*GroupOp{
+			groupOp(1, 9, Done, putIn(0, "a"), putIn(1, "b")), groupOp(2, 3, Done, sawIn(1, "b")), groupOp(4, 5, Done, sawIn(0, ""))}, true},
+		"no answer, happened": {[]*GroupOp{
+			groupOp(1, 0, Unknown, putIn(0, "a"), putIn(1, "b")), groupOp(3, 4, Done, sawIn(0, "")), groupOp(5, 6, Done, sawIn(1, "b"))}, false},
+		"no answer, happened by half": {[]*GroupOp{
+			groupOp(1, 0, Unknown, putIn(0, "a"), putIn(1, "b")), groupOp(3, 4, Done, sawIn(1, "b")), groupOp(5, 6, Done, sawIn(0, ""))}, true},
+		"failed, and happened": {[]*GroupOp{
+			groupOp(1, 2, Failed, putIn(0, "a")), groupOp(3, 4, Done, sawIn(0, "a"))}, true},
+		"write skew": {[]*GroupOp{
+			groupOp(1, 9, Done, putIn(0, "a"), absent(GroupPart{Register: 1, Kind: Get})),
+			groupOp(2, 8, Done, putIn(1, "b"), absent(GroupPart{Register: 0, Kind: Get}))}, true},
+		"refused with reason": {[]*GroupOp{
+			groupOp(1, 2, Done, putIn(0, "a")),
+			groupOp(3, 4, Refused, falsePart(absent(GroupPart{Register: 0, Kind: Get}), "a"), putIn(1, "b")), groupOp(5, 6, Done, sawIn(1, ""))}, false},
+		"refused without reason": {[]*GroupOp{
+			groupOp(3, 4, Refused, falsePart(absent(GroupPart{Register: 0, Kind: Get}), "a"), putIn(1, "b"))}, true},
+		"refused, and happened": {[]*GroupOp{
+			groupOp(1, 2, Done, putIn(0, "a")),
+			groupOp(3, 4, Refused, falsePart(absent(GroupPart{Register: 0, Kind: Get}), "a"), putIn(1, "b")), groupOp(5, 6, Done, sawIn(1, "b"))}, true},
+		"lost update": {[]*GroupOp{
+			groupOp(1, 2, Done, putIn(0, "a")),
+			groupOp(3, 9, Done, GroupPart{Register: 0, Kind: Put, Value: "b", If: IfValue, Expected: "a"}),
+			groupOp(4, 8, Done, GroupPart{Register: 0, Kind: Put, Value: "c", If: IfValue, Expected: "a"})}, true},
+		"a delete in a transaction": {[]*GroupOp{
+			groupOp(1, 2, Done, putIn(0, "a")), groupOp(3, 4, Done, GroupPart{Register: 0, Kind: Delete, If: IfPresent}, putIn(1, "b")),
+			groupOp(5, 6, Done, sawIn(0, ""), sawIn(1, "b"))}, false},
+	} {
+		if err := CheckGroup("g", tt.operations); (err != nil) != tt.fails || err != nil && CheckerOf(err) != Linearizability {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Histories of real registers pass; with one answer changed, most do not, and with
+// too few steps there is no verdict.
+func TestCheckGroupAtRandom(t *testing.T) {
+	noticed := 0
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		var s groupState
+		var operations, open []*GroupOp
+		now := int64(0)
+		for i := range 120 {
+			now++
+			if len(open) == 5 || len(open) > 0 && rng.IntN(2) == 0 {
+				k := rng.IntN(len(open))
+				o := open[k]
+				open = slices.Delete(open, k, k+1)
+				before := s
+				o.Outcome = Done
+				if ok, after := o.step(s); ok {
+					s = after
+				} else {
+					o.Outcome = Refused
+				}
+				for j := range o.Parts {
+					p := &o.Parts[j]
+					p.Refused = o.Outcome == Refused && !p.holds(&before)
+					if p.Kind == Get && o.Outcome == Done || p.Refused {
+						held := before[p.Register]
+						p.Saw = &held
+					}
+				}
+				if o.Return = now; rng.IntN(25) == 0 {
+					o.Return, o.Outcome = 0, Unknown
+				}
+				continue
+			}
+			o := &GroupOp{Client: i, Call: now}
+			for register := range groupSize {
+				if rng.IntN(2) == 0 {
+					o.Parts = append(o.Parts, GroupPart{Register: register, Kind: []Kind{Get, Put, Delete}[rng.IntN(3)], If: Condition(rng.IntN(3)), Value: fmt.Sprint("v", i, register)})
+				}
+			}
+			if len(o.Parts) > 0 {
+				operations, open = append(operations, o), append(open, o)
+			}
+		}
+		if err := CheckGroup("g", operations); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if err := checkGroup("g", operations, 10); err != nil && !errors.As(err, new(*UndecidedError)) {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for _, o := range operations[len(operations)/2:] {
+			if o.Outcome == Done && o.Parts[0].Kind == Get {
+				other := "of nobody"
+				o.Parts[0].Saw = &other
+				if err := CheckGroup("g", operations); err != nil && strings.Contains(err.Error(), other) {
+					noticed++
+				}
+				break
+			}
+		}
+	}
+	if noticed < 12 {
+		t.Errorf("%d of 20 wrong answers were noticed", noticed)
+	}
+}
