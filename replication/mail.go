@@ -228,5 +228,7 @@ func (w *worker) receive(g *Group, m *message, size int) {
 	if m.note.echo > 0 {
 		g.lease.renew(g)
 	}
-	w.ready(g)
+	if err := w.stir(g); err != nil {
+		w.drop(g, failed(err))
+	}
 }

@@ -421,6 +421,7 @@ func (g *Group) answer(e *entry, results []any) {
 		return
 	}
 	arrived := g.flights[0].proposals
+	g.worker.answered = true
 	for i, p := range arrived {
 		if plant.On(plant.AnswersCrossed) {
 			i = len(arrived) - 1 - i

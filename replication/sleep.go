@@ -117,7 +117,6 @@ func (w *worker) tickGroup(g *Group) error {
 		g.awake = false
 		return nil
 	}
-	w.ready(g)
 	w.endure(g)
 	if g.role.Load() == roleStopped {
 		return nil
@@ -127,13 +126,17 @@ func (w *worker) tickGroup(g *Group) error {
 			if g.isNew() {
 				g.countdown = g.nextTurn() // in case the others were not there yet
 			}
+			w.ready(g)
 			return g.campaign()
 		}
 	}
 	if g.lease.leads == 0 && !w.node.mayCampaign(g) {
 		return nil // raft's clock would make it a candidate
 	}
-	return g.tickRaft()
+	if err := g.tickRaft(); err != nil {
+		return err
+	}
+	return w.stir(g)
 }
 
 // rest counts the ticks without work.

@@ -41,6 +41,8 @@ type worker struct {
 	live    int          // segments of the log when last looked at
 	out     outbox
 	reading []delivery // what inbox was
+	// answered says that somebody was, since gather was last called.
+	answered bool
 	scratch
 
 	flying     int      // bytes of the flights of all groups
@@ -168,8 +170,14 @@ func (w *worker) linger() {
 
 // gather lets those who were just answered propose again before the round
 // closes, as long as that brings more: a sync costs the same for one and for
-// many. It does not wait for those who do something else first.
+// many. It does not wait for those who do something else first, nor for anybody if
+// nobody proposes anything and nobody was answered.
 func (w *worker) gather() {
+	answered := w.answered
+	w.answered = false
+	if !answered && w.proposals() == 0 {
+		return
+	}
 	patience := 1
 	if w.node.o.Sync == SyncAlways {
 		patience = 4 // still less than 1 % of a sync
@@ -324,6 +332,33 @@ func compareGroup(g *Group, id GroupID) int { return cmp.Compare(g.id, id) }
 func (w *worker) activate(g *Group) {
 	w.wakeUp(g)
 	w.ready(g)
+}
+
+// stir is ready for what mostly comes to nothing, such as the echo of a heartbeat: the
+// group is left alone if raft has nothing to say and nothing else is under way.
+func (w *worker) stir(g *Group) error {
+	if !g.active && g.isSettled() {
+		if more, err := g.hasReady(); !more || err != nil {
+			return err
+		}
+	}
+	w.ready(g)
+	return nil
+}
+
+// isSettled reports whether settle would change nothing.
+func (g *Group) isSettled() bool {
+	if g.started != nil || g.offered != nil {
+		return false
+	}
+	role := g.role.Load()
+	return (role == roleLeader || role == roleFollower) && g.isVoter()
+}
+
+func (g *Group) hasReady() (more bool, err error) {
+	defer g.guard(&err)
+	g.enter()
+	return g.raft.HasReady(), nil
 }
 
 // ready is activate for what is not work. A node whose log has failed takes no more
