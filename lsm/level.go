@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/iterator"
 	"github.com/statordb/stator/lsm/key"
@@ -66,7 +67,9 @@ func (l *levelIter) First() bool { return l.forwardFrom(0) }
 func (l *levelIter) Last() bool { return l.backwardFrom(len(l.tables) - 1) }
 
 func (l *levelIter) SeekGE(user []byte, seq key.SeqNum) bool {
-	i := sort.Search(len(l.tables), func(i int) bool { return !l.tables[i].span.Before(user) })
+	i := sort.Search(len(l.tables), func(i int) bool {
+		return !l.tables[i].span.Before(user) && !(plant.On(plant.LastKeyMissed) && bytes.Equal(l.tables[i].span.End, user))
+	})
 	if !l.open(i) {
 		return false
 	}

@@ -60,7 +60,9 @@ func (s *survivors) stripeOf(seq key.SeqNum) int {
 	if len(s.snapshots) == 0 {
 		return 0
 	}
-	return sort.Search(len(s.snapshots), func(i int) bool { return s.snapshots[i] >= seq })
+	return sort.Search(len(s.snapshots), func(i int) bool {
+		return s.snapshots[i] > seq || s.snapshots[i] == seq && !plant.On(plant.SnapshotOffByOne)
+	})
 }
 
 // lastOf returns the last sequence number of a stripe.

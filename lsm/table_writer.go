@@ -59,7 +59,9 @@ func (w *tableWriter) writeAll(s *survivors) error {
 }
 
 func (w *tableWriter) write(s *survivors) error {
-	w.ranges = s.remaining()
+	if w.ranges = s.remaining(); w.isFlush && plant.On(plant.RangeDeleteLostInFlush) {
+		w.ranges = nil
+	}
 	w.values.db, w.values.isFlush = w.db, w.isFlush
 	w.facets = w.db.o.faceter(w.facets.from)
 	for ok := s.first(); ok; ok = s.next() {

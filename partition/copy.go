@@ -46,7 +46,8 @@ var ErrCopy = errors.New("partition: unreadable copy")
 // A CopyReader reads spans of a store as they were when it was made. It serves one
 // task and must be closed.
 type CopyReader struct {
-	view   *lsm.Snapshot
+	view   view
+	close  func()
 	spans  []lsm.KeySpan // left to read
 	it     *lsm.Iterator // over the first of them; nil = not begun
 	b      []byte        // stream not handed out yet
@@ -55,12 +56,25 @@ type CopyReader struct {
 	number uint64
 	pairs  uint64
 	ended  bool
+	full   int // bytes of the stream that a chunk has
+}
+
+// A view is what a copy is read from.
+type view interface {
+	NewIter(lsm.IterOptions) (*lsm.Iterator, error)
 }
 
 // NewCopyReader pins what a store has in some spans, which are sorted and apart: the
 // state of a group after an entry of its log. It is quick.
 func NewCopyReader(db *lsm.DB, group, index uint64, spans []lsm.KeySpan) *CopyReader {
-	c := &CopyReader{view: db.NewSnapshot(), spans: spans}
+	pinned := db.NewSnapshot()
+	c := &CopyReader{view: pinned, close: pinned.Close, spans: spans, full: copyChunkBytes}
+	if plant.On(plant.SnapshotNotPinned) {
+		c.view = db
+	}
+	if db.Env().Buggify("partition: small chunks of a copy") {
+		c.full = 256
+	}
 	c.b = binary.LittleEndian.AppendUint64(c.b, group)
 	c.b = binary.LittleEndian.AppendUint64(c.b, index)
 	c.b = binary.AppendUvarint(c.b, uint64(len(spans)))
@@ -74,7 +88,7 @@ func NewCopyReader(db *lsm.DB, group, index uint64, spans []lsm.KeySpan) *CopyRe
 func (c *CopyReader) Next() ([]byte, error) {
 	c.b = append(c.b[:0], c.b[c.at:]...)
 	c.at = 0
-	if len(c.b) < copyChunkBytes && !c.ended {
+	if len(c.b) < c.full && !c.ended {
 		// Keys and values lie in mapped files.
 		if err := vfs.Guard(c.fill); err != nil {
 			return nil, fmt.Errorf("partition: copy: %w", err)
@@ -83,7 +97,7 @@ func (c *CopyReader) Next() ([]byte, error) {
 	if len(c.b) == 0 {
 		return nil, io.EOF
 	}
-	c.at = min(len(c.b), copyChunkBytes)
+	c.at = min(len(c.b), c.full)
 	c.chunk = appendChunk(c.chunk[:0], c.number, c.b[:c.at])
 	c.number++
 	return c.chunk, nil
@@ -98,7 +112,7 @@ func appendChunk(dst []byte, number uint64, stream []byte) []byte {
 
 // fill reads until there is enough for a chunk.
 func (c *CopyReader) fill() (err error) {
-	for len(c.b) < copyChunkBytes {
+	for len(c.b) < c.full {
 		var more bool
 		switch {
 		case c.it != nil:
@@ -142,7 +156,7 @@ func (c *CopyReader) Close() {
 		_ = c.it.Close()
 		c.it = nil
 	}
-	c.view.Close()
+	c.close()
 }
 
 // A Pair is a key with its value.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm"
 )
 
@@ -14,7 +15,9 @@ func (p *Partition) ApplyMembers(index uint64, members []byte) {
 		return
 	}
 	p.scratch.batch.Reset()
-	p.scratch.batch.Set(appendGroupKey(nil, p.group, partMembers), members)
+	if !plant.On(plant.MembersForgotten) {
+		p.scratch.batch.Set(appendGroupKey(nil, p.group, partMembers), members)
+	}
 	clear(p.scratch.sources)
 	p.scratch.child = nil
 	p.commit(index, p.config.Load(), p.counters())

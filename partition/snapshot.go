@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/replication"
 )
@@ -165,7 +166,9 @@ func (p *Partition) reload(meta replication.SnapshotMeta) {
 	sequence := p.sequence.Load()
 	p.broken, p.replicated = nil, true
 	defer p.tell()
-	p.window = window{}
+	if !plant.On(plant.WindowNotReloaded) {
+		p.window = window{}
+	}
 	p.local.Store(nil)
 	written := p.changeBytes.Load()
 	if err := p.load(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
@@ -102,6 +103,19 @@ var (
 
 // nodeOfFloors has the timestamp of the floors that are gone.
 const nodeOfFloors = 0
+
+// Remember has groups remember the requests of so many log entries, for simulators: in
+// production none would come to the end of its memory. It holds for the whole process,
+// and must be the same at all replicas for as long as they live. 0 is the default. The
+// returned function takes it back.
+func Remember(records int) (restore func()) {
+	if records == 0 {
+		return func() {}
+	}
+	before := windowRecords
+	windowRecords = uint64(records)
+	return func() { windowRecords = before }
+}
 
 func appendWindowKey(dst []byte, group, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint32(appendGroupKey(dst, group, partWindow), uint32(sequence%windowRecords))
@@ -221,6 +235,10 @@ func (w *window) makeRoom(bytes int) (risen []uint64) {
 		latest := txn.Timestamp(binary.BigEndian.Uint64(record[17:]))
 		for id := range requestsOf(record) {
 			f := w.floors[id.Node]
+			if plant.On(plant.ForgottenRequestNew) {
+				delete(w.ids, id)
+				continue
+			}
 			w.floors[id.Node] = floor{max(f.number, id.Number), max(f.latest, latest)}
 			risen = append(risen, id.Node)
 			delete(w.ids, id)

@@ -108,6 +108,9 @@ func (n *Node) leaseTime() time.Duration {
 	if plant.On(plant.LeaseOutlivesPromise) {
 		return 2 * t
 	}
+	if plant.On(plant.LeaseIgnoresDrift) {
+		return t
+	}
 	return t - t/1e6*time.Duration(2*n.o.ClockDriftPPM)
 }
 
@@ -280,6 +283,9 @@ func (l *lease) quorum(g *Group, voters []uint64, now env.Mono) env.Mono {
 	if len(times) == 0 {
 		return 0
 	}
+	if plant.On(plant.LeaseWithoutQuorum) {
+		return times[len(times)-1]
+	}
 	return times[(len(times)-1)/2]
 }
 
@@ -370,7 +376,7 @@ func (l *lease) stamp(g *Group, m *raftpb.Message) (n note) {
 		n.idle = m.GetType() == raftpb.MsgHeartbeatResp && g.sleepy
 	case raftpb.MsgVoteResp:
 		b := l.binding(g)
-		if left := b.until - g.node.e.Now(); !m.GetReject() && left > 0 {
+		if left := b.until - g.node.e.Now(); !m.GetReject() && left > 0 && !plant.On(plant.VoteHidesPromise) {
 			n.promise = promise{left, b.term, b.sent}
 		}
 	case raftpb.MsgTimeoutNow:
@@ -388,8 +394,11 @@ func (l *lease) stamp(g *Group, m *raftpb.Message) (n note) {
 
 // cede gives up the lease, and all that what was sent until now could bring.
 func (l *lease) cede(g *Group) {
+	if l.floor = g.node.e.Now(); plant.On(plant.LeaseKeptInTransfer) {
+		return
+	}
 	l.until.Store(0)
-	l.floor, l.ceded = g.node.e.Now(), true
+	l.ceded = true
 }
 
 // resume takes leases again after a transfer that came to nothing. They count from

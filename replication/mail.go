@@ -3,6 +3,7 @@ package replication
 import (
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/replication/raftlog"
 )
@@ -72,7 +73,7 @@ func canWait(m *raftpb.Message) bool {
 func mustWait(m *raftpb.Message) bool {
 	switch m.GetType() {
 	case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
-		return true
+		return !plant.On(plant.AcknowledgedBeforeWrite)
 	}
 	return false
 }
@@ -194,7 +195,7 @@ func (w *worker) read() {
 
 // receive steps a message, if the log has room for what it brings.
 func (w *worker) receive(g *Group, m *message, size int) {
-	if !g.running() || g.empty && !isForEmpty(&m.raft) {
+	if !g.running() || g.empty && !isForEmpty(&m.raft) && !plant.On(plant.EmptyReplicaVotes) {
 		return
 	}
 	if m.typ == typeWake {

@@ -241,7 +241,7 @@ func (w *worker) addReady(g *Group) {
 	} else if hs := rd.HardState; hs != nil && !plant.On(plant.HardStateLost) {
 		have := g.log.Hard()
 		// Commit alone is not worth a write: it can be worked out again.
-		if hs.GetTerm() != have.Term || hs.GetVote() != have.Vote {
+		if hs.GetTerm() != have.Term && !plant.On(plant.TermUnsaved) || hs.GetVote() != have.Vote {
 			w.batch.HardState(g.log, hardStateOf(rd))
 		}
 	}
@@ -274,7 +274,7 @@ func (g *Group) known(rd *raft.Ready) raftlog.HardState {
 // must not find the old ones committed.
 func hardStateOf(rd *raft.Ready) raftlog.HardState {
 	hs := raftlog.HardState{Term: rd.GetTerm(), Vote: rd.GetVote(), Commit: rd.GetCommit()}
-	if len(rd.Entries) > 0 && !plant.On(plant.CommitBeforeEntries) {
+	if len(rd.Entries) > 0 {
 		hs.Commit = min(hs.Commit, rd.Entries[0].GetIndex()-1)
 	}
 	return hs
@@ -462,7 +462,7 @@ func (g *Group) settle() (more bool, err error) {
 	switch {
 	case status.RaftState == raft.StateLeader && !g.isVoter():
 		return g.handOver(status)
-	case status.RaftState == raft.StateLeader && status.GetTerm() == g.appliedTerm:
+	case status.RaftState == raft.StateLeader && (status.GetTerm() == g.appliedTerm || plant.On(plant.LeadsTooEarly)):
 		g.become(roleLeader)
 	case status.RaftState == raft.StateLeader:
 		// It leads once it has applied an entry of its term, and so all those

@@ -34,7 +34,7 @@ func Search(bug plant.Bug, number int, budget time.Duration) Campaign {
 	for began := cpuTime(); c.CPU < budget && !c.Found; {
 		seed := uint64(1+number)*campaignSeeds + uint64(c.Seeds)
 		plant.Set(bug)
-		r := Run(seed, Options{Nodes: 1 + 2*(c.Seeds%2)}) // one node, three nodes, by turns
+		r := Run(seed, Options{})
 		c.Seeds++
 		if plant.Reached() > 0 {
 			c.Reached++

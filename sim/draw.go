@@ -133,9 +133,9 @@ func (d *drawer) drawOp(at Duration, value string) Op {
 	hot := func() string { return hotKey(d.IntN(hotHashes * hotRanges)) }
 	o := Op{At: at, Value: value}
 	switch k := d.IntN(20); {
-	case k < 14:
+	case k < 13:
 		d.drawSingle(&o, hot())
-	case k < 16:
+	case k < 15:
 		o.Do, o.Key = "put", fmt.Sprintf("cold%d/%s", d.IntN(coldHashes), value)
 	case k < 17:
 		d.drawQuery(&o)
@@ -217,6 +217,10 @@ func (d *drawer) drawNemesis() {
 		pause = time.Duration(d.one(200, 1000, 3000)) * time.Millisecond
 	}
 	overlap := d.cluster() && d.IntN(3) == 0
+	if d.cluster() && d.IntN(4) == 0 { // little but often: what needs a coincidence gets many tries
+		kinds, weights = d.focus(kinds)
+		pause = time.Duration(d.one(50, 200, 500)) * time.Millisecond
+	}
 	for at := d.exp(pause); at < p.For; {
 		k := kinds[d.weighted(weights)]
 		f := Fault{At: at, Kind: k.name}
@@ -251,6 +255,16 @@ func (d *drawer) swarm() (chosen []*kind, weights []int) {
 		chosen, weights = append(chosen, k), append(weights, weight)
 	}
 	return chosen, weights
+}
+
+// focus leaves one or two kinds.
+func (d *drawer) focus(chosen []*kind) ([]*kind, []int) {
+	a := d.IntN(len(chosen))
+	b := d.IntN(len(chosen))
+	if a == b {
+		return []*kind{chosen[a]}, []int{1}
+	}
+	return []*kind{chosen[a], chosen[b]}, []int{1, 1}
 }
 
 func (d *drawer) wanted(name string) bool {

@@ -15,6 +15,7 @@ var crashKinds = []*kind{
 	{name: "crash", what: "a node loses power, and comes back after a while", draw: drawCrash, do: doCrash},
 	{name: "crash at a disk operation", what: "a node loses power before the n-th operation from now that changes its disk",
 		draw: func(d *drawer, f *Fault) { drawCrash(d, f); f.N = 1 + d.IntN(60) }, do: doCrashAtWrite},
+	{name: "crash after a rename", what: "a node loses power at the n-th operation after the next rename on its disk, and restarts: what the new name stands for may be gone", draw: drawCrashAfterRename, do: doCrashAfterRename},
 	{name: "crash while starting", what: "a node loses power before one of the first n disk operations of its start, and again",
 		draw: func(d *drawer, f *Fault) { drawCrash(d, f); f.N = 1 + d.IntN(30) }, do: doCrashAtBoot},
 	{name: "process killed", what: "a process ends; what it wrote stays",

@@ -37,7 +37,8 @@ type node struct {
 	slow      int // factor of the disk's latency
 	stalled   int // faults that let the disk stand still
 	latency   *rand.Rand
-	wrong     wrong // what the clocks are
+	renamed   func() // is called at the next rename
+	wrong     wrong  // what the clocks are
 
 	unheard, silent int // faults that let requests of clients, or answers to them, be lost
 }
@@ -125,6 +126,10 @@ func (n *node) close() {
 // onDisk is asked before every disk operation: latency, stalls and failing syncs.
 func (n *node) onDisk(op vfs.Op) error {
 	sync := op.Kind == vfs.OpSync || op.Kind == vfs.OpSyncDir
+	if op.Kind == vfs.OpRename && n.renamed != nil {
+		n.renamed()
+		n.renamed = nil
+	}
 	if n.up() {
 		for n.stalled > 0 && op.Writes() {
 			n.env.Sleep(5 * time.Millisecond)

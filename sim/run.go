@@ -10,6 +10,7 @@ import (
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -87,6 +88,7 @@ func RunPlan(p *Plan, o Options) Result {
 	r := newRun(p, o)
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
+	defer partition.Remember(p.Knobs.Window)()
 	r.watch(0)
 	r.checkAgain(p.checkInterval())
 	err := r.world.Do(r.clients, "story", r.story)

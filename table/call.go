@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/partition"
@@ -235,7 +236,7 @@ func (c *core) serveRead(r callRequest) answer {
 	if p == nil || p.group == nil {
 		return answer{verdict: verdictNotHere}
 	}
-	if err := p.settle(r.flags&callConsistent != 0); err != nil {
+	if err := p.settle(r.flags&callConsistent != 0 && !plant.On(plant.RemoteReadUnsettled)); err != nil {
 		return verdictOf(err)
 	}
 	return answer{body: p.Answer(r.body)}
@@ -296,7 +297,7 @@ func (t *trip) again(p *livePartition, err error) error {
 	c := t.core
 	c.env.Sometimes("table: request is repeated")
 	t.refused = err
-	t.unknown = t.unknown || !happenedNot(err)
+	t.unknown = t.unknown && !plant.On(plant.UnknownForgotten) || !happenedNot(err)
 	if p != nil && t.asked != 0 {
 		p.lead.CompareAndSwap(t.asked, 0)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 )
 
 // A Member is a node of a cluster, as it is told to the others.
@@ -19,6 +20,9 @@ type Member struct {
 // resumed at once; all else waits until the catalog is fresh (follow.go).
 func (s *Service) openCluster(o Options) (err error) {
 	s.calls, s.self, s.requests.node = o.Calls, o.Node, s.env.Rand()|1
+	if plant.On(plant.RequestNamesReused) {
+		s.requests.node = o.Node
+	}
 	if s.self == 0 {
 		s.self = firstNode
 	}

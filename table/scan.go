@@ -3,6 +3,7 @@ package table
 import (
 	"math/bits"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/partition"
 )
 
@@ -49,7 +50,7 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 			lower, after = append(after, 0), nil
 		}
 		full, through, err := p.read(from, lower, upper, false)
-		if full || err != nil {
+		if full || err != nil || p.page.ScannedCount == 0 && plant.On(plant.ScanStopsAtEmpty) {
 			return err
 		}
 		if through = min(through, from.last); through >= last {

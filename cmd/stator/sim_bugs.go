@@ -26,6 +26,8 @@ type simBugsCommand struct {
 	Budget    time.Duration `default:"60s" help:"CPU time after which a search is given up."`
 	Jobs      int           `default:"1" help:"Searches at the same time, each in a process of its own."`
 	Json      bool          `help:"Print JSON instead of a table."`
+	Gate      string        `type:"existingfile" help:"Fail if a bug takes more than three times its norm in this file."`
+	Record    string        `type:"path" help:"Write the norms of the bugs that were found to this file; those of others stay."`
 	One       int           `default:"-1" hidden:"" help:"Run only the search of this number, for one bug, and print it as JSON."`
 }
 
@@ -51,12 +53,45 @@ func (c *simBugsCommand) Run(ctx context.Context) error {
 		out.SetIndent("", "  ")
 		err = out.Encode(scores)
 	}
+	if err == nil && c.Record != "" {
+		err = c.record(scores)
+	}
+	if err == nil && c.Gate != "" {
+		return c.gate(scores)
+	}
 	for _, s := range scores {
 		if s.Found < len(s.Campaigns) && err == nil {
 			err = errMissed
 		}
 	}
 	return err
+}
+
+func readNorms(path string) (sim.Norms, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return sim.ReadNorms(b)
+}
+
+func (c *simBugsCommand) record(scores []sim.Score) error {
+	norms, err := readNorms(c.Record)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(c.Record, norms.With(scores).Encode(), 0o644)
+}
+
+func (c *simBugsCommand) gate(scores []sim.Score) error {
+	norms, err := readNorms(c.Gate)
+	if err != nil {
+		return err
+	}
+	if complaints := norms.Gate(scores); len(complaints) > 0 {
+		return fmt.Errorf("planted bugs: %s", strings.Join(complaints, "; "))
+	}
+	return nil
 }
 
 func (c *simBugsCommand) entries() (entries []plant.Entry, err error) {

@@ -22,6 +22,9 @@ const (
 	FilteredScanIgnoresTables
 	BitmapRowShifted
 	LiveValuesDropped
+	SnapshotOffByOne
+	LastKeyMissed
+	RangeDeleteLostInFlush
 
 	// lsm/wal
 	SyncErrorIgnored
@@ -37,13 +40,23 @@ const (
 	AnswersCrossed
 	LogSpaceNotReserved
 	VoteUnsynced
-	CommitBeforeEntries
 	StaleLeaderRead
 	LeaseFromReceipt
 	LeaseOutlivesPromise
 	NewLeaderDoesNotWait
 	PromiseForgotten
 	SnapshotFailureUnreported
+	LeaseIgnoresDrift
+	LeaseWithoutQuorum
+	VoteHidesPromise
+	LeaseKeptInTransfer
+	AcknowledgedBeforeWrite
+	TermUnsaved
+	LeadsTooEarly
+	ConflictingTailKept
+	CheckpointWithoutVote
+	RetiredVoteForgotten
+	EmptyReplicaVotes
 
 	// partition
 	DoubleApplyAfterRestart
@@ -56,6 +69,10 @@ const (
 	BackfillSkipsRow
 	RequestCarriedOutAgain
 	SnapshotOmitsRequests
+	SnapshotNotPinned
+	ForgottenRequestNew
+	WindowNotReloaded
+	MembersForgotten
 
 	// table
 	IndexUpdateLostOnCrash
@@ -65,6 +82,11 @@ const (
 	UnprocessedForgotten
 	PageSkipsRow
 	FollowerReadServed
+	UnknownForgotten
+	RequestNamesReused
+	RemoteReadUnsettled
+	LaterPagesStale
+	ScanStopsAtEmpty
 
 	// transactions
 	WriteIgnoresPrepared

@@ -5,6 +5,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/wal"
 )
@@ -19,7 +20,7 @@ func (l *Log) Create(id GroupID, members *raftpb.ConfState) (*Storage, error) {
 	l.mu.Lock()
 	old := l.groups[id]
 	l.mu.Unlock()
-	if old != nil {
+	if old != nil && !plant.On(plant.RetiredVoteForgotten) {
 		s.hard = old.promises()
 	}
 	var b Batch

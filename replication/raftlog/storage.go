@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm/wal"
 )
 
@@ -129,6 +130,9 @@ func (s *Storage) put(id EntryID, pos wal.Position, e *raftpb.Entry) (overwritte
 
 func (s *Storage) cutAfterLocked(index uint64) {
 	first := s.windowFirstLocked()
+	if plant.On(plant.ConflictingTailKept) {
+		index = min(index+1, s.last.Index)
+	}
 	s.window = s.window[:max(index, first)-first]
 	s.spans.cutAfter(index)
 	s.last = s.base
@@ -174,6 +178,9 @@ func (s *Storage) state() groupState {
 	defer s.mu.Unlock()
 	hard := s.hard
 	hard.Commit = max(hard.Commit, s.applied) // applied implies committed
+	if plant.On(plant.CheckpointWithoutVote) {
+		hard.Vote = 0
+	}
 	return groupState{s.id, s.relaxed, s.retired, hard, s.last, s.members}
 }
 
