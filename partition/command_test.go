@@ -113,6 +113,9 @@ func FuzzDecodeCommand(f *testing.F) {
 	f.Add((&Command{Kind: Configure, Config: &Config{Version: 3, Last: 9, Schema: facetSchema()}}).Encode())
 	f.Add((&Command{Kind: Backfill, Index: schema.Indexes[1].ID, Rows: 2}).Encode())
 	f.Add((&Command{Kind: SplitOff, Split: &Split{At: 1 << 62, Child: 9, Voters: []uint64{1, 2}, Local: []Stats{{1, 2}}}}).Encode())
+	for _, c := range sampleTransactions(f) {
+		f.Add(c.Encode())
+	}
 	db := openStore(f, vfs.NewMem())
 	p, err := Open(db, 1)
 	if err != nil {

@@ -144,6 +144,11 @@ func (c *CopyReader) fill() (err error) {
 		if plant.On(plant.SnapshotOmitsRequests) && len(key) > 9 && key[0] == spaceGroup && (key[9] == partWindow || key[9] == partFloor) {
 			continue
 		}
+		if isPlace := func(first, last byte) bool {
+			return len(key) > indexOffset && key[0] == spaceRow && key[indexOffset] >= first && key[indexOffset] <= last
+		}; isPlace(preparedIndex, preparedIndex) && plant.On(plant.SnapshotOmitsPrepared) || isPlace(tokensIndex, tokensIndex+tokenSlots-1) && plant.On(plant.SnapshotOmitsTokens) {
+			continue
+		}
 		c.b = appendSized(appendSized(c.b, key), value)
 		c.pairs++
 	}

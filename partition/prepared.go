@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
@@ -133,7 +134,9 @@ func (p *Partition) release(row string) {
 		delete(t.keys, o.id)
 	}
 	t.news = append(t.news, news{row: row})
-	p.scratch.batch.Delete(preparedKey([]byte(row)))
+	if !plant.On(plant.ResolvedAgain) {
+		p.scratch.batch.Delete(preparedKey([]byte(row)))
+	}
 }
 
 func (t *transactions) add(row string, o *prepared) {
@@ -254,6 +257,9 @@ func (p *Partition) loadTransactions() error {
 		t.exists = true
 		t.checked, t.ledger.Floor = txn.Timestamp(binary.BigEndian.Uint64(b[1:])), txn.Timestamp(binary.BigEndian.Uint64(b[9:]))
 		t.generation = binary.BigEndian.Uint32(b[17:])
+		if plant.On(plant.PreparedLostAtStart) {
+			break
+		}
 		if err := p.loadPrepared(config); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/replication"
 )
@@ -202,7 +203,7 @@ func (p *Partition) stageChild(c counters) error {
 	ch.c.latest, ch.c.maxDelete = c.latest, c.maxDelete
 	s.batch.Set(appendGroupKey(nil, group, partProgress), p.appendProgress(nil, 0, ch.c))
 	s.batch.Set(appendGroupKey(nil, group, partConfig), ch.config.append(nil))
-	if p.txns.exists {
+	if p.txns.exists && !plant.On(plant.SplitForgetsPrepared) {
 		s.batch.Set(appendGroupKey(nil, group, partTransact), p.txns.append(nil))
 	}
 	sources := maps.Clone(p.sources)

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
@@ -119,6 +120,9 @@ func (p *Partition) judgeAll(config *Config, t *Transaction, c *counters) (acts 
 		a := &acts[i]
 		a.cmd = &t.Actions[i].Command
 		verdict, earliest := p.judge(config, t.ID, a, &bounds, growth)
+		if slices.ContainsFunc(acts[:i], func(b acting) bool { return bytes.Equal(b.row, a.row) }) && a.row != nil {
+			verdict, a.j.r = txn.Refused, Result{Err: errSameItem} // nobody asks for that
+		}
 		if verdict != txn.Accepted {
 			r.Err = ErrRefused
 		}
@@ -128,6 +132,8 @@ func (p *Partition) judgeAll(config *Config, t *Transaction, c *counters) (acts 
 	r.Transaction.At = at
 	return acts, at, r
 }
+
+var errSameItem = invalid("Transaction request cannot include multiple operations on one item")
 
 // bounds returns the partition's bounds as of the current command.
 func (p *Partition) bounds(c *counters) txn.Bounds {

@@ -265,6 +265,9 @@ func (p *Partition) settle(s *Schema, proposed, last txn.Timestamp, old, updated
 	}
 	bounds := txn.Bounds{Deleted: c.maxDelete, Checked: c.maxCheck}
 	ts := max(proposed, bounds.Earliest(txn.Item{Exists: old != nil, Written: last}))
+	if plant.On(plant.TimestampFalls) {
+		ts = proposed
+	}
 	if updated == nil {
 		c.items--
 		c.maxDelete = max(c.maxDelete, ts)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/txn"
@@ -274,6 +275,10 @@ func (c *core) sweepTransactions(seen map[txn.ID]env.Mono) (busy bool) {
 // recoverItems ends that a transaction whose coordinator may be dead has items of a partition.
 func (c *core) recoverItems(p *livePartition, t *partition.OngoingTransaction) {
 	c.env.Sometimes("table: items of a dead coordinator are freed")
+	if plant.On(plant.UnilateralAbort) {
+		_ = c.resolve(t.ID, txn.Cancelled, 0, p.table, t.Hashes)
+		return
+	}
 	c.finish(txn.NewRecovery(t.ID, 2, true), t.ID, t.Anchor, []partition.Place{{}, {Table: p.table}}, func(int) []uint64 { return t.Hashes })
 }
 

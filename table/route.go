@@ -142,7 +142,7 @@ func (p *livePartition) get(row []byte, consistent bool) (item.Item, error) {
 	consistent = consistent && !plant.On(plant.FollowerReadServed)
 	if p.near(consistent) {
 		err := p.settle(consistent)
-		if err == nil && consistent && p.Ongoing(row) != nil {
+		if err == nil && consistent && p.Ongoing(row) != nil && !plant.On(plant.PreparedReadAsOld) {
 			return p.getSettled(row)
 		}
 		if err == nil {

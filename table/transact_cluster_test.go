@@ -208,3 +208,73 @@ func TestBank(t *testing.T) {
 }
 
 func conditionOn(text string, v int) *expr.Condition { return condition(text, num(v)) }
+
+// TestDeadCoordinator: a coordinator dies after each of its steps. Who reads sees at once what
+// is decided; soon the items are free, and as they are all or none; also when all nodes
+// lose power in between.
+func TestDeadCoordinator(t *testing.T) {
+	for _, outage := range []bool{false, true} {
+		b := newBed(t, 5, "a", "b", "c")
+		b.create(simple("tab", 8))
+		for steps := range 4 {
+			key := func(i int) string { return fmt.Sprintf(`{"p":{"S":"%d-%d"}}`, steps, i) }
+			row := func(i, v int) string { return fmt.Sprintf(`{"p":{"S":"%d-%d"},"v":{"N":"%d"}}`, steps, i, v) }
+			r := &TransactWriteRequest{}
+			for i := range 5 {
+				b.nodes[0].put("tab", row(i, 0))
+				r.Actions = append(r.Actions, transactPut("tab", row(i, 1)))
+			}
+			n := b.nodes[steps%3]
+			want := 0
+			n.do("begin", func() error {
+				bound, err := n.bindActions(r.Actions)
+				if err != nil {
+					return err
+				}
+				x := n.newTransaction(r, bound)
+				if len(x.parts) < 3 {
+					t.Fatalf("%d participants", len(x.parts))
+				}
+				messages := x.machine.Start()
+				for range steps {
+					messages = x.exchange(messages)
+				}
+				if x.machine.Outcome() == txn.Committed {
+					want = 1
+				}
+				return nil
+			})
+			if outage {
+				for _, n := range b.nodes {
+					n.crash()
+				}
+				for _, n := range b.nodes {
+					n.restart()
+				}
+				b.run(3 * time.Second)
+				b.ready()
+			}
+			for i := range 5 {
+				if got := b.nodes[i%3].get("tab", key(i), true); got != row(i, want) {
+					t.Errorf("after %d steps, outage %v: %s is read, want %s", steps, outage, got, row(i, want))
+				}
+			}
+			b.until("the items are free", func() bool {
+				for _, n := range b.nodes {
+					for _, p := range n.directory.hosted() {
+						if len(p.OngoingIn(0, ^uint64(0))) > 0 {
+							return false
+						}
+					}
+				}
+				return true
+			})
+			for i := range 5 {
+				if got := b.nodes[i%3].get("tab", key(i), true); got != row(i, want) {
+					t.Errorf("after %d steps, outage %v: %s in the end, want %s", steps, outage, got, row(i, want))
+				}
+			}
+		}
+		b.w.Close()
+	}
+}

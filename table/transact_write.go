@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/capacity"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/txn"
@@ -164,6 +165,15 @@ func (t *transaction) run() (*TransactWriteResult, error) {
 	}
 	messages := t.machine.Start()
 	for len(messages) > 0 && t.machine.Outcome() == txn.Undecided {
+		if len(t.parts) > 1 && messages[0].Op == txn.OpDecide && plant.On(plant.AnsweredBeforeDecision) {
+			t.tasks.Go("finish transaction", func() error {
+				for len(messages) > 0 {
+					messages = t.exchange(messages)
+				}
+				return nil
+			})
+			return &TransactWriteResult{Actions: make([]TransactActionResult, len(t.results))}, nil
+		}
 		messages = t.exchange(messages)
 	}
 	// After a cancellation, the client may try again at once, and is not to meet this attempt; so
@@ -219,7 +229,7 @@ func (t *transaction) exchange(messages []txn.Message) (next []txn.Message) {
 				outcome = txn.Committed
 			}
 			p := &t.parts[m.To]
-			r.Lost = t.core.resolve(t.id, outcome, m.At, p.table.id, p.hashes) != nil
+			r.Lost = t.core.resolve(t.id, outcome, m.At, p.table.id, p.hashes) != nil && !plant.On(plant.ForgottenEarly)
 		}
 		r.From, r.Op = m.To, m.Op
 		next = append(next, t.machine.Step(r)...)

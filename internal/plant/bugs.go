@@ -95,4 +95,14 @@ const (
 	TokenIgnored
 	LateCommit
 	ReadsOnce
+	AnsweredBeforeDecision
+	PreparedLostAtStart
+	ResolvedAgain
+	TimestampFalls
+	UnilateralAbort
+	SnapshotOmitsPrepared
+	SnapshotOmitsTokens
+	SplitForgetsPrepared
+	PreparedReadAsOld
+	ForgottenEarly
 )

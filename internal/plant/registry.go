@@ -102,6 +102,16 @@ var Registry = []Entry{
 	{TokenIgnored, "token-ignored", "partition", "A client request token that was used is not looked at.", "serializability", "idempotent retries"},
 	{LateCommit, "late-commit", "partition", "A coordinator that was taken for dead still commits what the ledger has cancelled.", "serializability", "Skeen, Nonblocking Commit Protocols, SIGMOD 1981; recovery racing the coordinator"},
 	{ReadsOnce, "reads-once", "table", "A transaction of reads does not look again whether its items have changed meanwhile.", "serializability", "ATC 2023, section 4: two-phase writeless reads"},
+	{AnsweredBeforeDecision, "answered-before-decision", "table", "The client is told that its transaction is committed once all others are prepared, before the ledger has the decision.", "serializability, linearizability", "Gray, Lamport, Consensus on Transaction Commit, TODS 2006"},
+	{PreparedLostAtStart, "prepared-lost-at-start", "partition", "A replica that starts does not read which items transactions have taken.", "serializability, replicas", "ATC 2023, section 5: prepared state is durable"},
+	{ResolvedAgain, "resolved-again", "partition", "The record of a prepared item stays in the store when it is resolved, so that it is written again after a restart.", "serializability, linearizability, replicas", "redo of a committed transaction: ARIES, 1992"},
+	{TimestampFalls, "timestamp-falls", "partition", "A write takes the timestamp of its proposer, also if that is less than the item's.", "serializability, mirror", "ATC 2023, section 4: timestamps of an item ascend"},
+	{UnilateralAbort, "unilateral-abort", "table", "A participant that has been prepared for long cancels without asking the ledger.", "serializability", "Skeen, SIGMOD 1981: a prepared participant must not abort by itself"},
+	{SnapshotOmitsPrepared, "snapshot-omits-prepared", "partition", "A snapshot leaves out which items transactions have taken.", "replicas, serializability", "Ongaro, Raft, section 5: a snapshot is all of the state"},
+	{SnapshotOmitsTokens, "snapshot-omits-tokens", "partition", "A snapshot leaves out the tokens of client requests.", "replicas, serializability", "Ongaro, Raft, section 6.3"},
+	{SplitForgetsPrepared, "split-forgets-prepared", "partition", "The child of a split does not know which of its items transactions have taken.", "serializability", "range splits and locks: CockroachDB, TiKV"},
+	{PreparedReadAsOld, "prepared-read-as-old", "table", "A consistent read takes an item that a transaction has taken as it was, without asking whether that is committed.", "linearizability, serializability", "ATC 2023, section 4: reads of prepared items"},
+	{ForgottenEarly, "forgotten-early", "table", "The ledger forgets a committed transaction of which a participant was not told.", "serializability", "presumed abort: Mohan, Lindsay, Obermarck, TODS 1986"},
 }
 
 // Find returns the entry of that name.
