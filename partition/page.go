@@ -90,7 +90,7 @@ func (p *Partition) Page(r *PageRequest) (*Page, error) {
 		return nil, err
 	}
 	if err := p.readPage(config, &pager, upper); err != nil {
-		return nil, err
+		return nil, asDamage(err)
 	}
 	p.warmPage(config, r, pager.page.Bytes+pager.page.FetchedBytes)
 	return &pager.page, nil

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/lsm/corrupt"
 )
 
 // Get returns the item of a row key made by Schema.AppendRowKey, nil if there is
@@ -39,13 +41,23 @@ func (p *Partition) row(b []byte, err error) (item.Item, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("partition %d: read row: %w", p.group, err)
+		return nil, asDamage(fmt.Errorf("partition %d: read row: %w", p.group, err))
 	}
 	_, it, err := decodeRow(b)
 	if err != nil {
-		return nil, fmt.Errorf("partition %d: %w", p.group, err)
+		return nil, asDamage(fmt.Errorf("partition %d: %w", p.group, err))
 	}
 	return it, nil
+}
+
+// asDamage has an error of a read match ErrDamaged if bytes on disk are to blame:
+// another replica has others.
+func asDamage(err error) error {
+	var damage *corrupt.Error
+	if errors.As(err, &damage) || errors.Is(err, ErrFormat) || errors.Is(err, vfs.ErrIO) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // Rows walks over the rows of a span of row keys as they were when it was

@@ -44,11 +44,11 @@ func (p *Partition) ReadItems(keys [][]byte, versionsOnly bool) ([]ItemRead, err
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("partition %d: read row: %w", p.group, err)
+			return nil, asDamage(fmt.Errorf("partition %d: read row: %w", p.group, err))
 		}
 		version, it, err := decodeRow(b)
 		if err != nil {
-			return nil, fmt.Errorf("partition %d: %w", p.group, err)
+			return nil, asDamage(fmt.Errorf("partition %d: %w", p.group, err))
 		}
 		if r.Version = version; !versionsOnly {
 			r.Item = it

@@ -139,7 +139,7 @@ func (p *Partition) Answer(request []byte) []byte {
 	dst := append(make([]byte, 0, 256), requestVersion, faultNone)
 	dst, err := p.answer(dst, request)
 	if err != nil {
-		return appendFault(append(dst[:0], requestVersion), err)
+		return appendFault(append(dst[:0], requestVersion), asDamage(err))
 	}
 	return dst
 }

@@ -32,6 +32,8 @@ const (
 	callCatalog transport.Method = 20 // how far the catalog is
 	callFit     transport.Method = 21 // could the replica lead its group?
 	callPlan    transport.Method = 22 // where would the partition be divided best?
+	callApplied transport.Method = 26 // what the leader has applied
+	callReadAt  transport.Method = 27 // a request to a replica that has applied an entry
 )
 
 // A request to a partition on another node, and its answer. Integers are
@@ -191,6 +193,8 @@ func (c *core) serveCalls() {
 	serve(callStatus, c.serveStatus)
 	serve(callCatalog, c.serveCatalog)
 	serve(callFit, c.serveFit)
+	serve(callApplied, c.serveApplied)
+	serve(callReadAt, c.serveReadAt)
 	serve(callPlan, c.servePlan)
 	serve(callPing, c.servePing)
 }
@@ -460,7 +464,12 @@ func (c *core) fetch(group uint64, consistent bool, request []byte, local func(p
 	for {
 		p, to := t.aim()
 		err := t.read(p, to, consistent, request, local, read)
-		if err == nil || isAnswer(err) {
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, partition.ErrDamaged) && len(t.replicas(p)) > 1:
+			return t.fetchIntact(consistent, request, local, read, err)
+		case isAnswer(err):
 			return err
 		}
 		if err := t.again(p, err); err != nil {
@@ -512,7 +521,7 @@ func isAnswer(err error) bool {
 	for _, elsewhere := range []error{
 		transport.ErrUnreachable, transport.ErrTimeout, transport.ErrLost, errCall, errNotHere, errBehind,
 		replication.ErrNotLeader, replication.ErrStopped, replication.ErrFailed, replication.ErrUnknownOutcome,
-		partition.ErrNotConfigured, txn.ErrAhead,
+		partition.ErrNotConfigured, partition.ErrDamaged, txn.ErrAhead,
 	} {
 		if errors.Is(err, elsewhere) {
 			return false
