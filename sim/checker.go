@@ -23,6 +23,7 @@ const (
 	Counters        Checker = "counters"        // what is counted is not what is there
 	Tables          Checker = "tables"          // a table that was created, filled or dropped is not so
 	Expiry          Checker = "expiry"          // an item went before its time, or did not go
+	Availability    Checker = "availability"    // a client that tries again as SDKs do sees an error
 	Progress        Checker = "progress"        // nothing works although all faults are over
 	Engine          Checker = "engine"          // the engine's own verification failed
 	Election        Checker = "election"        // two leaders in one term

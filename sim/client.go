@@ -61,16 +61,22 @@ func (c *client) request(o *Op) {
 	switch {
 	case single:
 		for attempt := range c.plan.Retries + 1 {
-			op := c.operation(o, kind)
+			if attempt > 0 {
+				c.pause(attempt)
+			}
+			op, asked := c.operation(o, kind), c.node
 			if attempt > 0 && op.Value != "" {
 				op.Value += fmt.Sprint("r", attempt) // another write, for all that the service knows
 			}
 			if o.Do == "put" && strings.HasPrefix(o.Key, "cold") {
 				c.run.cold = append(c.run.cold, o.Key)
 			}
-			if c.single(op); op.Outcome != Unknown && op.Outcome != Failed {
+			c.single(op)
+			if op.Outcome != Unknown && op.Outcome != Failed || attempt == c.plan.Retries {
+				c.judge(op)
 				break
 			}
+			c.elsewhere(asked)
 		}
 	case o.Do == "query":
 		c.query(o)

@@ -26,6 +26,12 @@ type Options struct {
 	Zones int
 	// Stack is what runs on them; default: the seed decides.
 	Stack Stack
+	// Attempts, if not 0, makes worlds in which nothing happens but that one zone at a time
+	// dies and returns, and clients that make so many attempts, with pauses as Backoff says
+	// ("standard", "2026", "legacy", or "" for none), and may not see an error. It takes three
+	// zones.
+	Attempts int
+	Backoff  string
 	// Faults are the kinds that may be drawn; default: all. The seed still leaves
 	// some out.
 	Faults []string
@@ -48,6 +54,9 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawTransactors()
 	if !o.Calm {
 		d.drawNemesis()
+	}
+	if o.Attempts > 0 {
+		d.drawAvailability()
 	}
 	if o.LyingDisk {
 		for i := range d.plan.Nodes {

@@ -96,6 +96,8 @@ type ClientPlan struct {
 	Roams    bool     `json:"roams,omitempty"`   // it goes elsewhere when it gets no answer
 	Patience Duration `json:"patience"`          // after which it gives a request up
 	Retries  int      `json:"retries,omitempty"` // how often it then asks again, as an SDK does
+	Backoff  string   `json:"backoff,omitempty"` // how it pauses before that; see backoffs
+	Insists  bool     `json:"insists,omitempty"` // an error in the end is a finding
 	Edge     bool     `json:"edge,omitempty"`    // it speaks JSON to the edge; else it calls the table's operations
 	Ops      []Op     `json:"ops"`
 }
@@ -281,6 +283,8 @@ func (c *ClientPlan) check(p *Plan) error {
 		return fmt.Errorf("it talks to node %d of %d", c.Node, len(p.Nodes))
 	case c.Patience <= 0 || c.Patience > maxPlanTime:
 		return fmt.Errorf("its patience is %s", c.Patience)
+	case backoffs[c.Backoff].base == 0 && c.Backoff != "":
+		return fmt.Errorf("there is no backoff %q", c.Backoff)
 	case c.Retries < 0 || c.Retries > 100:
 		return fmt.Errorf("it asks again %d times", c.Retries)
 	}

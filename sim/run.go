@@ -22,6 +22,7 @@ type Result struct {
 	Checkpoints []uint64 // of the hash, one every 1,024 steps
 	Err         error    // nil: everything that clients saw can be explained
 	History     *History
+	Insisted    int // requests of clients that may not see an error
 	Crashes     int
 	Faults      map[string]int // how often each fault came to something
 	Marks       map[env.Mark]uint64
@@ -66,9 +67,10 @@ type run struct {
 	lastID  int
 	err     error // the first thing that must not happen
 
-	probes  int
-	fired   map[string]int
-	moments []Moment
+	probes   int
+	insisted int // requests of clients that insist
+	fired    map[string]int
+	moments  []Moment
 }
 
 // running serialises runs: the source of raft's jitter is a variable of the
@@ -310,7 +312,7 @@ func (r *run) result(err error) Result {
 	}
 	return Result{
 		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history,
-		Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
+		Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
 		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments,
 	}
 }

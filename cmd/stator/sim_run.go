@@ -23,11 +23,16 @@ type simWorld struct {
 	Nodes    int           `default:"0" help:"Nodes of each world; 0: one, three or five, as the seed has it, and three mostly."`
 	Azs      int           `default:"0" help:"Zones that they are in; 0: three, if there are so many nodes."`
 	Duration time.Duration `default:"0" help:"Virtual time with faults; 0: 3s on one node, 20s on several."`
+	Attempts int           `default:"0" help:"Worlds in which only one zone at a time dies and returns, and clients that make so many attempts, as SDKs do, and may not see an error; 0: others."`
+	Backoff  string        `default:"standard" enum:"standard,2026,legacy" help:"How those clients pause between attempts: as SDKs do today, as they will, as they did."`
 	Faults   []string      `help:"Kinds of faults to draw from, by the names that 'sim list' tells, or 'none'; default: all."`
 }
 
 func (w *simWorld) options() (sim.Options, error) {
-	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Duration: w.Duration, Faults: w.Faults}
+	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Duration: w.Duration, Faults: w.Faults, Attempts: w.Attempts, Backoff: w.Backoff}
+	if w.Attempts > 0 && o.Nodes == 0 {
+		o.Nodes = 3
+	}
 	if len(w.Faults) == 1 && w.Faults[0] == "none" {
 		o.Faults, o.Calm = nil, true
 	}
@@ -45,7 +50,7 @@ func (w *simWorld) options() (sim.Options, error) {
 
 // arguments are those that make another process draw the same.
 func (w *simWorld) arguments() []string {
-	a := []string{fmt.Sprint("--nodes=", w.Nodes), fmt.Sprint("--azs=", w.Azs), fmt.Sprint("--duration=", w.Duration)}
+	a := []string{fmt.Sprint("--nodes=", w.Nodes), fmt.Sprint("--azs=", w.Azs), fmt.Sprint("--duration=", w.Duration), fmt.Sprint("--attempts=", w.Attempts), "--backoff=" + w.Backoff}
 	for _, f := range w.Faults {
 		a = append(a, "--faults="+f)
 	}
