@@ -11,6 +11,9 @@ import (
 type Options struct {
 	// Trace receives every step, operation and fault, if not nil.
 	Trace io.Writer
+	// Brief leaves out of a run what comes after the clients' work: healing, and looking
+	// whether everything is there.
+	Brief bool
 	// Duration is the virtual time in which clients and faults are at work;
 	// default 3 s on one node, 20 s on several.
 	Duration time.Duration

@@ -22,7 +22,9 @@ type Result struct {
 	Checkpoints []uint64 // of the hash, one every 1,024 steps
 	Err         error    // nil: everything that clients saw can be explained
 	History     *History
-	Insisted    int // requests of clients that may not see an error
+	AtRest      bool     // what was found was found after the clients' work
+	Until       Duration // if not: when, as a time of the plan
+	Insisted    int      // requests of clients that may not see an error
 	Crashes     int
 	Faults      map[string]int // how often each fault came to something
 	Marks       map[env.Mark]uint64
@@ -68,7 +70,10 @@ type run struct {
 	err     error // the first thing that must not happen
 
 	probes   int
-	insisted int // requests of clients that insist
+	failedAt env.Mono // when err was found
+	atRest   bool     // it was after the clients' work
+	brief    bool     // the run ends with the clients' work
+	insisted int      // requests of clients that insist
 	fired    map[string]int
 	moments  []Moment
 }
@@ -88,6 +93,7 @@ func RunPlan(p *Plan, o Options) Result {
 		return Result{Seed: p.Seed, Plan: p, Err: fmt.Errorf("sim: plan: %w", err), History: &History{}}
 	}
 	r := newRun(p, o)
+	r.brief = o.Brief
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
 	defer partition.Remember(p.Knobs.Window)()
@@ -144,6 +150,9 @@ func (r *run) story() {
 	})
 	r.clients.Sleep(r.plan.For.Std())
 	r.ending = true
+	if r.brief {
+		return
+	}
 	_ = r.tasks.Wait()
 	r.heal()
 	r.stack.verify(r)
@@ -283,7 +292,7 @@ func (r *run) fail(err error) {
 	}
 	r.world.Note("violation: %v", err)
 	if r.err == nil {
-		r.err = err
+		r.err, r.failedAt, r.atRest = err, r.world.Now(), r.ending
 		r.world.Halt()
 	}
 }
@@ -306,15 +315,34 @@ func (r *run) result(err error) Result {
 	if err == nil && r.history.Count(Done) == 0 && r.plan.Requests() > 0 {
 		err = errors.New("sim: nothing was done")
 	}
+	until, atRest := r.foundAt(err)
 	crashes := 0
 	for _, n := range r.nodes {
 		crashes += n.crashes
 	}
 	return Result{
 		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history,
-		Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
+		AtRest: atRest, Until: until, Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
 		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments,
 	}
+}
+
+// foundAt returns when what a run has come to was there to be found, as a time of the
+// plan, and whether that was after the clients' work.
+func (r *run) foundAt(err error) (at Duration, atRest bool) {
+	var failure *env.Failure
+	var violation *Violation
+	switch {
+	case errors.As(err, &failure):
+		at = Duration(failure.Time - r.began)
+	case errors.As(err, &violation) && violation.Answer != nil:
+		at = Duration(violation.Answer.Ended - r.began)
+	case r.err != nil:
+		return Duration(r.failedAt - r.began), r.atRest
+	default:
+		return r.plan.For, true
+	}
+	return at, at > r.plan.For
 }
 
 // Requests counts those of all clients.

@@ -2,20 +2,26 @@ package sim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
 // A Shrinker makes a plan that fails smaller while it still fails in the same way:
 // while the same checker finds something.
 //
-//  1. less time, and what would come after it goes
-//  2. the tasks beside the clients, bit rot, and unusual knobs
-//  3. faults, by ever smaller parts (Zeller, "Simplifying and Isolating Failure-Inducing Input")
-//  4. whole clients, then requests, also by parts; those that stay keep their time
-//  5. simpler faults and requests: no conditions, plain crashes, shorter
-//  6. fewer partitions
+//  1. what comes after the moment of the finding goes; if it was found while clients
+//     were at work, so does all that follows their work in a run
+//  2. the requests on other keys than the one that cannot be explained
+//  3. less time: the first half goes, and the rest begins earlier
+//  4. the tasks beside the clients, bit rot, and unusual knobs; smaller tables and
+//     segments, so that fewer requests fill them
+//  5. faults, by ever smaller parts (Zeller, "Simplifying and Isolating Failure-Inducing Input")
+//  6. whole clients, then requests, also by parts; those that stay keep their time
+//  7. simpler faults and requests: no conditions, plain crashes, shorter
+//  8. fewer nodes
 //
 // and again, until nothing gets smaller or a limit is reached.
 type Shrinker struct {
@@ -28,6 +34,7 @@ type Shrinker struct {
 
 	best  *Plan
 	found Result
+	brief bool // what it found was there before the clients had ended
 	class Checker
 	runs  int
 }
@@ -42,6 +49,9 @@ func (s *Shrinker) Shrink(p *Plan) (*Plan, Result, int) {
 	if s.class = CheckerOf(s.found.Err); s.found.Err == nil {
 		return p, s.found, 1
 	}
+	s.brief = !s.found.AtRest
+	s.until()
+	s.onlyKey()
 	for range 3 {
 		before := s.size()
 		s.shorten()
@@ -53,10 +63,17 @@ func (s *Shrinker) Shrink(p *Plan) (*Plan, Result, int) {
 		s.fewer((*Plan).transactions, dropTransactions)
 		s.fewer(func(p *Plan) int { return len(p.Churn) }, func(p *Plan, keep func(int) bool) { p.Churn = kept(p.Churn, keep) })
 		s.fewer(func(p *Plan) int { return len(p.Expiry) }, func(p *Plan, keep func(int) bool) { p.Expiry = kept(p.Expiry, keep) })
+		s.fewer(func(p *Plan) int { return len(p.Grammar) }, func(p *Plan, keep func(int) bool) { p.Grammar = kept(p.Grammar, keep) })
 		s.simplify()
+		s.until()
+		s.sooner()
+		s.fewerNodes()
 		if s.size() == before || s.over() {
 			break
 		}
+	}
+	if s.brief { // it has been run up to the finding only
+		s.found = RunPlan(s.best, Options{})
 	}
 	return s.best, s.found, s.runs
 }
@@ -77,7 +94,7 @@ func (s *Shrinker) try(change func(p *Plan)) bool {
 		return false
 	}
 	s.runs++
-	r := RunPlan(p, Options{})
+	r := RunPlan(p, Options{Brief: s.brief})
 	if r.Err == nil || CheckerOf(r.Err) != s.class {
 		return false
 	}
@@ -100,11 +117,114 @@ func (p *Plan) clone() *Plan {
 	return c
 }
 
-// shorten is step 1: by halves, then by quarters.
+// until is step 1.
+func (s *Shrinker) until() {
+	if s.brief && s.found.Until > 0 {
+		s.try(func(p *Plan) { p.cut(min(p.For, s.found.Until+Duration(time.Millisecond))) })
+	}
+}
+
+// onlyKey is step 2.
+func (s *Shrinker) onlyKey() {
+	var v *Violation
+	if !errors.As(s.found.Err, &v) {
+		return
+	}
+	hash, _, _ := strings.Cut(v.Key, "/")
+	for _, alike := range []func(o *Op) bool{
+		func(o *Op) bool { return o.Key == v.Key || o.Second == v.Key },
+		func(o *Op) bool { return strings.HasPrefix(o.Key, hash) || o.Second == v.Key },
+	} {
+		if s.try(func(p *Plan) {
+			for i := range p.Clients {
+				c := &p.Clients[i]
+				c.Ops = kept(c.Ops, func(k int) bool { return alike(&c.Ops[k]) })
+			}
+		}) {
+			return
+		}
+	}
+}
+
+// shorten is step 3.
 func (s *Shrinker) shorten() {
 	for _, part := range []Duration{2, 4} {
 		for s.try(func(p *Plan) { p.cut(p.For - p.For/part) }) {
 		}
+	}
+	for _, part := range []Duration{2, 4} {
+		for s.best.For > Duration(10*time.Millisecond) && s.try(func(p *Plan) { p.skip(p.For / part) }) {
+		}
+	}
+}
+
+// sooner lets everything begin as early as the first request or fault can.
+func (s *Shrinker) sooner() {
+	first := s.best.For
+	for _, f := range s.best.Nemesis {
+		first = min(first, f.At)
+	}
+	for i := range s.best.Transactors {
+		for _, x := range s.best.Transactors[i].Ops {
+			first = min(first, x.At)
+		}
+	}
+	for i := range s.best.Clients {
+		for _, o := range s.best.Clients[i].Ops {
+			first = min(first, o.At)
+		}
+	}
+	s.try(func(p *Plan) { p.skip(first) })
+}
+
+// skip lets a plan begin later: what was to come before is gone, the rest comes so much
+// earlier.
+func (p *Plan) skip(by Duration) {
+	p.For = max(p.For-by, Duration(time.Millisecond))
+	p.Nemesis = slices.DeleteFunc(p.Nemesis, func(f Fault) bool { return f.At < by })
+	for i := range p.Nemesis {
+		p.Nemesis[i].At -= by
+	}
+	for i := range p.Clients {
+		c := &p.Clients[i]
+		c.Ops = slices.DeleteFunc(c.Ops, func(o Op) bool { return o.At < by })
+		for k := range c.Ops {
+			c.Ops[k].At -= by
+		}
+	}
+	for i := range p.Transactors {
+		t := &p.Transactors[i]
+		t.Ops = slices.DeleteFunc(t.Ops, func(x Transaction) bool { return x.At < by })
+		for k := range t.Ops {
+			t.Ops[k].At -= by
+		}
+	}
+	for _, steps := range []*[]Step{&p.Churn, &p.Expiry, &p.Grammar} {
+		var rest []Step
+		for _, t := range *steps {
+			if t.At >= by {
+				rest = append(rest, Step{t.At - by, t.Dice})
+			}
+		}
+		*steps = rest
+	}
+}
+
+// fewerNodes is step 8.
+func (s *Shrinker) fewerNodes() {
+	for _, n := range []int{3, 1} {
+		if len(s.best.Nodes) <= n {
+			continue
+		}
+		s.try(func(p *Plan) {
+			p.Nodes = p.Nodes[:n]
+			for i := range p.Clients {
+				p.Clients[i].Node = 1 + (p.Clients[i].Node-1)%n
+			}
+			for i := range p.Transactors {
+				p.Transactors[i].Node = 1 + (p.Transactors[i].Node-1)%n
+			}
+		})
 	}
 }
 
@@ -125,13 +245,15 @@ func (p *Plan) cut(at Duration) {
 	}
 	p.Churn = slices.DeleteFunc(p.Churn, func(t Step) bool { return late(t.At) })
 	p.Expiry = slices.DeleteFunc(p.Expiry, func(t Step) bool { return late(t.At) })
+	p.Grammar = slices.DeleteFunc(p.Grammar, func(t Step) bool { return late(t.At) })
 }
 
-// strip is step 2.
+// strip is step 4.
 func (s *Shrinker) strip() {
 	for _, change := range []func(p *Plan){
 		func(p *Plan) { p.Churn = nil },
 		func(p *Plan) { p.Expiry = nil },
+		func(p *Plan) { p.Grammar = nil },
 		func(p *Plan) { p.Rot = 0 },
 		func(p *Plan) { p.Transactors = nil },
 		func(p *Plan) { p.Clients = nil },
@@ -140,6 +262,8 @@ func (s *Shrinker) strip() {
 		func(p *Plan) { p.Knobs.SyncTime = 0 },
 		func(p *Plan) { p.Knobs.Leaves = -1 },
 		func(p *Plan) { p.Knobs.Partitions = 1 },
+		func(p *Plan) { p.Knobs.Memtable, p.Knobs.L0 = 4<<10, 1 },
+		func(p *Plan) { p.Knobs.Segment, p.Knobs.Segments = 16<<10, 2 },
 		func(p *Plan) { p.Knobs.Keep, p.Knobs.Threshold, p.Knobs.Manifest = 0, 0, 0 },
 		func(p *Plan) {
 			for i := range p.Clients {
@@ -226,7 +350,7 @@ func dropTransactions(p *Plan, keep func(int) bool) {
 	}
 }
 
-// simplify is steps 5 and 6.
+// simplify is step 7.
 func (s *Shrinker) simplify() {
 	for i := range s.best.Nemesis {
 		for _, change := range []func(f *Fault){
