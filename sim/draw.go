@@ -11,6 +11,8 @@ import (
 type Options struct {
 	// Trace receives every step, operation and fault, if not nil.
 	Trace io.Writer
+	// Picture keeps what only a picture of the run shows: messages between nodes.
+	Picture bool
 	// Brief leaves out of a run what comes after the clients' work: healing, and looking
 	// whether everything is there.
 	Brief bool

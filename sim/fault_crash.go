@@ -201,6 +201,7 @@ type snapshotWatch struct {
 
 // onMessage is told what becomes of each message between nodes.
 func (r *run) onMessage(e transport.Event) {
+	r.keepLetter(e)
 	if e.Lane != transport.Snapshot || e.Fate != transport.Delivered {
 		return
 	}

@@ -69,6 +69,7 @@ type Operation struct {
 
 	Call, Return int64    // places in the history; Return 0: none yet
 	Began, Ended env.Mono // Ended 0: no answer
+	Took         env.Mono // when it took effect, if that is known; see witness
 	Served       string   // by whom, as far as is known: "n2 as leader of term 3"
 	Outcome      Outcome
 	Saw          *State // what it answered with: before a Put, Delete or refusal, after an Add

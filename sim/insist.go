@@ -57,7 +57,7 @@ func (d *drawer) drawAvailability() {
 			}
 		}
 	}
-	p.Nemesis = nil
+	p.Nemesis, p.Transactors = nil, nil
 	for at := d.exp(2 * time.Second); at < p.For; {
 		f := Fault{At: at, Kind: "zone power", Target: d.drawZone(), Mode: powerCuts[d.IntN(len(powerCuts))], For: d.drawLength(3 * time.Second)}
 		if d.wanted("zone isolated") && d.IntN(2) == 0 {

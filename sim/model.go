@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"sort"
@@ -109,8 +110,13 @@ func (v *Violation) Error() string {
 	return fmt.Sprintf("sim: item %s: %s\nno order explains the answer %s\nits last operations:\n%s", v.Key, v.Story(), v.Answer, strings.Join(lines, "\n"))
 }
 
-// Visualize writes a page that shows the operations and how far they can be
+// View writes Porcupine's page, which shows the operations and how far they can be
 // explained.
+func (v *Violation) View(w io.Writer) error {
+	return porcupine.Visualize(itemModel(new(int), stepBudget), v.info, w)
+}
+
+// Visualize writes that page to a file.
 func (v *Violation) Visualize(path string) error {
 	return porcupine.VisualizePath(itemModel(new(int), stepBudget), v.info, path)
 }

@@ -31,6 +31,7 @@ type Result struct {
 	Steps       uint64
 	Virtual     time.Duration
 	Moments     []Moment // what a picture of the run shows
+	Letters     []Letter // of Options.Picture: messages between nodes
 }
 
 func (r Result) String() string {
@@ -69,6 +70,8 @@ type run struct {
 	lastID  int
 	err     error // the first thing that must not happen
 
+	picture  bool
+	letters  []Letter
 	probes   int
 	failedAt env.Mono // when err was found
 	atRest   bool     // it was after the clients' work
@@ -112,6 +115,7 @@ func newRun(p *Plan, o Options) *run {
 		jitter: newJitter(w), fired: map[string]int{},
 	}
 	r.history.Clock, r.history.inLedger = w.Now, r.ledger.noteGroup
+	r.picture = o.Picture
 	r.consensus = newConsensus(r.fail)
 	r.consensus.commit = r.history.Applied
 	r.consensus.forgives = func(node string) bool { return p.Knobs.syncMode() != replication.SyncAlways || r.lies(node) }
@@ -120,9 +124,9 @@ func newRun(p *Plan, o Options) *run {
 	r.convergence = convergence{r, map[position]witnessed{}}
 	r.tasks = env.NewGroup(r.clients)
 	if len(p.Nodes) > 1 {
-		o := p.Links.options()
-		o.Hook = r.onMessage
-		r.net = transport.NewNetwork(w, o)
+		links := p.Links.options()
+		links.Hook = r.onMessage
+		r.net = transport.NewNetwork(w, links)
 		r.history.replicated, r.history.leasesBroken = true, p.breaksLeases()
 	}
 	for i := range p.Nodes {
@@ -323,7 +327,7 @@ func (r *run) result(err error) Result {
 	return Result{
 		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history,
 		AtRest: atRest, Until: until, Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
-		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments,
+		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments, Letters: r.letters,
 	}
 }
 
@@ -351,6 +355,23 @@ func (p *Plan) Requests() (n int) {
 		n += len(p.Clients[i].Ops)
 	}
 	return n
+}
+
+// A Letter is a message between nodes that arrived or did not.
+type Letter struct {
+	At       env.Mono // when it arrived, or when it was clear that it does not
+	From, To int
+	Lane     transport.Lane
+	Fate     transport.Fate
+}
+
+// maxLetters is how many a picture has; the page must still open.
+const maxLetters = 20_000
+
+func (r *run) keepLetter(e transport.Event) {
+	if r.picture && len(r.letters) < maxLetters && e.Fate != transport.Doubled && e.Fate != transport.Delayed {
+		r.letters = append(r.letters, Letter{e.At, int(e.From), int(e.To), e.Lane, e.Fate})
+	}
 }
 
 // A Moment is something that a picture of a run shows: a node that came up or went

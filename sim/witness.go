@@ -27,6 +27,7 @@ import (
 type witness struct {
 	versions []State         // after so many writes; the first is that before all
 	at       map[State][]int // where each state is in versions
+	times    []env.Mono      // of the versions
 	places   []placed        // all operations that have a place
 }
 
@@ -103,7 +104,7 @@ func (h *History) noteGroup(key string, group uint64) {
 
 // proves reports whether the commits explain the operations on a key.
 func (h *History) proves(key string, operations []*Operation) bool {
-	w := witness{versions: []State{{}}, at: map[State][]int{{}: {0}}}
+	w := witness{versions: []State{{}}, times: []env.Mono{0}, at: map[State][]int{{}: {0}}}
 	return w.replay(h.commits[key], operations) && w.inTime() && w.read(operations)
 }
 
@@ -127,6 +128,8 @@ func (w *witness) replay(commits []commit, operations []*Operation) bool {
 		w.places = append(w.places, placed{o, len(w.versions)})
 		w.at[after] = append(w.at[after], len(w.versions))
 		w.versions = append(w.versions, after)
+		w.times = append(w.times, c.at)
+		o.Took = c.at
 	}
 	for _, o := range operations {
 		if o.Kind != Get && (o.Outcome == Done || o.Outcome == Refused) && !applied[o] {
@@ -204,6 +207,7 @@ func (w *witness) read(operations []*Operation) bool {
 		if versions[i] >= first[after] {
 			return false
 		}
+		o.Took = max(o.Began, w.times[versions[i]])
 		reads.add(placed{o, versions[i]})
 	}
 	return true

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/statordb/stator/sim"
@@ -39,7 +38,7 @@ type simReplayCommand struct {
 	What  string `arg:"" help:"A seed, or a file with a plan."`
 	Plan  string `type:"path" help:"Write the plan to this file."`
 	Trace string `type:"path" help:"Write every step to this file."`
-	Html  string `type:"path" help:"Write a page that shows the run to this file; with a violation, Porcupine's view of it is beside it."`
+	Html  string `type:"path" help:"Write a page that shows the run to this file; with a violation, Porcupine's view of it is in it."`
 	Json  string `type:"path" help:"Write the history as JSON lines to this file."`
 	Edn   string `type:"path" help:"Write the history as Jepsen's EDN to this file."`
 }
@@ -65,6 +64,7 @@ func (c *simReplayCommand) Run() error {
 		defer w.Flush()
 		o.Trace = w
 	}
+	o.Picture = c.Html != ""
 	r := sim.RunPlan(p, o)
 	if err := c.export(&r); err != nil {
 		return err
@@ -89,15 +89,7 @@ func (c *simReplayCommand) export(r *sim.Result) error {
 	if c.Html == "" {
 		return nil
 	}
-	link := ""
-	var v *sim.Violation
-	if errors.As(r.Err, &v) {
-		link = strings.TrimSuffix(c.Html, ".html") + "-porcupine.html"
-		if err := v.Visualize(link); err != nil {
-			return err
-		}
-	}
-	return writeFile(c.Html, func(w io.Writer) error { return r.WriteHTML(w, link) })
+	return writeFile(c.Html, r.WriteHTML)
 }
 
 func writeFile(path string, write func(io.Writer) error) error {

@@ -1,0 +1,57 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The page of a run stands alone: it loads nothing, and shows nodes, messages and when
+// requests took effect.
+func TestHTML(t *testing.T) {
+	r := Run(2, Options{Nodes: 3, Duration: 500 * time.Millisecond, Picture: true})
+	var page bytes.Buffer
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	text := page.String()
+	for _, want := range []string{`"n1 · zone a"`, `"leads group 1"`, `"took":`, "viewport"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	for _, outside := range []string{"src=\"http", "href=\"http", "@import", "fetch("} {
+		if strings.Contains(text, outside) {
+			t.Errorf("the page needs something else: %s", outside)
+		}
+	}
+	if len(r.Letters) == 0 || strings.Count(text, "ZgotmplZ") > 0 {
+		t.Errorf("%d messages", len(r.Letters))
+	}
+}
+
+// With a violation, Porcupine's page is in it.
+func TestHTMLOfViolation(t *testing.T) {
+	h := &History{}
+	put := &Operation{Key: "p0/s0", Kind: Put, Value: "a"}
+	h.Begin(put)
+	h.End(put, Done, &State{})
+	get := &Operation{Key: "p0/s0", Kind: Get}
+	h.Begin(get)
+	h.End(get, Done, &State{})
+	err := h.Check()
+	var v *Violation
+	if !errors.As(err, &v) {
+		t.Fatalf("got %v", err)
+	}
+	r := Result{Plan: NewPlan(1, Options{Calm: true, Duration: time.Millisecond}), History: h, Err: err}
+	var page bytes.Buffer
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if text := page.String(); !strings.Contains(text, `id="porcupine"`) || !strings.Contains(text, `"kind":"wrong"`) {
+		t.Error("the page does not show what is wrong")
+	}
+}
