@@ -21,6 +21,8 @@ type heldFile struct {
 	// more. Reads go on, as far as there is a reader, and find what is still sound.
 	damage atomic.Pointer[error]
 
+	verified atomic.Bool // found to be sound by Verify; see VerifyNew
+
 	refs    int  // versions that hold the file; guarded by DB.mu
 	dropped bool // the manifest does not name it any more; guarded by DB.mu
 }

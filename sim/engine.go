@@ -8,7 +8,7 @@ import (
 	"github.com/statordb/stator/lsm"
 )
 
-// A verifier has the engine verify all of its files after each flush and
+// A verifier has the engine verify its new files after each flush and
 // compaction: order and bounds of blocks and tables, filters, bitmaps, pointers to
 // values. (That levels are disjoint the manifest checks with every edit.)
 type verifier struct {
@@ -52,7 +52,7 @@ func (v *verifier) start(e *env.Env, db *lsm.DB) {
 			if _, open := v.due.Recv(); !open {
 				return
 			}
-			err := db.Verify()
+			err := db.VerifyNew()
 			if errors.Is(err, lsm.ErrClosed) {
 				return
 			}

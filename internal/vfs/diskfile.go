@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -268,6 +269,8 @@ func (f *diskFile) MapShared(n int64) (SharedMapping, error) {
 // poison is what a released mapping reads as.
 const poison = 0xDB
 
+var poisoned = bytes.Repeat([]byte{poison}, 4<<10)
+
 type diskMapping struct {
 	f        *diskFile
 	bytes    []byte
@@ -296,8 +299,8 @@ func (m *diskMapping) Release() {
 		return
 	}
 	m.released = true
-	for i := range m.bytes {
-		m.bytes[i] = poison
+	for rest := m.bytes; len(rest) > 0; {
+		rest = rest[copy(rest, poisoned):]
 	}
 	f := m.f.inode
 	f.mappings = slices.DeleteFunc(f.mappings, func(o *diskMapping) bool { return o == m })
