@@ -21,12 +21,14 @@ func processorTime() time.Duration {
 
 // benchmarkSeeds runs a seed for each operation. How quick a simulator is says little
 // without how much happens in a second that it simulates, so that is told, too.
-func benchmarkSeeds(b *testing.B, o Options) {
+func benchmarkSeeds(b *testing.B, o Options, change func(p *Plan)) {
 	var t Tally
 	began := processorTime()
 	crashes := 0
 	for i := range b.N {
-		r := Run(*benchSeed+uint64(i), o)
+		p := NewPlan(*benchSeed+uint64(i), o)
+		change(p)
+		r := RunPlan(p, o)
 		brief := r.Brief()
 		t.Add(&brief)
 		crashes += r.Crashes
@@ -45,7 +47,13 @@ func benchmarkSeeds(b *testing.B, o Options) {
 }
 
 // BenchmarkThreeNodes is what a campaign does: worlds of three nodes under faults.
-func BenchmarkThreeNodes(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 3}) }
+func BenchmarkThreeNodes(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 3}, func(*Plan) {}) }
 
 // BenchmarkOneNode is a campaign on single nodes.
-func BenchmarkOneNode(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 1}) }
+func BenchmarkOneNode(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 1}, func(*Plan) {}) }
+
+// BenchmarkNinetyReplicas has three nodes with 30 groups: the catalog, and 29 partitions of
+// a table.
+func BenchmarkNinetyReplicas(b *testing.B) {
+	benchmarkSeeds(b, Options{Nodes: 3}, func(p *Plan) { p.Knobs.Partitions = 29 })
+}

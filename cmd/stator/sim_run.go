@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,9 @@ type simError struct {
 func (e *simError) ExitCode() int { return e.status }
 func (e *simError) Unwrap() error { return e.error }
 
+// simGCPercent is GOGC for campaigns: their worlds are small, and gone soon.
+const simGCPercent = 400
+
 type simRunCommand struct {
 	simWorld
 	Seed   uint64        `help:"Run this seed alone."`
@@ -93,6 +97,9 @@ func (c *simRunCommand) Run(ctx context.Context) error {
 	o, err := c.options()
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(simGCPercent)
 	}
 	if c.Worker {
 		out := json.NewEncoder(os.Stdout)
@@ -172,7 +179,7 @@ func simWorker(ctx context.Context, args, environment []string, take func(b *sim
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	command := exec.CommandContext(ctx, self, args...)
-	command.Env = append(append(os.Environ(), "GOMAXPROCS=1", "GOGC=400"), environment...)
+	command.Env = append(append(os.Environ(), "GOMAXPROCS=1", fmt.Sprint("GOGC=", simGCPercent)), environment...)
 	var diagnosis strings.Builder
 	command.Stderr = &diagnosis
 	out, err := command.StdoutPipe()
