@@ -49,6 +49,7 @@ type Partition struct {
 	changeBytes atomic.Int64  // of all change records written since Open
 	watcher     atomic.Pointer[func()]
 	splitter    atomic.Pointer[func(*Split)]
+	birth       atomic.Pointer[Birth]  // nil unless the partition was split off another one; immutable
 	holds       atomic.Pointer[[]hold] // immutable; never nil
 	lastSplit   atomic.Uint64          // see LastSplit
 	heat        atomic.Pointer[heat]   // nil until the first request
@@ -64,7 +65,6 @@ type Partition struct {
 	applied   uint64                // index of the last applied log entry
 	members   []byte                // of the group; nil if they never changed
 	maxDelete txn.Timestamp         // greatest timestamp at which a row was deleted
-	birth     *Birth                // nil unless the partition was split off another one
 	restored  restored              // the snapshot that was installed last
 	broken    error                 // why nothing more is applied
 	failure   atomic.Pointer[error] // broken, for other tasks

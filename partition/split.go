@@ -233,8 +233,8 @@ func (p *Partition) stageChild(c counters) error {
 		s.batch.Set(appendFloorKey(nil, group, node), w.floors[node].append(nil))
 	}
 	birth := Birth{Parent: p.group, Index: ch.index, After: p.group, Through: ch.through, Voters: ch.split.Voters}
-	if ch.through == 0 && p.birth != nil {
-		birth.After, birth.Through = p.birth.After, p.birth.Through
+	if mine := p.Birth(); ch.through == 0 && mine != nil {
+		birth.After, birth.Through = mine.After, mine.Through
 	}
 	s.batch.Set(appendGroupKey(nil, group, partBirth), birth.append(nil))
 	return nil
@@ -365,10 +365,11 @@ func (p *Partition) LastSplit() uint64 { return p.lastSplit.Load() }
 
 // Seed implements replication.Splitting.
 func (p *Partition) Seed() (parent, index uint64) {
-	if p.birth == nil {
+	b := p.Birth()
+	if b == nil {
 		return 0, 0
 	}
-	return p.birth.Parent, p.birth.Index
+	return b.Parent, b.Index
 }
 
 // A Birth says where a partition comes from that was split off another one. It is written
@@ -405,12 +406,12 @@ func (b *Birth) append(dst []byte) []byte {
 // Birth returns where the partition comes from; nil if it was made with its table or index.
 // If Applied is 0 and the group has no log on this node, it is to be started with
 // the birth's voters.
-func (p *Partition) Birth() *Birth { return p.birth }
+func (p *Partition) Birth() *Birth { return p.birth.Load() }
 
 func (p *Partition) loadBirth() error {
 	b, err := p.db.Get(appendGroupKey(nil, p.group, partBirth), nil)
 	if errors.Is(err, lsm.ErrNotFound) {
-		p.birth = nil
+		p.birth.Store(nil)
 		return nil
 	}
 	if err != nil {
@@ -420,7 +421,7 @@ func (p *Partition) loadBirth() error {
 		return fmt.Errorf("partition %d: %w: birth of %d bytes", p.group, ErrFormat, len(b))
 	}
 	d := reader{b: b[birthFixed:]}
-	p.birth = &Birth{
+	birth := &Birth{
 		Parent: binary.BigEndian.Uint64(b[1:]), Index: binary.BigEndian.Uint64(b[9:]),
 		After: binary.BigEndian.Uint64(b[17:]), Through: binary.BigEndian.Uint64(b[25:]),
 		Voters: d.voters(),
@@ -428,6 +429,7 @@ func (p *Partition) loadBirth() error {
 	if !d.done() {
 		return fmt.Errorf("partition %d: %w: birth of %d bytes", p.group, ErrFormat, len(b))
 	}
-	p.replicated = p.replicated || len(p.birth.Voters) > 1
+	p.birth.Store(birth)
+	p.replicated = p.replicated || len(birth.Voters) > 1
 	return nil
 }

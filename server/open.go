@@ -67,6 +67,13 @@ type Options struct {
 	// TTLInterval is the pause between searches for items whose time to live has
 	// passed. Default 10 s; negative: they are not deleted.
 	TTLInterval time.Duration
+	// SplitBytes is the size from which on a partition of a table or index is split in two.
+	// Default 10 GB; negative: never.
+	SplitBytes int64
+	// SplitRate is how many requests per second a partition may have, for a minute, until it is split so
+	// that another node can lead a part of it. Default 10,000; negative: never. A server that is
+	// alone does not do it.
+	SplitRate int
 	// Origins are the web pages that browsers may call from. Default: all.
 	Origins []string
 	// Log receives what operators should know. Default: nothing.
@@ -180,7 +187,8 @@ func (o Options) store() lsm.Options {
 // open puts the rooms above the store.
 func (s *Server) open(e *env.Env, fs vfs.FS, o Options) (err error) {
 	r := replication.Options{NodeID: nodeID, Dir: raftDir, Sync: o.Sync, Volatile: o.Memory}
-	t := table.Options{Region: o.Region, TableDelay: o.TableDelay, TTLInterval: o.TTLInterval, IndexDelay: o.IndexDelay}
+	t := table.Options{Region: o.Region, TableDelay: o.TableDelay, TTLInterval: o.TTLInterval, IndexDelay: o.IndexDelay,
+		SplitBytes: o.SplitBytes, SplitRate: o.SplitRate}
 	if o.Cluster != nil {
 		s.join(e, o.Cluster, &r, &t)
 	}

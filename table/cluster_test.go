@@ -39,6 +39,7 @@ type bedNode struct {
 	hung bool // its disk takes no more writes
 
 	founders []Member
+	tune     func(*Options) // nil: nothing to change
 	db       *lsm.DB
 	node     *replication.Node
 	*Service // nil while it is down
@@ -118,9 +119,13 @@ func (n *bedNode) open() error {
 	if err != nil {
 		return err
 	}
-	s, err := Open(n.e, db, node, Options{
+	o := Options{
 		Calls: transport.NewCalls(n.e, net), Hooks: hooks, Node: n.id, Zone: n.zone, Founders: n.founders, LostAfter: 10 * time.Second,
-	})
+	}
+	if n.tune != nil {
+		n.tune(&o)
+	}
+	s, err := Open(n.e, db, node, o)
 	if err != nil {
 		return err
 	}

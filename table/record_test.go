@@ -128,7 +128,7 @@ func undump(t *testing.T, file string) (dumps [][]byte) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	for _, want := range append(sampleRecords(), placedRecord(), facetedRecord(), replicatedRecord()) {
+	for _, want := range append(sampleRecords(), placedRecord(), facetedRecord(), replicatedRecord(), splittingRecord()) {
 		b := want.append(nil)
 		got, err := decodeRecord(b)
 		if err != nil {
@@ -156,6 +156,7 @@ func FuzzCatalogCommand(f *testing.F) {
 	f.Add(replaceCommand(placedRecord()))
 	f.Add(createCommand(facetedRecord()))
 	f.Add(createCommand(replicatedRecord()))
+	f.Add(replaceCommand(splittingRecord()))
 	f.Add(foundCommand(clusterID{1, 2}, sampleNodes()))
 	f.Add(nodeCommand(&node{zone: "d", state: nodeJoining, incarnation: 8}))
 	f.Add(nodeCommand(sampleNodes()[1].with(func(n *node) { n.state = nodeDraining })))

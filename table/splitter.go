@@ -172,7 +172,10 @@ func (c *core) watchSplits(r *reign) {
 					retry = splitRetry
 				}
 				notBefore[x.group] = c.env.Now().Add(retry)
-			} else if x.at != 0 {
+				continue
+			}
+			pause = minPause // there may be more
+			if x.at != 0 {
 				notBefore[x.group] = c.env.Now().Add(c.split.after) // it is known as hot for a while
 			}
 		}

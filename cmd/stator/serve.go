@@ -28,6 +28,8 @@ type serveCommand struct {
 	Region      string        `default:"us-east-1" help:"Region of shared tables, and of callers that name none."`
 	GSIDelay    time.Duration `name:"gsi-delay" default:"0s" help:"How long changes are held back from global secondary indexes, to make visible what eventual consistency may mean. By default they follow within milliseconds."`
 	TableDelay  time.Duration `default:"100ms" help:"How long a table shows that it is being created, updated or deleted, as in the service, where it takes seconds. Until then a new table does not exist for items. DescribeTable waits for up to a second for the end of it."`
+	SplitBytes  int64         `name:"split-bytes" default:"10737418240" help:"Size from which on a partition is split in two. A negative one: never."`
+	SplitRate   int           `name:"split-rate" default:"10000" help:"Requests per second that a partition may have for a minute until it is split, in a cluster. A negative number: never."`
 	TTLInterval time.Duration `name:"ttl-interval" default:"10s" help:"Pause between searches for items whose time to live has passed. A negative one keeps them."`
 	CORS        []string      `name:"cors" placeholder:"ORIGIN" help:"Origins of web pages that may call, separated by commas. Default: all."`
 	Optimize    bool          `help:"Merge all files of the database before it is served, so that nothing deleted takes space."`
@@ -67,7 +69,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	defer listener.Close()
 	o := server.Options{
-		Dir: c.Dir, Memory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, TTLInterval: c.TTLInterval, IndexDelay: c.GSIDelay, Origins: c.origins(), Log: log, Admin: c.Admin,
+		Dir: c.Dir, Memory: c.Memory, Sync: sync, NoMmap: c.NoMmap, Shared: c.Shared, Region: c.Region, TableDelay: c.TableDelay, TTLInterval: c.TTLInterval, SplitBytes: c.SplitBytes, SplitRate: c.SplitRate, IndexDelay: c.GSIDelay, Origins: c.origins(), Log: log, Admin: c.Admin,
 	}
 	if c.isNode() {
 		return c.serveNode(ctx, o, listener)
