@@ -245,7 +245,7 @@ func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result 
 	for _, row := range bytesOf(p.txns.keys[t.ID]) {
 		o := p.txns.items[string(row)]
 		it := txn.Item{Ongoing: o.id}
-		if t.Outcome == txn.Cancelled {
+		if t.Outcome == txn.Cancelled && !plant.On(plant.CancelCommits) {
 			bounds.Cancel(t.ID, &it)
 			p.release(string(row))
 			continue
@@ -276,6 +276,9 @@ func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result 
 			return Result{Err: j.r.Err}
 		}
 		p.release(string(row))
+		if plant.On(plant.CommitForgetsItems) {
+			break
+		}
 	}
 	return Result{}
 }

@@ -301,6 +301,7 @@ func (t *transaction) reply(m txn.Message, sent *proposal) (reply txn.Reply) {
 	case r.Err == nil:
 		reply.Accepted = m.Op == txn.OpPrepare
 	case errors.Is(r.Err, partition.ErrRefused):
+		reply.Accepted = m.Op == txn.OpPrepare && plant.On(plant.RefusalTakenForYes)
 	case errors.Is(r.Err, partition.ErrWrongPartition):
 		t.moved = true
 	case errors.Is(r.Err, partition.ErrOtherParameters):

@@ -105,4 +105,7 @@ const (
 	SplitForgetsPrepared
 	PreparedReadAsOld
 	ForgottenEarly
+	RefusalTakenForYes
+	CommitForgetsItems
+	CancelCommits
 )

@@ -112,6 +112,9 @@ var Registry = []Entry{
 	{SplitForgetsPrepared, "split-forgets-prepared", "partition", "The child of a split does not know which of its items transactions have taken.", "serializability", "range splits and locks: CockroachDB, TiKV"},
 	{PreparedReadAsOld, "prepared-read-as-old", "table", "A consistent read takes an item that a transaction has taken as it was, without asking whether that is committed.", "linearizability, serializability", "ATC 2023, section 4: reads of prepared items"},
 	{ForgottenEarly, "forgotten-early", "table", "The ledger forgets a committed transaction of which a participant was not told.", "serializability", "presumed abort: Mohan, Lindsay, Obermarck, TODS 1986"},
+	{RefusalTakenForYes, "refusal-taken-for-yes", "table", "A coordinator takes the refusal of a participant for its consent.", "serializability, linearizability", "two-phase commit: half of a transaction"},
+	{CommitForgetsItems, "commit-forgets-items", "partition", "Of the items that a participant has of a transaction that is committed, one is written.", "serializability, linearizability", "batched resolution of intents: CockroachDB"},
+	{CancelCommits, "cancel-commits", "partition", "A cancelled transaction leaves behind what it had prepared to write.", "serializability, linearizability", "Adya: G1a, aborted reads"},
 }
 
 // Find returns the entry of that name.
