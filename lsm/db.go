@@ -112,9 +112,6 @@ type DB struct {
 // for everything that is to be done, so a second call would tell it nothing.
 func wake(q *env.Queue[struct{}]) { q.TrySend(struct{}{}) }
 
-// Env returns the environment that the database was opened in.
-func (db *DB) Env() *env.Env { return db.e }
-
 func newDB(e *env.Env, fs vfs.FS, o Options) *DB {
 	db := &DB{
 		e: e, fs: fs, o: o.withDefaults(),

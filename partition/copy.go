@@ -29,13 +29,14 @@ import (
 const (
 	copyVersion byte = 1
 	copyHeader       = 1 + 4
-	// copyChunkBytes is how much of the stream a chunk has.
-	copyChunkBytes = 512 << 10
 	// maxCopySpans and maxCopyBytes bound what a sound stream has: a partition's
 	// spans, and one key or value.
 	maxCopySpans = 64
 	maxCopyBytes = 16 << 20
 )
+
+// copyChunkBytes is how much of the stream a chunk has. A variable, see Tune.
+var copyChunkBytes = 512 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -71,9 +72,6 @@ func NewCopyReader(db *lsm.DB, group, index uint64, spans []lsm.KeySpan) *CopyRe
 	c := &CopyReader{view: pinned, close: pinned.Close, spans: spans, full: copyChunkBytes}
 	if plant.On(plant.SnapshotNotPinned) {
 		c.view = db
-	}
-	if db.Env().Buggify("partition: small chunks of a copy") {
-		c.full = 256
 	}
 	c.b = binary.LittleEndian.AppendUint64(c.b, group)
 	c.b = binary.LittleEndian.AppendUint64(c.b, index)

@@ -104,19 +104,6 @@ var (
 // nodeOfFloors has the timestamp of the floors that are gone.
 const nodeOfFloors = 0
 
-// Remember has groups remember the requests of so many log entries, for simulators: in
-// production none would come to the end of its memory. It holds for the whole process,
-// and must be the same at all replicas for as long as they live. 0 is the default. The
-// returned function takes it back.
-func Remember(records int) (restore func()) {
-	if records == 0 {
-		return func() {}
-	}
-	before := windowRecords
-	windowRecords = uint64(records)
-	return func() { windowRecords = before }
-}
-
 func appendWindowKey(dst []byte, group, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint32(appendGroupKey(dst, group, partWindow), uint32(sequence%windowRecords))
 }

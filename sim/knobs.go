@@ -39,6 +39,7 @@ type Knobs struct {
 	Round    int      `json:"round"`
 	Keep     int      `json:"keep,omitempty"`   // entries kept for members that lag
 	Window   int      `json:"window,omitempty"` // entries whose requests are remembered
+	Chunk    int      `json:"chunk,omitempty"`  // bytes of the state of a group that are sent at a time
 	Tick     Duration `json:"tick,omitempty"`   // of raft's clock
 	Leaves   int      `json:"leaves"`           // of 256 times another task runs before a leaf is taken
 }
@@ -57,7 +58,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil
@@ -138,6 +139,7 @@ func (d *drawer) drawKnobs() Knobs {
 		k.Tick = Duration(time.Duration(d.one(10, 20, 50, 100)) * time.Millisecond)
 		k.Leaves = d.one(-1, -1, 4)
 		k.Window = d.one(0, 64, 256)
+		k.Chunk = d.one(0, 200, 200, 2000)
 		k.Keep = d.one(0, 0, 1, 2, 5, 20)
 	}
 	return k

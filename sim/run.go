@@ -99,7 +99,7 @@ func RunPlan(p *Plan, o Options) Result {
 	r.brief = o.Brief
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
-	defer partition.Remember(p.Knobs.Window)()
+	defer partition.Tune(p.Knobs.Window, p.Knobs.Chunk)()
 	r.watch(0)
 	r.checkAgain(p.checkInterval())
 	err := r.world.Do(r.clients, "story", r.story)
