@@ -244,10 +244,14 @@ func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result 
 	bounds := p.bounds(c)
 	for _, row := range bytesOf(p.txns.keys[t.ID]) {
 		o := p.txns.items[string(row)]
+		if o == nil {
+			continue
+		}
 		it := txn.Item{Ongoing: o.id}
 		if t.Outcome == txn.Cancelled && !plant.On(plant.CancelCommits) {
-			bounds.Cancel(t.ID, &it)
-			p.release(string(row))
+			if bounds.Cancel(t.ID, &it) {
+				p.release(string(row))
+			}
 			continue
 		}
 		p.scratch.key = append(p.scratch.key[:0], row...)
