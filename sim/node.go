@@ -32,6 +32,7 @@ type node struct {
 	lied      bool // some sync has lied
 	failing   int  // faults that let a sync fail, and restart the node in the end
 	failAfter int  // syncs until one fails; 0: none
+	dirty     bool // one has, so that the page cache holds what will never be written
 	badRead   badFile
 	badWrite  badFile
 	slow      int // factor of the disk's latency
@@ -79,11 +80,17 @@ func (n *node) start(e *env.Env) {
 
 func (n *node) up() bool { return n.run.world.Up(n.name) }
 
-// crash cuts the power, unless the node is down already.
+// crash cuts the power, unless the node is down already, or ends the process. Where a
+// sync has failed it is always the machine: the process would take for durable what it
+// finds in the page cache.
 func (n *node) crash(mode vfs.CrashMode) {
 	if !n.up() {
 		return
 	}
+	if n.dirty && mode == vfs.KeepAll {
+		mode = vfs.LoseAll
+	}
+	n.dirty = false
 	n.server, n.mode = nil, mode
 	n.crashes++
 	n.run.moment("down", n.name, "")
@@ -142,6 +149,7 @@ func (n *node) onDisk(op vfs.Op) error {
 		if n.failAfter--; n.failAfter == 0 {
 			n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
 			n.run.fire("failing sync")
+			n.dirty = true
 			return vfs.ErrIO
 		}
 	}
