@@ -8,6 +8,7 @@ import (
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/transport"
+	"github.com/statordb/stator/partition"
 )
 
 // join adds a node to a running cluster, as its operator would: it asks for a number,
@@ -265,4 +266,36 @@ func TestClusterBrokenReplica(t *testing.T) {
 	if got := leader.get("tab", `{"p":{"S":"k"}}`, false); got != `{"p":{"S":"k"},"v":{"N":"4"}}` {
 		t.Errorf("the new replica has %s", got)
 	}
+}
+
+// TestClusterOlderCatalog: a node comes back with a replica that the catalog on its disk
+// does not know of, because that is older than what the node had applied. It starts all
+// the same, and drops the replica once it has heard that nobody counts on it.
+func TestClusterOlderCatalog(t *testing.T) {
+	b := newBed(t, 10, "a", "b", "c")
+	b.create(simple("tab", 1))
+	fourth := b.join("a")
+	b.quiet()
+	p := fourth.directory.partition((*fourth.live.Load())["tab"].partitions[0].id)
+	fourth.do("start a replica", func() error {
+		if err := fourth.noteReplica(p.id, replicaRecord{(*fourth.live.Load())["tab"].id, p.first, p.last}); err != nil {
+			return err
+		}
+		replica, err := partition.Open(fourth.db, p.id)
+		if err != nil {
+			return err
+		}
+		if _, err := fourth.host.Start(p.id, replica, nil); err != nil {
+			return err
+		}
+		return fourth.db.Flush()
+	})
+	fourth.crash()
+	fourth.restart()
+	b.until("the node is up", func() bool { return fourth.Service != nil || fourth.err != nil })
+	if fourth.err != nil {
+		t.Fatalf("the node does not start: %v", fourth.err)
+	}
+	b.until("the replica is gone", func() bool { return len(fourth.node.Groups()) == 1 })
+	b.checkLeftovers()
 }

@@ -218,6 +218,9 @@ func (c *core) startPartition(j *startJob, p *livePartition) (err error) {
 	switch {
 	case isBorn:
 		voters = p.Birth().Voters
+	case j.isLogged && c.calls != nil && !slices.Contains(voters, c.self):
+		// A replica that it has, and that the catalog on its disk is too old to know of.
+		voters = nil
 	case !j.isLogged && p.Applied() == 0 && (j.isChild || c.calls == nil && p.slot.replicas.epoch > 0):
 		return errUnborn
 	}
