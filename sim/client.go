@@ -142,6 +142,9 @@ func (c *client) send(name string, operations []*Operation, f func(e entrance) (
 // target returns the node to ask: the one that the client knows or, if that is down
 // and the client roams, the next one that is up; nil if there is none.
 func (c *client) target() *node {
+	for c.node.gone && c.node.heir != nil {
+		c.node = c.node.heir
+	}
 	for i := range c.run.nodes {
 		n := c.run.nodes[(int(c.node.id)-1+i)%len(c.run.nodes)]
 		if n.up() && n.server != nil {

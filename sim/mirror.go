@@ -40,7 +40,7 @@ const patienceWithIndexes = 3 * time.Second
 // once, the global ones in a while.
 func (r *run) checkIndexes() {
 	if !r.rotten() {
-		r.demand(Mirror, r.nodes[0], "check indexes", (*server).checkIndexes)
+		r.demand(Mirror, r.someNode(), "check indexes", (*server).checkIndexes)
 	}
 }
 

@@ -28,7 +28,7 @@ var kinds = allKinds()
 
 func allKinds() []*kind {
 	var list []*kind
-	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds} {
+	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds} {
 		list = append(list, group...)
 	}
 	return append(list, &kind{name: "calm", what: "no fault begins before every group takes writes again"})

@@ -23,6 +23,8 @@ type node struct {
 
 	leads   map[uint64]int // groups that this life leads, with the numbers of the reigns
 	holds   int            // faults that want it down
+	gone    bool           // it is off for good
+	heir    *node          // the one that has come in its place
 	refused bool           // it has refused to start
 	mode    vfs.CrashMode  // of the crash under way
 	crashes int
@@ -44,9 +46,9 @@ type node struct {
 	unheard, silent int // faults that let requests of clients, or answers to them, be lost
 }
 
-func (r *run) newNode(number int) *node {
+func (r *run) newNode(number int, place NodePlan) *node {
 	n := &node{
-		run: r, id: uint64(number), name: nodeName(number), place: r.plan.Nodes[number-1],
+		run: r, id: uint64(number), name: nodeName(number), place: place,
 		disk: vfs.NewDisk(r.plan.Seed + uint64(number)<<48), slow: 1,
 		latency: r.world.Stream("disk/" + nodeName(number)),
 	}

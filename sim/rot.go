@@ -48,7 +48,7 @@ func (n *node) damage(rng *rand.Rand) {
 
 // rotten reports whether a node has a damaged file.
 func (r *run) rotten() bool {
-	return slices.ContainsFunc(r.nodes, func(n *node) bool { return n.rot != "" })
+	return slices.ContainsFunc(r.nodes, func(n *node) bool { return n.rot != "" && !n.gone })
 }
 
 // isRot reports whether err names a file that was damaged.

@@ -51,6 +51,8 @@ type run struct {
 	reigns  int                // of all groups, so far
 	jitter  *jitter
 	watches []*snapshotWatch
+	joins   uint64 // nodes that wanted to join
+	lacking bool   // a node is without what it has promised to keep; see claim
 
 	consensus   *consensus
 	convergence convergence
@@ -130,7 +132,7 @@ func newRun(p *Plan, o Options) *run {
 		r.history.replicated, r.history.leasesBroken = true, p.breaksLeases()
 	}
 	for i := range p.Nodes {
-		r.nodes = append(r.nodes, r.newNode(i+1))
+		r.nodes = append(r.nodes, r.newNode(i+1, p.Nodes[i]))
 	}
 	return r
 }

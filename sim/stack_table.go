@@ -18,8 +18,10 @@ func (tableStack) options(n *node, o *whole.Options) {
 	o.TTLInterval = ttlInterval
 	if c := o.Cluster; c != nil {
 		o.TTLInterval = time.Second
-		for i, p := range n.run.plan.Nodes {
-			c.Founders = append(c.Founders, table.Member{ID: uint64(i + 1), Zone: p.Zone})
+		if n.id <= uint64(len(n.run.plan.Nodes)) { // others join
+			for i, p := range n.run.plan.Nodes {
+				c.Founders = append(c.Founders, table.Member{ID: uint64(i + 1), Zone: p.Zone})
+			}
 		}
 		c.LostAfter = time.Hour // nobody is given up
 		o.Tuning.Tables = func(o *table.Options) { o.Patience = tablePatience }

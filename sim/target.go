@@ -85,6 +85,9 @@ func (r *run) resolve(text string) (nodes []*node) {
 		leader = r.leader(t.group)
 	}
 	for _, n := range r.nodes {
+		if n.gone {
+			continue
+		}
 		switch t.kind {
 		case "all":
 		case "node":

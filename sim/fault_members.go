@@ -1,0 +1,284 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/table"
+)
+
+// What operators do to a cluster, at moments that they would not choose, and what they
+// do about nodes that have lost what they had promised to keep.
+//
+// Raft survives any number of crashes, but not a voter that forgets, so these faults have
+// a budget: at most one node at a time is without what it has promised. It never comes
+// back under its number. Another one joins in its place, and the budget is free again
+// when every group has all its voters, and these have everything. With three replicas
+// one is the most that any system survives.
+var memberKinds = []*kind{
+	{name: "transfer", what: "a group is given another leader", nodes: 2,
+		draw: func(d *drawer, f *Fault) { f.Target = "follower of " + d.drawGroup() }, do: doTransfer},
+	{name: "move", what: "the replica of a group is moved to another node of its zone", nodes: 4,
+		draw: func(d *drawer, f *Fault) {
+			f.Target = []string{"leader of ", "follower of "}[d.IntN(2)] + fmt.Sprint("group ", 2+d.IntN(d.plan.Knobs.Partitions))
+		}, do: doMove},
+	{name: "drain", what: "a node gives its replicas away, and may have some again when the fault is over", nodes: 3,
+		draw: func(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(2*time.Second) }, do: doDrain},
+	{name: "join", what: "a new node joins in a zone", nodes: 3,
+		draw: func(d *drawer, f *Fault) { f.Target = "zone " + d.plan.Nodes[d.IntN(len(d.plan.Nodes))].Zone }, do: doJoin},
+	{name: "replace", what: "the disk of a node is gone; a new node joins in its place", nodes: 3,
+		draw: func(d *drawer, f *Fault) { f.Target = d.drawTarget() }, do: doReplace},
+	{name: "lost syncs", what: "syncs of a node say that they have done what they have not, and then it loses power; a new node joins in its place", nodes: 3,
+		draw: func(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(time.Second) }, do: doLostSyncs},
+	{name: "rot", what: "bits of a file of a node are damaged while it is down (n: dice); after a while a new node joins in its place", nodes: 3,
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(2*time.Second), 1+d.IntN(1<<30)
+		}, do: doRotAndReplace},
+}
+
+// maxJoined bounds how many nodes there are, with those that are gone.
+const maxJoined = 9
+
+// operatorPatience is how long an operator tries.
+const operatorPatience = time.Minute
+
+// inCharge runs an operation at whoever is in charge, again and again until it succeeds
+// or is refused for good. It reports whether it succeeded.
+func (r *run) inCharge(name string, f func(s *server) error) bool {
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < operatorPatience; r.clients.Sleep(50 * time.Millisecond) {
+		for _, n := range r.nodes {
+			answered, err := r.inTask(n, name, f)
+			var elsewhere *table.ElsewhereError
+			switch {
+			case !answered || errors.As(err, &elsewhere):
+				continue
+			case err == nil:
+				return true
+			case errors.Is(err, table.ErrNoNode), errors.Is(err, table.ErrNoGroup), errors.Is(err, replication.ErrMembers):
+				return false
+			}
+		}
+	}
+	return false
+}
+
+func doTransfer(r *run, f *Fault) {
+	t, _ := parseTarget(f.Target, r.plan)
+	group := r.groupOf(t.group)
+	for _, n := range r.resolve(f.Target) {
+		if r.inCharge("transfer", func(s *server) error { return s.tables.TransferGroup(group, n.id) }) {
+			r.fire(f.Kind)
+		}
+	}
+}
+
+func doMove(r *run, f *Fault) {
+	t, _ := parseTarget(f.Target, r.plan)
+	group := r.groupOf(t.group)
+	for _, from := range r.resolve(f.Target) {
+		for _, to := range r.nodes {
+			if to == from || to.gone || to.place.Zone != from.place.Zone {
+				continue
+			}
+			if r.inCharge("move", func(s *server) error { return s.tables.MoveReplica(group, from.id, to.id) }) {
+				r.fire(f.Kind)
+				break
+			}
+		}
+	}
+}
+
+// claim takes the budget. A fault that does not get it does nothing.
+func (r *run) claim() bool {
+	if r.lacking {
+		return false
+	}
+	r.lacking = true
+	return true
+}
+
+// release gives the budget back when every group is whole.
+func (r *run) release() {
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < operatorPatience; r.clients.Sleep(50 * time.Millisecond) {
+		if r.isWhole() {
+			r.lacking = false
+			return
+		}
+	}
+}
+
+func doDrain(r *run, f *Fault) {
+	for _, n := range r.resolve(f.Target) {
+		if n.gone || !r.claim() {
+			continue
+		}
+		if r.inCharge("drain", func(s *server) error { return s.tables.DrainNode(n.id) }) {
+			r.fire(f.Kind)
+			r.hold(f)
+			r.inCharge("activate", func(s *server) error { return s.tables.ActivateNode(n.id) })
+		}
+		r.release()
+	}
+}
+
+func doJoin(r *run, f *Fault) {
+	t, _ := parseTarget(f.Target, r.plan)
+	if len(r.nodes) >= maxJoined || !r.claim() {
+		return
+	}
+	if r.join(NodePlan{Zone: t.zone, Region: r.plan.Nodes[0].Region}) != nil {
+		r.fire(f.Kind)
+	}
+	r.release()
+}
+
+// join adds a node to the world and to the cluster; nil if nobody could be asked.
+func (r *run) join(place NodePlan) *node {
+	var m table.Member
+	r.joins++
+	incarnation := r.joins
+	ok := r.inCharge("join", func(s *server) (err error) {
+		m, err = s.tables.JoinNode(place.Zone, "", incarnation)
+		return err
+	})
+	if !ok {
+		return nil
+	}
+	for uint64(len(r.nodes)) < m.ID { // an earlier one may have got a number and not heard of it
+		n := r.newNode(len(r.nodes)+1, place)
+		n.gone = n.id != m.ID
+		if r.nodes = append(r.nodes, n); n.gone {
+			n.retire()
+		}
+	}
+	n := r.nodes[m.ID-1]
+	n.start(n.env)
+	n.await()
+	return n
+}
+
+// retire switches a node off for good.
+func (n *node) retire() {
+	n.gone = true
+	n.holds++
+	n.crash(vfs.LoseAll)
+}
+
+// replace has a new node join in the place of one that is off for good. The budget has
+// been claimed.
+func (r *run) replace(old *node) {
+	old.retire()
+	if old.heir = r.join(old.place); old.heir == nil {
+		return
+	}
+	if r.inCharge("remove", func(s *server) error { return s.tables.RemoveNode(old.id) }) {
+		r.release()
+	}
+}
+
+// mayLose returns the one node of a target that may lose what it has, having claimed
+// the budget; nil if none may.
+func (r *run) mayLose(f *Fault) *node {
+	nodes := r.resolve(f.Target)
+	if len(nodes) != 1 || nodes[0].gone || len(r.nodes) >= maxJoined || !r.claim() {
+		return nil
+	}
+	return nodes[0]
+}
+
+func doReplace(r *run, f *Fault) {
+	if n := r.mayLose(f); n != nil {
+		r.fire(f.Kind)
+		r.replace(n)
+	}
+}
+
+func doLostSyncs(r *run, f *Fault) {
+	n := r.mayLose(f)
+	if n == nil {
+		return
+	}
+	r.fire(f.Kind)
+	n.disk.SetLying(true)
+	r.hold(f)
+	r.replace(n)
+}
+
+func doRotAndReplace(r *run, f *Fault) {
+	n := r.mayLose(f)
+	if n == nil {
+		return
+	}
+	r.fire(f.Kind)
+	n.holds++
+	n.crash(vfs.KeepAll)
+	n.damage(rand.New(rand.NewPCG(uint64(f.N), 0xb17)))
+	n.holds--
+	n.restart()
+	r.hold(f)
+	r.replace(n)
+}
+
+// isWhole reports whether every group has a leader that counts on nodes that are there,
+// and these have all that is committed.
+func (r *run) isWhole() bool {
+	led, known := map[uint64]bool{}, map[uint64]bool{}
+	for _, n := range r.nodes {
+		var groups []table.GroupState
+		answered, _ := r.inTask(n, "groups", func(s *server) error {
+			groups = s.tables.Groups()
+			return nil
+		})
+		if !answered {
+			continue
+		}
+		for _, g := range groups {
+			known[g.ID] = true
+			led[g.ID] = led[g.ID] || g.Here && g.Status.Leading && r.hasAll(&g)
+		}
+	}
+	for id := range known { //sim:ok all or not
+		if !led[id] {
+			return false
+		}
+	}
+	return len(known) > 0
+}
+
+// hasAll reports whether all voters of a group that is led here have its entries, and
+// are those that the catalog wants.
+func (r *run) hasAll(g *table.GroupState) bool {
+	s := &g.Status
+	if s.Members.Joint() || g.ID != catalogGroup && !sameSet(s.Members.Voters, g.Replicas) {
+		return false
+	}
+	for _, id := range s.Members.Voters {
+		at := slices.IndexFunc(s.Progress, func(p replication.Progress) bool { return p.Node == id })
+		switch {
+		case id > uint64(len(r.nodes)) || r.nodes[id-1].gone:
+			return false
+		case at < 0 || s.Progress[at].Snapshot || s.Progress[at].Match < s.Committed:
+			return false
+		}
+	}
+	return true
+}
+
+func sameSet(a, b []uint64) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// someNode returns a node that is there to stay.
+func (r *run) someNode() *node {
+	for _, n := range r.nodes {
+		if !n.gone {
+			return n
+		}
+	}
+	return r.nodes[0]
+}
