@@ -76,8 +76,10 @@ func (r *run) mode(f *Fault) vfs.CrashMode {
 	return mustMode(f.Mode)
 }
 
-func doCrash(r *run, f *Fault) {
-	nodes := r.resolve(f.Target)
+func doCrash(r *run, f *Fault) { r.cutPower(f, r.resolve(f.Target)) }
+
+// cutPower crashes nodes together, and starts them again together.
+func (r *run) cutPower(f *Fault, nodes []*node) {
 	for _, n := range nodes {
 		if n.up() {
 			r.fire(f.Kind)
@@ -96,9 +98,7 @@ func doCrash(r *run, f *Fault) {
 
 func doStorm(r *run, f *Fault) {
 	for _, n := range r.resolve(f.Target) {
-		one := *f
-		one.Target = n.name
-		doCrash(r, &one)
+		r.cutPower(f, []*node{n})
 		r.clients.Sleep(f.By.Std())
 	}
 }

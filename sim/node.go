@@ -68,6 +68,10 @@ func (n *node) start(e *env.Env) {
 		s, err := n.boot(e)
 		if err != nil {
 			n.refused = true
+			if n.rot != "" { // whatever it says of the damage
+				n.run.fire("bit rot found")
+				return
+			}
 			if n.full && errors.Is(err, vfs.ErrNoSpace) || n.failing > 0 && errors.Is(err, vfs.ErrIO) {
 				return
 			}

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"sort"
 
@@ -72,7 +73,7 @@ func (h *History) Applied(group uint64, command []byte) {
 	at := commit{when: h.now, at: h.time()}
 	if c.Kind != partition.Delete {
 		i := slices.IndexFunc(open, func(o *Operation) bool {
-			return (o.Kind == Put || o.Kind == Add) && bytes.Contains(command, []byte(o.Value))
+			return (o.Kind == Put || o.Kind == Add) && carries(command, o.Value)
 		})
 		if i < 0 {
 			return // somebody else's, or of one who was told of its fate before
@@ -89,6 +90,12 @@ func (h *History) Applied(group uint64, command []byte) {
 			h.close(at.op)
 		}
 	}
+}
+
+// carries reports whether a command has a string, whole: it is there with its length, so
+// that another one of which it is the beginning does not count.
+func carries(command []byte, value string) bool {
+	return bytes.Contains(command, append(binary.AppendUvarint(nil, uint64(len(value))), value...))
 }
 
 // noteGroup keeps which group has a key.

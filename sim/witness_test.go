@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/partition"
 )
 
 // What a witness proves, the search finds explained, too: also in histories and
@@ -93,5 +96,23 @@ func TestStory(t *testing.T) {
 	v.Answer.Saw = saw("c9.9", 0)
 	if got, want := v.Story(), "with c9.9+0, which nobody has written"; !strings.HasSuffix(got, want) {
 		t.Errorf("Story = %q, want ... %q", got, want)
+	}
+}
+
+// A command carries the value that it was made with, and none that begins like it.
+func TestCommandCarriesValue(t *testing.T) {
+	o := &Operation{Value: "c3.50"}
+	update, err := expr.ParseUpdate("SET v = if_not_exists(v, :v)", expr.NewParams(nil, item.NewItem(map[string]item.Value{":v": item.String(o.Value)})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []partition.Command{
+		{Kind: partition.Put, Item: row("p0/s0", o)},
+		{Kind: partition.Update, Item: item.NewItem(keyItem("p0/s0")), Update: update},
+	} {
+		b := c.Encode()
+		if !carries(b, "c3.50") || carries(b, "c3.5") || carries(b, "c3.500") {
+			t.Errorf("%s: it carries c3.50: %v, c3.5: %v, c3.500: %v", c.Kind, carries(b, "c3.50"), carries(b, "c3.5"), carries(b, "c3.500"))
+		}
 	}
 }
