@@ -41,6 +41,7 @@ func (s *Service) openCluster(o Options) (err error) {
 	if err := s.findBirths(); err != nil {
 		return err
 	}
+	s.leftovers.Store(true)
 	if s.catalog, err = openCatalog(s.db); err != nil {
 		return err
 	}

@@ -3,11 +3,13 @@ package table
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/transport"
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/partition"
 )
 
@@ -298,4 +300,62 @@ func TestClusterOlderCatalog(t *testing.T) {
 	}
 	b.until("the replica is gone", func() bool { return len(fourth.node.Groups()) == 1 })
 	b.checkLeftovers()
+}
+
+// TestClusterLeavesOnBadDisk: a node that gives a replica away, and cannot drop its data,
+// sends requests to those who have it all the same.
+func TestClusterLeavesOnBadDisk(t *testing.T) {
+	b := newBed(t, 11, "a", "b", "c")
+	b.create(simple("tab", 1))
+	b.quiet()
+	n := b.nodes[0]
+	n.put("tab", `{"p":{"S":"k"},"v":{"N":"1"}}`)
+	n.disk.OnOp(func(op vfs.Op) error {
+		if strings.Contains(op.Name, "manifest") && op.Writes() {
+			return vfs.ErrIO
+		}
+		return nil
+	})
+	n.do("leave", func() error {
+		if err := n.db.Flush(); err == nil {
+			t.Error("a store whose manifest cannot be written flushes")
+		}
+		n.local.Lock()
+		defer n.local.Unlock()
+		if err := n.leaveGroup((*n.live.Load())["tab"].partitions[0]); err == nil {
+			t.Error("a store that has failed drops data")
+		}
+		return nil
+	})
+	if got := n.get("tab", `{"p":{"S":"k"}}`, true); got != `{"p":{"S":"k"},"v":{"N":"1"}}` {
+		t.Errorf("the node that has left reads %s", got)
+	}
+}
+
+// TestClusterDropsLeftovers: what could not be dropped with a replica goes in a later
+// life of the node.
+func TestClusterDropsLeftovers(t *testing.T) {
+	b := newBed(t, 12, "a", "b", "c")
+	b.create(simple("tab", 1))
+	fourth := b.join("a")
+	b.quiet()
+	p := fourth.directory.partition((*fourth.live.Load())["tab"].partitions[0].id)
+	fourth.do("leave data behind", func() error {
+		if err := fourth.noteReplica(p.id, replicaRecord{(*fourth.live.Load())["tab"].id, p.first, p.last}); err != nil {
+			return err
+		}
+		return fourth.db.Flush()
+	})
+	fourth.crash()
+	fourth.restart()
+	b.until("the data is gone", func() bool {
+		if fourth.Service == nil {
+			return false
+		}
+		records, err := fourth.replicaRecords()
+		return err == nil && len(records) == 0
+	})
+	if got := fourth.get("tab", `{"p":{"S":"k"}}`, true); got != "none" {
+		t.Errorf("the node reads %s", got)
+	}
 }

@@ -262,6 +262,47 @@ func (c *core) leave() {
 		}
 		c.local.Unlock()
 	}
+	if c.leftovers.Swap(false) {
+		if err := c.dropLeftovers(); err != nil {
+			c.env.Sometimes("table: leftovers cannot be dropped")
+			c.leftovers.Store(true)
+		}
+	}
+}
+
+// dropLeftovers drops what is left of replicas that were stopped for good when their data could
+// not be dropped, in this life or an earlier one.
+func (c *core) dropLeftovers() error {
+	c.local.Lock()
+	defer c.local.Unlock()
+	records, err := c.replicaRecords()
+	if err != nil {
+		return err
+	}
+	logged := c.host.Groups()
+	for _, id := range slices.Sorted(maps.Keys(records)) {
+		_, has := slices.BinarySearch(logged, id)
+		p := c.directory.partition(id)
+		if has || p == nil || p.exists() || p.slot.replicas.has(c.self) || c.isInUse(records[id]) {
+			continue
+		}
+		err = errors.Join(err, c.dropReplica(id, records[id]))
+		c.directory.put(p)
+	}
+	return err
+}
+
+// isInUse reports whether a replica here has rows in the span of a record, as one has
+// that has not applied a split yet.
+func (c *core) isInUse(r replicaRecord) bool {
+	inUse := func(p *livePartition) bool {
+		if p.table != r.table || p.Partition == nil || p.Config() == nil {
+			return false
+		}
+		config := p.Config()
+		return config.First <= r.last && r.first <= config.Last
+	}
+	return len(c.directory.list(inUse)) > 0
 }
 
 // leaveGroup drops a replica, after which the partition is one on other nodes. The
@@ -275,12 +316,16 @@ func (c *core) leaveGroup(p *livePartition) error {
 	if !ok {
 		return nil // it has been done
 	}
-	if err := c.dropReplica(p.id, r); err != nil {
+	err = c.dropReplica(p.id, r)
+	if c.directory.partition(p.id) != nil { // it could not be stopped
 		return err
+	}
+	if err != nil { // its data is still there
+		c.leftovers.Store(true)
 	}
 	c.directory.put(&livePartition{core: c, table: p.table, slot: p.slot, first: p.first, last: p.last, id: p.id, lead: p.lead})
 	c.republish(p.id)
-	return nil
+	return err
 }
 
 // republish shows a table anew of which a partition has changed. The caller holds
