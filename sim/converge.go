@@ -96,6 +96,9 @@ func (r *run) behind() error {
 	groups := map[replication.GroupID][]replica{}
 	var ids []replication.GroupID
 	for _, n := range r.nodes {
+		if n.gone {
+			continue
+		}
 		answered, err := r.inTask(n, "status", func(s *server) error {
 			for _, id := range s.log.Groups() {
 				g := s.log.Group(id)
