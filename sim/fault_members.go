@@ -252,9 +252,18 @@ func (r *run) isWhole() bool {
 }
 
 // hasAll reports whether all voters of a group that is led here have its entries, and
-// are those that the catalog wants.
+// are as many as there can be and those that the catalog wants.
 func (r *run) hasAll(g *table.GroupState) bool {
 	s := &g.Status
+	zones := map[string]bool{}
+	for _, n := range r.nodes {
+		if !n.gone {
+			zones[n.place.Zone] = true
+		}
+	}
+	if len(s.Members.Voters) < min(3, len(zones)) {
+		return false
+	}
 	if s.Members.Joint() || g.ID != catalogGroup && !sameSet(s.Members.Voters, g.Replicas) {
 		return false
 	}
