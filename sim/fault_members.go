@@ -204,7 +204,7 @@ func doLostSyncs(r *run, f *Fault) {
 		return
 	}
 	r.fire(f.Kind)
-	n.lied = true
+	n.lied, n.forgets = true, true
 	n.disk.SetLying(true)
 	r.hold(f)
 	r.replace(n)

@@ -32,6 +32,7 @@ type node struct {
 	full      bool // the disk is
 	rot       string
 	lied      bool // some sync has lied
+	forgets   bool // if it loses power it has forgotten what it promised, and must not come back
 	failing   int  // faults that let a sync fail, and restart the node in the end
 	failAfter int  // syncs until one fails; 0: none
 	dirty     bool // one has, so that the page cache holds what will never be written
@@ -95,6 +96,10 @@ func (n *node) crash(mode vfs.CrashMode) {
 	}
 	if n.dirty && mode == vfs.KeepAll {
 		mode = vfs.LoseAll
+	}
+	if n.forgets && mode != vfs.KeepAll {
+		n.holds++ // for good: whoever let it forget has another one join in its place
+		n.forgets = false
 	}
 	n.dirty = false
 	n.server, n.mode = nil, mode
