@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -357,5 +358,36 @@ func TestClusterDropsLeftovers(t *testing.T) {
 	})
 	if got := fourth.get("tab", `{"p":{"S":"k"}}`, true); got != "none" {
 		t.Errorf("the node reads %s", got)
+	}
+}
+
+// TestClusterUnknownTable: a node that has not heard of a table, and cannot ask whoever
+// is in charge, does not say that there is none.
+func TestClusterUnknownTable(t *testing.T) {
+	b := newBed(t, 1, "a", "b", "c")
+	leader := b.ready()
+	away := b.nodes[leader.id%3]
+	cut := b.net.Cut(b.net.Around(transport.NodeID(away.id)))
+	b.create(simple("new", 1))
+	get := func(table string) (err error) {
+		away.do("get", func() error {
+			_, err = away.Get(&GetRequest{Table: table, Key: js(`{"p":{"S":"k"}}`), Consistent: true})
+			return nil
+		})
+		return err
+	}
+	if err := get("new"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("cut off, a get from a table that is new: %v, want %v", err, ErrUnavailable)
+	}
+	b.clock.Go("heal", func() {
+		b.clock.Sleep(2 * time.Second)
+		cut.Heal()
+	})
+	if err := get("new"); err != nil {
+		t.Errorf("connected again, a get from a table that is new: %v", err)
+	}
+	var none *NotFoundError
+	if err := get("none"); !errors.As(err, &none) {
+		t.Errorf("a get from a table that never was: %v, want a NotFoundError", err)
 	}
 }

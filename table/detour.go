@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
@@ -14,6 +15,7 @@ type detour struct {
 	core     *core
 	deadline env.Mono
 	pause    time.Duration // before the next attempt; 0 = the first
+	blind    error         // why the catalog could not be asked before the last attempt
 }
 
 const (
@@ -37,8 +39,17 @@ func (d *detour) wait() bool {
 		c.env.Sleep(min(d.pause, left))
 	}
 	d.pause = min(max(minDetour, 2*d.pause), maxDetour)
-	if err := c.refresh(); err != nil {
+	if d.blind = c.refresh(); d.blind != nil {
 		c.env.Sometimes("table: the catalog cannot be asked")
 	}
 	return true
+}
+
+// gone returns the error of a request whose table has no place for its key: it does not
+// exist, if the catalog has said so.
+func (d *detour) gone(table string) error {
+	if d.blind != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, d.blind)
+	}
+	return &NotFoundError{Table: table}
 }

@@ -319,8 +319,9 @@ func (s *Service) lookup(table string) (*liveTable, error) {
 	name := s.name(table)
 	t := (*live)[name]
 	if t == nil && s.calls != nil {
-		if t = s.lookAgain(name); s.live.Load() == nil {
-			return nil, ErrClosed
+		var err error
+		if t, err = s.lookAgain(name); err != nil {
+			return nil, err
 		}
 	}
 	if t == nil || s.creating(name) {
@@ -337,21 +338,35 @@ func (s *Service) lookupIndex(table, index string) (*liveTable, error) {
 		return t, err
 	}
 	if k := t.indexes[index]; k == nil || k.global && k.status != indexActive {
-		s.lookAgain(t.def.Name)
+		if _, err := s.lookAgain(t.def.Name); err != nil {
+			return nil, err
+		}
 		return s.lookup(table)
 	}
 	return t, nil
 }
 
-// lookAgain finds a table that the node may not have heard of yet.
-func (s *Service) lookAgain(name string) *liveTable {
-	if err := s.refresh(); err != nil {
+// lookAgain finds a table that the node may not have heard of yet, nil if there is none.
+// That there is none only the catalog can say: one that cannot be asked, such as by a
+// node that has just been started, is ErrUnavailable.
+func (s *Service) lookAgain(name string) (*liveTable, error) {
+	until := s.env.Now().Add(s.patience)
+	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		err := s.refresh()
+		live := s.live.Load()
+		if live == nil {
+			return nil, ErrClosed
+		}
+		if err == nil {
+			return (*live)[name], nil
+		}
 		s.env.Sometimes("table: the catalog cannot be asked")
+		left := until.Sub(s.env.Now())
+		if left <= 0 || s.closing.Ready() {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		s.env.Sleep(min(pause, left))
 	}
-	if live := s.live.Load(); live != nil {
-		return (*live)[name]
-	}
-	return nil
 }
 
 // propose runs a command of the catalog.

@@ -33,7 +33,7 @@ func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error)
 			attempt-- // the detour bounds how often
 			continue
 		case err != nil && errors.Is(err, errGone):
-			return nil, &NotFoundError{Table: r.Items[0].Table}
+			return nil, detour.gone(r.Items[0].Table)
 		case err != nil:
 			return nil, err
 		case attempt >= maxContends:

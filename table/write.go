@@ -140,6 +140,9 @@ func (w *pendingWrite) await() (*WriteResult, error) {
 
 // follow goes after a partition that no longer has the key.
 func (w *pendingWrite) follow(r *partition.Result) (_ *partition.Result, err error) {
+	if r.Err == nil {
+		return r, nil
+	}
 	for d := w.to.core.newDetour(); err == nil && errors.Is(r.Err, partition.ErrWrongPartition); {
 		if !d.wait() {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, r.Err)
@@ -173,14 +176,15 @@ func again[T any](s *Service, table string, read func() (T, error)) (T, error) {
 	if err == nil || !isOutdated(err) {
 		return v, err
 	}
-	for d := s.newDetour(); isOutdated(err) && d.wait(); {
+	d := s.newDetour()
+	for isOutdated(err) && d.wait() {
 		s.env.Sometimes("table: read is repeated with a newer catalog")
 		v, err = read()
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, errGone):
-		err = &NotFoundError{Table: table}
+		err = d.gone(table)
 	case errors.Is(err, partition.ErrWrongPartition):
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
