@@ -52,10 +52,23 @@ func (db *DB) verify(onlyNew bool) error {
 				found = append(found, fmt.Errorf("lsm: table %s: %w", t.meta.Num, err))
 				continue
 			}
-			t.verified.Store(true)
+			if t.leadsInto(sound) {
+				t.verified.Store(true)
+			}
 		}
 	}
 	return errors.Join(found...)
+}
+
+// leadsInto reports whether all the table's pointers have been followed: whether the value
+// files are sound to which they lead.
+func (t *table) leadsInto(sound map[manifest.FileNum]*vlog.Reader) bool {
+	for _, ref := range t.meta.Values {
+		if sound[ref.File] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *table) verify(db *DB, v *version, values map[manifest.FileNum]*vlog.Reader) error {
@@ -110,8 +123,12 @@ func (t *table) verifyPointers(v *version, values map[manifest.FileNum]*vlog.Rea
 			return corrupt.New(t.name, 0, "pointer of %s leads to value file %06d, which is not there", key.Format(user), p.File)
 		}
 		if r := values[manifest.FileNum(p.File)]; r != nil {
-			if err := r.CheckPointer(user, p); err != nil {
+			var damage *corrupt.Error
+			switch err := r.CheckPointer(user, p); {
+			case errors.As(err, &damage): // the value file is sound, so it is the pointer
 				return corrupt.New(t.name, 0, "%v", err)
+			case err != nil:
+				return err
 			}
 		}
 	}

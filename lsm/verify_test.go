@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/lsm/manifest"
 )
 
 // VerifyNew reads what is new, and only that; Verify reads everything.
@@ -47,5 +49,52 @@ func TestVerifyNewReadsFilesOnce(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("Verify = %v, want damage of %s", err, name)
 		}
+	}
+}
+
+// Whichever read of a value file fails, no file is called damaged for it, and all that
+// could not be checked is checked the next time.
+func TestVerifyValuesThatCannotBeRead(t *testing.T) {
+	disk := vfs.NewDisk(1)
+	reads, failing := 0, 0 // of value files
+	fs := vfs.NewInject(disk, func(op vfs.Op) error {
+		if strings.HasSuffix(op.Name, valueSuffix) && (op.Kind == vfs.OpRead || op.Kind == vfs.OpView) {
+			if reads++; reads == failing {
+				return vfs.ErrIO
+			}
+		}
+		return nil
+	})
+	db := mustOpenDB(t, fs, Options{ValueThreshold: 64, L0Tables: 1000})
+	for n := 1; ; n++ {
+		b := db.NewBatch()
+		b.Set(fmt.Appendf(nil, "key%d", n), []byte(strings.Repeat("v", 100)))
+		must(errors.Join(db.Apply(b), db.Flush()))
+		reads, failing = 0, n
+		err := db.VerifyNew()
+		if reads < n {
+			if must(err); n < 3 {
+				t.Errorf("VerifyNew reads a value file %d times, want to follow pointers too", reads)
+			}
+			return
+		}
+		var damage *corrupt.Error
+		if !errors.Is(err, vfs.ErrIO) || errors.As(err, &damage) {
+			t.Errorf("read %d fails: VerifyNew = %v, want %v alone", n, err, vfs.ErrIO)
+		}
+		v, err := db.holdVersion()
+		must(err)
+		again := map[manifest.FileNum]bool{}
+		for _, f := range v.values {
+			again[f.meta.Num] = !f.verified.Load()
+		}
+		for _, f := range v.levels[0] {
+			if f.verified.Load() && slices.ContainsFunc(f.meta.Values, func(r manifest.ValueRef) bool { return again[r.File] }) {
+				t.Errorf("read %d fails: table %s counts as verified, its values do not", n, f.meta.Num)
+			}
+		}
+		db.releaseVersion(v)
+		failing = 0
+		must(db.VerifyNew())
 	}
 }
