@@ -93,10 +93,15 @@ func (s *Service) describe(r *record) *Description {
 		d.SSE = &SSESpec{Enabled: true, Type: "KMS", KMSKeyID: s.keyARN(sse.KMSKeyID)}
 	}
 	s.describeChanges(d, r)
+	building := r.building()
 	for i := range r.def.GlobalIndexes {
-		d.GlobalIndexStatus = append(d.GlobalIndexStatus, r.indexStatus(i))
+		status := r.indexStatus(i)
+		if status == StatusActive && !s.canRead(r, i) {
+			status, building = StatusCreating, true
+		}
+		d.GlobalIndexStatus = append(d.GlobalIndexStatus, status)
 	}
-	if r.status == recordActive && r.building() {
+	if r.status == recordActive && building {
 		d.Status = StatusUpdating
 	}
 	// Operations adjust what they show of indexes; the record is shared.
@@ -119,6 +124,22 @@ func (s *Service) describe(r *record) *Description {
 		}
 	}
 	return d
+}
+
+// canRead reports whether a global index that is active in r is so, too, for whom reads it
+// here. The catalog is a moment ahead of the published tables, and who has been told that an
+// index is active may read it.
+func (s *Service) canRead(r *record, i int) bool {
+	live := s.live.Load()
+	if live == nil {
+		return true
+	}
+	t := (*live)[r.def.Name]
+	if t == nil || t.id != r.id || t.version >= r.version {
+		return true
+	}
+	k := t.indexes[r.def.GlobalIndexes[i].Name]
+	return k != nil && k.status == indexActive
 }
 
 // describeChanges shows what the throughput of r went through.

@@ -173,6 +173,40 @@ func TestIndexBuilding(t *testing.T) {
 	}
 }
 
+// An index is shown as active from when it can be read on, which is a moment after the
+// catalog has it so.
+func TestIndexActiveCanBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.create(indexed("tab"))
+	to := func(status indexStatus) []byte {
+		return replaceCommand(w.record("tab").withIndexes(func(r *record) { r.places[0].status = status }))
+	}
+	check := func(when, table, index string) {
+		t.Helper()
+		d, err := w.Describe("tab")
+		if err != nil || d.Status != table || d.GlobalIndexStatus[0] != index || d.GlobalIndexBackfilling[0] != (index == StatusCreating) {
+			t.Errorf("%s: Describe = %+v, %v, want %s and its index %s", when, d, err, table, index)
+		}
+		_, err = w.Scan(&ScanRequest{Table: "tab", Index: "glo"})
+		if (err == nil) != (index == StatusActive) {
+			t.Errorf("%s: Scan of an index that is %s: %v", when, index, err)
+		}
+	}
+	check("created", StatusActive, StatusActive)
+	r, err := w.propose(to(indexCreating))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(r)
+	check("building", StatusUpdating, StatusCreating)
+	if r, err = w.propose(to(indexActive)); err != nil {
+		t.Fatal(err)
+	}
+	check("in the catalog", StatusUpdating, StatusCreating)
+	w.publish(r)
+	check("published", StatusActive, StatusActive)
+}
+
 // A table whose record is older than entries of indexes gets its global indexes
 // built at the next start; its local ones say that they cannot be read.
 func TestIndexOfOldTable(t *testing.T) {
