@@ -197,10 +197,17 @@ func (l *lease) binding(g *Group) binding {
 	return b
 }
 
+// wakeAt ends the wait once this node's clock shows a time, and not before: a timer may
+// go off earlier if the clock was slowed down meanwhile.
 func (l *lease) wakeAt(g *Group, until env.Mono) {
 	g.node.e.After(until.Sub(g.node.e.Now()), func() {
 		g.worker.post(func(err error) {
-			if err == nil {
+			switch {
+			case err != nil:
+			case g.node.e.Now() < until: // the clock has been slowed down since the timer was set
+				g.node.e.Sometimes("replication: a timer is early")
+				l.wakeAt(g, until)
+			default:
 				l.endWait(g)
 			}
 		})

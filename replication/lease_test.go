@@ -212,3 +212,35 @@ func TestHuntSeesStaleReadsOfBrokenClocks(t *testing.T) {
 	}
 	t.Error("no stale read, although clocks ran 45 % too fast or too slow")
 }
+
+// A leader that waits for the leases of earlier ones gives the answers that it holds
+// also if its clock is slowed down meanwhile, so that its timer goes off early.
+func TestLeaseWaitEndsWhenTheClockSlowsDown(t *testing.T) {
+	b := newTrio(t, 1, replaceJitter(t), 3, 1, nil)
+	b.runUntil(t, 10*time.Second, "a leader", func() bool { return b.leader(1) != nil })
+	leader := b.leader(1)
+	n := b.nodes[(leader.i+1)%3]
+	b.mustPropose(t, 1, 1)
+	n.crash()
+	n.restart() // bound by what it may have promised
+	b.runUntil(t, time.Second, "the replica is there", func() bool { return n.groups[0] != nil && n.groups[0].Leader() != 0 })
+	leader.do(t, func() { _ = leader.groups[0].Transfer(uint64(n.id())) })
+	b.runUntil(t, time.Second, "it leads", func() bool { return n.groups[0].Leading() })
+	l := &n.groups[0].lease
+	if l.wait.Sub(n.e.Now()) < time.Millisecond {
+		t.Fatalf("%s leads and waits for nobody's lease", n.name())
+	}
+	b.w.SetClock(n.name(), -10_000, 0) // as slow as is promised
+	var answered bool
+	var err error
+	n.do(t, func() {
+		early := n.e.Now() < l.wait
+		_, err, answered = n.groups[0].Propose(add(2, 1)).AwaitFor(10 * electionTicks * trioTick)
+		if !early || n.e.Now() < l.wait {
+			t.Errorf("proposed during the wait: %t; answered at %d, the wait ends at %d", early, n.e.Now(), l.wait)
+		}
+	})
+	if err != nil || !answered {
+		t.Errorf("answered: %t, error: %v", answered, err)
+	}
+}
