@@ -217,7 +217,7 @@ func (w *worker) collectReady() (mustSync bool) {
 		// The vote of a group that is alone is nobody else's business. It is
 		// in the log before the entries of its term, so that it is durable
 		// once anything depends on it.
-		mustSync = mustSync || g.install != nil || len(g.ready.Entries) > 0 || g.ready.MustSync && !g.sole.Load() && !plant.On(plant.VoteUnsynced)
+		mustSync = mustSync || g.install != nil || len(g.ready.Entries) > 0 || g.changesMembers() || g.ready.MustSync && !g.sole.Load() && !plant.On(plant.VoteUnsynced)
 		w.addReady(g)
 		i++
 	}
@@ -240,7 +240,8 @@ func (w *worker) addReady(g *Group) {
 		w.addSnapshot(g)
 	} else if hs := rd.HardState; hs != nil && !plant.On(plant.HardStateLost) {
 		have := g.log.Hard()
-		// Commit alone is not worth a write: it can be worked out again.
+		// Commit alone is not worth a write: it can be worked out again, unless it
+		// is about members.
 		if hs.GetTerm() != have.Term && !plant.On(plant.TermUnsaved) || hs.GetVote() != have.Vote {
 			w.batch.HardState(g.log, hardStateOf(rd))
 		}
@@ -253,6 +254,17 @@ func (w *worker) addReady(g *Group) {
 		g.last = e.GetIndex()
 		g.observeAppended(e)
 	}
+	if g.changesMembers() {
+		w.batch.Commit(g.log, g.known(rd), g.last+1)
+	}
+}
+
+// changesMembers reports whether a change of members is about to be applied. That it is
+// committed must not be forgotten: a group that has lost a voter, and has replaced it, may lose
+// another one. If the others came back, from a power cut, under the members of before, they might
+// need one of those two, and have the entry all the same.
+func (g *Group) changesMembers() bool {
+	return g.install == nil && slices.ContainsFunc(g.ready.CommittedEntries, func(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal })
 }
 
 // known returns the hard state to go before a change of members. Whoever has such an
