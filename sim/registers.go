@@ -108,7 +108,7 @@ func (o *GroupOp) step(s groupState) (bool, groupState) {
 			s[p.Register] = ""
 		}
 	}
-	return saw, s
+	return saw || o.Outcome == Unknown, s // what it saw may be of an attempt that was refused before
 }
 
 // stepGroups is step for all the states that a group may be in; see stepAll.

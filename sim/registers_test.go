@@ -57,6 +57,9 @@ func TestCheckGroup(t *testing.T) {
 		"refused, and happened": {[]*GroupOp{
 			groupOp(1, 2, Done, putIn(0, "a")),
 			groupOp(3, 4, Refused, falsePart(absent(GroupPart{Register: 0, Kind: Get}), "a"), putIn(1, "b")), groupOp(5, 6, Done, sawIn(1, "b"))}, true},
+		"refused, sent again, and no answer": {[]*GroupOp{
+			groupOp(1, 0, Unknown, falsePart(GroupPart{Register: 0, Kind: Delete, If: IfValue, Expected: "a"}, "b")),
+			groupOp(2, 3, Done, putIn(0, "a")), groupOp(4, 5, Done, sawIn(0, ""))}, false},
 		"lost update": {[]*GroupOp{
 			groupOp(1, 2, Done, putIn(0, "a")),
 			groupOp(3, 9, Done, GroupPart{Register: 0, Kind: Put, Value: "b", If: IfValue, Expected: "a"}),
