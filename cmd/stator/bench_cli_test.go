@@ -24,7 +24,7 @@ func TestBenchCommands(t *testing.T) {
 	}{
 		{"bench run readrandom --json r.json --html r.html" + quick, 0, "readrandom"},
 		{"bench run readrandom --json slow.json --slow 300" + quick, 0, "readrandom"},
-		{"bench run ddb-transact --target database-memory" + quick, 1, "not built yet"},
+		{"bench run ddb-transact --target database-memory" + quick, 0, "ddb-transact"},
 		{"bench run nosuch", 2, "bench list"},
 		{"bench run readrandom --target nosuch", 2, "no target"},
 		{"bench run --nosuch", 2, "unknown flag"},
