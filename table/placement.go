@@ -125,7 +125,7 @@ type move struct {
 
 // nextMove returns the most urgent change of replicas, nil if all is well. busy says
 // that the members of a group are not yet what the catalog wants, so that the group is
-// to be left alone. broken are the groups whose replica is broken, by node.
+// to be left alone, unless that waits for a node that will not come back. broken are the groups whose replica is broken, by node.
 func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uint64) bool) *move {
 	l := loadOf(view)
 	dropBroken := func(_ *catalogView, _ load, s *slot) ([]uint64, string) { return s.without(broken) }
@@ -135,13 +135,21 @@ func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uin
 				continue
 			}
 			for s := range r.liveSlots() {
-				if nodes, why := step(view, l, s); nodes != nil && s.split == nil && !s.lingers(broken) && !busy(s.group) {
+				if nodes, why := step(view, l, s); nodes != nil && s.split == nil && !s.lingers(broken) && (view.waitsInVain(s) || !busy(s.group)) {
 					return &move{r, s.group, nodes, why}
 				}
 			}
 		}
 	}
 	return balance(view, l, busy)
+}
+
+// waitsInVain reports whether a replica shall be on a node that is lost or gone.
+func (v *catalogView) waitsInVain(s *slot) bool {
+	return slices.ContainsFunc(s.replicas.members(), func(id uint64) bool {
+		n := v.node(id)
+		return n == nil || n.state == nodeLost || n.state == nodeGone
+	})
 }
 
 // usable returns the nodes that may be given replicas.

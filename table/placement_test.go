@@ -96,6 +96,13 @@ func TestNextMove(t *testing.T) {
 	if m := nextMove(placed("a b c", []uint64{1}, []uint64{2}), nil, func(group uint64) bool { return group == 2 }); m == nil || m.group != 3 {
 		t.Errorf("with group 2 busy the move is %+v, want one of group 3", m)
 	}
+	always := func(uint64) bool { return true }
+	for zones, want := range map[string][]uint64{"al b c a": {4, 2, 3}, "ag b c a": {4, 2, 3}, "ad b c a": nil} {
+		m := nextMove(placed(zones, []uint64{1, 2, 3}), nil, always)
+		if (m != nil) != (want != nil) || m != nil && !slices.Equal(m.nodes, want) {
+			t.Errorf("%s, with the group busy: the move is %+v, want to %v", zones, m, want)
+		}
+	}
 }
 
 // TestMovesEnd: whatever nodes there are, moves come to an end, at which no group has
