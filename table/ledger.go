@@ -193,22 +193,32 @@ func (p *livePartition) readItems(keys [][]byte, versionsOnly bool) (reads []par
 	return reads, err
 }
 
-// getSettled reads an item that a transaction may be at. If that one is not decided by the time
-// that it is asked for, the item as it was read before is as good as any.
+// getSettled reads an item that a transaction may be at.
+//
+// That the ledger knows nothing of the transaction means one of two things: it is not decided,
+// or it was committed, carried out everywhere and forgotten since it was seen at the item. Who still sees it
+// there afterwards knows that it was the first: nothing is forgotten before the items are free. Then the
+// item, as it is without the transaction, was good when the ledger was asked.
 func (p *livePartition) getSettled(row []byte) (item.Item, error) {
 	keys := [][]byte{slices.Clone(row)}
+	var undecided txn.ID // so the ledger said of it, after it was seen at the item
 	for {
 		reads, err := p.readItems(keys, false)
 		if err != nil {
 			return nil, err
 		}
 		r := &reads[0]
-		if r.Ongoing == nil {
+		if r.Ongoing == nil || r.Ongoing.ID == undecided {
 			return r.Item, nil
 		}
 		free, err := p.core.unblock(r.Ongoing, p.table, []uint64{partition.RowHash(row)})
-		if err != nil || !free {
-			return r.Item, err
+		if err != nil {
+			return nil, err
+		}
+		if !free {
+			if undecided = r.Ongoing.ID; plant.On(plant.ForgottenTakenForUndecided) {
+				return r.Item, nil
+			}
 		}
 	}
 }

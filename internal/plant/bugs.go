@@ -108,4 +108,5 @@ const (
 	RefusalTakenForYes
 	CommitForgetsItems
 	CancelCommits
+	ForgottenTakenForUndecided
 )

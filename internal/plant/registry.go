@@ -115,6 +115,7 @@ var Registry = []Entry{
 	{RefusalTakenForYes, "refusal-taken-for-yes", "table", "A coordinator takes the refusal of a participant for its consent.", "serializability, linearizability", "two-phase commit: half of a transaction"},
 	{CommitForgetsItems, "commit-forgets-items", "partition", "Of the items that a participant has of a transaction that is committed, one is written.", "serializability, linearizability", "batched resolution of intents: CockroachDB"},
 	{CancelCommits, "cancel-commits", "partition", "A cancelled transaction leaves behind what it had prepared to write.", "serializability, linearizability", "Adya: G1a, aborted reads"},
+	{ForgottenTakenForUndecided, "forgotten-taken-for-undecided", "table", "A consistent read of an item that a transaction has taken takes it as it was if the ledger knows nothing of that one, which may have been forgotten meanwhile.", "linearizability, serializability", "presumed abort read backwards: absence is no answer; seen in this product"},
 }
 
 // Find returns the entry of that name.
