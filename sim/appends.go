@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/statordb/stator/internal/env"
 )
 
 // A ListOp appends to lists, or reads several lists, at one moment. What a list is
@@ -15,14 +17,20 @@ import (
 type ListOp struct {
 	Client       int
 	Call, Return int64 // places in the history; Return 0: no answer
+	Began, Ended env.Mono
 	Outcome      Outcome
 
 	Key, Element string       // of an append; the element is unique in the history
-	Also         []ListAppend // what the same transaction appends besides
+	Also         []ListAppend // what the same transaction appends besides, also to the same list
 	// Found are lengths that lists must have had for it to be carried out: it was
 	// conditional on them.
 	Found map[string]int
-	Saw   map[string][]string // lists by key: of a read, or of a single append that answers with its list
+	Reads []string            // keys of the lists that it wants to read
+	Saw   map[string][]string // lists by key, as they were read
+	// After: what it saw is behind its own appends, as of a single append that answers
+	// with its list; else before these.
+	After  bool
+	broken error // what is wrong with the answer by itself
 }
 
 // A ListAppend is a part of a transaction.
@@ -70,13 +78,14 @@ type Anomaly string
 
 // The anomalies, the worst first.
 const (
-	G1a     Anomaly = "G1a"      // a read of what was never committed
-	G1b     Anomaly = "G1b"      // a read of a part of what a transaction appended to a list
-	Broken  Anomaly = "order"    // a list that no appends one after the other can have made
-	G0      Anomaly = "G0"       // a cycle of writes
-	G1c     Anomaly = "G1c"      // a cycle of writes, and reads of them
-	GSingle Anomaly = "G-single" // with one transaction that did not see what the next one wrote: a torn read
-	G2      Anomaly = "G2"       // with several of these: write skew
+	G1a      Anomaly = "G1a"      // a read of what was never committed
+	G1b      Anomaly = "G1b"      // a read of a part of what a transaction appended to a list
+	Broken   Anomaly = "order"    // a list that no appends one after the other can have made
+	Internal Anomaly = "internal" // a transaction that does not see what it has appended itself, or sees a list in two ways
+	G0       Anomaly = "G0"       // a cycle of writes
+	G1c      Anomaly = "G1c"      // a cycle of writes, and reads of them
+	GSingle  Anomaly = "G-single" // with one transaction that did not see what the next one wrote: a torn read
+	G2       Anomaly = "G2"       // with several of these: write skew
 	// With the order in time. Serializable, but not strictly.
 	G0Strict      Anomaly = "G0-realtime"
 	G1cStrict     Anomaly = "G1c-realtime"
@@ -103,6 +112,9 @@ func anomaly(a Anomaly, format string, args ...any) error {
 func CheckLists(operations []*ListOp) error {
 	g := &listGraph{appended: map[string]*ListOp{}, keyOf: map[string]string{}, orders: map[string][]string{}, number: map[*ListOp]int{}}
 	for _, o := range operations {
+		if o.broken != nil {
+			return o.broken
+		}
 		for _, a := range o.appends() {
 			g.appended[a.Element], g.keyOf[a.Element] = o, a.Key
 		}
@@ -176,9 +188,11 @@ func (g *listGraph) findOrders() error {
 				return anomaly(Broken, "list %s has two orders: %s, but it was also [%s]", key, o, strings.Join(order, " "))
 			}
 		}
-		if o.isAppend() && o.Outcome == Done && o.Saw != nil {
-			if list := o.Saw[o.Key]; len(list) == 0 || list[len(list)-1] != o.Element {
-				return anomaly(Broken, "list %s: %s and is shown [%s]", o.Key, o, strings.Join(list, " "))
+		for _, key := range sortedKeys(o.Saw) {
+			list, own := o.Saw[key], o.elementsOf(key)
+			others := g.others(o, key)
+			if n := len(list) - len(own); o.After && (n < 0 || !slices.Equal(list[n:], own)) || slices.ContainsFunc(others, g.isOf(o)) {
+				return anomaly(Internal, "list %s: %s and is shown [%s]", key, o, strings.Join(list, " "))
 			}
 		}
 	}
@@ -248,14 +262,34 @@ func (g *listGraph) orderWrites() {
 
 func (g *listGraph) append(element string) int { return g.number[g.appended[element]] }
 
-// elementOf returns what the operation appends to a list.
+// elementOf returns the first that the operation appends to a list; "": nothing.
 func (o *ListOp) elementOf(key string) string {
-	for _, a := range o.appends() {
-		if a.Key == key {
-			return a.Element
-		}
+	if own := o.elementsOf(key); len(own) > 0 {
+		return own[0]
 	}
 	return ""
+}
+
+func (o *ListOp) elementsOf(key string) (own []string) {
+	for _, a := range o.appends() {
+		if a.Key == key {
+			own = append(own, a.Element)
+		}
+	}
+	return own
+}
+
+func (g *listGraph) isOf(o *ListOp) func(element string) bool {
+	return func(element string) bool { return g.appended[element] == o }
+}
+
+// others returns of a list that an operation saw what others have appended.
+func (g *listGraph) others(o *ListOp, key string) []string {
+	list := o.Saw[key]
+	if o.After {
+		list = list[:max(0, len(list)-len(o.elementsOf(key)))]
+	}
+	return list
 }
 
 func (g *listGraph) findUnseen() {
@@ -282,10 +316,8 @@ func (g *listGraph) findUnseen() {
 // first one that it did not see.
 func (g *listGraph) orderReads() {
 	for _, o := range g.operations {
-		if !o.isAppend() {
-			for _, key := range sortedKeys(o.Saw) {
-				g.orderRead(o, key, len(o.Saw[key]))
-			}
+		for _, key := range sortedKeys(o.Saw) {
+			g.orderRead(o, key, len(g.others(o, key)))
 		}
 		if o.Outcome == Done {
 			for _, key := range sortedKeys(o.Found) {

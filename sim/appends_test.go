@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -95,14 +97,38 @@ func TestCheckLists(t *testing.T) {
 		"two lists in two orders": {[]*ListOp{
 			appends(1, 1, 9, "x", "a"), appends(2, 1, 9, "y", "b"), reads(3, 2, 8, "x=a", "y="), reads(4, 2, 8, "x=", "y=b")}, "it did not see"},
 		"shown another list": {[]*ListOp{
-			{Client: 1, Call: 1, Return: 2, Outcome: Done, Key: "x", Element: "a", Saw: map[string][]string{"x": {"b"}}},
+			{Client: 1, Call: 1, Return: 2, Outcome: Done, Key: "x", Element: "a", Saw: map[string][]string{"x": {"b"}}, After: true},
 			appends(2, 1, 3, "x", "b")}, "is shown [b]"},
 	} {
 		err := CheckLists(tt.operations)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
+		var told, again *ListAnomaly
+		errors.As(err, &told)
+		for _, edn := range []bool{false, true} {
+			h := writtenAndRead(t, tt.operations, edn)
+			if err := h.Check(); errors.As(err, &again) != (told != nil) || told != nil && told.Anomaly != again.Anomaly && told.Anomaly != Broken {
+				t.Errorf("%s: written and read (EDN: %t): %v, want %v", name, edn, err, told)
+			}
+		}
 	}
+}
+
+func writtenAndRead(t *testing.T, h ListHistory, edn bool) ListHistory {
+	t.Helper()
+	var b bytes.Buffer
+	write := h.WriteJSON
+	if edn {
+		write = h.WriteEDN
+	}
+	err := write(&b)
+	text := b.String()
+	again, err2 := ReadLists(&b)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return again
 }
 
 // Histories of real lists pass; if one read misses the last element of a list that
@@ -146,6 +172,9 @@ func TestCheckListsAtRandom(t *testing.T) {
 		}
 		if err := CheckLists(operations); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if err := writtenAndRead(t, operations, seed%2 == 0).Check(); err != nil {
+			t.Fatalf("seed %d: written and read: %v", seed, err)
 		}
 		now++
 		stale := reads(99, now, now+1)

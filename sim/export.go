@@ -123,36 +123,57 @@ func (o *Operation) completion() Event {
 	return e
 }
 
-// processes numbers the processes: a client that has several calls under way is
-// several. The events are those of the operations, one or two for each.
+// processes numbers the processes. The events are those of the operations, one or two for
+// each.
 func processes(operations []*Operation, events []Event) {
+	spans := make([]span, len(operations))
+	for i, o := range operations {
+		spans[i] = span{o.Client, o.Call, o.Return, o.Outcome == Unknown}
+	}
+	at := 0
+	for _, number := range processesOf(spans) {
+		for events[at].Process = number; at+1 < len(events) && events[at+1].Type != "invoke"; at++ {
+			events[at+1].Process = number
+		}
+		at++
+	}
+}
+
+// A span is from the call of an operation to its return.
+type span struct {
+	client    int
+	call, ret int64
+	unknown   bool // what became of it
+}
+
+// processesOf returns the number of the process of each operation: a client that has
+// several under way is several processes.
+func processesOf(spans []span) []int {
 	type process struct {
 		number int
 		until  int64 // when its last call returned; 0: it makes no more
 	}
 	byClient := map[int][]*process{}
-	count, at := 0, 0
-	for _, o := range operations {
+	numbers, count := make([]int, len(spans)), 0
+	for i, s := range spans {
 		var p *process
-		for _, have := range byClient[o.Client] {
-			if have.until > 0 && have.until < o.Call {
+		for _, have := range byClient[s.client] {
+			if have.until > 0 && have.until < s.call {
 				p = have
 				break
 			}
 		}
 		if p == nil {
 			p = &process{number: count}
-			byClient[o.Client] = append(byClient[o.Client], p)
+			byClient[s.client] = append(byClient[s.client], p)
 			count++
 		}
-		if p.until = o.Return; o.Outcome == Unknown {
+		if p.until = s.ret; s.unknown {
 			p.until = 0
 		}
-		for events[at].Process = p.number; at+1 < len(events) && events[at+1].Type != "invoke"; at++ {
-			events[at+1].Process = p.number
-		}
-		at++
+		numbers[i] = p.number
 	}
+	return numbers
 }
 
 // WriteJSON writes the history as JSON lines.

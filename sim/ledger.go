@@ -29,7 +29,7 @@ func ledgerDefinition(partitions int) table.Definition {
 // for, and was told.
 type ledger struct {
 	requests []*tx
-	lists    []*ListOp
+	lists    ListHistory
 	groups   map[string][]*GroupOp
 	parts    []uint64 // raft groups of the table, in the order in which they were seen
 }
@@ -97,6 +97,8 @@ func (t *transactor) begin(op *Transaction) *tx {
 		for _, key := range keys[1:] {
 			x.list.Also = append(x.list.Also, ListAppend{key, op.Value + "." + key})
 		}
+	case "lists":
+		x.list.Reads = op.Keys
 	case "set", "see":
 		for i, key := range op.Keys {
 			p := GroupPart{Register: int(key[len(key)-1] - '0'), Kind: Get}
@@ -161,7 +163,7 @@ func (x *tx) publish(outcome Outcome) {
 	x.outcome = outcome
 	x.run.history.now++
 	x.ret = x.run.history.now
-	x.list.Outcome, x.list.Return = outcome, x.ret
+	x.list.Outcome, x.list.Return, x.list.Ended = outcome, x.ret, x.run.world.Now()
 	x.group.Outcome, x.group.Return = outcome, x.ret
 	for i := range x.group.Parts {
 		if p := &x.group.Parts[i]; p.Refused && outcome != Refused { // by an earlier attempt
@@ -180,7 +182,7 @@ func (x *tx) publish(outcome Outcome) {
 func (l *ledger) call(x *tx) {
 	x.run.history.now++
 	x.call = x.run.history.now
-	x.list.Call, x.group.Call = x.call, x.call
+	x.list.Call, x.group.Call, x.list.Began = x.call, x.call, x.run.world.Now()
 	l.requests = append(l.requests, x)
 	if x.weak {
 		return
@@ -521,7 +523,7 @@ func (x *tx) singleWrite(s *server) (err error) {
 	}
 	result, err := s.tables.UpdateItem(r)
 	if err == nil && x.op.Do == "append" && !x.settled() {
-		x.list.Saw = map[string][]string{x.op.Keys[0]: listIn(result.Attributes)}
+		x.list.Saw, x.list.After = map[string][]string{x.op.Keys[0]: listIn(result.Attributes)}, true
 	}
 	return err
 }

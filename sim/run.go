@@ -22,9 +22,10 @@ type Result struct {
 	Checkpoints []uint64 // of the hash, one every 1,024 steps
 	Err         error    // nil: everything that clients saw can be explained
 	History     *History
-	AtRest      bool     // what was found was found after the clients' work
-	Until       Duration // if not: when, as a time of the plan
-	Insisted    int      // requests of clients that may not see an error
+	Lists       ListHistory // of the transactors
+	AtRest      bool        // what was found was found after the clients' work
+	Until       Duration    // if not: when, as a time of the plan
+	Insisted    int         // requests of clients that may not see an error
 	Crashes     int
 	Faults      map[string]int // how often each fault came to something
 	Marks       map[env.Mark]uint64
@@ -327,7 +328,7 @@ func (r *run) result(err error) Result {
 		crashes += n.crashes
 	}
 	return Result{
-		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history,
+		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history, Lists: r.ledger.lists,
 		AtRest: atRest, Until: until, Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
 		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments, Letters: r.letters,
 	}

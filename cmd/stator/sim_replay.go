@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -41,6 +42,7 @@ type simReplayCommand struct {
 	Html  string `type:"path" help:"Write a page that shows the run to this file; with a violation, Porcupine's view of it is in it."`
 	Json  string `type:"path" help:"Write the history as JSON lines to this file."`
 	Edn   string `type:"path" help:"Write the history as Jepsen's EDN to this file."`
+	Lists string `type:"path" help:"Write what transactions did with lists to this file, as Elle reads it: EDN if the name ends in .edn, else JSON lines."`
 }
 
 func (c *simReplayCommand) Run() error {
@@ -78,7 +80,11 @@ func (c *simReplayCommand) Run() error {
 }
 
 func (c *simReplayCommand) export(r *sim.Result) error {
-	for path, write := range map[string]func(io.Writer) error{c.Json: r.History.WriteJSON, c.Edn: r.History.WriteEDN} {
+	lists := r.Lists.WriteJSON
+	if filepath.Ext(c.Lists) == ".edn" {
+		lists = r.Lists.WriteEDN
+	}
+	for path, write := range map[string]func(io.Writer) error{c.Json: r.History.WriteJSON, c.Edn: r.History.WriteEDN, c.Lists: lists} {
 		if path == "" {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,38 @@ func TestSimReplayWritesWhatHappened(t *testing.T) {
 	again := simReplayCommand{What: c.Plan}
 	if err := again.Run(); err != nil {
 		t.Errorf("the plan that was written down: %v", err)
+	}
+}
+
+// Transactions on lists are written for Elle, and checked again.
+func TestSimLists(t *testing.T) {
+	dir := t.TempDir()
+	seed := uint64(0)
+	for !bytes.Contains(sim.NewPlan(seed, sim.Options{Nodes: 1, Duration: time.Second}).Encode(), []byte(`"do":"append"`)) {
+		seed++
+	}
+	for _, name := range []string{"h.edn", "h.jsonl"} {
+		c := simReplayCommand{simWorld: simWorld{Nodes: 1, Duration: time.Second}, What: fmt.Sprint(seed), Lists: filepath.Join(dir, name)}
+		if err := c.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(c.Lists); err != nil || !bytes.Contains(b, []byte("append")) {
+			t.Fatalf("%s: %.200s, %v", name, b, err)
+		}
+		if err := (&simCheckCommand{c.Lists}).Run(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	torn := filepath.Join(dir, "torn.edn")
+	if err := os.WriteFile(torn, []byte(`{:type :invoke, :process 0, :f :txn, :value [[:append 1 2] [:append 2 2]]}
+{:type :invoke, :process 1, :f :txn, :value [[:r 1 nil] [:r 2 nil]]}
+{:type :ok, :process 0, :f :txn, :value [[:append 1 2] [:append 2 2]]}
+{:type :ok, :process 1, :f :txn, :value [[:r 1 [2]] [:r 2 []]]}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var e *simError
+	if err := (&simCheckCommand{torn}).Run(); !errors.As(err, &e) || e.ExitCode() != 1 || !strings.Contains(err.Error(), "G-single") {
+		t.Errorf("a torn read: %v", err)
 	}
 }
 
