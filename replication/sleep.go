@@ -174,6 +174,7 @@ func (g *Group) maySleep() bool {
 // isDone reports whether nothing is under way, and all members that can be reached
 // have the whole log.
 func (g *Group) isDone() bool {
+	g.dropPins()
 	if g.applied != g.last || len(g.flights)+len(g.reads)+len(g.pins) > 0 || g.transfer != nil || g.lease.wait > 0 || g.lease.ceded {
 		return false
 	}

@@ -108,6 +108,26 @@ func TestIdleGroupsSleep(t *testing.T) {
 	})
 }
 
+// A group that has sent a snapshot sleeps again, once the log behind it need no longer be
+// kept.
+func TestGroupSleepsAfterSnapshot(t *testing.T) {
+	b := newTrio(t, 1, replaceJitter(t), 3, 1, func(_ int, o *Options) { o.KeepEntries = 1 })
+	b.settle(t)
+	behind := b.nodes[0]
+	if behind == b.leader(1) {
+		behind = b.nodes[1]
+	}
+	behind.crash()
+	for identity := uint64(1); identity <= 20; identity++ {
+		b.mustPropose(t, 1, identity)
+	}
+	sender := b.leader(1)
+	before := sender.node.streams.last
+	behind.restart()
+	b.runUntil(t, 6*trioTimeout, "a snapshot is sent", func() bool { return sender.node.streams.last > before })
+	b.settle(t)
+}
+
 // A group that sleeps takes the next proposal at once, and goes to sleep again.
 func TestSleepingGroupTakesProposals(t *testing.T) {
 	j := replaceJitter(t)
