@@ -45,7 +45,7 @@ func (d *drawer) drawTransactors() {
 					load = l.weighted(weights)
 				}
 				x := transactLoads[load](l, fmt.Sprintf("t%d.%d", i+1, len(t.Ops)+1))
-				x.At = b.at
+				x.At, x.Via = b.at, []string{"", "", "json", "partiql"}[l.IntN(4)]
 				t.Ops = append(t.Ops, x)
 				b.at += l.exp(gap)
 			}

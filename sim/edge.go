@@ -24,11 +24,16 @@ type edgeValue struct {
 	S string
 	N string
 	B []byte
+	L []edgeValue
 }
+
+func edgeNumber(n int64) edgeValue { return edgeValue{N: strconv.FormatInt(n, 10)} }
 
 // MarshalJSON writes the one member that there is: a text if nothing else.
 func (v edgeValue) MarshalJSON() ([]byte, error) {
 	switch {
+	case v.L != nil:
+		return json.Marshal(map[string][]edgeValue{"L": v.L})
 	case v.N != "":
 		return json.Marshal(map[string]string{"N": v.N})
 	case v.B != nil:
@@ -50,6 +55,13 @@ type edgeAnswer struct {
 
 	Items            []edgeItem
 	LastEvaluatedKey edgeItem
+
+	Responses           []struct{ Item edgeItem }
+	CancellationReasons []struct {
+		Code, Message string
+		Item          edgeItem
+	}
+	ConsumedCapacity []struct{ ReadCapacityUnits, WriteCapacityUnits float64 } // of a transaction
 
 	UnprocessedItems map[string][]struct {
 		PutRequest    *struct{ Item edgeItem }

@@ -111,7 +111,10 @@ func TestReadListsRefuses(t *testing.T) {
 
 // A run's transactions can be written, read and judged again.
 func TestExportLedger(t *testing.T) {
-	r := RunPlan(ledgerPlan(1, 1, 2e9), Options{Brief: true})
+	var r Result
+	for seed := uint64(1); seed < 20 && r.Err == nil && len(r.Lists) == 0; seed++ {
+		r = RunPlan(ledgerPlan(seed, 1, 2e9), Options{Brief: true})
+	}
 	if r.Err != nil || len(r.Lists) == 0 {
 		t.Fatalf("%d operations on lists: %v", len(r.Lists), r.Err)
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/table"
 )
@@ -65,6 +64,7 @@ type tx struct {
 	weak    bool // a read while leases do not hold: it may show what is old
 
 	list  *ListOp
+	there map[string]bool // lists that were seen to have elements
 	group *GroupOp
 	saw   []item.Item // of an audit or a watch
 }
@@ -92,6 +92,10 @@ func (t *transactor) begin(op *Transaction) *tx {
 			last := len(keys) - 1
 			x.list.Found = map[string]int{keys[last]: t.length[keys[last]]}
 			keys = keys[:last]
+		}
+		x.there = map[string]bool{}
+		for _, key := range keys {
+			x.there[key] = op.Via == "partiql" && t.length[key] > 0
 		}
 		x.list.Key, x.list.Element = keys[0], op.Value+"."+keys[0]
 		for _, key := range keys[1:] {
@@ -280,29 +284,17 @@ func ledgerKey(key string) item.Item {
 
 // carryOut is one attempt. The error is one that no fault excuses.
 func (x *tx) carryOut(s *server) (Outcome, error) {
+	way := x.way(s)
 	var err error
 	switch {
 	case x.single() && x.isWrite():
-		err = x.singleWrite(s)
-	case x.single():
-		var r *table.GetResult
-		if r, err = s.tables.Get(&table.GetRequest{Table: ledgerName, Key: ledgerKey(x.op.Keys[0]), Consistent: true}); err == nil {
-			err = x.show([]item.Item{r.Item})
-		}
+		err = x.singleWrite(way)
 	case x.isWrite():
-		var request *table.TransactWriteRequest
-		if request, err = x.write(); err != nil {
-			return Unknown, err
-		}
-		_, err = s.tables.TransactWrite(request)
+		_, err = way.write(x, "")
 	default:
-		request := &table.TransactGetRequest{}
-		for _, key := range x.op.Keys {
-			request.Items = append(request.Items, table.TransactGetItem{Table: ledgerName, Key: ledgerKey(key)})
-		}
-		var r *table.TransactGetResult
-		if r, err = s.tables.TransactGet(request); err == nil {
-			err = x.show(r.Items)
+		var items []item.Item
+		if items, err = way.read(x); err == nil {
+			err = x.show(items)
 		}
 	}
 	return x.judge(err)
@@ -320,6 +312,10 @@ func (x *tx) judge(err error) (Outcome, error) {
 		x.run.fire("transaction met another")
 		return Failed, nil
 	}
+	var fault *edgeFault
+	if errors.As(err, &fault) {
+		return fault.outcome()
+	}
 	var refused *table.ConditionFailedError
 	if errors.As(err, &refused) && x.op.Do == "set" {
 		x.refuse(0, refused.Item)
@@ -336,7 +332,7 @@ func (x *tx) cancelled(reasons []table.Reason) (Outcome, error) {
 		case table.ReasonNone:
 		case table.ReasonConflict:
 			x.run.fire("transaction met another")
-		case table.ReasonConditionFailed:
+		case table.ReasonConditionFailed, table.ReasonDuplicateItem:
 			if o = Refused; x.op.Do == "set" {
 				x.refuse(i, reason.Item)
 			}
@@ -407,156 +403,107 @@ func listIn(it item.Item) (list []string) {
 	return list
 }
 
-// ledgerParams are the values of an action's expressions.
-type ledgerParams map[string]item.Value
-
-func (p ledgerParams) update(text string) (*expr.Update, error) {
-	return expr.ParseUpdate(text, expr.NewParams(nil, item.NewItem(p)))
+// A ledgerAction is what a transaction, or a single write, does with one item, in words that all
+// ways into a node are made of.
+type ledgerAction struct {
+	kind      table.ActionKind
+	put       edgeItem // the item
+	update    string
+	condition string
+	values    edgeItem // of both expressions
 }
 
-func (p ledgerParams) condition(text string) (*expr.Condition, error) {
-	return expr.ParseCondition(expr.ConditionExpression, text, expr.NewParams(nil, item.NewItem(p)))
-}
-
-// write makes the request of a transaction that writes.
-func (x *tx) write() (*table.TransactWriteRequest, error) {
-	r := &table.TransactWriteRequest{Token: x.token}
-	var errs []error
+// actions returns those of a transaction.
+func (x *tx) actions() []ledgerAction {
+	list := make([]ledgerAction, len(x.op.Keys))
 	for i, key := range x.op.Keys {
-		a, err := x.action(i, key)
-		a.Table, a.ReturnOnFailure = ledgerName, true
-		if a.Item == nil {
-			a.Item = ledgerKey(key)
-		}
-		r.Actions = append(r.Actions, a)
-		errs = append(errs, err)
+		list[i] = x.action(i, key)
 	}
-	for i := range r.Parameters {
-		r.Parameters[i] = x.token[i%len(x.token)]
-	}
-	return r, errors.Join(errs...)
+	return list
 }
 
-func (x *tx) action(i int, key string) (a table.TransactAction, err error) {
+func (x *tx) action(i int, key string) ledgerAction {
 	switch x.op.Do {
 	case "transfer":
-		values, sign := ledgerParams{":n": number(x.op.Count)}, "+"
-		a.Kind = table.TransactUpdate
+		a := ledgerAction{kind: table.TransactUpdate, update: "SET n = n + :n", values: edgeItem{":n": edgeNumber(x.op.Count)}}
 		if i == 0 {
-			sign = "-"
-			if a.Condition, err = values.condition("n >= :n"); err != nil {
-				return a, err
-			}
+			a.update, a.condition = "SET n = n - :n", "n >= :n"
 		}
-		a.Update, err = values.update("SET n = n " + sign + " :n")
+		return a
+	case "touch":
+		return ledgerAction{kind: table.TransactUpdate, update: "ADD t :1", values: edgeItem{":1": edgeNumber(1)}}
+	case "join":
+		return ledgerAction{kind: table.TransactUpdate, update: "SET duty = :on", values: edgeItem{":on": edgeNumber(1)}}
 	case "leave":
 		if i == 0 {
-			a.Kind = table.TransactUpdate
-			a.Update, err = ledgerParams{":off": number(0)}.update("SET duty = :off")
-			return a, err
+			return ledgerAction{kind: table.TransactUpdate, update: "SET duty = :off", values: edgeItem{":off": edgeNumber(0)}}
 		}
-		a.Kind = table.TransactCheck
-		a.Condition, err = ledgerParams{":on": number(1)}.condition("duty = :on")
+		return ledgerAction{kind: table.TransactCheck, condition: "duty = :on", values: edgeItem{":on": edgeNumber(1)}}
 	case "append":
 		if n, conditional := x.list.Found[key]; conditional && i > 0 {
-			a.Kind = table.TransactCheck
-			a.Condition, err = lengthIs(n)
-			return a, err
+			return lengthIs(n)
 		}
-		a.Kind = table.TransactUpdate
-		a.Update, err = appending(x.list.elementOf(key))
-	case "set":
-		p := &x.group.Parts[i]
-		a.Kind = [...]table.ActionKind{Get: table.TransactCheck, Put: table.TransactPut, Delete: table.TransactDelete}[p.Kind]
-		if p.Kind == Put {
-			a.Item = registerItem(key, p.Value)
-		}
-		a.Condition, err = p.condition()
+		return x.appending(key)
 	}
-	return a, err
-}
-
-func registerItem(key, value string) item.Item {
-	return item.NewItem(map[string]item.Value{"k": item.String(key), "v": item.String(value), "filler": item.Bytes(filler(value))})
-}
-
-func (p *GroupPart) condition() (*expr.Condition, error) {
-	switch p.If {
-	case IfAbsent:
-		return ledgerParams{}.condition("attribute_not_exists(k)")
-	case IfPresent:
-		return ledgerParams{}.condition("attribute_exists(k)")
-	case IfValue:
-		return ledgerParams{":v": item.String(p.Expected)}.condition("v = :v")
+	p := &x.group.Parts[i]
+	a := ledgerAction{kind: [...]table.ActionKind{Get: table.TransactCheck, Put: table.TransactPut, Delete: table.TransactDelete}[p.Kind], condition: groupConditions[p.If]}
+	if p.Kind == Put {
+		a.put = edgeItem{"k": {S: key}, "v": {S: p.Value}, "filler": {B: filler(p.Value)}}
 	}
-	return nil, nil
+	if p.If == IfValue {
+		a.values = edgeItem{":v": {S: p.Expected}}
+	}
+	return a
 }
 
-func lengthIs(n int) (*expr.Condition, error) {
+var groupConditions = [...]string{Always: "", IfAbsent: "attribute_not_exists(k)", IfPresent: "attribute_exists(k)", IfValue: "v = :v"}
+
+func lengthIs(n int) ledgerAction {
 	if n == 0 {
-		return ledgerParams{}.condition("attribute_not_exists(k)")
+		return ledgerAction{kind: table.TransactCheck, condition: "attribute_not_exists(k)"}
 	}
-	return ledgerParams{":n": number(int64(n))}.condition("size(l) = :n")
+	return ledgerAction{kind: table.TransactCheck, condition: "size(l) = :n", values: edgeItem{":n": edgeNumber(int64(n))}}
 }
 
-func appending(element string) (*expr.Update, error) {
-	values := ledgerParams{":e": item.List(), ":x": item.List(item.String(element))}
-	return values.update("SET l = list_append(if_not_exists(l, :e), :x)")
+func (x *tx) appending(key string) ledgerAction {
+	if x.there[key] {
+		return ledgerAction{
+			kind: table.TransactUpdate, update: "SET l = list_append(l, :x)", values: edgeItem{":x": {L: []edgeValue{{S: x.list.elementOf(key)}}}},
+		}
+	}
+	return ledgerAction{
+		kind: table.TransactUpdate, update: "SET l = list_append(if_not_exists(l, :e), :x)",
+		values: edgeItem{":e": {L: []edgeValue{}}, ":x": {L: []edgeValue{{S: x.list.elementOf(key)}}}},
+	}
 }
 
-func (x *tx) singleWrite(s *server) (err error) {
-	key := ledgerKey(x.op.Keys[0])
-	r := &table.UpdateRequest{Table: ledgerName, Key: key, ReturnOnFailure: true}
-	switch x.op.Do {
-	case "touch":
-		r.Update, err = ledgerParams{":1": number(1)}.update("ADD t :1")
-	case "join":
-		r.Update, err = ledgerParams{":on": number(1)}.update("SET duty = :on")
-	case "append":
-		r.Return = table.AllNew
-		r.Update, err = appending(x.list.Element)
-	case "set":
-		return x.singleSet(s, key)
-	}
-	if err != nil {
-		return err
-	}
-	result, err := s.tables.UpdateItem(r)
-	if err == nil && x.op.Do == "append" && !x.settled() {
-		x.list.Saw, x.list.After = map[string][]string{x.op.Keys[0]: listIn(result.Attributes)}, true
-	}
-	return err
-}
-
-// singleSet writes one register, and shows what it held.
-func (x *tx) singleSet(s *server, key item.Item) error {
-	p := &x.group.Parts[0]
-	condition, err := p.condition()
-	if err != nil {
-		return err
-	}
-	var result *table.WriteResult
-	switch p.Kind {
-	case Put:
-		result, err = s.tables.Put(&table.PutRequest{
-			Table: ledgerName, Item: registerItem(x.op.Keys[0], p.Value), Condition: condition, Return: table.AllOld, ReturnOnFailure: true,
-		})
-	case Delete:
-		result, err = s.tables.DeleteItem(&table.DeleteRequest{
-			Table: ledgerName, Key: key, Condition: condition, Return: table.AllOld, ReturnOnFailure: true,
-		})
-	default: // a check of one register
-		var got *table.GetResult
-		if got, err = s.tables.Get(&table.GetRequest{Table: ledgerName, Key: key, Consistent: true}); err == nil && !condition.Eval(got.Item) {
-			err = &table.ConditionFailedError{Item: got.Item}
+// singleWrite carries out a write of one item that is no transaction, and takes note of what it
+// shows.
+func (x *tx) singleWrite(way ledgerWay) error {
+	if x.op.Do == "set" && x.group.Parts[0].Kind == Get { // a check of one register
+		items, err := way.read(x)
+		if err != nil {
+			return err
+		}
+		var s groupState
+		p := &x.group.Parts[0]
+		if s[p.Register] = textIn(items[0], "v"); !p.holds(&s) {
+			err = &table.ConditionFailedError{Item: items[0]}
 		}
 		return err
 	}
-	if err == nil && !x.settled() {
-		held := textIn(result.Attributes, "v")
-		p.Saw = &held
+	shown, err := way.single(x)
+	if err != nil || x.settled() {
+		return err
 	}
-	return err
+	switch x.op.Do {
+	case "append":
+		x.list.Saw, x.list.After = map[string][]string{x.op.Keys[0]: listIn(shown)}, true
+	case "set":
+		held := textIn(shown, "v")
+		x.group.Parts[0].Saw = &held
+	}
+	return nil
 }
 
 // createLedger makes the table, and opens accounts and pairs.

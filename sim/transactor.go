@@ -47,8 +47,9 @@ type Transaction struct {
 	// Again sends the request once more when it has succeeded, with the same token:
 	// "same", or "other" with other parameters.
 	Again string `json:"again,omitempty"`
-	// Edge enters the node above its JSON edge.
-	Edge bool `json:"edge,omitempty"`
+	// Via is the way into the node: "" the table's operations, "json" the JSON edge, "partiql" the
+	// JSON edge with statements, as far as these can say it.
+	Via string `json:"via,omitempty"`
 }
 
 // The ledger's keys: accounts, pairs, lists, and registers by group.
@@ -134,6 +135,8 @@ func (x *Transaction) check() error {
 		return fmt.Errorf("set of %d keys says how for %d", len(x.Keys), len(x.How))
 	case x.Do == "append" && len(x.How) > 0 && (len(x.Keys) < 2 || !slices.Equal(x.How, []string{"known"})):
 		return fmt.Errorf("append if %q", x.How)
+	case x.Via != "" && x.Via != "json" && x.Via != "partiql":
+		return fmt.Errorf("there is no way %q", x.Via)
 	case x.Again != "" && x.Again != "same" && x.Again != "other":
 		return fmt.Errorf("again %q", x.Again)
 	}
@@ -286,20 +289,13 @@ func (t *transactor) repeat(x *tx) {
 		if !s.ready() {
 			return nil
 		}
-		request, err := x.write()
-		if err != nil {
-			return err
-		}
-		if x.op.Again == "other" {
-			request.Parameters[0] ^= 1
-		}
-		result, err := s.tables.TransactWrite(request)
+		repeated, err := x.way(s).write(x, x.op.Again)
 		var mismatch *table.ParameterMismatchError
 		var cancelled *table.CancelledError
 		told := errors.As(err, &mismatch)
 		switch {
-		case err == nil && (x.op.Again == "other" || !result.Repeated), told && x.op.Again == "same", errors.As(err, &cancelled):
-			return found(Serializability, fmt.Errorf("sim: %s has succeeded; sent again with the same token and %s parameters, it was answered with %+v, %v", x, x.op.Again, result, err))
+		case err == nil && (x.op.Again == "other" || !repeated), told && x.op.Again == "same", errors.As(err, &cancelled):
+			return found(Serializability, fmt.Errorf("sim: %s has succeeded; sent again with the same token and %s parameters, it was answered as repeated (%t), %v", x, x.op.Again, repeated, err))
 		case err == nil || told:
 			x.run.fire("transaction sent again")
 			return nil
