@@ -36,7 +36,7 @@ func writtenBytes() written {
 	if err != nil {
 		return written{}
 	}
-	return written{f["write_bytes"], f["wchar"]}
+	return written{f["write_bytes"], f["wchar"], f["syscw"]}
 }
 
 // residentMiB is the resident memory of this process: its own, and pages of files.
@@ -51,9 +51,9 @@ func residentMiB() (own, mapped float64, err error) {
 	return float64(f["RssAnon"]+f["RssShmem"]) / 1024, float64(f["RssFile"]) / 1024, nil
 }
 
-// endWithParent makes the kernel end the process, stopped or not, when the thread
+// EndWithParent makes the kernel end the process, stopped or not, when the thread
 // that started it ends.
-func endWithParent(c *exec.Cmd) {
+func EndWithParent(c *exec.Cmd) {
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 

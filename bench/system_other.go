@@ -14,5 +14,5 @@ func syncDisk() {}
 
 func occupied(info fs.FileInfo) float64 { return float64(info.Size()) }
 
-func pause(*exec.Cmd) error  { return nil }
-func resume(*exec.Cmd) error { return nil }
+func Pause(*exec.Cmd) error  { return nil }
+func Resume(*exec.Cmd) error { return nil }

@@ -30,6 +30,6 @@ func occupied(info fs.FileInfo) float64 {
 	return float64(info.Size())
 }
 
-// pause stops a process until resume.
-func pause(c *exec.Cmd) error  { return c.Process.Signal(syscall.SIGSTOP) }
-func resume(c *exec.Cmd) error { return c.Process.Signal(syscall.SIGCONT) }
+// Pause stops a process until Resume.
+func Pause(c *exec.Cmd) error  { return c.Process.Signal(syscall.SIGSTOP) }
+func Resume(c *exec.Cmd) error { return c.Process.Signal(syscall.SIGCONT) }

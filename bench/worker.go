@@ -104,7 +104,7 @@ type process struct {
 func startWorker(ctx context.Context, command []string, c Config, dir string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
 	p.cmd.Stderr = os.Stderr
-	endWithParent(p.cmd)
+	EndWithParent(p.cmd)
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (p *process) do(q request) (Sample, error) {
 	if p.stopped = true; a.Err != "" {
 		err = errors.New(a.Err)
 	}
-	return a.Sample, errors.Join(err, pause(p.cmd))
+	return a.Sample, errors.Join(err, Pause(p.cmd))
 }
 
 func (p *process) wake() error {
@@ -143,7 +143,7 @@ func (p *process) wake() error {
 		return nil
 	}
 	p.stopped = false
-	return resume(p.cmd)
+	return Resume(p.cmd)
 }
 
 // end lets the process close its database and waits for it.

@@ -2,17 +2,17 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/statordb/stator/bench"
 )
 
 // serveEmpty reads each request's body and answers with the same bytes.
@@ -77,50 +77,33 @@ func (p *process) kill() {
 
 func (p *process) addr() string { return strings.TrimPrefix(p.url, "http://") }
 
-// cpu returns the user and system time the process has used.
+// cpu returns the user and system time the process has used; 0 if it has gone.
 func (p *process) cpu() time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	u, err := bench.UsageOf(p.pid)
 	if err != nil {
 		return 0
 	}
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
+	return u.CPU
 }
 
 func (p *process) rssMiB() float64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return float64(kb) / 1024
-		}
+	u, err := bench.UsageOf(p.pid)
+	if err != nil {
+		return 0
 	}
-	return 0
+	return u.ResidentBytes / (1 << 20)
 }
 
 // listenerOf returns the process that listens on the port of addr, 0 if none
 // of this machine does.
 func listenerOf(addr string) int {
-	_, text, _ := net.SplitHostPort(addr)
-	port, _ := strconv.Atoi(text)
-	sockets := map[string]bool{}
-	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		b, _ := os.ReadFile(file)
-		for line := range strings.Lines(string(b)) {
-			f := strings.Fields(line) // number, local address, remote address, state, ..., inode
-			if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
-				sockets["socket:["+f[9]+"]"] = true
-			}
-		}
+	_, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return 0
 	}
-	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, file := range files {
-		if target, err := os.Readlink(file); err == nil && sockets[target] {
-			pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
-			return pid
-		}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
 	}
-	return 0
+	return bench.ListenerOf(port)
 }
