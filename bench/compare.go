@@ -76,7 +76,7 @@ func compare(ctx context.Context, progress io.Writer, start startFunc, openers [
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	// The workers are to end with this thread; see endWithParent.
+	// The workers are to end with this thread; see EndWithParent.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	x := &comparison{config: c, start: start, progress: progress, report: newReport(c, chosen)}

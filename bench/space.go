@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -71,10 +73,13 @@ func (r *runner) overwriteAmplification(*Workload) (Sample, error) {
 // A written counts bytes that this process wrote since it began. The pages of a
 // file count as dirtied, whether by write or through a mapping, once until they
 // reach the disk; calls count all that is passed to write.
-type written struct{ pages, calls uint64 }
+type written struct {
+	pages, calls uint64 // in bytes
+	count        uint64 // of calls
+}
 
 func (w written) minus(before written) written {
-	return written{w.pages - before.pages, w.calls - before.calls}
+	return written{w.pages - before.pages, w.calls - before.calls, w.count - before.count}
 }
 
 // sample takes the greater count: pages miss what is overwritten in the page cache,
@@ -130,11 +135,49 @@ func diskUsage(dir string) (float64, error) {
 	return sum, err
 }
 
-// WrittenBytes is what this process has written to files so far: the greater of pages
-// dirtied and bytes passed to write. 0 if the system does not say.
-func WrittenBytes() float64 {
+// WrittenBytes is what this process has written to files below a directory so far: the greater of pages dirtied and bytes passed
+// to write, where the kernel counts pages truly (RoundsWrites), else at the most a page for each call of write beside its
+// bytes. 0 if the system does not say.
+func WrittenBytes(dir string) float64 {
+	rounds := RoundsWrites(dir) // first: it writes, too
 	w := writtenBytes()
-	return float64(max(w.pages, w.calls))
+	all := max(w.pages, w.calls)
+	if rounds {
+		all = min(all, w.calls+w.count*pageBytes)
+	}
+	return float64(all)
+}
+
+const pageBytes = 4096
+
+// RoundsWrites reports whether the kernel's count of a process's written bytes cannot be trusted for the file system of a
+// directory. Since the page cache has folios of many pages (ext4: Linux 6.16), a byte written to a clean folio counts as all of it, up
+// to 2 MiB, although only its block goes to the disk. It is found out by writing a little, once for each directory.
+func RoundsWrites(dir string) bool {
+	probe, _ := roundings.LoadOrStore(dir, sync.OnceValue(func() bool { return roundsWrites(dir) }))
+	return probe.(func() bool)()
+}
+
+var roundings sync.Map // of func() bool, by directory
+
+func roundsWrites(dir string) bool {
+	f, err := os.CreateTemp(dir, "probe-")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 4<<20)); err != nil || f.Sync() != nil {
+		return false
+	}
+	const tries = 8
+	before := writtenBytes()
+	for i := range int64(tries) {
+		if _, err := f.WriteAt([]byte{1}, i*pageBytes); err != nil || f.Sync() != nil {
+			return false
+		}
+	}
+	return writtenBytes().pages-before.pages > 4*tries*pageBytes
 }
 
 // DiskUsage is what the files below a directory occupy.

@@ -58,6 +58,27 @@ type Workload struct {
 	Count int `json:"count,omitempty"`
 
 	Durable bool `json:"durable,omitempty"` // every write survives a power cut
+
+	// Of tables: how many partitions one begins with, on Stator (others ignore it); default 1. How often a request is
+	// tried, at one node after the other, as SDKs do; default 1. How long an answer may take; default 30s.
+	Partitions int  `json:"partitions,omitempty"`
+	Attempts   int  `json:"attempts,omitempty"`
+	Timeout    Span `json:"timeout,omitempty"`
+
+	// Faults are what happens to the nodes of a cluster meanwhile, in the order of time. They need a rate.
+	Faults []Fault `json:"faults,omitempty"`
+
+	World *World `json:"world,omitempty"` // of simulate
+}
+
+// A World says what a simulated run is like. An operation of the kind simulate runs one from its beginning to its end, from a
+// seed that is its key and one.
+type World struct {
+	Nodes    int      `json:"nodes,omitempty"`    // default: the seed decides among one, three and five
+	Zones    int      `json:"zones,omitempty"`    // default three, if there are so many nodes
+	Duration Span     `json:"duration,omitempty"` // simulated time with clients and faults; default 3 s on one node, 20 s on several
+	Calm     bool     `json:"calm,omitempty"`     // no faults
+	Faults   []string `json:"faults,omitempty"`   // kinds ("stator sim list"); default all
 }
 
 // Keys say which keys there are and which of them are asked for.
@@ -133,10 +154,11 @@ const (
 	GetMany  Kind = "getmany" // Batch gets in one request
 	PutMany  Kind = "putmany"
 	Transact Kind = "transact" // Batch writes, all or nothing
+	Simulate Kind = "simulate" // a simulated run from its beginning to its end; by itself
 )
 
 // Kinds are all kinds.
-var Kinds = []Kind{Get, Miss, Put, Insert, Add, Delete, Scan, Query, Filter, Index, GetMany, PutMany, Transact}
+var Kinds = []Kind{Get, Miss, Put, Insert, Add, Delete, Scan, Query, Filter, Index, GetMany, PutMany, Transact, Simulate}
 
 // A Pace says when operations begin.
 type Pace struct {
@@ -268,6 +290,10 @@ func (w *Workload) setDefaults() {
 	if w.Pace.Rate > 0 || w.Pace.Peak != nil {
 		def(&w.Pace.Arrivals, Poisson)
 	}
+	def(&w.Partitions, 1)
+	def(&w.Attempts, 1)
+	def(&w.Timeout, Span(30*time.Second))
+	w.setFaults()
 	if p := w.Pace.Peak; p != nil {
 		def(&p.Step, w.Length/10)
 	}
@@ -314,8 +340,10 @@ func (w *Workload) check() error {
 		return errors.New("length must be above 0 and at most 24h, warmup not below 0")
 	case w.Count < 0:
 		return errors.New("count must not be below 0")
+	case w.Partitions < 1 || w.Partitions > 1000 || w.Attempts < 1 || w.Attempts > 100 || w.Timeout <= 0:
+		return errors.New("partitions must be from 1 to 1000, attempts from 1 to 100, timeout above 0")
 	}
-	return errors.Join(w.checkOperations(), w.Values.check(), w.Pace.check())
+	return errors.Join(w.checkOperations(), w.Values.check(), w.Pace.check(), w.checkFaults())
 }
 
 func (w *Workload) checkOperations() error {
@@ -337,6 +365,9 @@ func (w *Workload) checkOperations() error {
 	}
 	if sum <= 0 {
 		return errors.New("operations are missing")
+	}
+	if one := w.Operations[Simulate]; one > 0 && (one < sum || w.Workers > 1) {
+		return errors.New("operations: simulate stands alone, and has one worker: a process simulates one world at a time")
 	}
 	return nil
 }
@@ -402,6 +433,10 @@ func (w *Workload) Scaled(by int) *Workload {
 		c.Count = max(1, c.Count/by)
 	}
 	c.Length, c.Warmup = max(1, c.Length/Span(by)), c.Warmup/Span(by)
+	c.Faults = slices.Clone(c.Faults)
+	for i := range c.Faults {
+		c.Faults[i].At /= Span(by)
+	}
 	if c.Pace.Peak != nil {
 		p := *c.Pace.Peak
 		p.Step = max(1, p.Step/Span(by))

@@ -86,7 +86,10 @@ func (w *worker) run(l *limits) error {
 		}
 		var err error
 		if w.open {
-			err = w.onTime(l, due)
+			var sent bool
+			if sent, err = w.onTime(l, due); !sent {
+				continue
+			}
 		} else {
 			begin := l.clock.now()
 			if begin >= l.until {
@@ -106,6 +109,7 @@ func (w *worker) run(l *limits) error {
 		if errors.Is(err, ErrUnsupported) {
 			return w.failed(l, err)
 		}
+		w.recorder.failed()
 		if w.recorder.errors++; w.recorder.firstError == nil {
 			w.recorder.firstError = err
 		}
@@ -114,23 +118,24 @@ func (w *worker) run(l *limits) error {
 	return nil
 }
 
-// onTime does an operation when it is due, or at once if that is past.
-func (w *worker) onTime(l *limits, due int64) error {
+// onTime does an operation when it is due, or at once if that is past. If that is long past, nothing is sent.
+func (w *worker) onTime(l *limits, due int64) (sent bool, err error) {
 	ready := l.clock.now()
 	if ready > l.giveUp {
 		w.recorder.record(w.op.place, ready, ready-due) // at least so long
 		w.recorder.unsent++
-		return nil
+		w.recorder.failed()
+		return false, nil
 	}
 	begin := ready
 	if due > ready {
 		begin = l.clock.until(due)
 	}
-	err := w.session.Do()
+	err = w.session.Do()
 	end := w.slowed(l, begin)
 	w.recorder.record(w.op.place, end, end-due)
 	w.recorder.recordService(end-begin, begin-max(due, ready))
-	return err
+	return true, err
 }
 
 // slowed returns the time, after it has made an operation that began then slower, if that is asked

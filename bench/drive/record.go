@@ -29,6 +29,9 @@ type recorder struct {
 
 	ops, errors, unsent int64
 	firstError          error
+
+	outcomes []outcome // of a run with faults
+	keep     bool      // them
 }
 
 func newRecorder(kinds int, open bool, s *series) *recorder {
@@ -52,6 +55,16 @@ func (r *recorder) record(place uint8, end, latency int64) {
 	r.ops++
 	r.latency[place].RecordValue(latency) // in range
 	r.interval.RecordValue(latency)
+	if r.keep {
+		r.outcomes = append(r.outcomes, outcome{end: end, latency: latency})
+	}
+}
+
+// failed marks the operation that was recorded last.
+func (r *recorder) failed() {
+	if r.keep {
+		r.outcomes[len(r.outcomes)-1].bad = true
+	}
 }
 
 func (r *recorder) recordService(service, late int64) {

@@ -34,7 +34,10 @@ type Measurement struct {
 	Drift    float64       // of the rate: second half / first half
 	Usage    Usage         // what the target used
 	Measured bool          // Usage is known
+	BySecond []Usage       // what was used in each second; shorter than Seconds if the usage is not known
 	Trials   []Trial       // of a search for the peak
+	Blows    []Blow        // faults that were done
+	Phases   []Phase       // between them; none without faults
 }
 
 // Rate is in operations per second, without errors and what was not sent.
@@ -53,6 +56,7 @@ type Usage struct {
 	UserBytes     float64       // of keys and values that it was given to write
 	Stalls        float64       // writes that had to wait
 	StallTime     time.Duration
+	Simulated     time.Duration // time that passed in simulated worlds
 }
 
 // A Meter is a target that knows what it uses.
@@ -67,6 +71,7 @@ func (u Usage) minus(before Usage) Usage {
 	u.UserBytes -= before.UserBytes
 	u.Stalls -= before.Stalls
 	u.StallTime -= before.StallTime
+	u.Simulated -= before.Simulated
 	return u
 }
 
@@ -156,11 +161,13 @@ const (
 	windows      = 10 // of the least length
 )
 
+func (r *run) simulates() bool { return r.w.Operations[Simulate] > 0 }
+
 // warmUp works until the rate is steady. Fills and replays have no warm-up: they begin with what
-// is there, once.
+// is there, once. Simulated worlds have none, either: no two are alike.
 func (r *run) warmUp(ctx context.Context) (took time.Duration, settled bool, err error) {
 	least := time.Duration(r.w.Warmup)
-	if r.w.Empty || r.trace != nil || least <= 0 {
+	if r.w.Empty || r.trace != nil || r.simulates() || least <= 0 {
 		return 0, true, nil
 	}
 	var rates []float64
@@ -211,8 +218,10 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 		r.trace.at.Store(0)
 	}
 	s := newSeries(length + grace(length) + time.Second)
+	faults := phase == "measure" && len(r.w.Faults) > 0
 	for i, w := range r.workers {
 		w.recorder, w.open = newRecorder(len(kinds), open, s), open
+		w.recorder.keep = faults
 		w.pacer = newPacer(pace, i, len(r.workers), &w.rand)
 		if w.source = (source)(drawn{r.plan}); r.trace != nil {
 			w.source = r.trace
@@ -224,19 +233,39 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 		before = meter.Usage()
 	}
 	l.clock = clock{time.Now()}
-	errs := make([]error, len(r.workers))
+	errs := make([]error, len(r.workers)+1)
 	var wg sync.WaitGroup
 	for i, w := range r.workers {
 		wg.Go(func() { errs[i] = w.run(l) })
 	}
-	r.watch(ctx, l, s, length, phase, &wg)
+	var breaking sync.WaitGroup
+	var blows []Blow
+	broken, stopBreaking := context.WithCancel(ctx)
+	defer stopBreaking()
+	if faults {
+		breaking.Go(func() {
+			if blows, errs[len(r.workers)] = r.breaks(broken, l, t); errs[len(r.workers)] != nil {
+				l.stop.Store(true)
+			}
+		})
+	}
+	bySecond := r.watch(ctx, l, s, length, phase, &wg, meter, before)
 	wall := time.Duration(l.clock.now())
+	stopBreaking()
+	breaking.Wait()
 	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
 		return nil, err
 	}
 	m := r.merge(kinds, s, wall, open)
 	if meter != nil {
-		m.Usage, m.Measured = meter.Usage().minus(before), true
+		m.Usage, m.Measured, m.BySecond = meter.Usage().minus(before), true, bySecond
+	}
+	if faults {
+		var all []outcome
+		for _, w := range r.workers {
+			all = append(all, w.recorder.outcomes...)
+		}
+		m.Blows, m.Phases = blows, phases(all, blows, wall)
 	}
 	return m, nil
 }
@@ -254,8 +283,9 @@ func (r *run) count(phase string) int64 {
 	return 0
 }
 
-// watch reports on the run until the workers have ended, and stops them if ctx ends.
-func (r *run) watch(ctx context.Context, l *limits, s *series, length time.Duration, phase string, wg *sync.WaitGroup) {
+// watch reports on the run until the workers have ended, and stops them if ctx ends. It returns what
+// was used in each second, if there is a meter.
+func (r *run) watch(ctx context.Context, l *limits, s *series, length time.Duration, phase string, wg *sync.WaitGroup, meter Meter, before Usage) (bySecond []Usage) {
 	ended := make(chan struct{})
 	go func() {
 		wg.Wait()
@@ -266,13 +296,23 @@ func (r *run) watch(ctx context.Context, l *limits, s *series, length time.Durat
 	for {
 		select {
 		case <-ended:
-			return
+			if meter != nil { // what is left belongs to the second in which the run ended
+				bySecond = append(bySecond, meter.Usage().minus(before))
+			}
+			return bySecond
 		case <-ctx.Done():
 			l.stop.Store(true)
 			<-ended
-			return
+			return bySecond
 		case <-tick.C:
 			at := time.Duration(l.clock.now())
+			if second := int(at/time.Second) - 1; meter != nil && second < maxSeconds {
+				for len(bySecond) < second { // ticks that did not come: what was used is in the next one
+					bySecond = append(bySecond, Usage{})
+				}
+				now := meter.Usage()
+				bySecond, before = append(bySecond, now.minus(before)), now
+			}
 			if ops, p99 := s.last(int(at/time.Second) - 1); r.options.Progress != nil {
 				r.options.Progress(phase, at, length, float64(ops), p99)
 			}
@@ -310,7 +350,9 @@ func (r *run) merge(kinds []Kind, s *series, wall time.Duration, open bool) *Mea
 	if !open {
 		m.Service = m.Latency
 	}
-	m.Drift, m.Steady = drift(m.Seconds, wall)
+	if m.Drift, m.Steady = drift(m.Seconds, wall); r.simulates() {
+		m.Drift, m.Steady = 1, true // worlds differ
+	}
 	return m
 }
 

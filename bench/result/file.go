@@ -59,7 +59,8 @@ type Sample struct {
 	Late    Percentiles            `json:"late"`    // how late the harness began
 	ByKind  map[string]Percentiles `json:"by_kind"` // of operation
 
-	// Of the process of an engine or a database in process, the harness included. 0: not known.
+	// Of the process of an engine or a database in process, the harness included; of the server's processes, if they are others and
+	// run on this machine. 0: not known.
 	CPUPerOp           float64 `json:"cpu_ns_per_op"`
 	AllocsPerOp        float64 `json:"allocs_per_op"`
 	ResidentBytes      float64 `json:"resident_bytes"`
@@ -70,6 +71,9 @@ type Sample struct {
 	SpaceAmplification float64 `json:"space_amplification"`
 	Stalls             float64 `json:"stalls"`
 	StallSeconds       float64 `json:"stall_seconds"`
+	ReadBytes          float64 `json:"read_bytes"`        // from the disk, by a server's processes
+	SimulatedSeconds   float64 `json:"simulated_seconds"` // time that passed in simulated worlds
+	SimulatedPerCPU    float64 `json:"simulated_per_cpu"` // the same for each second of processor time
 
 	WarmupSeconds float64 `json:"warmup_seconds"`
 	Settled       bool    `json:"settled"` // the warm-up ended because the rate was level
@@ -78,6 +82,9 @@ type Sample struct {
 
 	Series []Second      `json:"series"`
 	Trials []drive.Trial `json:"trials,omitempty"` // of a search for the peak
+
+	Faults []Fault `json:"faults,omitempty"` // what was done to the target meanwhile
+	Phases []Phase `json:"phases,omitempty"` // what the faults divide the run into
 
 	// Histogram is that of Latency in nanoseconds: HdrHistogram V2, compressed, in base64.
 	Histogram string `json:"histogram"`
@@ -96,7 +103,7 @@ type Percentiles struct {
 	Max   int64   `json:"max_ns"`
 }
 
-// A Second is one of a run.
+// A Second is one of a run. What was used in it is not known of every target: 0.
 type Second struct {
 	At   int   `json:"at"` // from the start
 	Ops  int64 `json:"ops"`
@@ -104,6 +111,38 @@ type Second struct {
 	P99  int64 `json:"p99_ns"`
 	Max  int64 `json:"max_ns"`
 	Full bool  `json:"full"` // not the second in which the run ended
+
+	CPU           float64 `json:"cpu_s"` // processor time in this second: 2 is two processors
+	Allocs        float64 `json:"allocs"`
+	WrittenBytes  float64 `json:"written_bytes"`
+	StallSeconds  float64 `json:"stall_seconds"`
+	ResidentBytes float64 `json:"resident_bytes"` // at its end
+	DiskBytes     float64 `json:"disk_bytes"`     // at its end
+}
+
+// A Fault is one that was done. Times are in seconds.
+type Fault struct {
+	At   float64 `json:"at_s"` // from the start
+	Do   string  `json:"do"`
+	Node string  `json:"node"`
+	Took float64 `json:"took_s"` // until it was done: of a start, until the node answers
+
+	// Silence is the longest time after it, until the next one, in which no operation ended well. Recovered is
+	// the time until the target was as good as before for a second (docs/bench.md); -1: not before the next fault or the end.
+	Silence   float64 `json:"silence_s"`
+	Recovered float64 `json:"recovered_s"`
+}
+
+// A Phase is a part of a run between faults. An operation belongs to the one in which it ends.
+type Phase struct {
+	Name    string      `json:"name"`
+	From    float64     `json:"from_s"`
+	To      float64     `json:"to_s"`
+	Ops     int64       `json:"ops"`
+	Errors  int64       `json:"errors"` // those not sent included
+	Rate    float64     `json:"rate"`
+	Silence float64     `json:"silence_s"`
+	Latency Percentiles `json:"latency"`
 }
 
 func percentiles(h *hdrhistogram.Histogram) Percentiles {
@@ -131,13 +170,34 @@ func New(round int, w *drive.Workload, m *drive.Measurement, raw float64) (*Samp
 	}
 	for i, h := range m.Seconds {
 		q := h.ValueAtPercentilesSlice([]float64{50, 99})
-		s.Series = append(s.Series, Second{i, h.TotalCount(), q[0], q[1], h.Max(), i < int(m.Wall/time.Second)})
+		second := Second{At: i, Ops: h.TotalCount(), P50: q[0], P99: q[1], Max: h.Max(), Full: i < int(m.Wall/time.Second)}
+		if i < len(m.BySecond) {
+			u := m.BySecond[i]
+			second.CPU, second.Allocs, second.WrittenBytes, second.StallSeconds = u.CPU.Seconds(), u.Allocs, u.WrittenBytes, u.StallTime.Seconds()
+			second.ResidentBytes, second.DiskBytes = u.ResidentBytes, u.DiskBytes
+		}
+		s.Series = append(s.Series, second)
+	}
+	for _, b := range m.Blows {
+		f := Fault{b.At.Seconds(), string(b.Do), b.Node, b.Took.Seconds(), b.Silence.Seconds(), b.Recovered.Seconds()}
+		if b.Recovered < 0 {
+			f.Recovered = -1
+		}
+		s.Faults = append(s.Faults, f)
+	}
+	for i := range m.Phases {
+		p := &m.Phases[i]
+		s.Phases = append(s.Phases, Phase{p.Name, p.From.Seconds(), p.To.Seconds(), p.Ops, p.Errors, p.Rate(), p.Silence.Seconds(), percentiles(p.Latency)})
 	}
 	ops := float64(max(1, m.Ops))
 	u := m.Usage
 	s.CPUPerOp, s.AllocsPerOp = float64(u.CPU)/ops, u.Allocs/ops
 	s.ResidentBytes, s.DiskBytes, s.UserBytes, s.WrittenBytes = u.ResidentBytes, u.DiskBytes, u.UserBytes, u.WrittenBytes
 	s.Stalls, s.StallSeconds = u.Stalls, u.StallTime.Seconds()
+	s.ReadBytes, s.SimulatedSeconds = u.ReadBytes, u.Simulated.Seconds()
+	if u.CPU > 0 {
+		s.SimulatedPerCPU = u.Simulated.Seconds() / u.CPU.Seconds()
+	}
 	if u.UserBytes > 0 && u.WrittenBytes > 0 {
 		s.WriteAmplification = u.WrittenBytes / u.UserBytes
 	}

@@ -36,6 +36,26 @@ var Metrics = []Metric{
 	{"writeamp", "written/user", "bytes written to files for each byte of keys and values", false, func(s *Sample) float64 { return s.WriteAmplification }},
 	{"spaceamp", "disk/raw", "bytes of files for each byte of keys and values", false, func(s *Sample) float64 { return s.SpaceAmplification }},
 	{"stall", "stall-s", "seconds that writers waited for background work", false, func(s *Sample) float64 { return s.StallSeconds }},
+	{"silence", "silence-s", "the longest time after a fault in which no operation ended well", false, func(s *Sample) float64 {
+		longest := 0.0
+		for _, f := range s.Faults {
+			longest = max(longest, f.Silence)
+		}
+		return longest
+	}},
+	{"recovery", "recovery-s", "the longest time from a fault until the target was as good as before", false, func(s *Sample) float64 {
+		longest := 0.0
+		for _, f := range s.Faults {
+			switch {
+			case f.Recovered < 0: // not at all: at least so long
+				longest = max(longest, s.Seconds-f.At)
+			default:
+				longest = max(longest, f.Recovered, 0.001) // 0 would be "not known"
+			}
+		}
+		return longest
+	}},
+	{"simspeed", "sim-s/cpu-s", "simulated seconds for each second of processor time", true, func(s *Sample) float64 { return s.SimulatedPerCPU }},
 	{"errors", "errors", "operations that failed or were not sent", false, func(s *Sample) float64 { return float64(s.Errors + s.Unsent) }},
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,7 +24,68 @@ func Text(w io.Writer, f *File) error {
 			Count(g.median("rate")), g.spread("rate"), Span(g.median("p50")), Span(g.median("p99")), Span(g.median("p999")), Span(g.median("max")),
 			Span(g.median("cpu")), number(g.median("allocs")), number(g.median("writeamp")), strings.Join(g.notes(), "; "))
 	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, g := range f.Figures {
+		if err := g.phasesText(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// phasesText writes what each round of a run with faults was like between them.
+func (g *Figure) phasesText(w io.Writer) error {
+	if len(g.Samples) == 0 || len(g.Samples[0].Phases) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "\n%s on %s\nround\tphase\tfrom\tto\trate/s\terrors\tsilence\tp50\tp99\tp99.9\tmax\t\n", g.Workload.Name, g.Target)
+	for _, s := range g.Samples {
+		for _, p := range s.Phases {
+			fmt.Fprintf(t, "%d\t%s\t%.2f s\t%.2f s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t\n", s.Round+1, p.Name, p.From, p.To, Count(p.Rate), p.Errors, Span(1e9*p.Silence),
+				Span(float64(p.Latency.P50)), Span(float64(p.Latency.P99)), Span(float64(p.Latency.P999)), Span(float64(p.Latency.Max)))
+		}
+	}
 	return t.Flush()
+}
+
+// faultNotes sum up the faults of all rounds: medians, in the order of the faults.
+func (f *Figure) faultNotes() (notes []string) {
+	for i, first := range f.Samples[0].Faults {
+		var silence, recovered []float64
+		never := 0
+		for _, s := range f.Samples {
+			if i >= len(s.Faults) {
+				continue
+			}
+			silence = append(silence, s.Faults[i].Silence)
+			if r := s.Faults[i].Recovered; r < 0 {
+				never++
+			} else {
+				recovered = append(recovered, r)
+			}
+		}
+		text := fmt.Sprintf("%s at %.0f s: silence %s", first.Do, first.At, Span(1e9*middle(silence)))
+		switch {
+		case len(recovered) == 0:
+			text += ", no recovery"
+		case never > 0:
+			text += fmt.Sprintf(", recovered in %d of %d rounds", len(recovered), len(recovered)+never)
+		case middle(recovered) == 0:
+			text += ", no slower"
+		default:
+			text += ", recovered after " + Span(1e9*middle(recovered))
+		}
+		notes = append(notes, text)
+	}
+	return notes
+}
+
+func middle(v []float64) float64 {
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
 func (e *Environment) line() string {
@@ -87,6 +149,12 @@ func (f *Figure) notes() []string {
 	add(unsettled, "no steady state before %d of %d rounds", unsettled, len(f.Samples))
 	add(drifting, "the rate drifts in %d of %d rounds", drifting, len(f.Samples))
 	add(late, "the harness was late itself in %d of %d rounds (p99 above a tenth of the latency's)", late, len(f.Samples))
+	if speed := f.median("simspeed"); speed > 0 {
+		notes = append(notes, fmt.Sprintf("%s simulated seconds per CPU second, %s seeds per minute", number(speed), number(60*f.median("rate"))))
+	}
+	if len(f.Samples) > 0 {
+		notes = append(notes, f.faultNotes()...)
+	}
 	if p := f.Workload.Pace.Peak; p != nil {
 		notes = append(notes, fmt.Sprintf("highest rate with p%g below %v", p.Percentile, time.Duration(p.Below)))
 	}

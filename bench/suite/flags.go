@@ -21,9 +21,9 @@ import (
 
 // Flags are the command "run", as kong parses it.
 type Flags struct {
-	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb."`
+	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb, replication, failover, simulator."`
 
-	Target []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint), or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
+	Target []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
 	Rounds int      `default:"3" help:"How often each workload runs on each target, in turns."`
 	Scale  int      `default:"1" help:"Divide keys, counts and times by this, for a quick look."`
 	Rate   float64  `help:"Operations per second instead of what the workload says; 0 leaves it."`
@@ -45,12 +45,24 @@ type Flags struct {
 	SecretKey   string            `env:"AWS_SECRET_ACCESS_KEY" help:"Its secret."`
 	Token       string            `env:"AWS_SESSION_TOKEN" help:"Its session token, if any."`
 
+	PIDs      []int  `name:"pid" placeholder:"PID" help:"Processes of this machine whose CPU, memory and writes are those of an endpoint. Default: the one that listens at its port, if that is on the loopback interface."`
+	ServerDir string `name:"server-dir" type:"path" help:"Where an endpoint keeps its files, for how much they occupy."`
+
 	Outputs `embed:""`
+
+	// Tools are what the caller has beside package suite.
+	Tools Tools `kong:"-"`
+}
+
+// Tools are programs and functions that targets need and this package may not know.
+type Tools struct {
+	Program  string          // the program stator, which starts nodes; "": no clusters
+	Simulate target.Simulate // runs a simulated world; nil: no simulator
 }
 
 // Peers returns the targets that are neither ours nor endpoints.
 func (f *Flags) Peers(engines []bench.Opener) []string {
-	c := Config{Engines: engines}
+	c := Config{Engines: engines, Program: "stator", Simulate: func(uint64, drive.World) (time.Duration, error) { return 0, nil }}
 	var peers []string
 	for _, t := range f.Target {
 		if !c.known(t) {
@@ -73,8 +85,9 @@ func (e *UsageError) ExitCode() int { return 2 }
 func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 	c := Config{
 		Targets: f.Target, Engines: engines, Rounds: f.Rounds, Dir: f.Dir, Seed: f.Seed, Slow: f.Slow / 100, Probe: f.Probe,
-		Settings:    bench.Settings{MemoryBytes: f.MemoryBytes, Compression: f.Compression},
-		Credentials: target.Credentials{Key: f.AccessKey, Secret: f.SecretKey, Token: f.Token, Region: f.Region},
+		Settings:  bench.Settings{MemoryBytes: f.MemoryBytes, Compression: f.Compression},
+		Elsewhere: target.Elsewhere{Credentials: target.Credentials{Key: f.AccessKey, Secret: f.SecretKey, Token: f.Token, Region: f.Region}, PIDs: f.PIDs, Dir: f.ServerDir},
+		Program:   f.Tools.Program, Simulate: f.Tools.Simulate,
 	}
 	names := f.Workloads
 	if len(names) == 0 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,26 +21,46 @@ import (
 const (
 	Database       = "database"        // in this process, in files
 	DatabaseMemory = "database-memory" // in this process, without files
+	Cluster        = "cluster-"        // and a number: so many processes of their own on this machine
+	Simulator      = "simulator"       // in this process
 )
+
+// clusterOf is the number of nodes that a target's name asks for; 0 if it asks for no cluster.
+func clusterOf(name string) int {
+	number, ok := strings.CutPrefix(name, Cluster)
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil || n > target.MaxNodes {
+		return 0
+	}
+	return max(0, n)
+}
 
 // A Config is a measurement: each workload on each target, in rounds.
 type Config struct {
-	Workloads   []*drive.Workload
-	Targets     []string
-	Engines     []bench.Opener // those that targets may name
-	Rounds      int
-	Dir         string // scratch directory; "" is the system's
-	Settings    bench.Settings
-	Credentials target.Credentials
-	Seed        uint64
-	Slow        float64 // see drive.Options
-	Probe       bool    // what the machine can do at best
-	Events      map[string][]drive.Event
-	Progress    *Progress
+	Workloads []*drive.Workload
+	Targets   []string
+	Engines   []bench.Opener // those that targets may name
+	Rounds    int
+	Dir       string // scratch directory; "" is the system's
+	Settings  bench.Settings
+	Elsewhere target.Elsewhere // of endpoints
+	Program   string           // that starts nodes of clusters by "serve"; "": there are none
+	Simulate  target.Simulate  // nil: there is no simulator
+	Seed      uint64
+	Slow      float64 // see drive.Options
+	Probe     bool    // what the machine can do at best
+	Events    map[string][]drive.Event
+	Progress  *Progress
 }
 
 // known reports whether the target can be opened.
 func (c *Config) known(name string) bool {
+	switch {
+	case clusterOf(name) > 0:
+		return c.Program != ""
+	case name == Simulator:
+		return c.Simulate != nil
+	}
 	return name == Database || name == DatabaseMemory || isURL(name) || c.engine(name) >= 0
 }
 
@@ -141,7 +162,7 @@ func (c *Config) sample(ctx context.Context, w *drive.Workload, name string, rou
 	if err == nil && m.Ops > 0 && m.Errors == m.Ops {
 		err = fmt.Errorf("every operation failed: %w", m.First)
 	}
-	if w.Writes() || err != nil {
+	if w.Writes() || len(w.Faults) > 0 || err != nil {
 		delete(open, name)
 		err = errors.Join(err, o.close())
 	}
@@ -172,11 +193,22 @@ func (c *Config) open(ctx context.Context, w *drive.Workload, name, dir string) 
 		}
 		return &opened{e, func() error { return errors.Join(e.Close(), os.RemoveAll(dir)) }}, nil
 	}
+	if name == Simulator && c.Simulate != nil {
+		s := target.OpenSimulator(c.Simulate, w)
+		return &opened{s, s.Close}, nil
+	}
+	if n := clusterOf(name); n > 0 && c.Program != "" {
+		d, err := target.OpenCluster(ctx, c.Program, n, dir, w)
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		return &opened{d, func() error { return errors.Join(d.Close(), os.RemoveAll(dir)) }}, nil
+	}
 	var d *target.Dynamo
 	var err error
 	switch {
 	case isURL(name):
-		d, err = target.OpenEndpoint(ctx, name, c.Credentials, w)
+		d, err = target.OpenEndpoint(ctx, name, c.Elsewhere, w)
 	case name == DatabaseMemory:
 		d, err = target.OpenDatabase(ctx, "", w)
 	case name == Database:

@@ -50,8 +50,11 @@ func TestEveryWorkloadRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	for _, c := range []struct{ target, set string }{{"stator", "dbbench"}, {"stator", "ycsb"}, {"database", "ycsb"}, {"database-memory", "dynamodb"}} {
+	for _, c := range []struct{ target, set string }{
+		{"stator", "dbbench"}, {"stator", "ycsb"}, {"database", "ycsb"}, {"database-memory", "dynamodb"}, {"database", "replication"}, {"simulator", "simulator"},
+	} {
 		f := flags(t, c.target, c.set)
+		f.Tools.Simulate = func(uint64, drive.World) (time.Duration, error) { return 20 * time.Second, nil }
 		cfg, err := f.Config(engines)
 		if err != nil {
 			t.Fatal(err)
@@ -63,6 +66,9 @@ func TestEveryWorkloadRuns(t *testing.T) {
 		}
 		r, err := Run(t.Context(), cfg)
 		for _, g := range r.Figures {
+			if c.target == "simulator" && (len(g.Samples) == 0 || g.Samples[0].SimulatedSeconds != 20*float64(g.Samples[0].Ops)) {
+				t.Errorf("%s: %+v", g.Name(), g.Samples)
+			}
 			if g.Failed != "" && g.Workload.Operations[drive.Transact] == 0 || len(g.Samples) == 0 && g.Failed == "" {
 				t.Errorf("%s: %s", g.Name(), g.Failed)
 			}

@@ -19,10 +19,13 @@ var files embed.FS
 var Sets = map[string][]string{
 	"dbbench": {"fillseq", "fillrandom", "fillsync", "fillsync-16", "overwrite", "readrandom", "readmissing", "readhot", "seekrandom", "scan-1000",
 		"readwhilewriting", "deleterandom", "filter-1"},
-	"ycsb":     {"ycsb-a", "ycsb-b", "ycsb-c", "ycsb-d", "ycsb-e", "ycsb-f"},
-	"dynamodb": {"ddb-*"},
-	"quick":    {"fillrandom", "readrandom", "readmissing", "seekrandom", "readwhilewriting", "ycsb-a"}, // of an engine
-	"gate":     {"fillrandom", "readrandom", "seekrandom"},
+	"ycsb":        {"ycsb-a", "ycsb-b", "ycsb-c", "ycsb-d", "ycsb-e", "ycsb-f"},
+	"dynamodb":    {"ddb-*"},
+	"replication": {"repl-*"},                                                                              // of cluster-1 and cluster-3
+	"failover":    {"failover-*"},                                                                          // of cluster-3
+	"simulator":   {"sim-*"},                                                                               // of simulator
+	"quick":       {"fillrandom", "readrandom", "readmissing", "seekrandom", "readwhilewriting", "ycsb-a"}, // of an engine
+	"gate":        {"fillrandom", "readrandom", "seekrandom"},
 }
 
 // Names returns the workloads that come with the program.

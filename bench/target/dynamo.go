@@ -33,9 +33,10 @@ import (
 type Dynamo struct {
 	w        *drive.Workload
 	table    string
-	connect  func() wire
+	connect  func(worker int) wire
 	local    *stator.DB // nil: somewhere else
-	dir      string
+	dir      string     // of the files, if they are here
+	pids     []int      // of servers on this machine
 	group    uint64
 	mayBeOut bool
 	written  atomic.Uint64
@@ -54,7 +55,7 @@ func OpenDatabase(ctx context.Context, dir string, w *drive.Workload) (*Dynamo, 
 	if err != nil {
 		return nil, err
 	}
-	t := newDynamo(w, func() wire {
+	t := newDynamo(w, func(int) wire {
 		return &handlerWire{client: db.HTTPClient(), signer: newSigner(Credentials{}, "stator")}
 	})
 	t.local, t.dir = db, dir
@@ -66,22 +67,38 @@ func OpenDatabase(ctx context.Context, dir string, w *drive.Workload) (*Dynamo, 
 
 // OpenHandler measures a handler in this process.
 func OpenHandler(ctx context.Context, client *http.Client, w *drive.Workload) (*Dynamo, error) {
-	t := newDynamo(w, func() wire { return &handlerWire{client: client, signer: newSigner(Credentials{}, "handler")} })
+	t := newDynamo(w, func(int) wire { return &handlerWire{client: client, signer: newSigner(Credentials{}, "handler")} })
 	return t, t.prepare(ctx)
 }
 
-// OpenEndpoint measures a server by its URL. It makes and fills a table of its own, which Close
-// deletes.
-func OpenEndpoint(ctx context.Context, url string, c Credentials, w *drive.Workload) (*Dynamo, error) {
-	e, err := parseEndpoint(url)
+// An Elsewhere says how a server in other processes is reached, and what is known of them.
+type Elsewhere struct {
+	Credentials Credentials
+	PIDs        []int  // processes of this machine whose CPU and memory count; none: those that listen at the URLs, if they are here
+	Dir         string // where the server's files are, for what they occupy; "" is not known
+}
+
+// OpenEndpoint measures a server by its URL, or a cluster by several with + between them, which the workers
+// share. It makes and fills a table of its own, which Close deletes.
+func OpenEndpoint(ctx context.Context, url string, o Elsewhere, w *drive.Workload) (*Dynamo, error) {
+	all, err := parseEndpoints(url)
 	if err != nil {
 		return nil, err
 	}
-	t := newDynamo(w, func() wire { return &socket{endpoint: e, signer: newSigner(c, e.host)} })
+	t := newDynamo(w, func(worker int) wire {
+		return &socket{endpoints: all, at: worker % len(all), timeout: time.Duration(w.Timeout), signer: newSigner(o.Credentials, all[0].host)}
+	})
+	if t.pids, t.dir = o.PIDs, o.Dir; len(t.pids) == 0 {
+		for _, e := range all {
+			if pid := e.process(); pid != 0 {
+				t.pids = append(t.pids, pid)
+			}
+		}
+	}
 	return t, t.prepare(ctx)
 }
 
-func newDynamo(w *drive.Workload, connect func() wire) *Dynamo {
+func newDynamo(w *drive.Workload, connect func(worker int) wire) *Dynamo {
 	return &Dynamo{w: w, table: tableName(w.Name), connect: connect, group: uint64(w.Keys.Group), mayBeOut: mayMiss(w)}
 }
 
@@ -118,8 +135,7 @@ func call(ctx context.Context, c wire, operation string, body []byte) ([]byte, e
 		}
 		answer, err := c.do()
 		var api *APIError
-		again := errors.As(err, &api) && (api.Status >= 500 || strings.Contains(api.Type, "Throttl") || strings.Contains(api.Type, "LimitExceeded") || api.Type == "ProvisionedThroughputExceededException")
-		if !again || wait > 5*time.Second {
+		if !(errors.As(err, &api) && passing(err)) || wait > 5*time.Second {
 			return answer, err
 		}
 		if err := pause(ctx, wait); err != nil {
@@ -160,12 +176,15 @@ func (t *Dynamo) create(ctx context.Context) error {
 	if indexes != nil {
 		request["GlobalSecondaryIndexes"] = indexes
 	}
+	if t.w.Partitions > 1 {
+		request["Tags"] = []def{{"Key": "stator:partitions", "Value": strconv.Itoa(t.w.Partitions)}}
+	}
 	request["AttributeDefinitions"], request["KeySchema"] = attributes, schema
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	c := t.connect()
+	c := t.connect(0)
 	defer c.close()
 	if _, err := call(ctx, c, "CreateTable", body); err != nil {
 		return err
@@ -199,7 +218,7 @@ func (t *Dynamo) load(ctx context.Context) error {
 	errs := make([]error, loadWorkers)
 	for i := range errs {
 		wg.Go(func() {
-			c := t.connect()
+			c := t.connect(i)
 			defer c.close()
 			errs[i] = t.loadSome(ctx, c, &next)
 		})
@@ -265,25 +284,45 @@ func (t *Dynamo) Close() error {
 }
 
 func (t *Dynamo) drop() error {
-	c := t.connect()
+	c := t.connect(0)
 	_, err := call(context.Background(), c, "DeleteTable", []byte(`{"TableName":"`+t.table+`"}`))
 	return errors.Join(err, c.close())
 }
 
-// Usage implements drive.Meter. Of a server in another process only what it was sent is
-// known.
+// Usage implements drive.Meter. Of servers in other processes, CPU, memory and what is written are known if they run on
+// this machine; their allocations are not.
 func (t *Dynamo) Usage() drive.Usage {
 	u := drive.Usage{}
 	if t.local != nil {
 		u = usage(t.dir)
+	} else {
+		for _, pid := range t.pids {
+			if one, err := bench.UsageOf(pid); err == nil {
+				add(&u, one)
+			}
+		}
+		if bench.RoundsWrites(t.dir) {
+			u.WrittenBytes = 0 // not known
+		}
+		if t.dir != "" {
+			u.DiskBytes, _ = bench.DiskUsage(t.dir) // 0 is "not known"
+		}
 	}
 	u.UserBytes = float64(t.written.Load())
 	return u
 }
 
+// add counts what another process has used.
+func add(u *drive.Usage, p bench.ProcessUsage) {
+	u.CPU += p.CPU
+	u.ResidentBytes += p.ResidentBytes
+	u.WrittenBytes += p.WrittenBytes
+	u.ReadBytes += p.ReadBytes
+}
+
 // NewSession implements drive.Target.
-func (t *Dynamo) NewSession(int) (drive.Session, error) {
-	return &dynamoSession{wire: t.connect(), builder: builder{t: t}}, nil
+func (t *Dynamo) NewSession(worker int) (drive.Session, error) {
+	return &dynamoSession{wire: t.connect(worker), builder: builder{t: t}, attempts: t.w.Attempts}, nil
 }
 
 // A builder makes requests in a buffer.
@@ -350,10 +389,11 @@ func mixed(n uint64) uint64 {
 // A dynamoSession is one worker's connection.
 type dynamoSession struct {
 	builder
-	wire   wire
-	op     *drive.Op
-	answer []byte
-	seen   map[uint64]bool // keys of a batch, which must differ
+	wire     wire
+	attempts int
+	op       *drive.Op
+	answer   []byte
+	seen     map[uint64]bool // keys of a batch, which must differ
 }
 
 func (s *dynamoSession) Prepare(op *drive.Op) error {
@@ -459,9 +499,18 @@ func (s *dynamoSession) prepareMany(op *drive.Op) error {
 	return s.wire.prepare(operation, s.buf)
 }
 
+// Do tries as often as the workload says, each time at the next node. When all nodes have been asked there are pauses, from 50 ms
+// to a second, as SDKs make them.
 func (s *dynamoSession) Do() (err error) {
-	s.answer, err = s.wire.do()
-	return err
+	for i, wait := 1, 50*time.Millisecond; ; i++ {
+		if s.answer, err = s.wire.do(); err == nil || i >= s.attempts || !passing(err) {
+			return err
+		}
+		if nodes := s.wire.move(); i >= nodes {
+			time.Sleep(wait)
+			wait = min(2*wait, time.Second)
+		}
+	}
 }
 
 var valueStart = []byte(`"v":{"B":"`)

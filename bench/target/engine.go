@@ -3,6 +3,7 @@ package target
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 
@@ -82,10 +83,10 @@ func (t *Engine) Usage() drive.Usage {
 
 func usage(dir string) drive.Usage {
 	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	runtime.ReadMemStats(&m) // it stops the world for some microseconds, once a second
 	u := drive.Usage{CPU: bench.CPUTime(), Allocs: float64(m.Mallocs), ResidentBytes: bench.Resident()}
 	if dir != "" { // without files, what is written is not the database
-		u.WrittenBytes = bench.WrittenBytes()
+		u.WrittenBytes = bench.WrittenBytes(filepath.Dir(dir))
 		u.DiskBytes, _ = bench.DiskUsage(dir) // 0 is "not known"
 	}
 	return u
@@ -125,8 +126,8 @@ func (s *engineSession) Prepare(op *drive.Op) error {
 	s.op, s.bad, s.visited, s.found = op, nil, 0, false
 	s.keys, s.values, s.ends = s.keys[:0], s.values[:0], s.ends[:0]
 	switch op.Kind {
-	case drive.Query, drive.Index:
-		if op.Kind == drive.Index {
+	case drive.Query, drive.Index, drive.Simulate:
+		if op.Kind != drive.Query {
 			return fmt.Errorf("%s: %w", op.Kind, drive.ErrUnsupported)
 		}
 		group := uint64(s.t.w.Keys.Group)

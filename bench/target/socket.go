@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/statordb/stator/bench"
 )
 
 // An endpoint is where a server listens.
@@ -39,29 +41,42 @@ func parseEndpoint(text string) (endpoint, error) {
 	return e, nil
 }
 
-// Bounds of a socket: an answer that takes longer is an error, and one that is larger.
+// parseEndpoints reads URLs with + between them: nodes of one cluster.
+func parseEndpoints(text string) (all []endpoint, err error) {
+	for one := range strings.SplitSeq(text, "+") {
+		e, err := parseEndpoint(one)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// Bounds of a socket: a connection that takes longer is an error, and an answer that is larger.
 const (
-	dialTimeout   = 5 * time.Second
-	answerTimeout = 30 * time.Second
-	maxAnswer     = 32 << 20
+	dialTimeout = 5 * time.Second
+	maxAnswer   = 32 << 20
 )
 
 // A socket is one connection. It is not net/http's, which costs more than some servers
 // and would blur them. After an error it is dialled again.
 type socket struct {
-	endpoint endpoint
-	signer   *signer
-	conn     net.Conn
-	r        *bufio.Reader
-	request  []byte
-	body     []byte
+	endpoints []endpoint
+	at        int           // the endpoint in use
+	timeout   time.Duration // of an answer
+	signer    *signer
+	conn      net.Conn
+	r         *bufio.Reader
+	request   []byte
+	body      []byte
 }
 
 func (s *socket) prepare(operation string, body []byte) error {
 	target := "DynamoDB_20120810." + operation
 	sig := s.signer.sign(time.Now(), target, body)
 	b := append(s.request[:0], "POST / HTTP/1.1\r\nHost: "...)
-	b = append(b, s.endpoint.host...)
+	b = append(b, s.signer.host...) // also if another node gets it: it is part of what is signed
 	b = append(b, "\r\nContent-Type: "+contentType+"\r\nAccept-Encoding: identity\r\nX-Amz-Target: "...)
 	b = append(b, target...)
 	b = append(append(b, "\r\nX-Amz-Date: "...), sig.date...)
@@ -76,11 +91,11 @@ func (s *socket) prepare(operation string, body []byte) error {
 }
 
 func (s *socket) dial() (err error) {
-	d := &net.Dialer{Timeout: dialTimeout}
-	if s.endpoint.secure {
-		s.conn, err = tls.DialWithDialer(d, "tcp", s.endpoint.addr, nil)
+	d, e := &net.Dialer{Timeout: min(dialTimeout, s.timeout)}, s.endpoints[s.at]
+	if e.secure {
+		s.conn, err = tls.DialWithDialer(d, "tcp", e.addr, nil)
 	} else {
-		s.conn, err = d.Dial("tcp", s.endpoint.addr)
+		s.conn, err = d.Dial("tcp", e.addr)
 	}
 	if err != nil {
 		s.conn = nil
@@ -107,7 +122,7 @@ func (s *socket) do() ([]byte, error) {
 }
 
 func (s *socket) exchange() (status int, err error) {
-	if err := s.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+	if err := s.conn.SetDeadline(time.Now().Add(s.timeout)); err != nil {
 		return 0, err
 	}
 	if _, err := s.conn.Write(s.request); err != nil {
@@ -134,6 +149,15 @@ func (s *socket) exchange() (status int, err error) {
 		err = s.close()
 	}
 	return h.status, err
+}
+
+// move makes the next request one to the next node.
+func (s *socket) move() (choices int) {
+	if n := len(s.endpoints); n > 1 {
+		s.close() // whatever it says, the connection is given up
+		s.at = (s.at + 1) % n
+	}
+	return len(s.endpoints)
 }
 
 func (s *socket) close() error {
@@ -188,4 +212,21 @@ func readHead(r *bufio.Reader) (head, error) {
 		}
 	}
 	return h, errors.New("a head of too many lines")
+}
+
+// process is that of this machine which listens there; 0 if there is none.
+func (e endpoint) process() int {
+	host, text, err := net.SplitHostPort(e.addr)
+	if err != nil {
+		return 0
+	}
+	ip := net.ParseIP(host)
+	if host != "localhost" && !ip.IsLoopback() {
+		return 0 // also one's own address may be another machine's, seen through a tunnel
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return bench.ListenerOf(port)
 }

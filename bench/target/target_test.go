@@ -125,7 +125,7 @@ func TestEndpoint(t *testing.T) {
 	go srv.Serve(l)
 	defer srv.Close()
 	w := parse(t, everything+`,"index":1`+overTheAPI)
-	d, err := OpenEndpoint(t.Context(), "http://"+l.Addr().String(), Credentials{}, w)
+	d, err := OpenEndpoint(t.Context(), "http://"+l.Addr().String(), Elsewhere{}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestEndpoint(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := OpenEndpoint(t.Context(), "localhost:8000", Credentials{}, w); err == nil {
+	if _, err := OpenEndpoint(t.Context(), "localhost:8000", Elsewhere{}, w); err == nil {
 		t.Error("not a URL, but taken for one")
 	}
 }

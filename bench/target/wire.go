@@ -20,6 +20,9 @@ type wire interface {
 	// do returns the answer's body, which is valid until the next prepare. An answer that
 	// is an error of the service is an *APIError.
 	do() ([]byte, error)
+	// move has the next do, also a repeated one, go to another node, if there are several. It returns how
+	// many there are.
+	move() int
 	close() error
 }
 
@@ -35,6 +38,15 @@ func (e *APIError) Error() string { return fmt.Sprintf("%s (%d): %.300s", e.Type
 // Is makes what an endpoint does not offer ErrUnsupported.
 func (e *APIError) Is(target error) bool {
 	return target == drive.ErrUnsupported && e.Type == "UnknownOperationException"
+}
+
+// passing reports whether the same request may have another fate a moment later, as SDKs see it.
+func passing(err error) bool {
+	var api *APIError
+	if !errors.As(err, &api) {
+		return true // of the connection
+	}
+	return api.Status >= 500 || strings.Contains(api.Type, "Throttl") || strings.Contains(api.Type, "LimitExceeded") || api.Type == "ProvisionedThroughputExceededException"
 }
 
 func apiError(status int, body []byte) error {
@@ -72,6 +84,13 @@ func (w *handlerWire) prepare(operation string, body []byte) (err error) {
 }
 
 func (w *handlerWire) do() ([]byte, error) {
+	if body := w.req.GetBody; body != nil { // it may be sent again
+		again, err := body()
+		if err != nil {
+			return nil, err
+		}
+		w.req.Body = again
+	}
 	res, err := w.client.Do(w.req)
 	if err != nil {
 		return nil, err
@@ -83,5 +102,7 @@ func (w *handlerWire) do() ([]byte, error) {
 	}
 	return w.body.Bytes(), err
 }
+
+func (w *handlerWire) move() int { return 1 }
 
 func (w *handlerWire) close() error { return nil }

@@ -25,7 +25,12 @@ func TestBenchCommands(t *testing.T) {
 		{"bench run readrandom --json r.json --html r.html" + quick, 0, "readrandom"},
 		{"bench run readrandom --json slow.json --slow 300" + quick, 0, "readrandom"},
 		{"bench run ddb-transact --target database-memory" + quick, 0, "ddb-transact"},
+		{"bench run failover-kill --target cluster-3 --scale 20 --rounds 1 --no-probe --json failover.json", 0, "start at 1 s"},
+		{"bench run repl-put --target cluster-1 --scale 20 --rounds 1 --no-probe", 0, "repl-put"},
+		{"bench run failover-kill" + quick, 1, "no nodes that could be killed"},
+		{"bench run sim-3-calm --target simulator --scale 12 --rounds 1 --no-probe", 0, "simulated seconds per CPU second"},
 		{"bench run nosuch", 2, "bench list"},
+		{"bench run repl-put --target cluster-0", 2, "no target"},
 		{"bench run readrandom --target nosuch", 2, "no target"},
 		{"bench run --nosuch", 2, "unknown flag"},
 		{"bench list ycsb-b", 0, `"get": 95`},
@@ -46,6 +51,14 @@ func TestBenchCommands(t *testing.T) {
 		if code, out := run(t, dir, strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.want) {
 			t.Errorf("stator %s\nexit code %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out)
 		}
+	}
+	f, err := result.Read(filepath.Join(dir, "failover.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The zone that is killed leads a third; who finds its connection gone asks the next node.
+	if s := f.Figures[0].Samples[0]; len(s.Faults) != 2 || s.Faults[0].Do != "kill" || s.Faults[0].Node != s.Faults[1].Node || len(s.Phases) < 3 || s.CPUPerOp <= 0 || s.ResidentBytes <= 0 || s.Errors > 0 {
+		t.Errorf("%+v", s)
 	}
 	_, out := run(t, dir, "bench", "schema")
 	if !json.Valid([]byte(out)) {

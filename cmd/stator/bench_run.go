@@ -9,10 +9,13 @@ import (
 	"os/exec"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/statordb/stator/bench"
+	"github.com/statordb/stator/bench/drive"
 	"github.com/statordb/stator/bench/result"
 	"github.com/statordb/stator/bench/suite"
+	"github.com/statordb/stator/sim"
 )
 
 type benchRunCommand struct {
@@ -24,6 +27,11 @@ type benchRunCommand struct {
 
 func (c *benchRunCommand) Run(ctx context.Context) error {
 	engines := []bench.Opener{bench.Stator()}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c.Tools = suite.Tools{Program: self, Simulate: simulate}
 	peers := c.Peers(engines)
 	if len(peers) == 0 {
 		return c.Flags.Run(ctx, os.Stdout, os.Stderr, engines)
@@ -33,12 +41,18 @@ func (c *benchRunCommand) Run(ctx context.Context) error {
 			return &suite.UsageError{Err: fmt.Errorf("no target %q: want stator, database, database-memory, a URL, or a peer", p)}
 		}
 	}
-	err := withPeers(ctx, c.Source, c.Tags, peersArgs(os.Args))
+	err = withPeers(ctx, c.Source, c.Tags, peersArgs(os.Args))
 	var exit *exec.ExitError
 	if errors.As(err, &exit) { // it has said why
 		return &exitError{code: exit.ExitCode(), err: errors.New("the measurement failed")}
 	}
 	return err
+}
+
+// simulate runs the world of a seed, as "stator sim run" does.
+func simulate(seed uint64, w drive.World) (time.Duration, error) {
+	r := sim.Run(seed, sim.Options{Nodes: w.Nodes, Zones: w.Zones, Duration: time.Duration(w.Duration), Calm: w.Calm, Faults: w.Faults})
+	return r.Virtual, r.Err
 }
 
 // peersArgs are the arguments of "stator bench run" but for those that only it has.

@@ -43,6 +43,7 @@ var storeys = map[string]int{
 // doors are the packages inside a room that other rooms may import. All others
 // belong to their room alone.
 var doors = map[string][]string{
+	"bench/drive":  {"cmd"},         // what a workload says of simulated worlds
 	"bench/gate":   {"cmd"},         // verdicts
 	"bench/result": {"cmd"},         // what was measured
 	"bench/suite":  {"cmd"},         // the command run
