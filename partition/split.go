@@ -363,13 +363,17 @@ func (p *Partition) hold(child, index uint64) {
 // LastSplit implements replication.Splitting.
 func (p *Partition) LastSplit() uint64 { return p.lastSplit.Load() }
 
+// Replication asks a state machine whether it is one of these; one that is not quite would
+// go without all that protects a split.
+var _ replication.Splitting = (*Partition)(nil)
+
 // Seed implements replication.Splitting.
-func (p *Partition) Seed() (parent, index uint64) {
+func (p *Partition) Seed() (parent replication.GroupID, index uint64) {
 	b := p.Birth()
 	if b == nil {
 		return 0, 0
 	}
-	return b.Parent, b.Index
+	return replication.GroupID(b.Parent), b.Index
 }
 
 // A Birth says where a partition comes from that was split off another one. It is written

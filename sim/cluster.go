@@ -62,7 +62,7 @@ func NewCluster(p *Plan, o Options) (*Cluster, error) {
 }
 
 // noteGroup keeps the groups of tables, which targets of faults count.
-func (c *Cluster) noteGroup(group uint64, _ []byte) {
+func (c *Cluster) noteGroup(group uint64, _ []byte, _ any) {
 	if h := &c.r.history; group != catalogGroup && !slices.Contains(h.groups, group) {
 		h.groups = append(h.groups, group)
 	}

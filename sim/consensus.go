@@ -29,8 +29,9 @@ import (
 // It knows of each entry only a digest. It is used by one task at a time, as all of
 // a simulated world is.
 type consensus struct {
-	report func(error)                        // of what was found
-	commit func(group uint64, command []byte) // is given each command that is applied for the first time; or nil
+	report func(error) // of what was found
+	// commit is given each command that is applied for the first time, and what it came to; or nil.
+	commit func(group uint64, command []byte, result any)
 	groups map[replication.GroupID]*groupHistory
 
 	forgives func(node string) bool // whether its disk may forget; nil: none may
@@ -153,7 +154,7 @@ func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data 
 		g.applied[index] = now
 		g.last = max(g.last, index)
 		for i := 0; i < len(commands) && o.commit != nil; i++ {
-			o.commit(uint64(id), commands[i])
+			o.commit(uint64(id), commands[i], results[i])
 		}
 		return
 	}

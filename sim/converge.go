@@ -131,7 +131,8 @@ func (r *run) behind() error {
 			case i < 0:
 				return fmt.Errorf("node %d is a member of group %d and has no replica", p.Node, id)
 			case groups[id][i].Applied < leader.Last:
-				return fmt.Errorf("%s has applied %d entries of group %d, and its leader %s has %d", groups[id][i].n.name, groups[id][i].Applied, id, leader.n.name, leader.Last)
+				return fmt.Errorf("%s has applied %d entries of group %d, and its leader %s has %d, and knows that it has %d (heard of: %v, in want of a snapshot: %v)",
+					groups[id][i].n.name, groups[id][i].Applied, id, leader.n.name, leader.Last, p.Match, p.Active, p.Snapshot)
 			}
 		}
 	}

@@ -59,6 +59,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawTransactors()
 	if !o.Calm {
 		d.drawNemesis()
+		d.drawSplits()
 	}
 	if o.Attempts > 0 {
 		d.drawAvailability()

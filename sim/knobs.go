@@ -33,15 +33,19 @@ type Knobs struct {
 	Manifest  int    `json:"manifest,omitempty"`
 	Sync      string `json:"sync"` // always, interval, never
 
-	Workers  int      `json:"workers"`
-	Segment  int64    `json:"segment"`
-	Segments int      `json:"segments"`
-	Round    int      `json:"round"`
-	Keep     int      `json:"keep,omitempty"`   // entries kept for members that lag
-	Window   int      `json:"window,omitempty"` // entries whose requests are remembered
-	Chunk    int      `json:"chunk,omitempty"`  // bytes of the state of a group that are sent at a time
-	Tick     Duration `json:"tick,omitempty"`   // of raft's clock
-	Leaves   int      `json:"leaves"`           // of 256 times another task runs before a leaf is taken
+	Workers    int      `json:"workers"`
+	Segment    int64    `json:"segment"`
+	Segments   int      `json:"segments"`
+	Round      int      `json:"round"`
+	Keep       int      `json:"keep,omitempty"`        // entries kept for members that lag
+	Window     int      `json:"window,omitempty"`      // entries whose requests are remembered
+	Chunk      int      `json:"chunk,omitempty"`       // bytes of the state of a group that are sent at a time
+	Tick       Duration `json:"tick,omitempty"`        // of raft's clock
+	SplitBytes int64    `json:"split_bytes,omitempty"` // from which size on a partition splits by itself; 0: as in production
+	SplitRate  int      `json:"split_rate,omitempty"`  // requests a second from which on it does, in a cluster
+	SplitAfter Duration `json:"split_after,omitempty"` // that it must have had for so long
+
+	Leaves int `json:"leaves"` // of 256 times another task runs before a leaf is taken
 }
 
 var syncModes = []string{replication.SyncAlways: "always", replication.SyncInterval: "interval", replication.SyncNever: "never"}
@@ -58,7 +62,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil

@@ -16,6 +16,8 @@ type kind struct {
 	nodes, most int
 	// rare: of so many worlds that it fits, it is drawn for one; 0: as any other.
 	rare int
+	// ofGroup: its target is a group; else it is nodes.
+	ofGroup bool
 	// needs says what else a plan must have; nil: nothing.
 	needs func(p *Plan) bool
 	// draw gives a fault its target, length and magnitudes; nil: it is not drawn.
@@ -28,7 +30,7 @@ var kinds = allKinds()
 
 func allKinds() []*kind {
 	var list []*kind
-	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds} {
+	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds, splitKinds} {
 		list = append(list, group...)
 	}
 	return append(list, &kind{name: "calm", what: "no fault begins before every group takes writes again"})

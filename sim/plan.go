@@ -271,8 +271,12 @@ func (f *Fault) check(p *Plan) error {
 	if _, err := modeOf(f.Mode); err != nil {
 		return err
 	}
-	if _, err := parseTarget(f.Target, p); err != nil {
+	t, err := parseTarget(f.Target, p)
+	switch {
+	case err != nil:
 		return fmt.Errorf("%s: %w", f.Kind, err)
+	case t.isGroup() != k.ofGroup:
+		return fmt.Errorf("%s of %q", f.Kind, f.Target)
 	}
 	return nil
 }

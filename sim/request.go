@@ -70,11 +70,11 @@ func number(n int64) item.Value {
 
 // filler returns bytes that show whose they are: 0 to 2 KB of v repeated.
 func filler(v string) []byte {
-	sum := 0
+	sum := uint64(0)
 	for _, b := range []byte(v) {
-		sum = sum*31 + int(b)
+		sum = sum*31 + uint64(b)
 	}
-	size := sum % 97
+	size := int(sum % 97)
 	if sum%5 == 0 {
 		size *= 20
 	}

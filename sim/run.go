@@ -323,6 +323,7 @@ func (r *run) result(err error) Result {
 		err = errors.New("sim: nothing was done")
 	}
 	until, atRest := r.foundAt(err)
+	r.noteOwnSplits()
 	crashes := 0
 	for _, n := range r.nodes {
 		crashes += n.crashes

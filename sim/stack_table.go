@@ -24,7 +24,12 @@ func (tableStack) options(n *node, o *whole.Options) {
 			}
 		}
 		c.LostAfter = time.Hour // nobody is given up
-		o.Tuning.Tables = func(o *table.Options) { o.Patience = tablePatience }
+	}
+	o.Tuning.Tables = func(o *table.Options) {
+		if len(n.run.nodes) > 1 {
+			o.Patience = tablePatience
+		}
+		n.run.plan.Knobs.tuneSplits(o)
 	}
 }
 

@@ -16,8 +16,14 @@ import (
 //	coordinator                 whoever began a transaction last
 //	leader of ledger 1          of a partition of the ledger
 //	all                         every node; so is nothing
+//
+// or, of a kind that is about a group:
+//
+//	group 2                     of the table, as above
+//	index 1                     of one of the table's global indexes
+//	ledger 1                    of the ledger
 type target struct {
-	kind  string // node, zone, leader, follower, zone of leader, ledger, coordinator, all
+	kind  string // node, zone, leader, follower, zone of leader, ledger, coordinator, all; group, index group, ledger group
 	node  int
 	zone  string
 	group int
@@ -59,6 +65,15 @@ func parseTarget(text string, p *Plan) (target, error) {
 		}
 		return target{kind: "ledger", group: part}, nil
 	}
+	for prefix, kind := range groupTargets {
+		if number, ok := strings.CutPrefix(text, prefix+" "); ok {
+			group, err := strconv.Atoi(number)
+			if err != nil || group < 1 {
+				return target{}, fmt.Errorf("target %q has no number", text)
+			}
+			return target{kind: kind, group: group}, nil
+		}
+	} //sim:ok no two fit
 	for _, kind := range []string{"leader", "follower"} {
 		if number, ok := strings.CutPrefix(text, kind+" of group "); ok {
 			group, err := strconv.Atoi(number)
@@ -70,6 +85,11 @@ func parseTarget(text string, p *Plan) (target, error) {
 	}
 	return target{}, fmt.Errorf("target %q is not understood", text)
 }
+
+// groupTargets are the targets that are groups.
+var groupTargets = map[string]string{"group": "group", "index": "index group", "ledger": "ledger group"}
+
+func (t target) isGroup() bool { return t.kind == "group" || strings.HasSuffix(t.kind, " group") }
 
 // resolve returns the nodes that a target means now; none if nobody leads the group.
 func (r *run) resolve(text string) (nodes []*node) {

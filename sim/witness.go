@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sort"
 
@@ -45,10 +46,21 @@ type commit struct {
 	op   *Operation // nil if it could be one of several: a delete without a mark
 }
 
-// Applied notes a command that was applied for the first time anywhere.
-func (h *History) Applied(group uint64, command []byte) {
+// Applied notes a command that was applied for the first time anywhere, and what it came
+// to. One that a partition refuses because it has given the key away has not happened: it is
+// sent on to whoever has it now.
+func (h *History) Applied(group uint64, command []byte, result any) {
+	if r, ok := result.(*partition.Result); ok && errors.Is(r.Err, partition.ErrWrongPartition) {
+		return
+	}
 	c, err := partition.DecodeCommand(command)
-	if err != nil || c.Item == nil {
+	if err != nil {
+		return
+	}
+	if c.Kind == partition.SplitOff {
+		h.forgetGroups(group)
+	}
+	if c.Item == nil {
 		return
 	}
 	if _, ok := c.Item.Get("s"); !ok {
@@ -106,6 +118,16 @@ func (h *History) noteGroup(key string, group uint64) {
 	h.groupOf[key] = group
 	if !slices.Contains(h.groups, group) {
 		h.groups = append(h.groups, group)
+	}
+}
+
+// forgetGroups forgets which keys a group has, because it gives some away: the next write
+// of each tells.
+func (h *History) forgetGroups(group uint64) {
+	for key, of := range h.groupOf { //sim:ok all of the group
+		if of == group {
+			delete(h.groupOf, key)
+		}
 	}
 }
 

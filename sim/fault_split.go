@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/table"
+)
+
+// Splits of partitions: by hand, at moments that no operator would choose, and, in worlds
+// whose knobs say so, by themselves, at sizes and rates that are reached at once. A split
+// touches everything that a partition promises (order, repeats, indexes, transactions), and
+// nothing that checkers ask for may depend on it.
+var splitKinds = []*kind{
+	{name: splitKind, what: "a partition is split (index N: one of a global index); n 0: in the middle of its data, else n of 65,536 of its hashes up. Some worlds also split by themselves, by size and by heat",
+		ofGroup: true, do: doSplit},
+}
+
+const (
+	splitKind = "split"
+	// ownSplits counts splits that nobody asked for.
+	ownSplits = "split by size or heat"
+	ownMark   = "table: partition is split by itself"
+
+	// splitPatience is how long an operator tries.
+	splitPatience = 5 * time.Second
+	// maxPartitions bounds those of a table and its indexes that are split by hand: what a
+	// world costs grows with its groups.
+	maxPartitions = 16
+	maxSplits     = 10 // of a plan
+	splitSteps    = 1 << 16
+)
+
+// drawSplits draws splits for half of the plans. It has dice of its own, so that the rest of
+// a plan does not depend on it.
+func (d *drawer) drawSplits() {
+	p := d.plan
+	s := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x59117)), o: d.o, plan: p}
+	if !d.wanted(splitKind) || d.o.Faults == nil && s.IntN(2) == 0 {
+		return
+	}
+	if s.IntN(3) == 0 {
+		s.drawOwnSplits()
+	}
+	pause := time.Duration(s.one(100, 300, 1000)) * time.Millisecond
+	if d.cluster() {
+		pause = time.Duration(s.one(1000, 3000, 8000)) * time.Millisecond
+	}
+	others := slices.Clone(p.Nemesis)
+	for at, n := s.exp(pause), 0; at < p.For && n < maxSplits; at, n = at+s.exp(pause), n+1 {
+		f := Fault{At: at, Kind: splitKind, Target: s.drawSplitTarget(), For: Duration(splitPatience)}
+		if s.IntN(3) > 0 {
+			f.N = 1 + s.IntN(splitSteps-1)
+		}
+		if len(others) > 0 && s.IntN(2) == 0 { // just before another fault, or in it
+			other := others[s.IntN(len(others))]
+			f.At = max(0, other.At-Duration(s.IntN(60))*Duration(time.Millisecond))
+			if s.IntN(2) == 0 {
+				f.At = other.At + Duration(s.Float64()*float64(other.For))
+			}
+		}
+		if f.At >= p.For {
+			continue
+		}
+		p.Nemesis = append(p.Nemesis, f)
+		if k := kindOf("crash"); d.cluster() && s.IntN(4) == 0 && d.wanted(k.name) { // of whoever is about to lead the child
+			c := Fault{At: min(p.For-1, f.At+s.exp(100*time.Millisecond)), Kind: k.name}
+			k.draw(s, &c)
+			c.Target, c.For = fmt.Sprint("leader of group ", 2+p.Knobs.Partitions+s.IntN(4)), min(c.For, p.For-c.At)
+			p.Nemesis = append(p.Nemesis, c)
+		}
+	}
+}
+
+func (d *drawer) drawSplitTarget() string {
+	switch p := d.plan; {
+	case d.IntN(4) == 0:
+		return fmt.Sprint("index ", 1+d.IntN(4))
+	case len(p.Transactors) > 0 && d.IntN(3) == 0:
+		return fmt.Sprint("ledger ", 1+d.IntN(2*p.Knobs.Partitions))
+	default:
+		return fmt.Sprint("group ", 2+d.IntN(2*p.Knobs.Partitions))
+	}
+}
+
+// drawOwnSplits has partitions split by themselves.
+func (d *drawer) drawOwnSplits() {
+	k := &d.plan.Knobs
+	k.SplitBytes = int64(d.one(4<<10, 16<<10, 64<<10))
+	if d.cluster() && d.IntN(2) == 0 {
+		k.SplitRate, k.SplitAfter = d.one(2, 5, 10), Duration(time.Duration(d.one(1, 3))*time.Second)
+	}
+}
+
+// tuneSplits sets when a node's partitions split by themselves.
+func (k *Knobs) tuneSplits(o *table.Options) {
+	if k.SplitBytes > 0 {
+		o.SplitBytes = k.SplitBytes
+	}
+	if k.SplitRate > 0 {
+		o.SplitRate, o.SplitAfter = k.SplitRate, k.SplitAfter.Std()
+	}
+}
+
+// doSplit asks whoever is in charge, again and again while replicas are missing or another
+// split is under way.
+func doSplit(r *run, f *Fault) {
+	t, _ := parseTarget(f.Target, r.plan)
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < f.For.Std(); r.clients.Sleep(20 * time.Millisecond) {
+		for _, n := range r.nodes {
+			var child uint64
+			answered, err := r.inTask(n, "split", func(s *server) (err error) {
+				group, at := r.splitPlace(s, t, f.N)
+				if group == 0 {
+					return table.ErrNoGroup
+				}
+				child, err = s.tables.SplitGroup(group, at)
+				return err
+			})
+			switch {
+			case answered && child != 0: // what has begun is brought to its end by whoever is in charge
+				r.fire(f.Kind)
+				return
+			case answered && errors.Is(err, table.ErrNoSplit):
+				return
+			}
+		}
+	}
+}
+
+// splitPlace returns the group that a split is of, and the hash where it is to be divided;
+// 0, if there is none, or it has been split often enough.
+func (r *run) splitPlace(s *server, t target, n int) (group, at uint64) {
+	all := s.tables.Groups()
+	var indexed []uint64
+	for _, g := range all {
+		if g.Table == tableName && g.Index != "" {
+			indexed = append(indexed, g.ID)
+		}
+	}
+	switch {
+	case t.kind == "ledger group":
+		group = r.ledger.partition(t.group)
+	case t.kind == "index group" && len(indexed) > 0:
+		group = indexed[(t.group-1)%len(indexed)]
+	case t.kind == "group":
+		group = r.groupOf(t.group)
+	}
+	i := slices.IndexFunc(all, func(g table.GroupState) bool { return g.ID == group })
+	if group <= catalogGroup || i < 0 {
+		return 0, 0
+	}
+	siblings := 0
+	for _, g := range all {
+		if g.Table == all[i].Table {
+			siblings++
+		}
+	}
+	if siblings >= maxPartitions {
+		return 0, 0
+	}
+	if n > 0 {
+		at = all[i].First + (all[i].Last-all[i].First)/splitSteps*uint64(min(n, splitSteps-1))
+	}
+	return group, at
+}
+
+// noteOwnSplits counts the splits of a run that nobody asked for.
+func (r *run) noteOwnSplits() {
+	if n := r.world.Marks()[ownMark]; n > 0 {
+		r.fired[ownSplits] += int(n)
+	}
+}
