@@ -101,6 +101,9 @@ func (l *replay) redoCheckpoint(pos wal.Position, r *record) error {
 }
 
 func (l *replay) redoEntry(s *Storage, pos wal.Position, r *record) error {
+	if s.rebase(r.id) {
+		return nil
+	}
 	overwritten, err := s.put(r.id, pos, r.entry())
 	if err != nil {
 		return err

@@ -200,3 +200,70 @@ func TestReplacedEntriesKeepTheirSegment(t *testing.T) {
 		t.Errorf("the log ends with %v, want entry 3 of term 2", got)
 	}
 }
+
+// Segments are removed one after the other. A crash in between may leave one first whose
+// checkpoint counts entries that were replaced after it.
+func TestCrashLeavesAStaleSegmentFirst(t *testing.T) {
+	stale := 0
+	for crashAt := 1; crashAt < 20; crashAt++ {
+		d := vfs.NewDisk(1)
+		o := Options{SegmentBytes: 16 << 10}
+		l := openLog(t, d.Mount(), o)
+		s, busy := create(t, l, 1, 1, 2, 3), create(t, l, 2, 1)
+		mustWrite(t, l, func(b *Batch) {
+			for i := uint64(1); i <= 4; i++ {
+				b.Entry(s, newEntry(i, 1, "x"))
+			}
+		})
+		l.Applied(s, 2, 1)
+		fillSegments(t, l, busy, 3)
+		mustWrite(t, l, func(b *Batch) {
+			b.HardState(s, HardState{Term: 2})
+			b.Entry(s, newEntry(3, 2, "y"))
+			b.Entry(s, newEntry(4, 2, "y"))
+		})
+		l.Applied(s, 4, 1)
+		l.Applied(busy, fillSegments(t, l, busy, 5), 1)
+		before := l.Live()
+		d.CrashAt(crashAt, func() { d.Crash(vfs.LoseAll) })
+		if l.Collect(1) == nil {
+			break // it has got through
+		}
+		d.CrashAt(0, nil)
+		l = openLog(t, d.Mount(), o)
+		s, busy = l.Storage(1), l.Storage(2)
+		if l.Live() < before && l.segments[0].id == 3 {
+			stale++
+		}
+		if got := s.Last(); got != (EntryID{4, 2}) {
+			t.Errorf("crash at operation %d: the log ends with %v, want entry 4 of term 2", crashAt, got)
+		}
+		if err := errors.Join(l.Recover(s, 4), l.Recover(busy, busy.Last().Index)); err != nil {
+			t.Errorf("crash at operation %d: %v", crashAt, err)
+		}
+		mustWrite(t, l, func(b *Batch) { b.Entry(s, newEntry(5, 2, "z")) })
+	}
+	if stale == 0 {
+		t.Error("no crash has left a stale segment first")
+	}
+}
+
+// Without what a state machine must have applied, such a log is lost.
+func TestStaleSegmentNeedsTheEntriesBefore(t *testing.T) {
+	s := newStorage(openLog(t, vfs.NewMem(), Options{}), 1)
+	s.base, s.last, s.hard = EntryID{48, 2}, EntryID{48, 2}, HardState{Term: 2, Commit: 37}
+	for _, id := range []EntryID{{37, 3}, {48, 2}, {49, 3}} {
+		if s.rebase(id) {
+			t.Errorf("entry %v replaces one before %v, of which entry 37 is committed", id, s.base)
+		}
+	}
+	if !s.rebase(EntryID{46, 3}) || s.last != (EntryID{46, 3}) {
+		t.Errorf("the log ends with %v, want entry 46 of term 3", s.last)
+	}
+	if err := s.log.Recover(s, 45); !errors.Is(err, ErrLost) {
+		t.Errorf("with 45 entries applied: %v, want ErrLost", err)
+	}
+	if err := s.log.Recover(s, 46); err != nil {
+		t.Error(err)
+	}
+}

@@ -128,6 +128,21 @@ func (s *Storage) put(id EntryID, pos wal.Position, e *raftpb.Entry) (overwritte
 	return overwritten, nil
 }
 
+// rebase is for a replay that begins with a stale segment: its checkpoint counts entries that
+// were replaced after it. It was to go with those before it, but a crash has left it behind.
+// Where the log begins anew, the entry before is unknown, so its first entry counts as gone,
+// too: whatever is to be replayed must have been applied as far as that, see Recover.
+func (s *Storage) rebase(id EntryID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id.Index > s.base.Index || id.Index <= max(s.hard.Commit, s.applied) || id.Term <= s.base.Term {
+		return false
+	}
+	s.base, s.last = id, id
+	s.spans, s.window = nil, nil
+	return true
+}
+
 func (s *Storage) cutAfterLocked(index uint64) {
 	first := s.windowFirstLocked()
 	if plant.On(plant.ConflictingTailKept) {
