@@ -125,6 +125,7 @@ func (l *lease) restart(g *Group) {
 		l.given = givenAtBirth()
 	}
 	l.shown.Store(g.applied)
+	g.observeBound(l.binding(g).until)
 }
 
 // follow notes what raft has become, before anybody is told.
@@ -255,7 +256,9 @@ func (l *lease) renew(g *Group) {
 		l.until.Store(0)
 		return
 	default:
-		l.until.Store(int64(sent.Add(g.node.leaseTime())))
+		until := sent.Add(g.node.leaseTime())
+		l.until.Store(int64(until))
+		g.observeLeased(until, members)
 	}
 	g.observeServes()
 }
@@ -346,6 +349,7 @@ func (l *lease) promise(g *Group, term, from uint64, sent env.Mono) {
 	} else {
 		l.bound.until = max(l.bound.until, b.until)
 	}
+	g.observeBound(l.binding(g).until)
 }
 
 func (l *lease) echoed(node uint64, sent env.Mono) {
@@ -382,10 +386,14 @@ func (l *lease) stamp(g *Group, m *raftpb.Message) (n note) {
 		}
 		n.idle = m.GetType() == raftpb.MsgHeartbeatResp && g.sleepy
 	case raftpb.MsgVoteResp:
+		if m.GetReject() {
+			break
+		}
 		b := l.binding(g)
-		if left := b.until - g.node.e.Now(); !m.GetReject() && left > 0 && !plant.On(plant.VoteHidesPromise) {
+		if left := b.until - g.node.e.Now(); left > 0 && !plant.On(plant.VoteHidesPromise) {
 			n.promise = promise{left, b.term, b.sent}
 		}
+		g.observeVoted(n.promise)
 	case raftpb.MsgTimeoutNow:
 		l.cede(g)
 		if l.leads == 0 {

@@ -4,6 +4,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
@@ -33,6 +34,16 @@ type Observer interface {
 	// answers a proposal. holds says at any later time in the node's life, and without
 	// parking, whether the lease is good.
 	Serves(group GroupID, term uint64, holds func() bool)
+	// Bound tells that the replica takes itself for bound to earlier leaders until the node's
+	// clock shows a time: it has promised that until then no vote of its hides the promise. It
+	// is told whenever a leader is promised something, and when the replica starts.
+	Bound(group GroupID, until env.Mono)
+	// Voted tells until when, by the node's clock, a vote that it gives says that it binds.
+	Voted(group GroupID, until env.Mono)
+	// Leased tells that the node, as leader of a term, has renewed its lease: it may answer reads
+	// by itself until its clock shows a time. The voters are those of now and, while the group is
+	// joint, of before.
+	Leased(group GroupID, term uint64, until env.Mono, voters, outgoing []uint64)
 }
 
 // A Promise is what others may rely on that a voter remembers.
@@ -100,5 +111,24 @@ func (g *Group) observeServes() {
 func (g *Group) observeLed() {
 	if o := g.node.o.Observer; o != nil {
 		o.Led(g.id, g.raft.BasicStatus().GetTerm(), g.log.Term)
+	}
+}
+
+func (g *Group) observeBound(until env.Mono) {
+	if o := g.node.o.Observer; o != nil {
+		o.Bound(g.id, until)
+	}
+}
+
+// observeVoted tells of a vote that is granted, with what it says.
+func (g *Group) observeVoted(p promise) {
+	if o := g.node.o.Observer; o != nil {
+		o.Voted(g.id, g.node.e.Now()+p.remaining)
+	}
+}
+
+func (g *Group) observeLeased(until env.Mono, m *raftpb.ConfState) {
+	if o := g.node.o.Observer; o != nil {
+		o.Leased(g.id, g.lease.term, until, m.GetVoters(), m.GetVotersOutgoing())
 	}
 }

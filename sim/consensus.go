@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/partition"
@@ -51,6 +52,7 @@ type groupHistory struct {
 	last    uint64               // greatest applied index
 	nodes   map[string]bool      // those that have had it
 	vows    map[string]vow       // by node
+	bonds   map[uint64]bond      // by node
 	tenants map[string]tenant    // by node
 }
 
@@ -75,23 +77,25 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 	if g == nil {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
-			vows: map[string]vow{}, tenants: map[string]tenant{},
+			vows: map[string]vow{}, tenants: map[string]tenant{}, bonds: map[uint64]bond{},
 		}
 		c.groups[id] = g
 	}
 	return g
 }
 
-// observer returns the Observer of a life of a node. The name is that of the node in reports;
-// alive says whether this life goes on.
-func (c *consensus) observer(node string, alive func() bool) replication.Observer {
-	return &nodeObserver{c, node, alive}
+// observer returns the Observer of a life of a node. alive says whether this life goes on;
+// clock when the node's clock will show a time, if it goes on as it goes now.
+func (c *consensus) observer(id uint64, alive func() bool, clock func(env.Mono) env.Mono) replication.Observer {
+	return &nodeObserver{c, id, nodeName(int(id)), alive, clock}
 }
 
 type nodeObserver struct {
 	*consensus
+	id    uint64
 	node  string
 	alive func() bool
+	clock func(env.Mono) env.Mono
 }
 
 // Created begins anew with a group that the node has had before, if its id may have been

@@ -98,7 +98,7 @@ func TestConsensus(t *testing.T) {
 		var reported []error
 		c := newConsensus(func(err error) { reported = append(reported, err) })
 		c.reuses = true
-		tt.do(world{c.observer("a", always), c.observer("b", always)})
+		tt.do(world{c.observer(1, always, exact), c.observer(2, always, exact)})
 		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
 			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)
 		}

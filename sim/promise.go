@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/replication"
 )
 
@@ -85,4 +87,70 @@ func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() 
 		}
 	}
 	g.tenants[o.node] = tenant{term, func() bool { return o.alive() && holds() }}
+}
+
+// A bond is until when a replica takes itself for bound to the leaders that it has promised
+// something, by the clock of a life of its node.
+type bond struct {
+	until env.Mono
+	clock func(env.Mono) env.Mono // of that life
+}
+
+// ends is the true time; it is now, or earlier, if the bond is over.
+func (b *bond) ends() env.Mono {
+	if b.clock == nil {
+		return 0
+	}
+	return b.clock(b.until)
+}
+
+// Bound checks that a replica does not forget that it is bound, also when it is started again.
+func (o *nodeObserver) Bound(id replication.GroupID, until env.Mono) {
+	if o.noLeases {
+		return
+	}
+	g := o.group(id)
+	before := g.bonds[o.id]
+	now := bond{until, o.clock}
+	if short := before.ends() - now.ends(); short > 0 && before.clock != nil {
+		o.report(found(Leases, fmt.Errorf("sim: group %d: %s has promised a leader to be bound for %s longer than it takes itself to be",
+			id, o.node, time.Duration(short))))
+		return
+	}
+	g.bonds[o.id] = now
+}
+
+// Voted checks that a vote says how long the one who gives it is bound.
+func (o *nodeObserver) Voted(id replication.GroupID, until env.Mono) {
+	if o.noLeases {
+		return
+	}
+	b := o.group(id).bonds[o.id]
+	if short := b.ends() - o.clock(until); short > 0 && b.clock != nil {
+		o.report(found(Leases, fmt.Errorf("sim: group %d: a vote of %s hides that it is bound to an earlier leader for another %s",
+			id, o.node, time.Duration(short))))
+	}
+}
+
+// Leased checks that a lease does not last longer than a majority of the voters is bound: else
+// a later leader may be elected whom nobody has told of it, whether or not there is one.
+func (o *nodeObserver) Leased(id replication.GroupID, term uint64, until env.Mono, voters, outgoing []uint64) {
+	if o.noLeases {
+		return
+	}
+	g, ends := o.group(id), o.clock(until)
+	for _, majority := range [][]uint64{voters, outgoing} {
+		bound := 0
+		for _, v := range majority {
+			b := g.bonds[v]
+			if v == o.id || b.ends() >= ends {
+				bound++
+			}
+		}
+		if len(majority) > 0 && bound <= len(majority)/2 {
+			o.report(found(Leases, fmt.Errorf("sim: group %d: the lease of %s as leader of term %d lasts longer than %d of its voters %v are bound",
+				id, o.node, term, len(majority)-bound, majority)))
+			return
+		}
+	}
 }

@@ -4,15 +4,23 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/replication"
 )
 
 func always() bool { return true }
 func never() bool  { return false }
 
+// exact is a clock that shows the true time.
+func exact(m env.Mono) env.Mono { return m }
+
+// slow is a clock of a fault's worst rate, that shows 1 s when 1.01 s have passed.
+func slow(m env.Mono) env.Mono { return m + m/100 }
+
 func TestPromises(t *testing.T) {
 	type promise = replication.Promise
-	type world struct{ a, b, dead replication.Observer }
+	type world struct{ a, b, dead, slow replication.Observer }
+	three := []uint64{1, 2, 3}
 	for name, tt := range map[string]struct {
 		want Checker
 		do   func(w world)
@@ -81,6 +89,36 @@ func TestPromises(t *testing.T) {
 			w.dead.Serves(1, 1, always)
 			w.b.Serves(1, 2, always)
 		}},
+		"a bond that is kept": {"", func(w world) {
+			w.a.Bound(1, 100)
+			w.a.Bound(1, 120)
+			w.a.Voted(1, 120)
+			w.a.Bound(2, 50)
+		}},
+		"a bond that is forgotten": {Leases, func(w world) {
+			w.a.Bound(1, 100)
+			w.a.Bound(1, 0)
+		}},
+		"a vote that hides a bond": {Leases, func(w world) {
+			w.a.Bound(1, 100)
+			w.a.Voted(1, 99)
+		}},
+		"a lease that a majority covers": {"", func(w world) {
+			w.b.Bound(1, 100)
+			w.a.Leased(1, 1, 100, three, nil)
+		}},
+		"a lease that nobody else covers": {Leases, func(w world) {
+			w.b.Bound(1, 99)
+			w.a.Leased(1, 1, 100, three, nil)
+		}},
+		"a lease that a majority of before does not cover": {Leases, func(w world) {
+			w.b.Bound(1, 100)
+			w.a.Leased(1, 1, 100, three, []uint64{1, 4, 5})
+		}},
+		"a lease by a clock that is slower than a voter's": {Leases, func(w world) {
+			w.a.Bound(1, 1000)
+			w.slow.Leased(1, 1, 1000, []uint64{1, 2, 4}, nil)
+		}},
 		"leases of two groups": {"", func(w world) {
 			w.a.Serves(1, 1, always)
 			w.b.Serves(2, 2, always)
@@ -88,7 +126,7 @@ func TestPromises(t *testing.T) {
 	} {
 		var reported []error
 		c := newConsensus(func(err error) { reported = append(reported, err) })
-		tt.do(world{c.observer("a", always), c.observer("b", always), c.observer("d", never)})
+		tt.do(world{c.observer(1, always, exact), c.observer(2, always, exact), c.observer(3, never, exact), c.observer(2, always, slow)})
 		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
 			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)
 		}

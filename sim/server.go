@@ -73,7 +73,7 @@ func (n *node) tune(o *replication.Options) {
 	o.Transport = given.Transport
 	o.EnterGroup = func(id replication.GroupID) { n.run.jitter.enter(n.name, id) }
 	life := n.crashes
-	o.Observer = n.run.consensus.observer(n.name, func() bool { return n.up() && n.crashes == life })
+	o.Observer = n.run.consensus.observer(n.id, func() bool { return n.up() && n.crashes == life }, n.env.TrueTime)
 	o.OnRole = func(id replication.GroupID, leading bool) {
 		n.run.onRole(n, uint64(id), leading)
 		if given.OnRole != nil {

@@ -65,6 +65,11 @@ func (e *Env) Now() Mono {
 	return Mono(time.Since(e.start))
 }
 
+// TrueTime returns, in a simulated world, the first moment of its true time, from now on, at
+// which the node's clock shows m, if that goes on at its present rate. The node's life may be
+// over.
+func (e *Env) TrueTime(m Mono) Mono { return Mono(e.sim.worldTime(m)) }
+
 // Wall returns the wall clock and its claimed uncertainty.
 func (e *Env) Wall() (Time, Bound) {
 	if e.sim != nil {
