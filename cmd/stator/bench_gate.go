@@ -17,8 +17,11 @@ import (
 type benchGateCommand struct {
 	Workloads []string `arg:"" optional:"" help:"Workloads, as of run; default the set gate."`
 
-	Base   string  `placeholder:"REF" help:"The commit to judge by. Default: this program itself, to see what --slow does."`
-	Head   string  `placeholder:"REF" help:"The commit to judge. Default: the tree as it is."`
+	Base        string `placeholder:"REF" help:"The commit to judge by. Default: this program itself, to see what --slow does."`
+	Head        string `placeholder:"REF" help:"The commit to judge. Default: the tree as it is."`
+	BaseProgram string `name:"base-program" type:"existingfile" placeholder:"FILE" help:"Instead of --base: a program that is built already, such as one of another compiler or an earlier job."`
+	HeadProgram string `name:"head-program" type:"existingfile" placeholder:"FILE" help:"Instead of --head: the same. Default: this program."`
+
 	Slow   float64 `placeholder:"PERCENT" help:"Make head slower by this, to see whether the gate notices."`
 	Rounds int     `default:"12" help:"Pairs of runs. With several metrics and workloads fewer than ten are seldom enough for a verdict."`
 	Target string  `default:"stator" help:"One target, as of run; not a peer."`
@@ -120,16 +123,26 @@ func (c *benchGateCommand) programs(ctx context.Context, tmp string) (base, head
 	if err != nil {
 		return "", "", err
 	}
-	if c.Base == "" && c.Head == "" {
+	if c.Base != "" && c.BaseProgram != "" || c.Head != "" && c.HeadProgram != "" || (c.Head != "" || c.HeadProgram != "") && c.Base == "" && c.BaseProgram == "" {
+		return "", "", &suite.UsageError{Err: errors.New("each side is a commit or a program, and head needs a base")}
+	}
+	switch {
+	case c.BaseProgram != "":
+		base, err = filepath.Abs(c.BaseProgram)
+	case c.Base != "":
+		base, err = c.build(ctx, c.Base, filepath.Join(tmp, "base"))
+	default:
 		return self, self, nil
 	}
-	if c.Base == "" {
-		return "", "", &suite.UsageError{Err: errors.New("--head needs --base")}
+	switch {
+	case err != nil:
+	case c.HeadProgram != "":
+		head, err = filepath.Abs(c.HeadProgram)
+	case c.Head == "" && c.BaseProgram != "":
+		head = self
+	default:
+		head, err = c.build(ctx, c.Head, filepath.Join(tmp, "head"))
 	}
-	if base, err = c.build(ctx, c.Base, filepath.Join(tmp, "base")); err != nil {
-		return "", "", err
-	}
-	head, err = c.build(ctx, c.Head, filepath.Join(tmp, "head"))
 	return base, head, err
 }
 
@@ -153,7 +166,8 @@ func (c *benchGateCommand) build(ctx context.Context, ref, program string) (stri
 		defer output(context.WithoutCancel(ctx), root, "git", "worktree", "remove", "--force", dir)
 	}
 	fmt.Fprintf(os.Stderr, "build %s\n", filepath.Base(program))
-	_, err = output(ctx, dir, "go", "build", "-o", program, "./cmd/stator")
+	// Without the directory's name in it, what was built for one checkout serves the next one, and both sides are alike.
+	_, err = output(ctx, dir, "go", "build", "-trimpath", "-o", program, "./cmd/stator")
 	return program, err
 }
 
