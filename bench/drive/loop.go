@@ -44,7 +44,7 @@ func (d drawn) next(w *worker) (int64, bool) {
 	if w.pacer.gap == 0 {
 		return 0, true
 	}
-	return w.pacer.due(&w.rand), true
+	return w.pacer.due(), true
 }
 
 // A worker is one goroutine of a run.
@@ -91,7 +91,7 @@ func (w *worker) run(l *limits) error {
 				continue
 			}
 		} else {
-			begin := l.clock.now()
+			begin := l.clock.begin()
 			if begin >= l.until {
 				break
 			}
@@ -120,7 +120,7 @@ func (w *worker) run(l *limits) error {
 
 // onTime does an operation when it is due, or at once if that is past. If that is long past, nothing is sent.
 func (w *worker) onTime(l *limits, due int64) (sent bool, err error) {
-	ready := l.clock.now()
+	ready := l.clock.begin()
 	if ready > l.giveUp {
 		w.recorder.record(w.op.place, ready, ready-due) // at least so long
 		w.recorder.unsent++

@@ -1,16 +1,16 @@
 package drive
 
 import (
-	"math"
+	randomness "math/rand/v2"
 	"time"
 )
 
 // A pacer gives the times at which one worker's operations are due. They are
 // fixed by the rate and do not depend on when the target answers.
 type pacer struct {
-	gap     float64 // nanoseconds between two of this worker's operations, on average; 0: a closed loop
-	poisson bool
-	next    float64 // nanoseconds from the start
+	gap  float64          // nanoseconds between two of this worker's operations, on average; 0: a closed loop
+	next float64          // nanoseconds from the start
+	gaps *randomness.Rand // of Poisson arrivals; nil: constant
 }
 
 // newPacer shares the rate among the workers. Constant arrivals of n workers take
@@ -20,30 +20,24 @@ func newPacer(p Pace, worker, workers int, r *rand) pacer {
 		return pacer{}
 	}
 	gap := float64(time.Second) / p.Rate
-	t := pacer{gap: gap * float64(workers), poisson: p.Arrivals != Constant, next: gap * float64(worker)}
-	if t.poisson {
-		t.next = t.draw(r)
+	t := pacer{gap: gap * float64(workers), next: gap * float64(worker)}
+	if p.Arrivals != Constant {
+		t.gaps = randomness.New(r)
+		t.next = t.gaps.ExpFloat64() * t.gap
 	}
 	return t
 }
 
-func (t *pacer) draw(r *rand) float64 { return -math.Log(1-r.float()) * t.gap }
-
 // due returns when the next operation is due.
-func (t *pacer) due(r *rand) int64 {
+func (t *pacer) due() int64 {
 	at := t.next
-	if t.poisson {
-		t.next += t.draw(r)
+	if t.gaps != nil {
+		t.next += t.gaps.ExpFloat64() * t.gap // by a table: a logarithm costs as much as a histogram
 	} else {
 		t.next += t.gap
 	}
 	return int64(at)
 }
-
-// A clock counts nanoseconds from its start.
-type clock struct{ start time.Time }
-
-func (c clock) now() int64 { return int64(time.Since(c.start)) }
 
 // How a worker waits: it sleeps while there is time for the sleep to end late, and
 // watches the clock for the rest. On an idle Linux machine a short sleep ends 60 µs
@@ -54,7 +48,7 @@ const (
 )
 
 // until waits until the time and returns when it is.
-func (c clock) until(due int64) int64 {
+func (c *clock) until(due int64) int64 {
 	for {
 		now := c.now()
 		left := time.Duration(due - now)

@@ -40,6 +40,9 @@ func (r *rand) next() uint64 {
 	return hi ^ lo
 }
 
+// Uint64 makes it a source for what the standard library draws.
+func (r *rand) Uint64() uint64 { return r.next() }
+
 // float is in [0, 1).
 func (r *rand) float() float64 { return float64(r.next()>>11) / (1 << 53) }
 

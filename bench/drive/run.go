@@ -232,7 +232,7 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	if meter != nil {
 		before = meter.Usage()
 	}
-	l.clock = clock{time.Now()}
+	l.clock = newClock()
 	errs := make([]error, len(r.workers)+1)
 	var wg sync.WaitGroup
 	for i, w := range r.workers {

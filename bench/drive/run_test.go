@@ -106,9 +106,9 @@ func TestArrivals(t *testing.T) {
 	r := rand(9)
 	p := newPacer(Pace{Rate: 1000, Arrivals: Poisson}, 0, 4, &r)
 	var sum, squares float64
-	last, n := p.due(&r), 20_000
+	last, n := p.due(), 20_000
 	for range n {
-		at := p.due(&r)
+		at := p.due()
 		gap := float64(at-last) / 1e6
 		sum, squares, last = sum+gap, squares+gap*gap, at
 	}
@@ -119,7 +119,7 @@ func TestArrivals(t *testing.T) {
 	}
 	for i := range 3 { // constant arrivals of three workers take turns
 		c := newPacer(Pace{Rate: 1000, Arrivals: Constant}, i, 3, &r)
-		if a, b := c.due(&r), c.due(&r); a != int64(i)*1e6 || b != a+3e6 {
+		if a, b := c.due(), c.due(); a != int64(i)*1e6 || b != a+3e6 {
 			t.Errorf("worker %d: %d, %d", i, a, b)
 		}
 	}
@@ -239,7 +239,7 @@ func loop(workload *Workload, open bool, count int64) (*worker, *limits) {
 	if open {
 		w.pacer = newPacer(Pace{Rate: 1e8, Arrivals: Poisson}, 0, 1, &w.rand) // always late: nobody waits
 	}
-	l := &limits{clock: clock{time.Now()}, until: math.MaxInt64, giveUp: math.MaxInt64, left: new(atomic.Int64)}
+	l := &limits{clock: newClock(), until: math.MaxInt64, giveUp: math.MaxInt64, left: new(atomic.Int64)}
 	l.left.Store(count)
 	return w, l
 }
