@@ -61,9 +61,9 @@ type options struct {
 var thresholds = []float64{0.01, 0.02, 0.05}
 
 // workloads are short, so that many trials are possible: 100,000 gets, and as many puts.
-var workloads = map[string]string{
-	"reads.json":  `{"name": "reads", "keys": {"count": 20000}, "operations": {"get": 1}, "count": 100000, "length": "60s", "warmup": "50ms"}`,
-	"writes.json": `{"name": "writes", "keys": {"count": 20000}, "operations": {"put": 1}, "count": 100000, "length": "60s", "warmup": "50ms"}`,
+var workloads = []string{
+	`{"name": "reads", "keys": {"count": 20000}, "operations": {"get": 1}, "count": 100000, "length": "60s", "warmup": "50ms"}`,
+	`{"name": "writes", "keys": {"count": 20000}, "operations": {"put": 1}, "count": 100000, "length": "60s", "warmup": "50ms"}`,
 }
 
 func (o *options) run(ctx context.Context) (err error) {
@@ -81,8 +81,8 @@ func (o *options) run(ctx context.Context) (err error) {
 		return err
 	}
 	files := []string{}
-	for name, text := range workloads {
-		file := filepath.Join(tmp, name)
+	for i, text := range workloads {
+		file := filepath.Join(tmp, fmt.Sprint("workload-", i, ".json"))
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			return err
 		}
