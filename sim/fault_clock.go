@@ -82,5 +82,7 @@ func doClock(r *run, f *Fault) {
 // breaksLeases reports whether a plan has clocks whose rates are not as promised, so
 // that a leader may believe in a lease that is over.
 func (p *Plan) breaksLeases() bool {
-	return len(p.Nodes) > 1 && slices.ContainsFunc(p.Nemesis, func(f Fault) bool { return f.Kind == brokenClock })
+	return len(p.Nodes) > 1 && slices.ContainsFunc(p.Nemesis, func(f Fault) bool {
+		return f.Kind == brokenClock || f.Then != nil && f.Then.Kind == brokenClock
+	})
 }

@@ -20,17 +20,22 @@ type kind struct {
 	ofGroup bool
 	// needs says what else a plan must have; nil: nothing.
 	needs func(p *Plan) bool
+	// leads: another fault may follow (Fault.Then).
+	leads bool
 	// draw gives a fault its target, length and magnitudes; nil: it is not drawn.
 	draw func(d *drawer, f *Fault)
 	// do does it, and undoes what it has done, in a task of its own.
 	do func(r *run, f *Fault)
 }
 
-var kinds = allKinds()
+// kinds are all of them. Some draw others, so that this cannot be an initializer.
+var kinds []*kind
+
+func init() { kinds = allKinds() }
 
 func allKinds() []*kind {
 	var list []*kind
-	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds, splitKinds} {
+	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds, splitKinds, transactionKinds} {
 		list = append(list, group...)
 	}
 	return append(list, &kind{name: "calm", what: "no fault begins before every group takes writes again"})
@@ -72,7 +77,7 @@ func (r *run) startNemesis() {
 				return nil
 			}
 			for r.calming > 0 {
-				r.clients.Sleep(time.Millisecond)
+				r.clients.Sleep(calmPause) // hundreds may wait
 			}
 			if r.ending {
 				return nil
@@ -88,6 +93,9 @@ func (r *run) startNemesis() {
 		})
 	}
 }
+
+// calmPause is between two looks of a fault at whether it may begin.
+const calmPause = 20 * time.Millisecond
 
 // hold parks a fault while it is in force.
 func (r *run) hold(f *Fault) { r.clients.Sleep(f.For.Std()) }

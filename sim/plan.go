@@ -88,6 +88,9 @@ type Fault struct {
 	Mode   string   `json:"mode,omitempty"` // of a power cut; see crashModes
 	N      int      `json:"n,omitempty"`    // what the kind says
 	By     Duration `json:"by,omitempty"`   // what the kind says
+	// Then happens when the fault has come to something, of the kinds that say so. It has no time
+	// and no follower.
+	Then *Fault `json:"then,omitempty"`
 }
 
 // A ClientPlan is what one client asks for, one request after the other.
@@ -267,6 +270,13 @@ func (f *Fault) check(p *Plan) error {
 		return fmt.Errorf("%s at %s for %s by %s is out of time", f.Kind, f.At, f.For, f.By)
 	case f.N < 0:
 		return fmt.Errorf("%s with n = %d", f.Kind, f.N)
+	case f.Then != nil && (!k.leads || f.Then.Then != nil || f.Then.Kind == "calm"):
+		return fmt.Errorf("%s, and then %s", f.Kind, f.Then.Kind)
+	}
+	if f.Then != nil {
+		if err := f.Then.check(p); err != nil {
+			return err
+		}
 	}
 	if _, err := modeOf(f.Mode); err != nil {
 		return err

@@ -52,6 +52,7 @@ type run struct {
 	reigns  int                // of all groups, so far
 	jitter  *jitter
 	watches []*snapshotWatch
+	caught  []*transactionWatch
 	joins   uint64 // nodes that wanted to join
 	lacking bool   // a node is without what it has promised to keep; see claim
 
@@ -120,7 +121,10 @@ func newRun(p *Plan, o Options) *run {
 	r.history.Clock, r.history.inLedger = w.Now, r.ledger.noteGroup
 	r.picture = o.Picture
 	r.consensus = newConsensus(r.fail)
-	r.consensus.commit = r.history.Applied
+	r.consensus.commit = func(group uint64, command []byte, result any) {
+		r.history.Applied(group, command, result)
+		r.onTransaction(group, command)
+	}
 	r.consensus.forgives = func(node string) bool { return p.Knobs.syncMode() != replication.SyncAlways || r.lies(node) }
 	r.consensus.reuses = len(p.Nodes) == 1
 	r.consensus.noLeases = p.breaksLeases()

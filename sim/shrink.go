@@ -59,6 +59,7 @@ func (s *Shrinker) Shrink(p *Plan) (*Plan, Result, int) {
 		s.fewer(func(p *Plan) int { return len(p.Nemesis) }, func(p *Plan, keep func(int) bool) { p.Nemesis = kept(p.Nemesis, keep) })
 		s.fewer(func(p *Plan) int { return len(p.Clients) }, dropClients)
 		s.fewer((*Plan).Requests, dropRequests)
+		s.fewer((*Plan).followers, (*Plan).dropFollowers)
 		s.fewer(func(p *Plan) int { return len(p.Transactors) }, func(p *Plan, keep func(int) bool) { p.Transactors = kept(p.Transactors, keep) })
 		s.fewer((*Plan).transactions, dropTransactions)
 		s.fewer(func(p *Plan) int { return len(p.Churn) }, func(p *Plan, keep func(int) bool) { p.Churn = kept(p.Churn, keep) })
@@ -225,6 +226,28 @@ func (s *Shrinker) fewerNodes() {
 				p.Transactors[i].Node = 1 + (p.Transactors[i].Node-1)%n
 			}
 		})
+	}
+}
+
+// followers counts the faults that follow others.
+func (p *Plan) followers() (n int) {
+	for i := range p.Nemesis {
+		if p.Nemesis[i].Then != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *Plan) dropFollowers(keep func(int) bool) {
+	n := 0
+	for i := range p.Nemesis {
+		if f := &p.Nemesis[i]; f.Then != nil {
+			if !keep(n) {
+				f.Then = nil
+			}
+			n++
+		}
 	}
 }
 

@@ -147,3 +147,7 @@ type ParameterMismatchError struct{}
 func (e *ParameterMismatchError) Error() string {
 	return "The client request token was used with other parameters"
 }
+
+// Life returns the number of this life of the node, which is the Node of the ids of the transactions
+// that it coordinates.
+func (s *Service) Life() uint64 { return s.life }

@@ -1,0 +1,154 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/txn"
+)
+
+// The faults that strike in the middle of a transaction. Each waits for the n-th entry that any log has
+// of one transaction with several partitions: its prepares, its decision, what follows. By later
+// somebody loses power who has to do with it. Where nobody has heard of the decision yet,
+// prepared items stay behind, for as long as it takes others to find out; another fault
+// may follow in that time.
+var transactionKinds = []*kind{
+	{name: "coordinator crash", what: "who coordinates a transaction loses power by after its n-th log entry; then another fault may follow, while its items are taken",
+		nodes: 2, needs: hasTransactors, leads: true, draw: drawTransactionCrash,
+		do: func(r *run, f *Fault) { r.crashInTransaction(f, (*run).coordinatorOf) }},
+	{name: "participant crash", what: "the leader whose log has the n-th entry of a transaction loses power by after that; then another fault may follow, while its items are taken",
+		nodes: 2, needs: hasTransactors, leads: true, draw: drawTransactionCrash,
+		do: func(r *run, f *Fault) {
+			r.crashInTransaction(f, func(r *run, w *transactionWatch) *node { return r.leaderOf(w.group) })
+		}},
+}
+
+func hasTransactors(p *Plan) bool { return len(p.Transactors) > 0 }
+
+// maxEntries is how many entries the logs have of a transaction of a few partitions, and one more.
+const maxEntries = 8
+
+func drawTransactionCrash(d *drawer, f *Fault) {
+	drawCrash(d, f)
+	f.Target, f.N, f.By = "", 1+d.IntN(maxEntries), 0
+	if d.IntN(2) == 0 { // else before anybody has heard of the entry
+		f.By = d.exp(300 * time.Microsecond)
+	}
+	if d.IntN(2) == 0 {
+		f.For = d.exp(6 * time.Second) // longer than others wait for a coordinator
+	}
+	switch d.IntN(6) {
+	case 0, 1, 2:
+		return
+	case 3:
+		if d.wanted(splitKind) {
+			f.Then = &Fault{Kind: splitKind, Target: fmt.Sprint("ledger ", 1+d.IntN(2*d.plan.Knobs.Partitions)), For: Duration(splitPatience), N: d.IntN(splitSteps)}
+			return
+		}
+	}
+	var followers []*kind
+	for _, k := range kinds {
+		if k.draw != nil && !k.leads && k.rare == 0 && k.fits(d.plan) && d.wanted(k.name) {
+			followers = append(followers, k)
+		}
+	}
+	if len(followers) == 0 {
+		return
+	}
+	k := followers[d.IntN(len(followers))]
+	f.Then = &Fault{Kind: k.name}
+	k.draw(d, f.Then)
+	f.Then.For = min(f.Then.For, Duration(4*time.Second))
+	if t, err := parseTarget(f.Then.Target, d.plan); err == nil && t.kind == "node" { // one that has to do with it, rather
+		f.Then.Target = fmt.Sprint("leader of ledger ", 1+d.IntN(d.plan.Knobs.Partitions))
+	}
+}
+
+// A transactionWatch waits for an entry of a transaction.
+type transactionWatch struct {
+	n       int
+	entries map[txn.ID]int // so far, of those that are followed from their first one on
+	at      func()         // is called, once, in its own time
+
+	id    txn.ID // of the one whose entry it was
+	group uint64 // that has the entry
+}
+
+// onTransaction is told of each command that is applied for the first time anywhere.
+func (r *run) onTransaction(group uint64, command []byte) {
+	if len(r.caught) == 0 {
+		return
+	}
+	c, err := partition.DecodeCommand(command)
+	if err != nil || c.Transaction == nil {
+		return
+	}
+	t := c.Transaction
+	first := c.Kind == partition.Prepare || c.Kind == partition.Transact && len(t.Others) > 0
+	for _, w := range slices.Clone(r.caught) {
+		if _, followed := w.entries[t.ID]; !followed && !first {
+			continue
+		}
+		if w.entries[t.ID]++; w.entries[t.ID] < w.n {
+			continue
+		}
+		w.id, w.group = t.ID, group
+		r.caught = slices.DeleteFunc(r.caught, func(x *transactionWatch) bool { return x == w })
+		w.at()
+	}
+}
+
+// coordinatorOf returns who began a transaction; nil if that life of a node is over.
+func (r *run) coordinatorOf(w *transactionWatch) *node {
+	for _, n := range r.nodes {
+		if n.server != nil && n.server.tables.Life() == w.id.Node {
+			return n
+		}
+	}
+	return nil
+}
+
+// transactionPatience is how long a fault waits for a transaction that gets so far.
+const transactionPatience = 2 * time.Second
+
+func (r *run) crashInTransaction(f *Fault, victimOf func(r *run, w *transactionWatch) *node) {
+	var victim *node
+	struck := env.NewFuture[struct{}](r.clients)
+	w := &transactionWatch{n: max(1, f.N), entries: map[txn.ID]int{}}
+	w.at = func() {
+		r.world.After(f.By.Std(), func() {
+			if n := victimOf(r, w); n != nil && n.up() && !n.gone {
+				victim = n
+				n.holds++
+				n.crash(r.mode(f))
+			}
+			struck.Set(struct{}{}, nil)
+		})
+	}
+	r.caught = append(r.caught, w)
+	if _, _, ok := struck.AwaitFor(transactionPatience); !ok {
+		if r.caught = slices.DeleteFunc(r.caught, func(x *transactionWatch) bool { return x == w }); w.group != 0 {
+			_, _ = struck.Await() // it is about to strike
+		}
+	}
+	if victim == nil {
+		return
+	}
+	r.fire(f.Kind)
+	r.world.Note("fault: %s: %s, entry %d of %v", f.Kind, victim.name, f.N, w.id)
+	group := env.NewGroup(r.clients)
+	if f.Then != nil {
+		group.Go("then "+f.Then.Kind, func() error {
+			r.world.Note("fault: then %s %s for %s", f.Then.Kind, f.Then.Target, f.Then.For)
+			kindOf(f.Then.Kind).do(r, f.Then)
+			return nil
+		})
+	}
+	r.hold(f)
+	victim.holds--
+	victim.restart()
+	_ = group.Wait()
+}
