@@ -35,6 +35,7 @@ const (
 	Leak            Checker = "leak"            // a node that has closed has tasks
 	Panic           Checker = "panic"           // a broken invariant, or a panic of raft
 	Deadlock        Checker = "deadlock"        // tasks that wait for each other
+	Unfired         Checker = "unfired"         // a fault of the plan came to nothing, and nothing explains that
 	Undecided       Checker = "undecided"       // the search for an explanation was given up
 	Crash           Checker = "crash"           // the process of the simulator has died, or does not end
 )

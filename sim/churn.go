@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
-	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/table"
 )
 
@@ -102,7 +100,7 @@ func (c *churner) settle(name string, t *churned) bool {
 		return true
 	}
 	if !answered || !exists && !errors.As(err, &missing) {
-		c.judge(err)
+		c.run.judge(err)
 		return false
 	}
 	if exists != t.exists {
@@ -134,7 +132,7 @@ func (c *churner) change(name string, t *churned, exists bool, f func(s *server)
 	case err == nil:
 		t.set(exists, nil)
 	default:
-		c.judge(err)
+		c.run.judge(err)
 	}
 }
 
@@ -162,7 +160,7 @@ func (c *churner) put(name string, t *churned) {
 		return
 	}
 	t.maybe[key] = append(t.maybe[key], value)
-	c.judge(err)
+	c.run.judge(err)
 }
 
 // read compares the whole table with what is known of it.
@@ -187,7 +185,7 @@ func (c *churner) read(name string, t *churned) {
 		}
 	})
 	if !answered || err != nil {
-		c.judge(err)
+		c.run.judge(err)
 		return
 	}
 	for p := range 5 {
@@ -203,24 +201,4 @@ func (c *churner) read(name string, t *churned) {
 	if len(rows) > 0 {
 		c.run.fail(found(Tables, fmt.Errorf("sim: table %s holds rows that nobody put: %v", name, rows)))
 	}
-}
-
-// judge reports errors that the faults do not excuse.
-func (c *churner) judge(err error) {
-	if err != nil && !excused(err) {
-		c.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %w", err)))
-	}
-}
-
-// excused reports whether faults explain the error.
-func excused(err error) bool {
-	for _, fault := range []error{
-		replication.ErrUnknownOutcome, replication.ErrStopped, replication.ErrFailed, table.ErrClosed, table.ErrUnavailable,
-		vfs.ErrNoSpace, vfs.ErrIO, vfs.ErrDead,
-	} {
-		if errors.Is(err, fault) {
-			return true
-		}
-	}
-	return false
 }

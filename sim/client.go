@@ -181,8 +181,8 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(e
 		r.world.Note("%s", o)
 	}
 	r.clients.Sleep(c.delay())
-	if n.unheard > 0 {
-		r.fire("client link")
+	if len(n.deaf) > 0 {
+		r.came(n.deaf[0])
 		r.clients.Sleep(c.plan.Patience.Std())
 		return false
 	}
@@ -212,7 +212,7 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(e
 			r.fail(err)
 			answers = make([]answer, len(operations))
 		}
-		lost := n.silent > 0
+		lost := len(n.mute) > 0
 		for i, o := range operations {
 			if !lost {
 				end(o, answers[i].outcome, answers[i].saw)
@@ -220,7 +220,7 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(e
 			r.history.leave(o, n.id)
 		}
 		if lost {
-			r.fire("client link")
+			r.came(n.mute[0])
 			return
 		}
 		r.world.After(back, func() { answered.Set(true, nil) })
@@ -324,8 +324,8 @@ func collect(e entrance, q *reading, keys []string, only bool) ([]answer, error)
 }
 
 // same answers all operations of a request alike.
-func same(n int, it item.Item, err error) ([]answer, error) {
-	o, saw, err := outcome(it, err)
+func (r *run) same(n int, it item.Item, err error) ([]answer, error) {
+	o, saw, err := r.outcome(it, err)
 	answers := make([]answer, n)
 	for i := range answers {
 		answers[i] = answer{o, saw}

@@ -201,7 +201,7 @@ func digestOfResult(r any) uint64 {
 // isLocal reports whether an error is the node's own.
 func isLocal(err error) bool {
 	var damage *corrupt.Error
-	return err != nil && (excused(err) || errors.As(err, &damage) || errors.Is(err, partition.ErrReplay) || errors.Is(err, lsm.ErrClosed) || errors.Is(err, lsm.ErrFailed))
+	return err != nil && (mayBeLocal(err) || errors.As(err, &damage) || errors.Is(err, partition.ErrReplay) || errors.Is(err, lsm.ErrClosed) || errors.Is(err, lsm.ErrFailed))
 }
 
 // commandText tells what a command is, for a report.

@@ -3,14 +3,11 @@ package sim
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/statordb/stator/partition"
 )
 
 // An edgeEntrance enters a node above its JSON edge, as an SDK would, with bodies that
@@ -306,7 +303,7 @@ func (l edgeLog) Handle(_ context.Context, record slog.Record) error {
 	}
 	record.Attrs(func(a slog.Attr) bool {
 		err, ok := a.Value.Any().(error)
-		if ok && !excused(err) && !errors.Is(err, partition.ErrFateUnknown) {
+		if ok && !l.r.excused(err) {
 			l.r.fail(found(Unexpected, fmt.Errorf("sim: the edge hides an unexpected error: %w", err)))
 		}
 		return true

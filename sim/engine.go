@@ -56,7 +56,7 @@ func (v *verifier) start(e *env.Env, db *lsm.DB) {
 			if errors.Is(err, lsm.ErrClosed) {
 				return
 			}
-			if err != nil && !excused(err) {
+			if err != nil && !v.run.excused(err) {
 				v.run.fail(found(Engine, fmt.Errorf("sim: the engine verifies its files: %w", err)))
 			}
 		}

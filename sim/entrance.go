@@ -65,7 +65,7 @@ func (e tableEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 	startKey, _ := start.(item.Item)
 	page, err := e.read(q, startKey)
 	if err != nil {
-		outcome, _, err := outcome(nil, err)
+		outcome, _, err := e.s.n.run.outcome(nil, err)
 		return nil, outcome, err
 	}
 	seen := &seenPage{}
@@ -121,7 +121,7 @@ func (e tableEntrance) batch(operations []*Operation) ([]answer, error) {
 	}
 	result, err := e.s.tables.BatchWrite(&table.BatchWriteRequest{Tables: []table.BatchWriteTable{t}})
 	if err != nil {
-		answers, excused := same(len(operations), nil, err)
+		answers, excused := e.s.n.run.same(len(operations), nil, err)
 		if !errors.Is(err, vfs.ErrNoSpace) { // some of the writes may have happened
 			clear(answers)
 		}

@@ -67,7 +67,7 @@ func (x *expirer) create() bool {
 		}
 		return s.tables.SetTimeToLive(expiringTable, true, "t")
 	})
-	x.judge(err)
+	x.run.judge(err)
 	x.ready = answered && err == nil
 	return x.ready
 }
@@ -130,7 +130,7 @@ func (x *expirer) change(key string, stays bool, f func(s *server) error) {
 			delete(x.doubt, key)
 		}
 	default:
-		x.judge(err)
+		x.run.judge(err)
 		x.doubt[key], x.keep[key] = now, false
 	}
 }
@@ -148,17 +148,11 @@ func (x *expirer) look(key string) {
 		}
 		return err
 	})
-	if x.judge(err); answered && err == nil && it == nil {
+	if x.run.judge(err); answered && err == nil && it == nil {
 		x.gone(key)
 	}
 }
 
 func (x *expirer) gone(key string) {
 	x.run.fail(found(Expiry, fmt.Errorf("sim: item %s of table %s was prolonged by a day, and that was acknowledged, but it is gone", key, expiringTable)))
-}
-
-func (x *expirer) judge(err error) {
-	if err != nil && !excused(err) {
-		x.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %w", err)))
-	}
 }

@@ -64,9 +64,9 @@ func doClock(r *run, f *Fault) {
 	if f.Kind == brokenClock {
 		middle = brokenRate
 	}
-	nodes := r.resolve(f.Target)
+	nodes := r.targets(f)
 	for _, n := range nodes {
-		r.fire(f.Kind)
+		r.came(f)
 		n.wrong.faults++
 		n.setClock(int64(f.N)-middle, f.By.Std())
 	}

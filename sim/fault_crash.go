@@ -76,13 +76,15 @@ func (r *run) mode(f *Fault) vfs.CrashMode {
 	return mustMode(f.Mode)
 }
 
-func doCrash(r *run, f *Fault) { r.cutPower(f, r.resolve(f.Target)) }
+func doCrash(r *run, f *Fault) { r.cutPower(f, r.targets(f)) }
 
 // cutPower crashes nodes together, and starts them again together.
 func (r *run) cutPower(f *Fault, nodes []*node) {
 	for _, n := range nodes {
 		if n.up() {
-			r.fire(f.Kind)
+			r.came(f)
+		} else {
+			r.excuse(f, "%s was down already", n.name)
 		}
 		n.holds++
 		n.crash(r.mode(f))
@@ -97,7 +99,7 @@ func (r *run) cutPower(f *Fault, nodes []*node) {
 }
 
 func doStorm(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		r.cutPower(f, []*node{n})
 		r.clients.Sleep(f.By.Std())
 	}
@@ -105,14 +107,15 @@ func doStorm(r *run, f *Fault) {
 
 // doCrashAtWrite waits for one of the next disk operations.
 func doCrashAtWrite(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		if !n.up() {
+			r.excuse(f, "%s was down already", n.name)
 			continue
 		}
 		happened := false
 		n.disk.CrashAt(max(1, f.N), func() {
 			happened = true
-			r.fire(f.Kind)
+			r.came(f)
 			n.holds++
 			n.crash(r.mode(f))
 		})
@@ -126,6 +129,8 @@ func doCrashAtWrite(r *run, f *Fault) {
 		if happened {
 			r.hold(f)
 			n.holds--
+		} else {
+			r.excuse(f, "there were no %d operations on the disk of %s in a second", f.N, n.name)
 		}
 		n.restart()
 	}
@@ -133,23 +138,24 @@ func doCrashAtWrite(r *run, f *Fault) {
 
 // doCrashAtBoot crashes the node again and again while it recovers.
 func doCrashAtBoot(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		for k := range 1 + f.N%4 {
 			n.crash(r.mode(f))
 			n.restartWith(func() {
-				n.disk.CrashAt(1+(f.N*(k+1))%30, func() { r.fire(f.Kind); n.crash(r.mode(f)) })
+				n.disk.CrashAt(1+(f.N*(k+1))%30, func() { r.came(f); n.crash(r.mode(f)) })
 			})
 			r.hold(f)
 		}
 		n.disk.CrashAt(0, nil)
 		n.restart()
+		r.excuse(f, "%s was kept down, or starts with fewer operations on its disk", n.name)
 	}
 }
 
 func doPause(r *run, f *Fault) {
-	nodes := r.resolve(f.Target)
+	nodes := r.targets(f)
 	for _, n := range nodes {
-		r.fire(f.Kind)
+		r.came(f)
 		r.world.Pause(n.name)
 	}
 	r.hold(f)
@@ -167,7 +173,7 @@ func doThunder(r *run, f *Fault) {
 
 // doCrashInSnapshot crashes whoever receives, or, when n is even, sends, the message.
 func doCrashInSnapshot(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		n.holds++
 		n.crash(r.mode(f))
 		r.clients.Sleep(f.By.Std())
@@ -180,9 +186,10 @@ func doCrashInSnapshot(r *run, f *Fault) {
 		}
 		r.watches = slices.DeleteFunc(r.watches, func(x *snapshotWatch) bool { return x == w })
 		if w.victim == nil {
+			r.excuse(f, "%s was not sent so much of a snapshot", n.name)
 			continue
 		}
-		r.fire(f.Kind)
+		r.came(f)
 		r.hold(f)
 		w.victim.holds--
 		w.victim.restart()

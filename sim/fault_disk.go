@@ -22,7 +22,7 @@ var diskKinds = []*kind{
 			drawCrash(d, f)
 			f.N = 1 + d.IntN(20)
 		}, do: doFailSync},
-	{name: "failing read", what: "the n-th read from now fails, and so do all of that file, as of a bad sector", most: 1,
+	{name: "failing read", what: "the n-th read from now fails, and so do all of that file, as of a bad sector; the process is then restarted",
 		draw: func(d *drawer, f *Fault) {
 			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(500*time.Millisecond), 1+d.IntN(10)
 		}, do: doFailRead},
@@ -46,13 +46,14 @@ var diskKinds = []*kind{
 // doFull leaves a little space, and gives it back after a while. A node may
 // refuse to start in between, but says why.
 func doFull(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		free, total, err := n.disk.Usage()
 		if err != nil || n.full {
+			r.excuse(f, "the disk of %s was full already", n.name)
 			continue
 		}
 		n.full = true
-		r.fire(f.Kind)
+		r.came(f)
 		n.disk.SetCapacity(total - free + int64(f.N))
 		r.hold(f)
 		if f.By > 0 {
@@ -79,11 +80,12 @@ func doFull(r *run, f *Fault) {
 // has marked clean and will never write.
 func doFailSync(r *run, f *Fault) {
 	if r.plan.Knobs.syncMode() != replication.SyncAlways {
+		r.excuse(f, "syncs promise nothing in this world")
 		return
 	}
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		n.failing++
-		n.failAfter = max(1, f.N)
+		n.failAfter, n.failFault = max(1, f.N), f
 		for range 20 {
 			r.clients.Sleep(10 * time.Millisecond)
 			if n.failAfter == 0 {
@@ -91,6 +93,7 @@ func doFailSync(r *run, f *Fault) {
 			}
 		}
 		n.failAfter = 0
+		r.excuse(f, "there were no %d syncs on %s in 200 ms", f.N, n.name)
 		r.hold(f)
 		n.failing--
 		n.crash(r.mode(f))
@@ -103,6 +106,7 @@ func doFailSync(r *run, f *Fault) {
 type badFile struct {
 	after int // operations until one fails; 0: none
 	name  string
+	fault *Fault
 }
 
 // fails reports whether the operation, which is of the file's kind, fails.
@@ -116,18 +120,17 @@ func (b *badFile) fails(name string) bool {
 }
 
 func doFailRead(r *run, f *Fault) {
-	nodes := r.resolve(f.Target)
+	nodes := r.targets(f)
 	for _, n := range nodes {
 		n.failing++
-		n.badRead = badFile{after: max(1, f.N)}
+		n.badRead = badFile{after: max(1, f.N), fault: f}
 	}
 	r.hold(f)
 	for _, n := range nodes {
+		r.excuse(f, "there were no %d reads on %s", f.N, n.name)
 		n.badRead = badFile{}
 		n.failing--
-		if n.refused || len(r.nodes) == 1 { // one that is alone has no other replica to go on with
-			n.crash(vfs.KeepAll)
-		}
+		n.crash(vfs.KeepAll) // what has failed to read may have stopped
 		n.restart()
 	}
 }
@@ -135,14 +138,15 @@ func doFailRead(r *run, f *Fault) {
 // doFailWrite restarts the machine in the end: a node whose log has failed refuses
 // writes until then.
 func doFailWrite(r *run, f *Fault) {
-	nodes := r.resolve(f.Target)
+	nodes := r.targets(f)
 	for _, n := range nodes {
 		n.failing++
-		n.badWrite = badFile{after: max(1, f.N)}
+		n.badWrite = badFile{after: max(1, f.N), fault: f}
 	}
 	r.clients.Sleep(200 * time.Millisecond)
 	r.hold(f)
 	for _, n := range nodes {
+		r.excuse(f, "there were no %d writes on %s", f.N, n.name)
 		n.badWrite = badFile{}
 		n.failing--
 		n.crash(r.mode(f))
@@ -151,18 +155,18 @@ func doFailWrite(r *run, f *Fault) {
 }
 
 func doSlow(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		n.slow = max(1, f.N)
-		r.fire(f.Kind)
+		r.came(f)
 		r.hold(f)
 		n.slow = 1
 	}
 }
 
 func doStall(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		n.stalled++
-		r.fire(f.Kind)
+		r.came(f)
 		r.hold(f)
 		n.stalled--
 	}
@@ -170,12 +174,13 @@ func doStall(r *run, f *Fault) {
 
 // doFlush does at once what the engine would do in its own time.
 func doFlush(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		s := n.server
 		if s == nil {
+			r.excuse(f, "%s was down", n.name)
 			continue
 		}
-		r.fire(f.Kind)
+		r.came(f)
 		s.e.Go("upkeep", func() {
 			if s.store.Flush() == nil && f.N != 0 {
 				_ = s.store.Compact(nil, nil)
@@ -185,10 +190,10 @@ func doFlush(r *run, f *Fault) {
 }
 
 func doLie(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		n.lied = true
 		n.disk.SetLying(true)
-		r.fire(f.Kind)
+		r.came(f)
 	}
 	r.hold(f)
 	for _, n := range r.resolve(f.Target) {
@@ -198,9 +203,10 @@ func doLie(r *run, f *Fault) {
 
 // doRot damages a node for good: it stays down from then on if it refuses to start.
 func doRot(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		n.close()
 		n.damage(rand.New(rand.NewPCG(uint64(f.N), 0xb17)))
+		r.fate(f).Fired = true // damage has counted it
 		n.restart()
 	}
 }

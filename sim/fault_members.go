@@ -70,9 +70,11 @@ func (r *run) inCharge(name string, f func(s *server) error) bool {
 func doTransfer(r *run, f *Fault) {
 	t, _ := parseTarget(f.Target, r.plan)
 	group := r.groupOf(t.group)
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		if r.inCharge("transfer", func(s *server) error { return s.tables.TransferGroup(group, n.id) }) {
-			r.fire(f.Kind)
+			r.came(f)
+		} else {
+			r.excuse(f, "nobody could transfer group %d", group)
 		}
 	}
 }
@@ -80,18 +82,22 @@ func doTransfer(r *run, f *Fault) {
 func doMove(r *run, f *Fault) {
 	t, _ := parseTarget(f.Target, r.plan)
 	group := r.groupOf(t.group)
-	for _, from := range r.resolve(f.Target) {
+	for _, from := range r.targets(f) {
 		for _, to := range r.nodes {
 			if to == from || to.gone || to.place.Zone != from.place.Zone {
 				continue
 			}
 			if r.inCharge("move", func(s *server) error { return s.tables.MoveReplica(group, from.id, to.id) }) {
-				r.fire(f.Kind)
+				r.came(f)
 				break
 			}
 		}
+		r.excuse(f, "group %d could be moved to no other node in the zone of %s", group, from.name)
 	}
 }
+
+// noBudget excuses a fault that does not get it.
+const noBudget = "another node lacks something, or enough have joined"
 
 // claim takes the budget. A fault that does not get it does nothing.
 func (r *run) claim() bool {
@@ -113,12 +119,14 @@ func (r *run) release() {
 }
 
 func doDrain(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		if n.gone || !r.claim() {
+			r.excuse(f, noBudget)
 			continue
 		}
+		r.excuse(f, "nobody could drain %s", n.name)
 		if r.inCharge("drain", func(s *server) error { return s.tables.DrainNode(n.id) }) {
-			r.fire(f.Kind)
+			r.came(f)
 			r.hold(f)
 			r.inCharge("activate", func(s *server) error { return s.tables.ActivateNode(n.id) })
 		}
@@ -129,10 +137,12 @@ func doDrain(r *run, f *Fault) {
 func doJoin(r *run, f *Fault) {
 	t, _ := parseTarget(f.Target, r.plan)
 	if len(r.nodes) >= maxJoined || !r.claim() {
+		r.excuse(f, noBudget)
 		return
 	}
+	r.excuse(f, "nobody could take a node in")
 	if r.join(NodePlan{Zone: t.zone, Region: r.plan.Nodes[0].Region}) != nil {
-		r.fire(f.Kind)
+		r.came(f)
 	}
 	r.release()
 }
@@ -184,8 +194,9 @@ func (r *run) replace(old *node) {
 // mayLose returns the one node of a target that may lose what it has, having claimed
 // the budget; nil if none may.
 func (r *run) mayLose(f *Fault) *node {
-	nodes := r.resolve(f.Target)
+	nodes := r.targets(f)
 	if len(nodes) != 1 || nodes[0].gone || len(r.nodes) >= maxJoined || !r.claim() {
+		r.excuse(f, noBudget)
 		return nil
 	}
 	return nodes[0]
@@ -193,7 +204,7 @@ func (r *run) mayLose(f *Fault) *node {
 
 func doReplace(r *run, f *Fault) {
 	if n := r.mayLose(f); n != nil {
-		r.fire(f.Kind)
+		r.came(f)
 		r.replace(n)
 	}
 }
@@ -203,7 +214,7 @@ func doLostSyncs(r *run, f *Fault) {
 	if n == nil {
 		return
 	}
-	r.fire(f.Kind)
+	r.came(f)
 	n.lied, n.forgets = true, true
 	n.disk.SetLying(true)
 	r.hold(f)
@@ -215,7 +226,7 @@ func doRotAndReplace(r *run, f *Fault) {
 	if n == nil {
 		return
 	}
-	r.fire(f.Kind)
+	r.came(f)
 	n.holds++
 	n.crash(vfs.KeepAll)
 	n.damage(rand.New(rand.NewPCG(uint64(f.N), 0xb17)))

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/statordb/stator/internal/transport"
@@ -77,6 +78,7 @@ func (n *node) connect() *transport.Endpoint { return n.run.net.Start(transport.
 // trouble is in force on links while a fault lasts.
 func (r *run) trouble(f *Fault, ways []transport.Way, t transport.Trouble) {
 	if len(ways) == 0 {
+		r.excuse(f, "no link goes out of %s", f.Target)
 		return
 	}
 	before := r.net.Count(transport.Delivered)
@@ -84,13 +86,15 @@ func (r *run) trouble(f *Fault, ways []transport.Way, t transport.Trouble) {
 	r.hold(f)
 	a.Heal()
 	if r.net.Count(transport.Delivered) > before || t.Cut {
-		r.fire(f.Kind)
+		r.came(f)
+	} else {
+		r.excuse(f, "no message was on its way")
 	}
 }
 
 // waysOf collects the ways of all nodes that a fault is for.
 func (r *run) waysOf(f *Fault, of func(transport.NodeID) []transport.Way) (ways []transport.Way) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		ways = append(ways, of(transport.NodeID(n.id))...)
 	}
 	return ways
@@ -110,18 +114,18 @@ func outOf(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
 
 // doClientLink fires where a request or an answer is lost; see client.attempt.
 func doClientLink(r *run, f *Fault) {
-	nodes := r.resolve(f.Target)
-	change := func(by int) {
-		for _, n := range nodes {
-			n.silent += by
-			if f.N == 0 {
-				n.unheard += by
-			}
+	nodes := r.targets(f)
+	for _, n := range nodes {
+		if n.mute = append(n.mute, f); f.N == 0 {
+			n.deaf = append(n.deaf, f)
 		}
 	}
-	change(1)
 	r.hold(f)
-	change(-1)
+	isThis := func(x *Fault) bool { return x == f }
+	for _, n := range nodes {
+		n.mute, n.deaf = slices.DeleteFunc(n.mute, isThis), slices.DeleteFunc(n.deaf, isThis)
+	}
+	r.excuse(f, "no client asked %s", f.Target)
 }
 
 func doBridge(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Bridge), cut(f)) }
@@ -129,9 +133,10 @@ func doBridge(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Bridge), cut(f)
 func doFlap(r *run, f *Fault) {
 	ways := r.waysOf(f, r.net.Around)
 	if len(ways) == 0 {
+		r.excuse(f, "no link goes out of %s", f.Target)
 		return
 	}
-	r.fire(f.Kind)
+	r.came(f)
 	a := r.net.Flap(ways, cut(f), f.By.Std(), f.By.Std())
 	r.hold(f)
 	a.Heal()
@@ -139,7 +144,7 @@ func doFlap(r *run, f *Fault) {
 
 func doZone(r *run, f *Fault) {
 	var inside []transport.NodeID
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		inside = append(inside, transport.NodeID(n.id))
 	}
 	outside := r.net.Except(inside)
@@ -154,7 +159,7 @@ func doZone(r *run, f *Fault) {
 }
 
 func doSwizzle(r *run, f *Fault) {
-	r.fire(f.Kind)
+	r.came(f)
 	var clogged []*transport.Applied
 	for _, n := range r.nodes {
 		clogged = append(clogged, r.net.Cut(r.net.Around(transport.NodeID(n.id))))

@@ -13,12 +13,12 @@ func drawCrashAfterRename(d *drawer, f *Fault) {
 // doCrashAfterRename waits for the next rename, and then for the n-th operation behind it
 // that changes the disk.
 func doCrashAfterRename(r *run, f *Fault) {
-	for _, n := range r.resolve(f.Target) {
+	for _, n := range r.targets(f) {
 		happened := false
 		n.renamed = func() {
 			n.disk.CrashAt(1+max(1, f.N), func() {
 				happened = true
-				r.fire(f.Kind)
+				r.came(f)
 				n.holds++
 				n.crash(r.mode(f))
 			})
@@ -31,6 +31,8 @@ func doCrashAfterRename(r *run, f *Fault) {
 		if happened {
 			r.hold(f)
 			n.holds--
+		} else {
+			r.excuse(f, "%s was down, or renamed nothing in a second", n.name)
 		}
 		n.restart()
 	}

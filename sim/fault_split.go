@@ -109,6 +109,7 @@ func (k *Knobs) tuneSplits(o *table.Options) {
 // split is under way.
 func doSplit(r *run, f *Fault) {
 	t, _ := parseTarget(f.Target, r.plan)
+	reason := errors.New("no node was up")
 	for start := r.clients.Now(); r.clients.Now().Sub(start) < f.For.Std(); r.clients.Sleep(20 * time.Millisecond) {
 		for _, n := range r.nodes {
 			var child uint64
@@ -122,13 +123,17 @@ func doSplit(r *run, f *Fault) {
 			})
 			switch {
 			case answered && child != 0: // what has begun is brought to its end by whoever is in charge
-				r.fire(f.Kind)
+				r.came(f)
 				return
 			case answered && errors.Is(err, table.ErrNoSplit):
+				r.excuse(f, "%v", err)
 				return
+			case answered && !errors.As(err, new(*table.ElsewhereError)):
+				reason = err
 			}
 		}
 	}
+	r.excuse(f, "after %s: %v", f.For, reason)
 }
 
 // splitPlace returns the group that a split is of, and the hash where it is to be divided;

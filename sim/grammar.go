@@ -62,7 +62,7 @@ func (g *grammarian) step() {
 	refusal, known := refusalOf(err)
 	switch {
 	case !answered || !known:
-		if err != nil && !excused(err) {
+		if err != nil && !g.run.excused(err) {
 			g.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %s of item %s: %w", q.text, key, err)))
 		}
 		g.spent[n]++
@@ -85,9 +85,7 @@ func (g *grammarian) create() {
 		return err
 	})
 	g.ready = answered && err == nil
-	if err != nil && !excused(err) {
-		g.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %w", err)))
-	}
+	g.run.judge(err)
 }
 
 // refusalOf translates an error into the reference's terms; known is false if the

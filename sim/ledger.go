@@ -321,7 +321,7 @@ func (x *tx) judge(err error) (Outcome, error) {
 		x.refuse(0, refused.Item)
 		return Refused, nil
 	}
-	o, _, err := outcome(nil, err)
+	o, _, err := x.run.outcome(nil, err)
 	return o, err
 }
 

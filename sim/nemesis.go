@@ -38,8 +38,11 @@ func allKinds() []*kind {
 	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds, splitKinds, transactionKinds} {
 		list = append(list, group...)
 	}
-	return append(list, &kind{name: "calm", what: "no fault begins before every group takes writes again"})
+	return append(list, &kind{name: calmKind, what: "no fault begins before every group takes writes again"})
 }
+
+// calmKind is no fault.
+const calmKind = "calm"
 
 func kindOf(name string) *kind {
 	for _, k := range kinds {
@@ -72,7 +75,7 @@ func (r *run) startNemesis() {
 		f := &r.plan.Nemesis[i]
 		r.tasks.Go(fmt.Sprint("fault ", i), func() error {
 			r.sleepUntil(f.At)
-			if f.Kind == "calm" {
+			if f.Kind == calmKind {
 				r.calm()
 				return nil
 			}
@@ -80,6 +83,7 @@ func (r *run) startNemesis() {
 				r.clients.Sleep(calmPause) // hundreds may wait
 			}
 			if r.ending {
+				r.excuse(f, "its time came when the clients' work was over")
 				return nil
 			}
 			r.world.Note("fault: %s %s for %s", f.Kind, f.Target, f.For)
@@ -137,4 +141,17 @@ func (r *run) limit() time.Duration {
 		return probeLimit
 	}
 	return probeLimit + 60*max(r.plan.Knobs.Tick.Std(), time.Millisecond)*5
+}
+
+// Fits says why a kind of fault is never drawn for worlds of so many nodes, if so.
+func Fits(name string, o Options) error {
+	k := kindOf(name)
+	switch {
+	case k == nil || o.Nodes == 0:
+	case o.Nodes < k.nodes:
+		return fmt.Errorf("sim: %s takes worlds of %d nodes or more", name, k.nodes)
+	case k.most > 0 && o.Nodes > k.most:
+		return fmt.Errorf("sim: %s takes worlds of %d nodes or less", name, k.most)
+	}
+	return nil
 }

@@ -35,6 +35,7 @@ type node struct {
 	forgets   bool // if it loses power it has forgotten what it promised, and must not come back
 	failing   int  // faults that let a sync fail, and restart the node in the end
 	failAfter int  // syncs until one fails; 0: none
+	failFault *Fault
 	dirty     bool // one has, so that the page cache holds what will never be written
 	badRead   badFile
 	badWrite  badFile
@@ -44,7 +45,7 @@ type node struct {
 	renamed   func() // is called at the next rename
 	wrong     wrong  // what the clocks are
 
-	unheard, silent int // faults that let requests of clients, or answers to them, be lost
+	deaf, mute []*Fault // those in force that let requests of clients, or answers to them, be lost
 }
 
 func (r *run) newNode(number int, place NodePlan) *node {
@@ -159,7 +160,7 @@ func (n *node) onDisk(op vfs.Op) error {
 	if sync && n.failAfter > 0 {
 		if n.failAfter--; n.failAfter == 0 {
 			n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
-			n.run.fire("failing sync")
+			n.run.came(n.failFault)
 			n.dirty = true
 			return vfs.ErrIO
 		}
@@ -169,11 +170,11 @@ func (n *node) onDisk(op vfs.Op) error {
 
 // badFile fails operations of files that are bad.
 func (n *node) badFile(op vfs.Op) error {
-	bad, kind := &n.badRead, "failing read"
+	bad := &n.badRead
 	switch op.Kind {
 	case vfs.OpRead, vfs.OpView, vfs.OpMap:
 	case vfs.OpWrite, vfs.OpCreate, vfs.OpTruncate, vfs.OpPreallocate:
-		bad, kind = &n.badWrite, "failing write"
+		bad = &n.badWrite
 	default:
 		return nil
 	}
@@ -181,6 +182,6 @@ func (n *node) badFile(op vfs.Op) error {
 		return nil
 	}
 	n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
-	n.run.fire(kind)
+	n.run.came(bad.fault)
 	return vfs.ErrIO
 }

@@ -38,7 +38,7 @@ func (c *churner) reindex(name string) {
 	var limit *table.LimitError
 	var gone *table.NotFoundError // the builder has just finished to delete the index
 	if answered && !errors.As(err, &busy) && !errors.As(err, &limit) && !errors.As(err, &gone) {
-		c.judge(err)
+		c.run.judge(err)
 	}
 }
 
@@ -58,7 +58,7 @@ func (c *churner) checkIndex(name string) {
 	switch {
 	case !answered:
 	case err != nil && !errors.As(err, &missing):
-		c.judge(err)
+		c.run.judge(err)
 	case wrong != nil:
 		c.run.fail(found(Mirror, fmt.Errorf("sim: table %s: %w", name, wrong)))
 	}

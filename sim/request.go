@@ -148,7 +148,7 @@ func (s *server) execute(o *Operation) (Outcome, *State, error) {
 	if err != nil {
 		s.e.Trace("%s: %v", o.Key, err)
 	}
-	return outcome(answer, err)
+	return s.n.run.outcome(answer, err)
 }
 
 func (s *server) get(o *Operation) (item.Item, error) {
@@ -206,7 +206,7 @@ func attributes(r *table.WriteResult, err error) (item.Item, error) {
 // outcome translates an answer. Errors that promise that nothing happened are
 // held to it; the faults excuse other errors of the disk, with any outcome. An
 // error that they do not excuse is returned.
-func outcome(answer item.Item, err error) (Outcome, *State, error) {
+func (r *run) outcome(answer item.Item, err error) (Outcome, *State, error) {
 	var refused *table.ConditionFailedError
 	switch {
 	case err == nil:
@@ -220,9 +220,9 @@ func outcome(answer item.Item, err error) (Outcome, *State, error) {
 	case errors.Is(err, table.ErrUnavailable):
 		return Failed, nil, nil
 	case errors.Is(err, replication.ErrStopped), errors.Is(err, replication.ErrFailed), errors.Is(err, table.ErrClosed),
-		errors.Is(err, vfs.ErrNoSpace):
+		errors.Is(err, vfs.ErrNoSpace) && r.excused(err):
 		return Failed, nil, nil
-	case excused(err):
+	case r.excused(err):
 		return Unknown, nil, nil
 	}
 	return Unknown, nil, found(Unexpected, fmt.Errorf("sim: unexpected error: %w", err))

@@ -28,6 +28,7 @@ type Result struct {
 	Insisted    int         // requests of clients that may not see an error
 	Crashes     int
 	Faults      map[string]int // how often each fault came to something
+	Fates       []Fate         // of the faults of the plan, in its order
 	Marks       map[env.Mark]uint64
 	Steps       uint64
 	Virtual     time.Duration
@@ -82,6 +83,7 @@ type run struct {
 	brief    bool     // the run ends with the clients' work
 	insisted int      // requests of clients that insist
 	fired    map[string]int
+	fates    map[*Fault]*Fate
 	moments  []Moment
 }
 
@@ -116,7 +118,7 @@ func newRun(p *Plan, o Options) *run {
 	w := env.NewWorld(p.Seed, wo)
 	r := &run{
 		plan: p, stack: stacks[p.Stack], world: w, clients: w.NewNode("clients"),
-		jitter: newJitter(w), fired: map[string]int{},
+		jitter: newJitter(w), fired: map[string]int{}, fates: map[*Fault]*Fate{},
 	}
 	r.history.Clock, r.history.inLedger = w.Now, r.ledger.noteGroup
 	r.picture = o.Picture
@@ -165,6 +167,7 @@ func (r *run) story() {
 		return
 	}
 	_ = r.tasks.Wait()
+	r.demandFates()
 	r.heal()
 	r.stack.verify(r)
 	r.restartAll()
@@ -334,7 +337,7 @@ func (r *run) result(err error) Result {
 	}
 	return Result{
 		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history, Lists: r.ledger.lists,
-		AtRest: atRest, Until: until, Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Marks: r.world.Marks(),
+		AtRest: atRest, Until: until, Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Fates: r.settleFates(), Marks: r.world.Marks(),
 		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments, Letters: r.letters,
 	}
 }

@@ -23,7 +23,8 @@ type Brief struct {
 	Steps   uint64              `json:"steps"`
 	Virtual time.Duration       `json:"virtual_ns"`
 	Drawn   map[string]int      `json:"drawn,omitempty"` // faults in the plan
-	Fired   map[string]int      `json:"fired,omitempty"` // faults that came to something
+	Idle    map[string]int      `json:"idle,omitempty"`  // those that came to nothing, with a reason
+	Fired   map[string]int      `json:"fired,omitempty"` // what came to something, and how often
 	Marks   map[env.Mark]uint64 `json:"marks,omitempty"`
 }
 
@@ -32,14 +33,19 @@ func (r *Result) Brief() Brief {
 	b := Brief{
 		Seed: r.Seed, Hash: fmt.Sprintf("%016x", r.Hash), Nodes: len(r.Plan.Nodes), By: CheckerOf(r.Err),
 		Done: r.History.Count(Done), Unknown: r.History.Count(Unknown), Crashes: r.Crashes,
-		Steps: r.Steps, Virtual: r.Virtual, Fired: r.Faults, Drawn: map[string]int{}, Marks: r.Marks,
+		Steps: r.Steps, Virtual: r.Virtual, Fired: r.Faults, Drawn: map[string]int{}, Idle: map[string]int{}, Marks: r.Marks,
 	}
 	if r.Err != nil {
 		b.Error = r.Err.Error()
 	}
 	for _, f := range r.Plan.Nemesis {
-		if f.Kind != "calm" {
+		if f.Kind != calmKind {
 			b.Drawn[f.Kind]++
+		}
+	}
+	for _, x := range r.Fates {
+		if !x.Fired {
+			b.Idle[r.Plan.Nemesis[x.Fault].Kind]++
 		}
 	}
 	return b
@@ -52,6 +58,7 @@ type Tally struct {
 	Steps    uint64              `json:"steps"`
 	Done     int                 `json:"done"`
 	Drawn    map[string]int      `json:"drawn"`
+	Idle     map[string]int      `json:"idle"`
 	Fired    map[string]int      `json:"fired"`
 	Marks    map[env.Mark]uint64 `json:"marks"`
 	Failures []Brief             `json:"failures"`
@@ -60,7 +67,7 @@ type Tally struct {
 // Add adds a run.
 func (t *Tally) Add(b *Brief) {
 	if t.Drawn == nil {
-		t.Drawn, t.Fired, t.Marks = map[string]int{}, map[string]int{}, map[env.Mark]uint64{}
+		t.Drawn, t.Idle, t.Fired, t.Marks = map[string]int{}, map[string]int{}, map[string]int{}, map[env.Mark]uint64{}
 	}
 	t.Seeds++
 	t.Virtual += b.Virtual
@@ -68,6 +75,9 @@ func (t *Tally) Add(b *Brief) {
 	t.Done += b.Done
 	for name, n := range b.Drawn { //sim:ok sums
 		t.Drawn[name] += n
+	}
+	for name, n := range b.Idle { //sim:ok sums
+		t.Idle[name] += n
 	}
 	for name, n := range b.Fired { //sim:ok sums
 		t.Fired[name] += n
@@ -84,9 +94,14 @@ func (t *Tally) Add(b *Brief) {
 // never fired.
 const enough = 20
 
-// Unfired returns the kinds of faults that were drawn often and never came to
-// anything: such a campaign has not tested what it says.
-func (t *Tally) Unfired() (kinds []string) {
+// Unfired returns the kinds of faults that were drawn often, or asked for by name in many
+// runs, and never came to anything: such a campaign has not tested what it says.
+func (t *Tally) Unfired(asked []string) (kinds []string) {
+	for _, name := range asked {
+		if t.Seeds >= enough && t.Fired[name] == 0 && t.Drawn[name] < enough {
+			kinds = append(kinds, name)
+		}
+	}
 	for name, n := range t.Drawn { //sim:ok sorted below
 		if n >= enough && t.Fired[name] == 0 {
 			kinds = append(kinds, name)

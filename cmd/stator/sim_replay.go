@@ -76,6 +76,13 @@ func (c *simReplayCommand) Run() error {
 	if r.Err != nil {
 		return &simError{1, r.Err}
 	}
+	idle := r.Idle()
+	if idle != "" {
+		fmt.Printf("these faults came to nothing:\n%s", idle)
+	}
+	if _, err := strconv.ParseUint(c.What, 10, 64); err != nil && idle != "" { // what somebody has written down is to happen
+		return &simError{3, errors.New("a fault of the plan came to nothing")}
+	}
 	return nil
 }
 

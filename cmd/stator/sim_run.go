@@ -42,11 +42,24 @@ func (w *simWorld) options() (sim.Options, error) {
 		known[k.Name] = true
 	}
 	for _, f := range o.Faults {
+		if known[f] && o.Nodes > 0 {
+			if err := sim.Fits(f, o); err != nil {
+				return o, &simError{2, err}
+			}
+		}
 		if !known[f] {
 			return o, &simError{2, fmt.Errorf("there is no fault %q; 'stator sim list' names them", f)}
 		}
 	}
 	return o, nil
+}
+
+// asked are the kinds of faults that were asked for by name.
+func (w *simWorld) asked() []string {
+	if len(w.Faults) == 1 && w.Faults[0] == "none" {
+		return nil
+	}
+	return w.Faults
 }
 
 // arguments are those that make another process draw the same.
@@ -62,7 +75,8 @@ func (w *simWorld) arguments() []string {
 //
 //	1  a run has failed
 //	2  what was asked for makes no sense
-//	3  a kind of fault was drawn often and never came to anything
+//	3  a kind of fault was drawn or asked for often and never came to anything, or a fault
+//	   of a plan in a file did not
 //	4  two runs of one seed were not the same
 type simError struct {
 	status int
@@ -275,7 +289,7 @@ func (c *simRunCommand) verdict(p *simProgress) error {
 			return err
 		}
 	}
-	switch unfired := p.Unfired(); {
+	switch unfired := p.Unfired(c.asked()); {
 	case len(p.Failures) > 0:
 		return &simError{1, fmt.Errorf("%d of %d seeds failed", len(p.Failures), p.Seeds)}
 	case len(unfired) > 0:
