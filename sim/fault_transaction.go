@@ -135,9 +135,10 @@ func (r *run) crashInTransaction(f *Fault, victimOf func(r *run, w *transactionW
 		}
 	}
 	if victim == nil {
+		r.excuse(f, "no transaction had %d entries in %s, or whoever was to die was down", f.N, transactionPatience)
 		return
 	}
-	r.fire(f.Kind)
+	r.came(f)
 	r.world.Note("fault: %s: %s, entry %d of %v", f.Kind, victim.name, f.N, w.id)
 	group := env.NewGroup(r.clients)
 	if f.Then != nil {
