@@ -79,7 +79,7 @@ func (f *frontend) transactStatements(in *api.ExecuteTransactionInput, list []pa
 		}
 		carried += statementBytes(s, in.TransactStatements[i].Parameters)
 	}
-	if carried > maxTransactBytes {
+	if carried > table.MaxTransactBytes {
 		return nil, errTransactSize
 	}
 	request.Parameters = parametersOf(request.Actions)

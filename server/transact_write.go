@@ -10,9 +10,6 @@ import (
 	"github.com/statordb/stator/table"
 )
 
-// maxTransactBytes is how much data of items a transaction may carry.
-const maxTransactBytes = 4 << 20
-
 var (
 	errActionKind   = validationFault("TransactItems can only contain one of Check, Put, Update or Delete")
 	errTransactSize = validationFault("Transaction request size cannot exceed 4 MB")
@@ -52,7 +49,7 @@ func (f *frontend) transactWriteRequest(in *api.TransactWriteItemsInput) (*table
 		}
 		carried += size
 	}
-	if carried > maxTransactBytes {
+	if carried > table.MaxTransactBytes {
 		return nil, errTransactSize
 	}
 	request.Parameters = parametersOf(request.Actions)

@@ -28,7 +28,7 @@ func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error)
 		again, err := g.run()
 		switch {
 		case err == nil && !again:
-			return g.result(), nil
+			return g.result()
 		case err != nil && isOutdated(err) && detour.wait():
 			attempt-- // the detour bounds how often
 			continue
@@ -137,12 +137,22 @@ func (g *transactGet) read(versionsOnly bool) ([]partition.ItemRead, error) {
 	return reads, group.Wait()
 }
 
-func (g *transactGet) result() *TransactGetResult {
+// MaxTransactBytes is how much data of items a transaction carries at most: what a request brings
+// to write, what an answer shows.
+const MaxTransactBytes = 4 << 20
+
+// errShowsTooMuch refuses a transaction of reads whose items, as they are in the table, are too
+// large together.
+var errShowsTooMuch = refuse("Transaction response size cannot exceed 4 MB")
+
+func (g *transactGet) result() (*TransactGetResult, error) {
+	total := 0
 	r := &TransactGetResult{Items: make([]item.Item, len(g.reads)), Capacity: make([]Capacity, len(g.reads))}
 	for i := range g.reads {
 		it, size := g.reads[i].Item, 0
 		if it != nil {
 			size = it.Size()
+			total += size
 			if projection := g.request.Items[i].Projection; projection != nil {
 				it = projection.Apply(it)
 			}
@@ -150,5 +160,8 @@ func (g *transactGet) result() *TransactGetResult {
 		r.Items[i] = it
 		r.Capacity[i].Read = capacity.TransactReadUnits(size)
 	}
-	return r
+	if total > MaxTransactBytes {
+		return nil, errShowsTooMuch
+	}
+	return r, nil
 }

@@ -137,3 +137,25 @@ func TestTransactToken(t *testing.T) {
 		}
 	}
 }
+
+// A transaction of reads is refused when its items are too large together, whatever of them is
+// to be shown.
+func TestTransactGetSize(t *testing.T) {
+	b := newWorld(t)
+	b.create(simple("tab", 4))
+	r := &TransactGetRequest{}
+	for i := range 11 {
+		if _, err := b.Put(&PutRequest{Table: "tab", Item: js(fmt.Sprintf(`{"p":{"S":"%02d"},"x":{"S":%q}}`, i, strings.Repeat("x", 399<<10)))}); err != nil {
+			t.Fatal(err)
+		}
+		r.Items = append(r.Items, TransactGetItem{Table: "tab", Key: js(fmt.Sprintf(`{"p":{"S":"%02d"}}`, i))})
+	}
+	var invalid *ValidationError
+	if _, err := b.TransactGet(r); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "size cannot exceed 4 MB") {
+		t.Errorf("11 items of 399 KB: %v", err)
+	}
+	r.Items = r.Items[:10]
+	if got, err := b.TransactGet(r); err != nil || len(got.Items) != 10 {
+		t.Errorf("10 items of 399 KB: %v", err)
+	}
+}
