@@ -163,7 +163,7 @@ func (r *runner) profile(w *Workload) (end func() error, err error) {
 }
 
 func quantile(h *hdrhistogram.Histogram, q float64) time.Duration {
-	return time.Duration(h.ValueAtQuantile(q))
+	return time.Duration(Quantile(h, q))
 }
 
 // run does the steps. Time is looked at before and after each timed one.

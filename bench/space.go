@@ -136,13 +136,13 @@ func diskUsage(dir string) (float64, error) {
 }
 
 // WrittenBytes is what this process has written to files below a directory so far: the greater of pages dirtied and bytes passed
-// to write, where the kernel counts pages truly (RoundsWrites), else at the most a page for each call of write beside its
-// bytes. 0 if the system does not say.
-func WrittenBytes(dir string) float64 {
-	rounds := RoundsWrites(dir) // first: it writes, too
+// to write. If writes are synced one by one and the kernel then counts too many pages (RoundsWrites), it is at the most a page for each call of
+// write beside its bytes. 0 if the system does not say.
+func WrittenBytes(dir string, synced bool) float64 {
+	synced = synced && RoundsWrites(dir) // first: it writes, too
 	w := writtenBytes()
 	all := max(w.pages, w.calls)
-	if rounds {
+	if synced {
 		all = min(all, w.calls+w.count*pageBytes)
 	}
 	return float64(all)
@@ -150,8 +150,8 @@ func WrittenBytes(dir string) float64 {
 
 const pageBytes = 4096
 
-// RoundsWrites reports whether the kernel's count of a process's written bytes cannot be trusted for the file system of a
-// directory. Since the page cache has folios of many pages (ext4: Linux 6.16), a byte written to a clean folio counts as all of it, up
+// RoundsWrites reports whether the kernel's count of a process's written bytes cannot be trusted for small writes that are synced, on the
+// file system of a directory. Since the page cache has folios of many pages (ext4: Linux 6.16), a byte written to a clean folio counts as all of it, up
 // to 2 MiB, although only its block goes to the disk. It is found out by writing a little, once for each directory.
 func RoundsWrites(dir string) bool {
 	probe, _ := roundings.LoadOrStore(dir, sync.OnceValue(func() bool { return roundsWrites(dir) }))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/statordb/stator/bench"
 )
 
 // A Fault is something that is done to the target while it is measured.
@@ -163,7 +165,7 @@ func phases(outcomes []outcome, blows []Blow, wall time.Duration) []Phase {
 
 // recovery is how long after the fault the target became as good as before.
 func recovery(within func(from, to time.Duration) []outcome, before *Phase, fault, end time.Duration) time.Duration {
-	bound := max(recoverTimes*time.Duration(before.Latency.ValueAtQuantile(99)), recoverLeast)
+	bound := max(recoverTimes*time.Duration(bench.Quantile(before.Latency, 99)), recoverLeast)
 	want := recoveredShare * before.Rate()
 	for at := fault; at+time.Second <= end; at += recoverStep {
 		good, slow := 0, 0

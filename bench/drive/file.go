@@ -413,6 +413,26 @@ func (p *Pace) check() error {
 	return nil
 }
 
+// Alike reports whether two workloads ask for the same: what was not said in a file, or not known to an older program, is the
+// default. What they are called does not count.
+func Alike(a, b *Workload) bool {
+	normal := func(w *Workload) string {
+		c := *w
+		c.Faults = slices.Clone(c.Faults)
+		if c.About, c.Keys.Trace = "", ""; c.Pace.Peak != nil {
+			peak := *c.Pace.Peak
+			c.Pace.Peak = &peak
+		}
+		c.setDefaults()
+		text, err := json.Marshal(&c)
+		if err != nil { // of a share that is no number: files have none
+			return err.Error()
+		}
+		return string(text)
+	}
+	return normal(a) == normal(b)
+}
+
 // Writes reports whether the workload changes data.
 func (w *Workload) Writes() bool {
 	for _, k := range []Kind{Put, Insert, Add, Delete, PutMany, Transact} {

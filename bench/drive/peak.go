@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/statordb/stator/bench"
 )
 
 // A Trial is one rate of a search for the peak.
@@ -74,7 +76,7 @@ func (r *run) peak(ctx context.Context, t Target) (*Measurement, error) {
 const reachedShare = 0.98
 
 func (p *Peak) judge(m *Measurement, rate float64) Trial {
-	v := time.Duration(m.Latency.ValueAtQuantile(p.Percentile))
+	v := time.Duration(bench.Quantile(m.Latency, p.Percentile))
 	return Trial{rate, m.Rate(), v, v < time.Duration(p.Below) && m.Errors == 0 && m.Unsent == 0 && m.Rate() >= reachedShare*rate*expectedShare(m, rate)}
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/statordb/stator/bench"
 )
 
 // Longest is what a histogram holds; what takes longer counts as that long.
@@ -108,7 +110,7 @@ func (s *series) last(second int) (ops int64, p99 time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.seconds[min(max(second, 0), len(s.seconds)-1)]
-	return h.TotalCount(), time.Duration(h.ValueAtQuantile(99))
+	return h.TotalCount(), time.Duration(bench.Quantile(h, 99))
 }
 
 // upTo returns the seconds up to the last one that has something.

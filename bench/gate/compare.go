@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/perf/benchmath"
 
+	"github.com/statordb/stator/bench/drive"
 	"github.com/statordb/stator/bench/result"
 )
 
@@ -63,6 +64,7 @@ type Row struct {
 type Report struct {
 	Rows       []Row
 	Missing    []string // figures that only one file has, or that failed in one
+	Different  []string // figures of one name whose workloads are not the same: nothing is compared
 	Confidence float64  // of each row
 	Paired     bool
 }
@@ -88,6 +90,10 @@ func Compare(base, head *result.File, o Options) (*Report, error) {
 			r.Missing = append(r.Missing, b.Name())
 			continue
 		}
+		if !drive.Alike(b.Workload, h.Workload) {
+			r.Different = append(r.Different, b.Name())
+			continue
+		}
 		for _, name := range o.Thresholds.names() {
 			m, err := result.MetricOf(name)
 			if err != nil {
@@ -100,6 +106,9 @@ func Compare(base, head *result.File, o Options) (*Report, error) {
 		if base.Find(h.Name()) == nil {
 			r.Missing = append(r.Missing, h.Name())
 		}
+	}
+	if len(jobs) == 0 && len(r.Different) > 0 {
+		return nil, fmt.Errorf("the two results measured different workloads under the same names: %s", strings.Join(r.Different, ", "))
 	}
 	if len(jobs) == 0 {
 		return nil, errors.New("the two results have no figure in common")
@@ -137,9 +146,22 @@ func (r *Row) judge(base, head *result.Figure, m result.Metric, confidence float
 	r.Worse, r.Low, r.High = s.Center, s.Lo, s.Hi
 	r.P = benchmath.AssumeNothing.Compare(sample(b), sample(h)).P
 	r.Verdict = verdict(r.Worse, r.Low, r.High, r.Threshold)
-	for _, w := range s.Warnings {
-		r.Note = w.Error()
+	if len(s.Warnings) > 0 {
+		r.Note = s.Warnings[0].Error()
 	}
+	if math.IsInf(r.High, 1) || r.Low <= 0 {
+		r.Note = fmt.Sprintf("%d rounds say nothing at %.4g %%: %d are needed", r.Rounds, 100*confidence, roundsFor(confidence, r.Paired))
+	}
+}
+
+// roundsFor is how many rounds an interval of the median takes: its bounds are at the widest the least and the greatest value, which
+// miss the median if all lie on one side.
+func roundsFor(confidence float64, paired bool) int {
+	miss := 1 - confidence
+	if !paired { // the medians of both sides are bounded, each with half the chance
+		miss /= 2
+	}
+	return 1 + int(math.Ceil(math.Log2(1/miss)))
 }
 
 // verdict needs the whole interval on one side.
@@ -219,7 +241,7 @@ func drift(values []float64) float64 {
 // Exit is the exit code of a report.
 func (r *Report) Exit() int {
 	code := ExitSame
-	if len(r.Missing) > 0 || len(r.Rows) == 0 {
+	if len(r.Missing) > 0 || len(r.Different) > 0 || len(r.Rows) == 0 {
 		code = ExitInconclusive
 	}
 	for _, row := range r.Rows {
@@ -235,8 +257,11 @@ func (r *Report) Exit() int {
 
 func (r *Row) change() string {
 	bound := func(v float64) string {
-		if math.IsInf(v, 0) || v <= 0 {
+		switch {
+		case math.IsInf(v, 0):
 			return "∞"
+		case v <= 0:
+			return "−∞"
 		}
 		return fmt.Sprintf("%+.1f", 100*(v-1))
 	}
@@ -278,6 +303,12 @@ func (r *Report) remarks() []string {
 	remarks := []string{how, fmt.Sprintf("Each interval holds with %.4g %%. Above 0: head is worse.", 100*r.Confidence)}
 	if len(r.Missing) > 0 {
 		remarks = append(remarks, "Only in one of them: "+strings.Join(r.Missing, ", "))
+	}
+	if len(r.Different) > 0 {
+		remarks = append(remarks, "Not compared, because their workloads differ: "+strings.Join(r.Different, ", "))
+	}
+	if len(r.Rows) == 0 {
+		remarks = append(remarks, "None of the metrics is known of both.")
 	}
 	return append(remarks, r.summary())
 }

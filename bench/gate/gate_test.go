@@ -170,6 +170,40 @@ func TestFewRoundsAreInconclusive(t *testing.T) {
 	if r.Exit() != ExitInconclusive || !strings.Contains(r.Rows[0].Note, "need") {
 		t.Errorf("exit code %d: %+v", r.Exit(), r.Rows[0])
 	}
+	// As many as the note asks for are enough, and one less is not.
+	for _, paired := range []bool{true, false} {
+		enough := roundsFor(r.Confidence, paired)
+		for _, n := range []int{enough - 1, enough} {
+			base, head := measured(busy(3), n, 1.3, paired)
+			again, err := Compare(base, head, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row := again.Rows[0]; (n == enough) != (row.Low > 0 && !math.IsInf(row.High, 1)) {
+				t.Errorf("paired %v, %d rounds: %+v", paired, n, row)
+			}
+		}
+	}
+}
+
+// Figures of one name are compared only if their workloads ask for the same; defaults that one file does not have are no difference.
+func TestDifferentWorkloads(t *testing.T) {
+	base, head := measured(busy(1), 8, 1, true)
+	head.Figures[0].Workload = &drive.Workload{Name: "w", About: "x", Attempts: 1}
+	if _, err := Compare(base, head, Options{}); err != nil {
+		t.Errorf("with a default: %v", err)
+	}
+	head.Figures[0].Workload = &drive.Workload{Name: "w", Keys: drive.Keys{Count: 7}}
+	if _, err := Compare(base, head, Options{}); err == nil || !strings.Contains(err.Error(), "different workloads") {
+		t.Errorf("other keys: %v", err)
+	}
+	same := &drive.Workload{Name: "v"}
+	base.Figures = append(base.Figures, &result.Figure{Workload: same, Target: "t", Samples: base.Figures[0].Samples})
+	head.Figures = append(head.Figures, &result.Figure{Workload: same, Target: "t", Samples: base.Figures[0].Samples})
+	r, err := Compare(base, head, Options{})
+	if err != nil || r.Exit() != ExitInconclusive || len(r.Different) != 1 {
+		t.Errorf("%v, %+v", err, r)
+	}
 }
 
 func TestExitCodes(t *testing.T) {

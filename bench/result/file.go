@@ -10,6 +10,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/statordb/stator/bench"
 	"github.com/statordb/stator/bench/drive"
 )
 
@@ -149,8 +150,8 @@ func percentiles(h *hdrhistogram.Histogram) Percentiles {
 	if h == nil || h.TotalCount() == 0 {
 		return Percentiles{}
 	}
-	q := h.ValueAtPercentilesSlice([]float64{50, 90, 99, 99.9, 99.99})
-	return Percentiles{h.TotalCount(), h.Mean(), h.Min(), q[0], q[1], q[2], q[3], q[4], h.Max()}
+	q := func(p float64) int64 { return bench.Quantile(h, p) }
+	return Percentiles{h.TotalCount(), h.Mean(), h.Min(), q(50), q(90), q(99), q(99.9), q(99.99), h.Max()}
 }
 
 // New makes a sample of what was measured. raw is what the keys and values of the data have in
@@ -169,8 +170,7 @@ func New(round int, w *drive.Workload, m *drive.Measurement, raw float64) (*Samp
 		s.ByKind[string(k)] = percentiles(h)
 	}
 	for i, h := range m.Seconds {
-		q := h.ValueAtPercentilesSlice([]float64{50, 99})
-		second := Second{At: i, Ops: h.TotalCount(), P50: q[0], P99: q[1], Max: h.Max(), Full: i < int(m.Wall/time.Second)}
+		second := Second{At: i, Ops: h.TotalCount(), P50: bench.Quantile(h, 50), P99: bench.Quantile(h, 99), Max: h.Max(), Full: i < int(m.Wall/time.Second)}
 		if i < len(m.BySecond) {
 			u := m.BySecond[i]
 			second.CPU, second.Allocs, second.WrittenBytes, second.StallSeconds = u.CPU.Seconds(), u.Allocs, u.WrittenBytes, u.StallTime.Seconds()

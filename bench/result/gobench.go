@@ -13,13 +13,16 @@ func GoBench(w io.Writer, f *File) error {
 	fmt.Fprintf(w, "goos: %s\ngoarch: %s\ncpu: %s\ncommit: %s\n", e.OS, e.Arch, e.Processor, f.Commit)
 	for _, g := range f.Figures {
 		for _, s := range g.Samples {
-			fmt.Fprintf(w, "Benchmark%s\t%d", benchName(g), max(1, s.Ops))
+			text := ""
 			for _, m := range Metrics {
 				if v := m.Of(s); v > 0 {
-					fmt.Fprintf(w, "\t%s %s", plain(v), m.Unit)
+					text += fmt.Sprintf("\t%s %s", plain(v), m.Unit)
 				}
 			}
-			if _, err := fmt.Fprintln(w); err != nil {
+			if text == "" {
+				continue // a line without a figure is an error to readers
+			}
+			if _, err := fmt.Fprintf(w, "Benchmark%s\t%d%s\n", benchName(g), max(1, s.Ops), text); err != nil {
 				return err
 			}
 		}

@@ -11,13 +11,15 @@ import (
 	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/statordb/stator/bench"
 )
 
 //go:embed report.html
 var reportText string
 
 var report = template.Must(template.New("report").Funcs(template.FuncMap{
-	"span": Span, "count": Count, "bytes": Bytes, "join": func(s []string) string { return strings.Join(s, "; ") },
+	"span": Span, "count": Count, "bytes": Bytes, "nanos": func(v int64) string { return Span(float64(v)) }, "seconds": func(v float64) string { return Span(1e9 * v) }, "join": func(s []string) string { return strings.Join(s, "; ") },
 }).Parse(reportText))
 
 // HTML writes a page that needs nothing else: no script, no font, no network. Figures of one
@@ -58,6 +60,8 @@ type groupOf struct {
 	Figures     []*drawnFigure
 	Latency     template.HTML
 	Series      template.HTML
+	CPU         template.HTML
+	Written     template.HTML
 	Bars        []bars
 }
 
@@ -69,7 +73,24 @@ type drawnFigure struct {
 	Spread, Ratio                     string
 	Notes                             []string
 	curve                             []point
-	series                            []point
+	series, cpu, written              []point
+	faults                            []float64 // seconds at which one began, in the series
+}
+
+// A roundPhase is a phase with the round that it is of.
+type roundPhase struct {
+	Phase
+	Round int
+}
+
+// Phases are those of all rounds.
+func (d *drawnFigure) Phases() (all []roundPhase) {
+	for _, s := range d.Samples {
+		for _, p := range s.Phases {
+			all = append(all, roundPhase{p, s.Round + 1})
+		}
+	}
+	return all
 }
 
 type bars struct {
@@ -101,11 +122,21 @@ func figureOf(g *Figure, i int) (*drawnFigure, error) {
 	d.curve = curve(h)
 	at := 0.0
 	for _, s := range g.Samples { // the rounds one behind the other
+		for _, f := range s.Faults {
+			d.faults = append(d.faults, at+f.At)
+		}
 		for _, sec := range s.Series {
-			if sec.Full {
-				d.series = append(d.series, point{at, float64(sec.Ops)})
-				at++
+			if !sec.Full {
+				continue
 			}
+			d.series = append(d.series, point{at, float64(sec.Ops)})
+			if s.CPUPerOp > 0 {
+				d.cpu = append(d.cpu, point{at, sec.CPU})
+			}
+			if s.WrittenBytes > 0 {
+				d.written = append(d.written, point{at, sec.WrittenBytes})
+			}
+			at++
 		}
 	}
 	return d, nil
@@ -117,22 +148,28 @@ func curve(h *hdrhistogram.Histogram) []point {
 	last := math.Log10(float64(max(2, h.TotalCount())))
 	for x := 0.0; x <= last; x += 0.05 {
 		p := 100 * (1 - math.Pow(10, -x))
-		points = append(points, point{x, float64(max(1, h.ValueAtQuantile(p)))})
+		points = append(points, point{x, float64(max(1, bench.Quantile(h, p)))})
 	}
 	return points
 }
 
 func (g *groupOf) draw() {
-	var curves, series []line
+	var curves, series, cpu, written []line
+	var faults []float64
 	for _, f := range g.Figures {
 		curves = append(curves, line{f.Color, f.curve})
 		series = append(series, line{f.Color, f.series})
+		cpu = append(cpu, line{f.Color, f.cpu})
+		written = append(written, line{f.Color, f.written})
+		faults = append(faults, f.faults...)
 		if f != g.Figures[0] && f.Rate > 0 && g.Figures[0].Rate > 0 {
 			f.Ratio = fmt.Sprintf("%.2f", f.Rate/g.Figures[0].Rate)
 		}
 	}
-	g.Latency = plot(curves, true)
-	g.Series = plot(series, false)
+	g.Latency = plot(curves, Span, true, nil)
+	g.Series = plot(series, Count, false, faults)
+	g.CPU = plot(cpu, func(v float64) string { return fmt.Sprintf("%.2f", v) }, false, faults)
+	g.Written = plot(written, shortBytes, false, faults)
 	for _, m := range []struct {
 		name  string
 		value func(*drawnFigure) float64
@@ -163,6 +200,17 @@ func (g *groupOf) draw() {
 	}
 }
 
+// shortBytes fit beside a plot on a phone.
+func shortBytes(v float64) string {
+	switch {
+	case v < 1e6:
+		return fmt.Sprintf("%.0f kB", v/1e3)
+	case v < 1e9:
+		return fmt.Sprintf("%.0f MB", v/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", v/1e9)
+}
+
 type line struct {
 	color  string
 	points []point
@@ -174,20 +222,20 @@ const (
 	plotWidth, plotHeight = 520, 220
 )
 
-// plot draws lines: percentiles over a logarithmic scale of times, or rates over seconds from 0
-// on.
-func plot(lines []line, percentiles bool) template.HTML {
+// plot draws lines: percentiles over a logarithmic scale of times, or what happened in each second from 0
+// on, with marks where faults began.
+func plot(lines []line, text func(float64) string, percentiles bool, faults []float64) template.HTML {
 	var all []point
 	for _, l := range lines {
 		all = append(all, l.points...)
 	}
-	if len(all) < 2 {
+	if len(all) < 2 || slices.IndexFunc(all, func(p point) bool { return p.y > 0 }) < 0 {
 		return ""
 	}
 	maxX := slices.MaxFunc(all, func(a, b point) int { return cmp.Compare(a.x, b.x) }).x
 	maxY := slices.MaxFunc(all, func(a, b point) int { return cmp.Compare(a.y, b.y) }).y
 	minY := slices.MinFunc(all, func(a, b point) int { return cmp.Compare(a.y, b.y) }).y
-	scaleY := func(y float64) float64 { return plotTop + plotHeight*(1-y/max(maxY*1.05, 1)) }
+	scaleY := func(y float64) float64 { return plotTop + plotHeight*(1-y/(maxY*1.05)) }
 	if percentiles {
 		low, high := math.Floor(math.Log10(max(1, minY))), math.Ceil(math.Log10(max(10, maxY)))
 		if high == low {
@@ -214,7 +262,7 @@ func plot(lines []line, percentiles bool) template.HTML {
 	}
 	if percentiles {
 		for e := math.Floor(math.Log10(max(1, minY))); e <= math.Ceil(math.Log10(max(10, maxY))); e++ {
-			horizontal(math.Pow(10, e), Span(math.Pow(10, e)))
+			horizontal(math.Pow(10, e), text(math.Pow(10, e)))
 		}
 		for i, label := range []string{"0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"} {
 			if float64(i) <= maxX {
@@ -224,11 +272,16 @@ func plot(lines []line, percentiles bool) template.HTML {
 	} else {
 		horizontal(0, "0")
 		for i := 1; i < 5; i++ {
-			horizontal(maxY*float64(i)/4, Count(maxY*float64(i)/4))
+			horizontal(maxY*float64(i)/4, text(maxY*float64(i)/4))
 		}
 		step := math.Ceil((maxX + 1) / 8)
 		for x := 0.0; x <= maxX; x += step {
 			vertical(x, fmt.Sprintf("%.0f s", x), int(x/step)%2 == 1)
+		}
+	}
+	for _, at := range faults {
+		if at <= maxX {
+			fmt.Fprintf(&b, `<line class="fault" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`, scaleX(at), scaleX(at), plotTop, plotTop+plotHeight)
 		}
 	}
 	b.WriteString(`</g>`)

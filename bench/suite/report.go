@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -62,7 +63,10 @@ func Report(w io.Writer, f *result.File, format string) error {
 	if write := writers[format]; write != nil {
 		return write(w, f)
 	}
-	if format == "hgrm" && len(f.Figures) > 0 {
+	if format == "hgrm" {
+		if len(f.Figures) == 0 {
+			return errors.New("the result has no figures")
+		}
 		return result.HGRM(w, f.Figures[0])
 	}
 	return fmt.Errorf("no format %q; there are %s", format, strings.Join(Formats(), ", "))

@@ -339,7 +339,7 @@ func (c *Cluster) Usage() drive.Usage {
 	for _, n := range c.nodes {
 		add(&u, n.usage())
 	}
-	if bench.RoundsWrites(c.dir) {
+	if c.w.Durable && bench.RoundsWrites(c.dir) {
 		u.WrittenBytes = 0 // not known
 	}
 	u.DiskBytes, _ = bench.DiskUsage(c.dir) // 0 is "not known"

@@ -294,7 +294,7 @@ func (t *Dynamo) drop() error {
 func (t *Dynamo) Usage() drive.Usage {
 	u := drive.Usage{}
 	if t.local != nil {
-		u = usage(t.dir)
+		u = usage(t.dir, t.w.Durable)
 	} else {
 		for _, pid := range t.pids {
 			if one, err := bench.UsageOf(pid); err == nil {

@@ -72,7 +72,7 @@ func (t *Engine) Close() error { return t.engine.Close() }
 
 // Usage implements drive.Meter. It is that of the process, so the harness is in it.
 func (t *Engine) Usage() drive.Usage {
-	u := usage(t.dir)
+	u := usage(t.dir, t.w.Durable)
 	u.UserBytes = float64(t.written.Load())
 	if s, ok := t.engine.(bench.Staller); ok {
 		n, d := s.Stalls()
@@ -81,12 +81,13 @@ func (t *Engine) Usage() drive.Usage {
 	return u
 }
 
-func usage(dir string) drive.Usage {
+// usage is that of this process, whose files are in dir, if there are any.
+func usage(dir string, durable bool) drive.Usage {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m) // it stops the world for some microseconds, once a second
 	u := drive.Usage{CPU: bench.CPUTime(), Allocs: float64(m.Mallocs), ResidentBytes: bench.Resident()}
 	if dir != "" { // without files, what is written is not the database
-		u.WrittenBytes = bench.WrittenBytes(filepath.Dir(dir))
+		u.WrittenBytes = bench.WrittenBytes(filepath.Dir(dir), durable)
 		u.DiskBytes, _ = bench.DiskUsage(dir) // 0 is "not known"
 	}
 	return u

@@ -41,7 +41,7 @@ func (t *Simulator) Close() error {
 
 // Usage implements drive.Meter.
 func (t *Simulator) Usage() drive.Usage {
-	u := usage("")
+	u := usage("", false)
 	u.Simulated = time.Duration(t.simulated.Load())
 	return u
 }
