@@ -140,7 +140,7 @@ func (p *Partition) applyEntry(index uint64, commands [][]byte, results []Result
 
 // ofTransaction reports whether an encoded command may write several rows.
 func ofTransaction(command []byte) bool {
-	return len(command) >= 2 && (Kind(command[1]) == Transact || Kind(command[1]) == Resolve)
+	return len(command) >= 2 && (Kind(command[1]) == Transact || Kind(command[1]) == Resolve || Kind(command[1]) == Decide)
 }
 
 // executeOnce answers a command that it has carried out before as it did then.
@@ -165,7 +165,7 @@ func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
 		return Result{Err: ErrNotConfigured}
 	}
 	switch cmd.Kind {
-	case Transact, Prepare, Resolve, Settle, Forget:
+	case Transact, Prepare, Resolve, Settle, Decide, Forget:
 		return p.transaction(config, cmd, c)
 	case Check:
 		return Result{Err: ErrCommand}

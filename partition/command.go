@@ -28,7 +28,7 @@ import (
 // kind 6, Trim: through 8B; change records up to this sequence number go.
 // kind 7, Backfill: the body is drawn in backfill.go.
 // kind 8, SplitOff: the body is drawn in split.go.
-// kinds 9 to 13, Transact, Prepare, Resolve, Settle, Forget: drawn in transaction.go.
+// kinds 9 to 13 and 15, Transact, Prepare, Resolve, Settle, Forget, Decide: drawn in transaction.go.
 //
 // The timestamp was chosen once by the proposer, so that every replica writes
 // the same one. wish holds the ReturnValues in bits 0 to 2 and
@@ -69,6 +69,7 @@ const (
 	Settle    Kind = 12
 	Forget    Kind = 13
 	Check     Kind = 14 // only an action of a transaction
+	Decide    Kind = 15
 )
 
 func (k Kind) String() string {
@@ -101,6 +102,8 @@ func (k Kind) String() string {
 		return "forget"
 	case Check:
 		return "check"
+	case Decide:
+		return "decide"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }
@@ -152,7 +155,7 @@ type Command struct {
 	Rows    uint32 // Backfill: how many to look at, at most
 	Split   *Split // SplitOff
 
-	Transaction *Transaction // Transact, Prepare, Resolve, Settle, Forget
+	Transaction *Transaction // Transact, Prepare, Resolve, Settle, Decide, Forget
 }
 
 // Encode returns the encoded command, in memory of its own.
@@ -170,7 +173,7 @@ func (c *Command) Encode() []byte {
 		return c.Split.append(header)
 	case Backfill:
 		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(header, c.Index), c.Rows)
-	case Transact, Prepare, Resolve, Settle, Forget:
+	case Transact, Prepare, Resolve, Settle, Decide, Forget:
 		return c.Transaction.append(c.appendRequest(header), c.Kind)
 	}
 	var condition, update []byte
@@ -244,7 +247,7 @@ func DecodeCommand(b []byte) (Command, error) {
 		err = c.decodeBackfill(b[2:])
 	case SplitOff:
 		c.Split, err = decodeSplit(b[2:])
-	case Transact, Prepare, Resolve, Settle, Forget:
+	case Transact, Prepare, Resolve, Settle, Decide, Forget:
 		err = c.decodeTransaction(b[2:])
 	default:
 		err = fmt.Errorf("%w: %v", ErrCommand, c.Kind)

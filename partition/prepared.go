@@ -20,27 +20,42 @@ import (
 // (keys.go): so it lies in the partition's range of hashes, and goes where that goes. Integers
 // are little-endian.
 //
-//	+-----------+----------+---------+-----------+-----------+----------+
-//	| format 1B | id 16B   | token 16B | anchor 12B | effect 1B | key size, key | item ... |
-//	+-----------+----------+---------+-----------+-----------+----------+
+//	+-----------+--------+-----------+------------+-----------+---------------+-------+----------+
+//	| format 1B | id 16B | token 16B | anchor 12B | effect 1B | earliest 8B   | place | size     |
+//	+-----------+--------+-----------+------------+-----------+---------------+-------+----------+
+//	| key size, key | item ... |
+//	+---------------+----------+
 //
-// format is 1; effect is a txn.Effect; anchor is a place. key has the key attributes of the item; item is empty
+// format is 2; effect is a txn.Effect; anchor is a place. earliest is the least timestamp at which the
+// transaction may commit, for all that it has taken in this entry. place is that of the action in the client's request, and size that of
+// the item, before or after, whichever is greater; both are uvarints. key has the key attributes of the item; item is empty
 // unless it is written.
-const preparedFormat byte = 1
+//
+// Format 1 lacks earliest, place and size.
+const (
+	preparedFormat    byte = 2
+	preparedFormatOld byte = 1
+)
 
 // A prepared is an item that a transaction has taken. It is immutable.
 type prepared struct {
 	id     txn.ID
+	hash   uint64 // of the item; it follows from the key
 	token  Token
 	anchor Place
 	effect txn.Effect
-	key    item.Item // key attributes
-	item   item.Item // with txn.Write
+	at     txn.Timestamp // the earliest of the commit
+	action int           // position in the client's request
+	size   int           // of the item
+	key    item.Item     // key attributes
+	item   item.Item     // with txn.Write
 }
 
 func (o *prepared) append(dst []byte) []byte {
 	dst = o.id.Append(append(dst, preparedFormat))
 	dst = append(o.anchor.append(append(dst, o.token[:]...)), byte(o.effect))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(o.at))
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(o.action)), uint64(o.size))
 	return append(appendSized(dst, o.key), o.item...)
 }
 
@@ -48,6 +63,10 @@ func decodePrepared(b []byte) (*prepared, error) {
 	d := reader{b: b}
 	format := d.byte()
 	o := &prepared{id: d.id(), token: d.token(), anchor: d.place(), effect: txn.Effect(d.byte())}
+	if format != preparedFormatOld {
+		o.at, o.action, o.size = txn.Timestamp(d.fixed()), d.size(), d.size()
+		d.bad = d.bad || o.action >= maxPosition
+	}
 	o.key = d.item(d.sized())
 	rest := d.rest()
 	switch o.effect {
@@ -58,7 +77,7 @@ func decodePrepared(b []byte) (*prepared, error) {
 	default:
 		d.bad = true
 	}
-	if format != preparedFormat || !d.done() {
+	if format != preparedFormat && format != preparedFormatOld || !d.done() {
 		return nil, fmt.Errorf("%w: prepared item of %d bytes", ErrFormat, len(b))
 	}
 	return o, nil
@@ -288,6 +307,7 @@ func (p *Partition) loadPrepared(config *Config) error {
 		}
 		o, err := decodePrepared(slices.Clone(value))
 		if err == nil {
+			o.hash = RowHash(key)
 			p.txns.add(string(config.Schema.rowOf(key)), o)
 		}
 		return err
@@ -334,15 +354,19 @@ func (p *Partition) OnUnfinished(f func()) { p.txns.wake.Store(&f) }
 //
 // A consistent read asks before it reads the row.
 func (p *Partition) Ongoing(row []byte) *ConflictError {
+	if o := p.preparedAt(row); o != nil {
+		return o.conflict()
+	}
+	return nil
+}
+
+func (p *Partition) preparedAt(row []byte) *prepared {
 	if !p.txns.any.Load() {
 		return nil
 	}
 	p.txns.mu.Lock()
 	defer p.txns.mu.Unlock()
-	if o := p.txns.shown[string(row)]; o != nil {
-		return o.conflict()
-	}
-	return nil
+	return p.txns.shown[string(row)]
 }
 
 // OngoingIn returns the transactions that have taken items with hashes in [first, last], by id,

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,6 +19,10 @@ type ItemRead struct {
 	Version txn.Timestamp
 	// Ongoing is who had taken the item before it was read; nil = nobody.
 	Ongoing *ConflictError
+	// Changes says that Ongoing will make Pending of the item, nil = none, if it is committed. It is not set if
+	// only versions were asked for.
+	Changes bool
+	Pending item.Item
 }
 
 // ReadItems reads the items of row keys, one after the other. Each is the caller's.
@@ -27,7 +32,13 @@ func (p *Partition) ReadItems(keys [][]byte, versionsOnly bool) ([]ItemRead, err
 	reads := make([]ItemRead, len(keys))
 	for i, key := range keys {
 		r := &reads[i]
-		r.Ongoing = p.Ongoing(key) // before the row; see transactions
+		// Before the row; see transactions.
+		if o := p.preparedAt(key); o != nil {
+			r.Ongoing = o.conflict()
+			if r.Changes = o.effect != txn.Check && !versionsOnly; r.Changes {
+				r.Pending = bytes.Clone(o.item)
+			}
+		}
 		b, err := p.db.Get(key, nil)
 		found := !errors.Is(err, lsm.ErrNotFound)
 		// After the row: Apply raises it before a row goes.
@@ -120,16 +131,23 @@ func (p *Partition) answerItems(dst []byte, d *reader) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	return appendItems(dst, reads), nil
+}
+
+func appendItems(dst []byte, reads []ItemRead) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(reads)))
 	for _, r := range reads {
-		dst = append(dst, bit(r.Item != nil)*itemFound|bit(r.Ongoing != nil)*itemOngoing)
+		dst = append(dst, bit(r.Item != nil)*itemFound|bit(r.Ongoing != nil)*itemOngoing|bit(r.Changes)*itemChanges|bit(r.Pending != nil)*itemPending)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(r.Version))
 		if r.Ongoing != nil {
 			dst = r.Ongoing.append(dst)
 		}
 		dst = appendSized(dst, r.Item)
+		if r.Pending != nil {
+			dst = appendSized(dst, r.Pending)
+		}
 	}
-	return dst, nil
+	return dst
 }
 
 // DecodeItemsAnswer reads the answer to a request for items: what ReadItems returned, or
@@ -153,7 +171,11 @@ func DecodeItemsAnswer(b []byte) ([]ItemRead, error) {
 		} else if len(it) > 0 {
 			d.fail()
 		}
-		if flags > itemFound|itemOngoing {
+		if flags&itemPending != 0 {
+			r.Pending = d.item(d.sized())
+		}
+		r.Changes = flags&itemChanges != 0
+		if flags > itemFlags || r.Changes && r.Ongoing == nil || r.Pending != nil && !r.Changes {
 			d.fail()
 		}
 		reads = append(reads, r)
@@ -164,48 +186,37 @@ func DecodeItemsAnswer(b []byte) ([]ItemRead, error) {
 	return reads, nil
 }
 
-// AppendDecisionRequest appends the request for the Decision about a transaction, whose anchor
-// has this hash.
-func AppendDecisionRequest(dst []byte, id txn.ID, hash uint64) []byte {
-	return binary.LittleEndian.AppendUint64(id.Append(append(dst, requestVersion, requestDecision)), hash)
+// AppendVoteRequest appends the request for VoteAt.
+func AppendVoteRequest(dst []byte, id txn.ID, hashes []uint64) []byte {
+	return appendHashes(id.Append(append(dst, requestVersion, requestVote)), hashes)
 }
 
-func (p *Partition) answerDecision(dst []byte, d *reader) ([]byte, error) {
-	id, hash := d.id(), d.fixed()
+func (p *Partition) answerVote(dst []byte, d *reader) ([]byte, error) {
+	id, hashes := d.id(), d.hashes()
 	if !d.done() {
-		return dst, fmt.Errorf("%w: request for a decision", ErrAnswer)
+		return dst, fmt.Errorf("%w: request for a vote", ErrAnswer)
 	}
-	outcome, at, err := p.DecisionAt(id, hash)
+	v, err := p.VoteAt(id, hashes)
 	if err != nil {
 		return dst, err
 	}
-	return binary.LittleEndian.AppendUint64(append(dst, byte(outcome)), uint64(at)), nil
+	return v.append(dst), nil
 }
 
-// DecisionAt is Decision for one who does not know whether the partition has the anchor. It
-// returns ErrWrongPartition if it does not have the hash.
-func (p *Partition) DecisionAt(id txn.ID, hash uint64) (txn.Outcome, txn.Timestamp, error) {
-	outcome, at := p.Decision(id)
-	// Judged after the look: a split moves decisions away.
-	config := p.Config()
-	switch {
-	case config == nil:
-		return txn.Undecided, 0, ErrNotConfigured
-	case config.Entries || !config.Owns(hash):
-		return txn.Undecided, 0, config.wrong()
-	}
-	return outcome, at, nil
+func (v *Vote) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(append(dst, byte(v.Outcome)), uint64(v.At))
+	return appendPlaces(appendSizes(dst, v.Sizes), v.Others)
 }
 
-// DecodeDecisionAnswer reads the answer to a request for a decision.
-func DecodeDecisionAnswer(b []byte) (txn.Outcome, txn.Timestamp, error) {
+// DecodeVoteAnswer reads the answer to a request for a vote.
+func DecodeVoteAnswer(b []byte) (v Vote, err error) {
 	d, err := beginAnswer(b)
 	if err != nil {
-		return txn.Undecided, 0, err
+		return v, err
 	}
-	outcome, at := d.outcome(), txn.Timestamp(d.fixed())
+	v = Vote{Outcome: d.outcome(), At: txn.Timestamp(d.fixed()), Sizes: d.sizes(), Others: d.places()}
 	if !d.done() {
-		return txn.Undecided, 0, fmt.Errorf("%w: decision of %d bytes", ErrAnswer, len(b))
+		return Vote{}, fmt.Errorf("%w: vote of %d bytes", ErrAnswer, len(b))
 	}
-	return outcome, at, nil
+	return v, nil
 }

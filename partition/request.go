@@ -36,7 +36,8 @@ import (
 //	| versions only 1B | count | key size | key | ...
 //	+------------------+-------+----------+-----+
 //
-// kind 5, decision: id 16B of a transaction, hash 8B of its anchor.
+// kind 6, vote: id 16B of a transaction, hash count, hash 8B, ... of its items.
+// Kind 5 was an earlier form of it.
 //
 // The answer has the same version, and a fault (fault.go). Without one there is
 //
@@ -46,12 +47,12 @@ import (
 //	state: | version | first 8B | last 8B | items | bytes | sequence | trimmed |
 //	       | change bytes | latest 8B | local count | items | bytes | ... |
 //	       | heat first 8B | heat shift 1B | heat count | requests | ... |
-//	items: | count | flags 1B | version 8B | conflict as in a fault | item size | item | ... |
-//	decision: | outcome 1B | at 8B |
+//	items: | count | flags 1B | version 8B | conflict as in a fault | item size | item | pending size | pending | ... |
+//	vote:  | outcome 1B | at 8B | sizes count | size ... | others count | place 12B ... |
 //
 // flags of a page: 1 there is a last key, 2 the items were counted only. units are
 // half read units. flags of an item: 1 it is there, 2 a transaction is at it, which the conflict
-// names.
+// names, 4 and would change it, 8 to what is pending, else delete it.
 //
 // Both sides refuse a version that they do not know, so nodes learn to read one
 // before any of them writes it.
@@ -63,10 +64,13 @@ const (
 	requestState byte = 3
 	requestItems byte = 4
 
-	requestDecision byte = 5
+	requestVote byte = 6
 
 	itemFound   byte = 1
 	itemOngoing byte = 2
+	itemChanges byte = 4
+	itemPending byte = 8
+	itemFlags        = 1<<4 - 1
 
 	pageReverse    byte = 1
 	pageCounting   byte = 2
@@ -171,8 +175,8 @@ func (p *Partition) answer(dst, request []byte) ([]byte, error) {
 		return p.State().append(dst), nil
 	case requestItems:
 		return p.answerItems(dst, &d)
-	case requestDecision:
-		return p.answerDecision(dst, &d)
+	case requestVote:
+		return p.answerVote(dst, &d)
 	}
 	return dst, fmt.Errorf("%w: request %d", ErrAnswer, kind)
 }

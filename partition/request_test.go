@@ -14,6 +14,7 @@ import (
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/txn"
 )
 
 // sampleResults have each field, and each error that has a code.
@@ -54,6 +55,8 @@ func sampleRequests(t testing.TB) [][]byte {
 		(&PageRequest{Index: 5, Lower: lower, Upper: upper, Reverse: true, Filter: filter, Projection: projection, Counting: true,
 			Fetch: true, Consistent: true, Limit: 300, Bytes: 1, FetchBytes: PageBytes}).Append(nil),
 		AppendStateRequest(nil),
+		AppendItemsRequest(nil, [][]byte{[]byte("key"), []byte("other")}, true),
+		AppendVoteRequest(nil, txn.ID{Node: 5, Born: 6}, []uint64{7, 1 << 63}),
 	}
 }
 
@@ -71,6 +74,9 @@ func sampleAnswers(t testing.TB) [][]byte {
 		(&Page{Count: 2, Scanned: 2, Last: ^uint64(0)}).append(bytes.Clone(ok)),
 		state.append(bytes.Clone(ok)),
 		appendFault([]byte{requestVersion}, &WrongPartitionError{1, 2}),
+		(&Vote{Outcome: txn.Prepared, At: 9, Sizes: []int{0, 300}, Others: []Place{{1, 2}}}).append(bytes.Clone(ok)),
+		appendItems(bytes.Clone(ok), []ItemRead{{Item: it, Version: 5}, {Version: 6, Ongoing: &ConflictError{ID: txn.ID{Node: 1, Born: 2}}, Changes: true, Pending: it},
+			{Item: it, Ongoing: &ConflictError{ID: txn.ID{Node: 1, Born: 2}}, Changes: true}}),
 	}
 }
 
@@ -153,6 +159,16 @@ func FuzzDecodeAnswers(f *testing.F) {
 		if p, err := DecodePageAnswer(b); err == nil {
 			if got := p.append(bytes.Clone(ok)); !bytes.Equal(got, b) {
 				t.Fatalf("%x is written as %x", b, got)
+			}
+		}
+		if v, err := DecodeVoteAnswer(b); err == nil {
+			if got := v.append(bytes.Clone(ok)); !bytes.Equal(got, b) {
+				t.Fatalf("%x is written as %x", b, got)
+			}
+		}
+		if reads, err := DecodeItemsAnswer(b); err == nil {
+			if _, err := DecodeItemsAnswer(appendItems(bytes.Clone(ok), reads)); err != nil {
+				t.Fatalf("%x: %v", b, err)
 			}
 		}
 		if s, err := DecodeStateAnswer(b); err == nil {

@@ -31,19 +31,23 @@ func (p *Partition) transaction(config *Config, cmd *Command, c *counters) Resul
 		return p.resolve(config, t, c)
 	case Settle:
 		return p.settleTransaction(config, t)
+	case Decide:
+		return p.decideTransaction(config, t, c)
 	}
 	return p.forget(config, t)
 }
 
-// transact decides a transaction, and does its part of it:
+// transact does a transaction whose items are all of this partition; or has it take those that are, where its anchor is (t.Stage):
 //
 //  1. all items must be of this partition;
 //  2. a token that was used answers for itself;
 //  3. the rule of package txn and the steps of a write are applied to each action;
-//  4. the ledger decides, if there are other participants;
-//  5. all actions, the decision and the token are staged.
+//  4. all actions and the token are staged; or that the items are taken, with the record of the ledger.
 //
-// If an action is refused, or others are (t.Judge), nothing is.
+// If an action is refused, nothing is.
+//
+// Older logs have two more kinds: with Judge nothing is done, and with Others, but without Stage, the
+// transaction is committed here, after all others have accepted.
 func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result {
 	anchor, err := p.anchorOf(config, t)
 	if err != nil {
@@ -63,20 +67,27 @@ func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result
 	if d.outcome == txn.Committed {
 		return Result{Transaction: &TransactionResult{Outcome: d.outcome, At: d.at}}
 	}
+	if t.Stage && !p.admits(t.ID) {
+		return cancelled()
+	}
 	acts, at, r := p.judgeAll(config, t, c)
 	if r.Err != nil || t.Judge {
 		return r
 	}
+	if t.Stage {
+		t.Anchor = Place{Table: config.Schema.Table, Hash: anchor}
+		p.takeAll(config, t, acts, at)
+		p.decide(&config.Schema, t.ID, decision{outcome: txn.Prepared, at: at, hash: anchor,
+			staged: &staged{t.Token, t.Parameters, t.sizes(acts), slices.Clone(t.Others)}}, nil)
+		return r
+	}
 	at = max(at, t.At)
 	if len(t.Others) > 0 {
-		outcome, record := p.txns.ledger.Decide(t.ID, d.outcome, txn.Committed)
-		if outcome != txn.Committed && !plant.On(plant.LateCommit) {
-			r.Transaction.Outcome = outcome
+		if !p.txns.ledger.Admits(t.ID, d.outcome) {
+			r.Transaction.Outcome = txn.Cancelled
 			return r
 		}
-		if record {
-			p.decide(&config.Schema, t.ID, decision{outcome, at, anchor}, t.Others)
-		}
+		p.decide(&config.Schema, t.ID, decision{outcome: txn.Committed, at: at, hash: anchor}, t.Others)
 	}
 	for i := range acts {
 		p.act(config, acts[i].cmd.Item, &acts[i].j, acts[i].row, effectOf(acts[i].cmd, &acts[i].j), at, c)
@@ -204,14 +215,11 @@ func (p *Partition) act(config *Config, key item.Item, j *judgement, row []byte,
 	p.carryOut(schema, key, j, at, c)
 }
 
-// sizes returns the sizes of all items of a transaction, in the order of the request.
+// sizes returns the sizes of the items of a transaction, in the order of the request.
 func (t *Transaction) sizes(acts []acting) []int {
-	sizes := make([]int, max(len(t.Sizes), len(acts)))
-	copy(sizes, t.Sizes)
+	sizes := slices.Clone(t.Sizes)
 	for i := range acts {
-		if at := t.Actions[i].Position; at < len(sizes) {
-			sizes[at] = max(acts[i].j.r.OldBytes, acts[i].j.r.NewBytes)
-		}
+		sizes = withSize(sizes, t.Actions[i].Position, max(acts[i].j.r.OldBytes, acts[i].j.r.NewBytes))
 	}
 	return sizes
 }
@@ -221,19 +229,37 @@ func (p *Partition) prepare(config *Config, t *Transaction, c *counters) Result 
 	if _, err := p.anchorOf(config, t); err != nil {
 		return Result{Err: err}
 	}
-	acts, _, r := p.judgeAll(config, t, c)
-	if r.Err != nil {
-		return r
+	if !p.admits(t.ID) {
+		return cancelled()
 	}
+	acts, at, r := p.judgeAll(config, t, c)
+	if r.Err == nil {
+		p.takeAll(config, t, acts, at)
+	}
+	return r
+}
+
+// admits reports whether a transaction may still be accepted.
+func (p *Partition) admits(id txn.ID) bool {
+	return p.txns.ledger.Admits(id, p.txns.decisions[id].outcome) || plant.On(plant.LateCommit)
+}
+
+// cancelled refuses a transaction that the partition has said never to accept.
+func cancelled() Result {
+	return Result{Err: ErrRefused, Transaction: &TransactionResult{Outcome: txn.Cancelled}}
+}
+
+// takeAll stages that a transaction takes the items of actions that were judged, and may commit from at on.
+func (p *Partition) takeAll(config *Config, t *Transaction, acts []acting, at txn.Timestamp) {
 	for i := range acts {
 		a := &acts[i]
-		o := &prepared{id: t.ID, token: t.Token, anchor: t.Anchor, effect: effectOf(a.cmd, &a.j), key: config.Schema.KeyOf(nil, a.cmd.Item)}
+		o := &prepared{id: t.ID, hash: RowHash(a.row), token: t.Token, anchor: t.Anchor, effect: effectOf(a.cmd, &a.j), at: at,
+			action: t.Actions[i].Position, size: max(a.j.r.OldBytes, a.j.r.NewBytes), key: config.Schema.KeyOf(nil, a.cmd.Item)}
 		if o.effect == txn.Write {
-			o.item = a.j.updated
+			o.item = bytes.Clone(a.j.updated)
 		}
 		p.take(a.row, o)
 	}
-	return r
 }
 
 // resolve ends that a transaction has items of this partition, as was decided.
@@ -241,15 +267,23 @@ func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result 
 	if err := config.owns(t.Hashes); err != nil {
 		return Result{Err: err}
 	}
+	if p.txns.decisions[t.ID].outcome == txn.Prepared && t.Outcome == txn.Cancelled {
+		p.drop(&config.Schema, t.ID) // the coordinator, which knows that somebody has refused
+	}
+	return Result{Err: p.resolveItems(config, t.ID, t.Outcome, t.At, c)}
+}
+
+// resolveItems ends that a transaction has items of this partition.
+func (p *Partition) resolveItems(config *Config, id txn.ID, outcome txn.Outcome, at txn.Timestamp, c *counters) error {
 	bounds := p.bounds(c)
-	for _, row := range bytesOf(p.txns.keys[t.ID]) {
+	for _, row := range bytesOf(p.txns.keys[id]) {
 		o := p.txns.items[string(row)]
 		if o == nil {
 			continue
 		}
 		it := txn.Item{Ongoing: o.id}
-		if t.Outcome == txn.Cancelled && !plant.On(plant.CancelCommits) {
-			if bounds.Cancel(t.ID, &it) {
+		if outcome == txn.Cancelled && !plant.On(plant.CancelCommits) {
+			if bounds.Cancel(id, &it) {
 				p.release(string(row))
 			}
 			continue
@@ -258,11 +292,11 @@ func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result 
 		var j judgement
 		var err error
 		if j.old, j.last, err = p.current(); err != nil {
-			return Result{Err: err}
+			return err
 		}
 		j.old = bytes.Clone(j.old)
 		it.Exists, it.Written = j.old != nil, j.last
-		if !bounds.Commit(t.ID, t.At, &it, o.effect) {
+		if !bounds.Commit(id, at, &it, o.effect) {
 			continue
 		}
 		j.updated = o.item
@@ -275,16 +309,16 @@ func (p *Partition) resolve(config *Config, t *Transaction, c *counters) Result 
 		if j.updated != nil {
 			j.r.NewBytes = j.updated.Size()
 		}
-		p.act(config, o.key, &j, row, o.effect, t.At, c)
+		p.act(config, o.key, &j, row, o.effect, at, c)
 		if j.r.Err != nil {
-			return Result{Err: j.r.Err}
+			return j.r.Err
 		}
 		p.release(string(row))
 		if plant.On(plant.CommitForgetsItems) {
 			break
 		}
 	}
-	return Result{}
+	return nil
 }
 
 // bytesOf copies row keys, which change while they are walked over.

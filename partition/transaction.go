@@ -13,13 +13,14 @@ import (
 // What it wants of items lies in the partition's range of hashes, or the whole command is
 // refused with ErrWrongPartition.
 //
-//   - Transact judges all Actions and, if all can be done, does them at once. Here is the
-//     anchor: with Others, the other participants, which have accepted, it
-//     decides for these, too. With Judge it only judges.
+//   - Transact judges all Actions and, if all can be done, does them at once. With Stage, which is for the anchor of a transaction
+//     with Others, it has the transaction take the items, and records that.
 //   - Prepare judges all Actions and, if all can be done, has the transaction take the items.
-//   - Resolve ends that, as Outcome says, for the items with these Hashes.
-//   - Settle, at the anchor, decides that a transaction is cancelled, unless it is decided.
-//   - Forget, at the anchor, takes away what is recorded of the decision.
+//   - Settle has the partition say for good whether it has accepted the transaction.
+//   - Decide, at the anchor, records the Outcome of a transaction that all have accepted, or somebody never will, and
+//     acts on it.
+//   - Resolve ends that a transaction has items with these Hashes, as Outcome says.
+//   - Forget takes away what is recorded.
 type Transaction struct {
 	ID txn.ID
 	// At is the timestamp of the commit: the least that it may have (Transact), the one
@@ -27,27 +28,31 @@ type Transaction struct {
 	At      txn.Timestamp
 	Actions []TransactAction // Transact, Prepare
 
-	Judge  bool    // Transact
-	Others []Place // Transact: of the items of other participants
+	Judge  bool    // Transact, in older logs: only judge
+	Stage  bool    // Transact
+	Others []Place // Transact: of all items, but the anchor
 	// Token, if not zero, has the partition remember the transaction, and the answer to a
 	// repetition, for TokenLife. Parameters tells repetitions from other requests.
 	// Sizes are what the actions of other participants have said of their items, by Position.
 	Token      Token // Transact, Prepare
 	Parameters Token // Transact
-	Sizes      []int // Transact
+	Sizes      []int // Transact, Decide
 
 	Anchor Place // Prepare: where to ask what became of the transaction
 
-	Outcome txn.Outcome // Resolve: Committed or Cancelled
-	Hashes  []uint64    // Resolve, Settle, Forget: that the partition must have
+	Outcome txn.Outcome // Resolve, Decide: Committed or Cancelled
+	Hashes  []uint64    // Resolve, Settle, Decide, Forget: that the partition must have
 }
 
 // A TransactAction is one action: a Put, Delete, Update or Check, without a timestamp or an id of
 // its own.
 type TransactAction struct {
-	Position int // in the request of the client
+	Position int // in the request of the client; below maxPosition
 	Command
 }
+
+// maxPosition bounds what is allocated for sizes by position. Package table allows fewer actions.
+const maxPosition = 1 << 10
 
 // A Place is where an item is, or the anchor of a transaction: a partition is found by it
 // also after it was split.
@@ -66,28 +71,36 @@ type Token [16]byte
 //	          | others count | place ... | actions |
 //	Prepare:  | id | token 16B | place | actions |
 //	Resolve:  | id | at 8B | outcome 1B | hashes count | hash 8B ... |
+//	Decide:   | id | at 8B | outcome 1B | hashes count | hash 8B ... | sizes count | size ... |
 //	Settle, Forget: | id | hashes count | hash 8B ... |
 //
 //	place:    | table 4B | hash 8B |
 //	actions:  | count | position | kind 1B | wish 1B | condition size+bytes | update size+bytes | item size+bytes | ...
 //
-// flags: 1 judge. kind is that of the command, or 14, Check. wish is that of a command.
-const transactJudge byte = 1
+// flags: 1 judge, 2 stage. kind is that of the command, or 14, Check. wish is that of a command.
+const (
+	transactJudge byte = 1
+	transactStage byte = 2
+)
 
 func (t *Transaction) append(dst []byte, k Kind) []byte {
 	dst = t.ID.Append(dst)
 	switch k {
 	case Transact:
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(t.At))
-		dst = append(dst, bit(t.Judge)*transactJudge)
+		dst = append(dst, bit(t.Judge)*transactJudge|bit(t.Stage)*transactStage)
 		dst = append(append(dst, t.Token[:]...), t.Parameters[:]...)
 		dst = appendSizes(dst, t.Sizes)
 		dst = appendPlaces(dst, t.Others)
 	case Prepare:
 		dst = t.Anchor.append(append(dst, t.Token[:]...))
-	case Resolve:
+	case Resolve, Decide:
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(t.At))
-		return appendHashes(append(dst, byte(t.Outcome)), t.Hashes)
+		dst = appendHashes(append(dst, byte(t.Outcome)), t.Hashes)
+		if k == Decide {
+			dst = appendSizes(dst, t.Sizes)
+		}
+		return dst
 	default:
 		return appendHashes(dst, t.Hashes)
 	}
@@ -193,7 +206,7 @@ func (d *reader) sizes() (sizes []int) {
 
 func (d *reader) outcome() txn.Outcome {
 	o := txn.Outcome(d.byte())
-	if o > txn.Repeated {
+	if o > txn.Prepared {
 		d.fail()
 	}
 	return o
@@ -208,26 +221,31 @@ func (c *Command) decodeTransaction(b []byte) error {
 	case Transact:
 		t.At = txn.Timestamp(d.fixed())
 		flags := d.byte()
-		t.Judge = flags&transactJudge != 0
+		t.Judge, t.Stage = flags&transactJudge != 0, flags&transactStage != 0
 		t.Token, t.Parameters, t.Sizes = d.token(), d.token(), d.sizes()
 		t.Others = d.places()
-		if flags > transactJudge {
+		if flags > transactJudge|transactStage || t.Stage && (t.Judge || len(t.Others) == 0) {
 			d.fail()
 		}
 	case Prepare:
 		t.Token, t.Anchor = d.token(), d.place()
-	case Resolve:
+	case Resolve, Decide:
 		t.At, t.Outcome = txn.Timestamp(d.fixed()), d.outcome()
 		if t.Outcome != txn.Committed && t.Outcome != txn.Cancelled {
 			d.fail()
 		}
-		t.Hashes = d.hashes()
+		if t.Hashes = d.hashes(); c.Kind == Decide {
+			t.Sizes = d.sizes()
+		}
 	default:
 		t.Hashes = d.hashes()
 	}
 	if c.Kind == Transact || c.Kind == Prepare {
 		if err := t.decodeActions(&d); err != nil {
 			return err
+		}
+		if t.Stage && len(t.Actions) == 0 {
+			d.fail()
 		}
 		c.Timestamp = t.ID.Born // of the request, for the window
 	}
@@ -244,7 +262,7 @@ func (t *Transaction) decodeActions(d *reader) error {
 		wish := d.byte()
 		condition, update, it := d.sized(), d.sized(), d.sized()
 		known := a.Kind == Put || a.Kind == Delete || a.Kind == Update || a.Kind == Check
-		if d.bad || !known || wish&^wishOnFailure != 0 || len(update) > 0 && a.Kind != Update {
+		if d.bad || a.Position >= maxPosition || !known || wish&^wishOnFailure != 0 || len(update) > 0 && a.Kind != Update {
 			return fmt.Errorf("%w: action of a transaction", ErrCommand)
 		}
 		a.ReturnOnFailure = wish != 0
@@ -284,21 +302,27 @@ var (
 	ErrOtherParameters = errors.New("partition: token was used with other parameters")
 )
 
-// A TransactionResult is the answer to a Transact, Prepare or Settle.
+// A TransactionResult is the answer to a Transact, Prepare, Settle or Decide. That to a Settle is a Vote.
 type TransactionResult struct {
-	Outcome txn.Outcome   // Transact, Settle
-	At      txn.Timestamp // of the commit; after a Prepare the earliest that it may have
+	Outcome txn.Outcome
+	At      txn.Timestamp // of the commit; of who has accepted, the earliest that it may have
 	Actions []Result      // by action
-	Sizes   []int         // Repeated: of the items, in the order of the request
+	Sizes   []int         // Repeated, Prepared: of the items, in the order of the request
+	Others  []Place       // Prepared: see Vote
 }
 
 // | outcome 1B | at 8B | sizes count | size ... | action count | size | result | ... |
+//
+// With Prepared there follows: | others count | place ... |
 func (t *TransactionResult) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(append(dst, byte(t.Outcome)), uint64(t.At))
 	dst = appendSizes(dst, t.Sizes)
 	dst = binary.AppendUvarint(dst, uint64(len(t.Actions)))
 	for i := range t.Actions {
 		dst = appendSized(dst, t.Actions[i].Append(nil))
+	}
+	if t.Outcome == txn.Prepared {
+		dst = appendPlaces(dst, t.Others)
 	}
 	return dst
 }
@@ -317,6 +341,9 @@ func (d *reader) transactionResult() *TransactionResult {
 			return nil
 		}
 		t.Actions = append(t.Actions, *r)
+	}
+	if t.Outcome == txn.Prepared {
+		t.Others = d.places()
 	}
 	return t
 }

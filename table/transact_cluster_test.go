@@ -278,3 +278,150 @@ func TestDeadCoordinator(t *testing.T) {
 		b.w.Close()
 	}
 }
+
+// TestLatePrepare: a coordinator has had all participants but one prepared, and is held up. Nobody sees
+// anything of its transaction; then others cancel it, and the last participant does not accept any more. It does not
+// matter which one is the last, nor that the one with the anchor may be it.
+func TestLatePrepare(t *testing.T) {
+	b := newBed(t, 6, "a", "b", "c")
+	b.create(simple("tab", 8))
+	for late := range 3 {
+		row := func(i, v int) string { return fmt.Sprintf(`{"p":{"S":"%d-%d"},"v":{"N":"%d"}}`, late, i, v) }
+		read := func(when string) {
+			t.Helper()
+			for i := range 3 {
+				if got := b.nodes[i].get("tab", fmt.Sprintf(`{"p":{"S":"%d-%d"}}`, late, i), true); got != row(i, 0) {
+					t.Errorf("%s, participant %d late: %s is read", when, late, got)
+				}
+			}
+		}
+		r := &TransactWriteRequest{}
+		for i := range 3 {
+			b.nodes[0].put("tab", row(i, 0))
+			r.Actions = append(r.Actions, transactPut("tab", row(i, 1)))
+		}
+		n := b.nodes[late%3]
+		var x *transaction
+		var last txn.Message
+		n.do("begin", func() error {
+			bound, err := n.bindActions(r.Actions)
+			if err != nil {
+				return err
+			}
+			if x = n.newTransaction(r, bound); len(x.parts) != 3 {
+				t.Fatalf("%d participants", len(x.parts))
+			}
+			messages := x.machine.Start()
+			last = messages[late]
+			if next := x.exchange(append(messages[:late:late], messages[late+1:]...)); len(next) > 0 {
+				t.Errorf("before all have answered: %v", next)
+			}
+			return nil
+		})
+		read("at once")
+		if x.machine.Outcome() != txn.Undecided {
+			t.Errorf("outcome %v before all have answered", x.machine.Outcome())
+		}
+		b.until("the items are free", func() bool {
+			for _, n := range b.nodes {
+				for _, p := range n.directory.hosted() {
+					if len(p.OngoingIn(0, ^uint64(0))) > 0 {
+						return false
+					}
+				}
+			}
+			return true
+		})
+		n.do("go on", func() error {
+			for messages := []txn.Message{last}; len(messages) > 0; {
+				messages = x.exchange(messages)
+			}
+			return nil
+		})
+		if x.machine.Outcome() != txn.Cancelled {
+			t.Errorf("participant %d late: outcome %v", late, x.machine.Outcome())
+		}
+		read("in the end")
+		for i := range 3 {
+			b.nodes[i].put("tab", row(i, 2))
+		}
+	}
+	b.w.Close()
+}
+
+// TestReadOfCommitted: between the answer to a client and its record, readers, writers and whoever repeats the request
+// find the transaction committed.
+func TestReadOfCommitted(t *testing.T) {
+	b := newBed(t, 7, "a", "b", "c")
+	b.create(simple("tab", 8))
+	for round := range 4 {
+		row := func(i, v int) string { return fmt.Sprintf(`{"p":{"S":"%d-%d"},"v":{"N":"%d"}}`, round, i, v) }
+		key := func(i int) string { return fmt.Sprintf(`{"p":{"S":"%d-%d"}}`, round, i) }
+		r := &TransactWriteRequest{Token: fmt.Sprint("token ", round)}
+		for i := range 3 {
+			r.Actions = append(r.Actions, transactPut("tab", row(i, 1)))
+		}
+		n, other := b.nodes[0], b.nodes[1]
+		n.do("begin", func() error {
+			bound, err := n.bindActions(r.Actions)
+			if err != nil {
+				return err
+			}
+			x := n.newTransaction(r, bound)
+			if next := x.exchange(x.machine.Start()); x.machine.Outcome() != txn.Committed || len(next) != 1 || next[0].Op != txn.OpDecide {
+				t.Errorf("outcome %v, next %v", x.machine.Outcome(), next)
+			}
+			return nil // and it dies
+		})
+		switch round {
+		case 0:
+			for i := range 3 {
+				if got := b.nodes[i].get("tab", key(i), true); got != row(i, 1) {
+					t.Errorf("item %d is read as %s", i, got)
+				}
+			}
+		case 1:
+			other.do("write", func() error {
+				_, err := other.Put(&PutRequest{Table: "tab", Item: js(row(1, 5)), Condition: condition("v = :v", num(1))})
+				return err
+			})
+		case 2:
+			other.do("scan", func() error {
+				result, err := other.Scan(&ScanRequest{Table: "tab", Consistent: true, Limit: 100})
+				if err == nil && len(result.Items) != 9 {
+					t.Errorf("%d items are read", len(result.Items))
+				}
+				return err
+			})
+		case 3:
+			other.do("repeat", func() error {
+				result, err := other.TransactWrite(r)
+				if err == nil && (!result.Repeated || result.Actions[2].Capacity.Read != 2) {
+					t.Errorf("a repetition is answered with %+v", result)
+				}
+				return err
+			})
+		}
+		want := []string{row(0, 1), row(1, 1), row(2, 1)}
+		if round == 1 {
+			want[1] = row(1, 5)
+		}
+		other.do("read", func() error {
+			get := &TransactGetRequest{}
+			for i := range 3 {
+				get.Items = append(get.Items, TransactGetItem{Table: "tab", Key: js(key(i))})
+			}
+			result, err := other.TransactGet(get)
+			if err != nil {
+				return err
+			}
+			for i, it := range result.Items {
+				if show(it) != want[i] {
+					t.Errorf("round %d: item %d is read as %s, want %s", round, i, show(it), want[i])
+				}
+			}
+			return nil
+		})
+	}
+	b.w.Close()
+}

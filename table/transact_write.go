@@ -17,7 +17,7 @@ import (
 // TransactWrite carries out all actions, or none of them.
 //
 // Actions that all belong to one partition are one entry of its log. Else a txn.Coordinator
-// goes through the partitions, and the answer comes as soon as the ledger has the decision;
+// goes through the partitions, and the answer comes as soon as all have accepted;
 // what is left to be done is done by a task, or whoever comes across it.
 //
 // Errors: *NotFoundError, *ValidationError for the request as a whole, *CancelledError,
@@ -90,9 +90,10 @@ type transaction struct {
 	judged  []bool             // there is a result
 	machine *txn.Coordinator
 
-	sizes  []int // of a repeated request
-	moved  bool  // a partition did not have an item
-	failed error // why a partition could not be asked, or what it said of the whole
+	sizes    []int // of a repeated request
+	moved    bool  // a partition did not have an item
+	declined bool  // a participant has not accepted
+	failed   error // why a partition could not be asked, or what it said of the whole
 }
 
 // A part is a participant.
@@ -100,7 +101,7 @@ type part struct {
 	to      *livePartition
 	table   *liveTable
 	actions []int    // positions
-	hashes  []uint64 // of their items, sorted
+	hashes  []uint64 // of their items, sorted; but that of the anchor is the first
 }
 
 func (s *Service) newTransaction(r *TransactWriteRequest, bound []boundAction) *transaction {
@@ -126,6 +127,10 @@ func (s *Service) newTransaction(r *TransactWriteRequest, bound []boundAction) *
 	for i := range t.parts {
 		t.parts[i].hashes = slices.Compact(slices.Sorted(slices.Values(t.parts[i].hashes)))
 	}
+	// The hash of the anchor is the first one.
+	first := t.parts[0].hashes
+	at := slices.Index(first, t.anchor().Hash)
+	first[0], first[at] = first[at], first[0]
 	t.machine = txn.NewCoordinator(t.id, t.id.Born, len(t.parts))
 	return t
 }
@@ -164,31 +169,21 @@ func (t *transaction) run() (*TransactWriteResult, error) {
 		}
 	}
 	messages := t.machine.Start()
-	for len(messages) > 0 && t.machine.Outcome() == txn.Undecided {
-		if len(t.parts) > 1 && messages[0].Op == txn.OpDecide && plant.On(plant.AnsweredBeforeDecision) {
-			t.tasks.Go("finish transaction", func() error {
-				for len(messages) > 0 {
-					messages = t.exchange(messages)
-				}
-				return nil
-			})
+	if len(t.parts) > 1 && plant.On(plant.AnsweredBeforeDecision) {
+		if messages = append(t.exchange(messages[1:]), messages[0]); !t.declined {
+			t.inBackground(messages)
 			return &TransactWriteResult{Actions: make([]TransactActionResult, len(t.results))}, nil
 		}
+	}
+	for len(messages) > 0 && t.machine.Outcome() == txn.Undecided {
 		messages = t.exchange(messages)
 	}
 	// After a cancellation, the client may try again at once, and is not to meet this attempt; so
-	// it waits, unless somebody cannot be reached. Of one that is committed the ledger tells.
+	// it waits, unless somebody cannot be reached. Of one that is committed the participants tell.
 	for len(messages) > 0 && t.machine.Outcome() != txn.Committed && t.failed == nil {
 		messages = t.exchange(messages)
 	}
-	if len(messages) > 0 {
-		t.tasks.Go("finish transaction", func() error {
-			for len(messages) > 0 {
-				messages = t.exchange(messages)
-			}
-			return nil
-		})
-	}
+	t.inBackground(messages)
 	switch t.machine.Outcome() {
 	case txn.Committed:
 		return &TransactWriteResult{Actions: t.actionResults()}, nil
@@ -203,65 +198,106 @@ func (t *transaction) run() (*TransactWriteResult, error) {
 	return nil, t.failed
 }
 
+// inBackground exchanges what is still to be sent.
+func (t *transaction) inBackground(messages []txn.Message) {
+	if len(messages) == 0 {
+		return
+	}
+	t.tasks.Go("finish transaction", func() error {
+		for len(messages) > 0 {
+			messages = t.exchange(messages)
+		}
+		return nil
+	})
+}
+
 // exchange sends messages, all before it waits for the first answer, and returns what the
 // machine says to the replies.
 func (t *transaction) exchange(messages []txn.Message) (next []txn.Message) {
-	sent := make([]proposal, len(messages))
-	for i, m := range messages {
-		if m.Op == txn.OpPrepare || m.Op == txn.OpDecide || m.Op == txn.OpJudge {
+	replies := make([]txn.Reply, len(messages))
+	if op := messages[0].Op; op == txn.OpPrepare || op == txn.OpDo {
+		sent := make([]proposal, len(messages))
+		for i, m := range messages {
 			sent[i] = t.parts[m.To].to.propose(t.command(m).Encode())
 		}
+		for i, m := range messages {
+			replies[i] = t.reply(m, &sent[i])
+		}
+	} else {
+		t.core.each(len(messages), func(i int) { replies[i] = t.ask(messages[i]) })
 	}
 	for i, m := range messages {
-		var r txn.Reply
-		switch m.Op {
-		case txn.OpPrepare, txn.OpDecide, txn.OpJudge:
-			r = t.reply(m, &sent[i])
-		case txn.OpSettle:
-			outcome, at, err := t.core.settleAt(t.id, t.anchor())
-			r = txn.Reply{Lost: err != nil, Outcome: outcome, At: at}
-		case txn.OpForget:
-			_ = t.core.forget(t.id, t.anchor())
-			continue
-		default:
-			outcome := txn.Cancelled
-			if m.Op == txn.OpCommit {
-				outcome = txn.Committed
-			}
-			p := &t.parts[m.To]
-			r.Lost = t.core.resolve(t.id, outcome, m.At, p.table.id, p.hashes) != nil && !plant.On(plant.ForgottenEarly)
-		}
+		r := &replies[i]
 		r.From, r.Op = m.To, m.Op
-		next = append(next, t.machine.Step(r)...)
+		next = append(next, t.machine.Step(*r)...)
 	}
 	return next
+}
+
+// ask carries out a message about a transaction that was begun.
+func (t *transaction) ask(m txn.Message) (r txn.Reply) {
+	p := &t.parts[m.To]
+	var err error
+	switch m.Op {
+	case txn.OpSettle:
+		var v partition.Vote
+		v, err = t.core.settleAt(t.id, p.table.id, p.hashes)
+		r.Outcome, r.At = v.Outcome, v.At
+		for _, i := range p.actions {
+			if v.Outcome == txn.Prepared && i < len(v.Sizes) && !t.judged[i] {
+				t.results[i].OldBytes = v.Sizes[i]
+			}
+		}
+	case txn.OpDecide:
+		r.Outcome, r.At, err = t.core.decide(t.id, m.Outcome, m.At, p.table.id, p.hashes, t.allSizes())
+	case txn.OpForget:
+		_ = t.core.forget(t.id, t.anchor())
+	case txn.OpCommit:
+		err = t.core.resolve(t.id, txn.Committed, m.At, p.table.id, p.hashes)
+		if plant.On(plant.ForgottenEarly) {
+			err = nil
+		}
+	default:
+		err = t.core.resolve(t.id, txn.Cancelled, 0, p.table.id, p.hashes)
+	}
+	r.Gone = errors.Is(err, errGone)
+	r.Lost = err != nil && !r.Gone
+	return r
+}
+
+// allSizes returns the sizes of the items as they are known, for a repetition.
+func (t *transaction) allSizes() []int {
+	if t.token == (partition.Token{}) {
+		return nil
+	}
+	sizes := make([]int, len(t.results))
+	for i := range t.results {
+		sizes[i] = max(t.results[i].OldBytes, t.results[i].NewBytes)
+	}
+	return sizes
 }
 
 // command returns the command that a message is.
 func (t *transaction) command(m txn.Message) *partition.Command {
 	p := &t.parts[m.To]
-	x := &partition.Transaction{ID: t.id, At: m.At, Token: t.token, Judge: m.Op == txn.OpJudge}
+	x := &partition.Transaction{ID: t.id, At: m.At, Token: t.token}
 	for _, i := range p.actions {
 		x.Actions = append(x.Actions, partition.TransactAction{Position: i, Command: t.request.Actions[i].command()})
 	}
 	c := &partition.Command{Kind: partition.Transact, Request: t.requestID(), Transaction: x}
-	if m.Op == txn.OpPrepare {
+	if m.To > 0 {
 		c.Kind, x.Anchor = partition.Prepare, t.anchor()
 		return c
 	}
-	x.Parameters = t.parameters()
-	if len(t.parts) == 1 {
-		return c
-	}
-	if t.token != (partition.Token{}) {
-		x.Sizes = make([]int, len(t.results))
-		for i := range t.results {
-			x.Sizes[i] = max(t.results[i].OldBytes, t.results[i].NewBytes)
-		}
-	}
-	for _, other := range t.parts[1:] {
-		for _, h := range other.hashes {
-			x.Others = append(x.Others, partition.Place{Table: other.table.id, Hash: h})
+	x.Parameters, x.Stage = t.parameters(), len(t.parts) > 1
+	if x.Stage {
+		for i := range t.parts {
+			part := &t.parts[i]
+			for k, h := range part.hashes {
+				if i > 0 || k > 0 { // but for the anchor
+					x.Others = append(x.Others, partition.Place{Table: part.table.id, Hash: h})
+				}
+			}
 		}
 	}
 	return c
@@ -274,10 +310,11 @@ func (a *TransactAction) command() partition.Command {
 
 // reply waits for the answer to a message and turns it into what the machine understands.
 func (t *transaction) reply(m txn.Message, sent *proposal) (reply txn.Reply) {
+	defer func() { t.declined = t.declined || !reply.Accepted }()
 	reply.Outcome = txn.Cancelled
 	r, err := sent.outcome()
 	if err != nil && errors.Is(err, errGone) {
-		t.moved = true // or its table is gone
+		t.moved, reply.Gone = true, true // or its table is gone
 		return reply
 	}
 	if err != nil {
@@ -290,7 +327,9 @@ func (t *transaction) reply(m txn.Message, sent *proposal) (reply txn.Reply) {
 		if x.Outcome != txn.Undecided {
 			reply.Outcome = x.Outcome
 		}
-		t.sizes = x.Sizes
+		if x.Outcome == txn.Repeated {
+			t.sizes = x.Sizes
+		}
 		for k, i := range t.parts[m.To].actions {
 			if k < len(x.Actions) {
 				t.results[i], t.judged[i] = x.Actions[k], true
@@ -299,7 +338,7 @@ func (t *transaction) reply(m txn.Message, sent *proposal) (reply txn.Reply) {
 	}
 	switch {
 	case r.Err == nil:
-		reply.Accepted = m.Op == txn.OpPrepare
+		reply.Accepted = m.Op == txn.OpPrepare && reply.Outcome != txn.Repeated
 	case errors.Is(r.Err, partition.ErrRefused):
 		reply.Accepted = m.Op == txn.OpPrepare && plant.On(plant.RefusalTakenForYes)
 	case errors.Is(r.Err, partition.ErrWrongPartition):

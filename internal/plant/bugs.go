@@ -109,4 +109,8 @@ const (
 	CommitForgetsItems
 	CancelCommits
 	ForgottenTakenForUndecided
+	FenceForgotten
+	ImplicitCommitIgnored
+	CancelledUnfenced
+	StagedForgotten
 )

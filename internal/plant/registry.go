@@ -100,9 +100,9 @@ var Registry = []Entry{
 	{PreparedTwice, "prepared-twice", "partition", "Two transactions may have taken one item at the same time.", "serializability", "Bernstein, Hadzilacos, Goodman, Concurrency Control and Recovery, 1987: lost locks"},
 	{CheckKeepsTimestamp, "check-keeps-timestamp", "partition", "A condition check does not raise the timestamp from which on the item may be written.", "serializability", "ATC 2023, section 4: ConditionCheck advances the timestamp"},
 	{TokenIgnored, "token-ignored", "partition", "A client request token that was used is not looked at.", "serializability", "idempotent retries"},
-	{LateCommit, "late-commit", "partition", "A coordinator that was taken for dead still commits what the ledger has cancelled.", "serializability", "Skeen, Nonblocking Commit Protocols, SIGMOD 1981; recovery racing the coordinator"},
+	{LateCommit, "late-commit", "partition", "A participant accepts a transaction of which it has said that it never will.", "serializability", "Skeen, Nonblocking Commit Protocols, SIGMOD 1981; recovery racing the coordinator"},
 	{ReadsOnce, "reads-once", "table", "A transaction of reads does not look again whether its items have changed meanwhile.", "serializability", "ATC 2023, section 4: two-phase writeless reads"},
-	{AnsweredBeforeDecision, "answered-before-decision", "table", "The client is told that its transaction is committed once all others are prepared, before the ledger has the decision.", "serializability, linearizability", "Gray, Lamport, Consensus on Transaction Commit, TODS 2006"},
+	{AnsweredBeforeDecision, "answered-before-decision", "table", "The client is told that its transaction is committed once all others are prepared, before the partition with the anchor is.", "serializability, linearizability", "Gray, Lamport, Consensus on Transaction Commit, TODS 2006"},
 	{PreparedLostAtStart, "prepared-lost-at-start", "partition", "A replica that starts does not read which items transactions have taken.", "serializability, replicas", "ATC 2023, section 5: prepared state is durable"},
 	{ResolvedAgain, "resolved-again", "partition", "The record of a prepared item stays in the store when it is resolved, so that it is written again after a restart.", "serializability, linearizability, replicas", "redo of a committed transaction: ARIES, 1992"},
 	{TimestampFalls, "timestamp-falls", "partition", "A write takes the timestamp of its proposer, also if that is less than the item's.", "serializability, mirror", "ATC 2023, section 4: timestamps of an item ascend"},
@@ -116,6 +116,10 @@ var Registry = []Entry{
 	{CommitForgetsItems, "commit-forgets-items", "partition", "Of the items that a participant has of a transaction that is committed, one is written.", "serializability, linearizability", "batched resolution of intents: CockroachDB"},
 	{CancelCommits, "cancel-commits", "partition", "A cancelled transaction leaves behind what it had prepared to write.", "serializability, linearizability", "Adya: G1a, aborted reads"},
 	{ForgottenTakenForUndecided, "forgotten-taken-for-undecided", "table", "A consistent read of an item that a transaction has taken takes it as it was if the ledger knows nothing of that one, which may have been forgotten meanwhile.", "linearizability, serializability", "presumed abort read backwards: absence is no answer; seen in this product"},
+	{FenceForgotten, "fence-forgotten", "partition", "A participant that says never to accept a transaction does not record that, and may accept it later.", "serializability, linearizability", "Guo et al., Cornus: Atomic Commit for a Cloud DBMS with Storage Disaggregation, VLDB 2022: log once"},
+	{ImplicitCommitIgnored, "implicit-commit-ignored", "table", "A consistent read takes an item as it was as long as no decision is recorded, although all participants have accepted the transaction.", "linearizability, serializability", "parallel commits: CockroachDB, SIGMOD 2020, status recovery"},
+	{CancelledUnfenced, "cancelled-unfenced", "table", "A recovery cancels a transaction that a participant has not accepted yet, without having it say that it never will.", "serializability, linearizability", "parallel commits: CockroachDB, SIGMOD 2020; Skeen, SIGMOD 1981"},
+	{StagedForgotten, "staged-forgotten", "partition", "A replica that starts does not read which transactions its partition has accepted as the one with the anchor.", "serializability, replicas, progress", "presumed abort: Mohan, Lindsay, Obermarck, TODS 1986"},
 }
 
 // Find returns the entry of that name.
