@@ -36,6 +36,9 @@ func (d *drawer) drawTransactors() {
 	for at := l.exp(pause); at < p.For; at += l.exp(pause) {
 		bursts = append(bursts, burst{at, l.weighted(weights)})
 	}
+	if d.cluster() && d.o.Attempts == 0 && l.IntN(3) == 0 {
+		p.Knobs.Patience = Duration(time.Duration(l.one(200, 1000)) * time.Millisecond)
+	}
 	for i := range 2 + l.IntN(5) {
 		t := TransactorPlan{Node: 1 + (i+l.IntN(2))%len(p.Nodes), Patience: patience, Retries: retries, Roams: roams == 0 || roams == 1 && i%2 == 0}
 		for _, b := range bursts {
@@ -55,7 +58,7 @@ func (d *drawer) drawTransactors() {
 }
 
 // transactLoads draw one request each, of accounts, pairs, lists and registers.
-var transactLoads = []func(d *drawer, value string) Transaction{drawBank, drawPair, drawLists, drawRegisters}
+var transactLoads = []func(d *drawer, value string) Transaction{drawBank, drawPair, drawLists, drawRegisters, drawOnce}
 
 // some draws n of the keys, in any order.
 func (d *drawer) some(keys []string, n int) []string {
@@ -124,6 +127,12 @@ func drawRegisters(d *drawer, value string) Transaction {
 		}
 		x.How = append(x.How, how)
 	}
+	d.drawAgain(&x)
+	return x
+}
+
+func drawOnce(d *drawer, value string) Transaction {
+	x := Transaction{Do: "once", Keys: onceKeys(value, 2+d.IntN(3)), Value: value}
 	d.drawAgain(&x)
 	return x
 }

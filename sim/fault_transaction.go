@@ -19,12 +19,17 @@ var transactionKinds = []*kind{
 	{name: "coordinator crash", what: "who coordinates a transaction loses power by after its n-th log entry; then another fault may follow, while its items are taken",
 		nodes: 2, needs: hasTransactors, leads: true, draw: drawTransactionCrash,
 		do: func(r *run, f *Fault) { r.crashInTransaction(f, (*run).coordinatorOf) }},
+	{name: coordinatorPause, what: "who coordinates a transaction stands still, as by SIGSTOP, by after its n-th log entry, mostly for longer than others wait for it; then another fault may follow",
+		nodes: 2, needs: hasTransactors, leads: true, draw: drawTransactionCrash,
+		do: func(r *run, f *Fault) { r.crashInTransaction(f, (*run).coordinatorOf) }},
 	{name: "participant crash", what: "the leader whose log has the n-th entry of a transaction loses power by after that; then another fault may follow, while its items are taken",
 		nodes: 2, needs: hasTransactors, leads: true, draw: drawTransactionCrash,
 		do: func(r *run, f *Fault) {
 			r.crashInTransaction(f, func(r *run, w *transactionWatch) *node { return r.leaderOf(w.group) })
 		}},
 }
+
+const coordinatorPause = "coordinator pause"
 
 func hasTransactors(p *Plan) bool { return len(p.Transactors) > 0 }
 
@@ -37,8 +42,11 @@ func drawTransactionCrash(d *drawer, f *Fault) {
 	if d.IntN(2) == 0 { // else before anybody has heard of the entry
 		f.By = d.exp(300 * time.Microsecond)
 	}
-	if d.IntN(2) == 0 {
-		f.For = d.exp(6 * time.Second) // longer than others wait for a coordinator
+	switch d.IntN(4) {
+	case 0:
+		f.For = d.exp(6 * time.Second)
+	case 1: // a little longer than others wait for a coordinator
+		f.For = Duration(5*time.Second) + d.exp(time.Second)
 	}
 	switch d.IntN(6) {
 	case 0, 1, 2:
@@ -122,8 +130,7 @@ func (r *run) crashInTransaction(f *Fault, victimOf func(r *run, w *transactionW
 		r.world.After(f.By.Std(), func() {
 			if n := victimOf(r, w); n != nil && n.up() && !n.gone {
 				victim = n
-				n.holds++
-				n.crash(r.mode(f))
+				r.strike(f, n)
 			}
 			struck.Set(struct{}{}, nil)
 		})
@@ -149,7 +156,21 @@ func (r *run) crashInTransaction(f *Fault, victimOf func(r *run, w *transactionW
 		})
 	}
 	r.hold(f)
-	victim.holds--
-	victim.restart()
+	if f.Kind == coordinatorPause {
+		r.world.Resume(victim.name)
+	} else {
+		victim.holds--
+		victim.restart()
+	}
 	_ = group.Wait()
+}
+
+// strike stops a node in the middle of a transaction.
+func (r *run) strike(f *Fault, n *node) {
+	if f.Kind == coordinatorPause {
+		r.world.Pause(n.name)
+		return
+	}
+	n.holds++
+	n.crash(r.mode(f))
 }

@@ -23,7 +23,7 @@ func transferPlan(nemesis ...Fault) *Plan {
 // Whoever coordinates a transaction, or takes part in it, dies at each of its steps, and another fault
 // follows while its items are taken.
 func TestDeadAtEachStep(t *testing.T) {
-	for _, kind := range []string{"coordinator crash", "participant crash"} {
+	for _, kind := range []string{"coordinator crash", coordinatorPause, "participant crash"} {
 		for n := 1; n <= 4 && (n <= 2 || !testing.Short()); n++ {
 			f := Fault{At: Duration(time.Second), Kind: kind, N: n, For: Duration(6 * time.Second)}
 			if n%2 == 0 {

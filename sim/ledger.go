@@ -124,7 +124,7 @@ func (t *transactor) begin(op *Transaction) *tx {
 }
 
 func (x *tx) isWrite() bool {
-	return slices.Contains([]string{"transfer", "touch", "leave", "join", "append", "set"}, x.op.Do)
+	return slices.Contains([]string{"transfer", "touch", "leave", "join", "append", "set", "once"}, x.op.Do)
 }
 
 // single reports whether it is a request for one item that is no transaction.
@@ -333,8 +333,11 @@ func (x *tx) cancelled(reasons []table.Reason) (Outcome, error) {
 		case table.ReasonConflict:
 			x.run.fire("transaction met another")
 		case table.ReasonConditionFailed, table.ReasonDuplicateItem:
-			if o = Refused; x.op.Do == "set" {
+			switch o = Refused; x.op.Do {
+			case "set":
 				x.refuse(i, reason.Item)
+			case "once": // the token must have told that it is the same request
+				return Unknown, found(Serializability, fmt.Errorf("sim: %s is refused for what it has done itself under its token: %s", x, reason.Item.AppendJSON(nil)))
 			}
 		default:
 			return Unknown, found(Unexpected, fmt.Errorf("sim: %s: cancelled for %v: %s", x, reason.Code, reason.Message))
@@ -444,6 +447,10 @@ func (x *tx) action(i int, key string) ledgerAction {
 			return lengthIs(n)
 		}
 		return x.appending(key)
+	}
+	if x.op.Do == "once" {
+		put := edgeItem{"k": {S: key}, "v": {S: x.op.Value}, "filler": {B: filler(x.op.Value)}}
+		return ledgerAction{kind: table.TransactPut, put: put, condition: groupConditions[IfAbsent]}
 	}
 	p := &x.group.Parts[i]
 	a := ledgerAction{kind: [...]table.ActionKind{Get: table.TransactCheck, Put: table.TransactPut, Delete: table.TransactDelete}[p.Kind], condition: groupConditions[p.If]}
@@ -588,6 +595,48 @@ func (r *run) verifyLedger() {
 		}
 	}
 	r.checkTouches()
+	r.checkOnce()
+}
+
+// checkOnce looks for transactions of which a part was done. Nobody has come across their items,
+// so that whatever their coordinators have left was found by those whose task it is.
+func (r *run) checkOnce() {
+	for _, x := range r.ledger.requests {
+		if x.op.Do != "once" || r.err != nil {
+			continue
+		}
+		got := &table.TransactGetRequest{}
+		for _, key := range x.op.Keys {
+			got.Items = append(got.Items, table.TransactGetItem{Table: ledgerName, Key: ledgerKey(key)})
+		}
+		there := 0
+		r.must("read what was put once", func(s *server) error {
+			result, err := s.tables.TransactGet(got)
+			if there = 0; err == nil {
+				for i, it := range result.Items {
+					if it != nil && textIn(it, "v") != x.op.Value {
+						return damaged("%s is shown as %s", x.op.Keys[i], it.AppendJSON(nil))
+					}
+					if it != nil {
+						there++
+					}
+				}
+			}
+			return err
+		})
+		what := ""
+		switch n := len(x.op.Keys); {
+		case there > 0 && there < n:
+			what = "a part of it is there"
+		case x.outcome == Done && there == 0:
+			what = "it has succeeded, and nothing is there"
+		case x.outcome == Failed && there > 0:
+			what = "its client was told that nothing has happened, and it is there"
+		}
+		if what != "" && r.err == nil {
+			r.fail(found(Serializability, fmt.Errorf("sim: %s: %s (%d of %d items)", x, what, there, len(x.op.Keys))))
+		}
+	}
 }
 
 // checkTouches compares the touches of accounts with those that were acknowledged: a

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/statordb/stator/table"
 )
 
 // ledgerPlan draws a plan of transactors alone.
@@ -67,12 +69,43 @@ func TestLedgerPlan(t *testing.T) {
 		{Do: "dance"}, {Do: "transfer", Keys: []string{"a0"}}, {Do: "transfer", Keys: []string{"a0", "a0"}}, {Do: "audit", Keys: ledgerKeys("l")},
 		{Do: "append", Keys: []string{"l0"}}, {Do: "append", Keys: []string{"l0"}, Value: "v", How: []string{"known"}},
 		{Do: "set", Keys: []string{"g0.0", "g1.0"}, Value: "v", How: []string{"put", "put"}}, {Do: "set", Keys: []string{"g0.0"}, Value: "v", How: []string{"check"}},
-		{Do: "set", Keys: []string{"g0.0"}, Value: "v"}, {Do: "see", Keys: []string{"g0.9"}}, {Do: "watch", Keys: []string{"d0x", "d0y"}, Again: "often"},
+		{Do: "set", Keys: []string{"g0.0"}, Value: "v"}, {Do: "see", Keys: []string{"g0.9"}}, {Do: "once", Keys: []string{"ov.a", "ow.a"}, Value: "v"}, {Do: "once", Keys: []string{"ov.a", "ov.b"}}, {Do: "watch", Keys: []string{"d0x", "d0y"}, Again: "often"},
 	} {
 		q := ledgerPlan(1, 3, time.Second)
 		q.Transactors[0].Ops = append(q.Transactors[0].Ops, bad)
 		if err := q.check(); err == nil || !strings.Contains(err.Error(), "transactor 0") {
 			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// What is put once by one transaction is all there or not at all.
+func TestOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		outcome Outcome
+		there   int
+		want    string
+	}{
+		"done": {Done, 2, ""}, "done, in part": {Done, 1, "a part of it"}, "done, and lost": {Done, 0, "nothing is there"}, "not known, in part": {Unknown, 1, "a part of it"},
+		"not known, and there": {Unknown, 2, ""}, "not known, and not there": {Unknown, 0, ""}, "failed, and there": {Failed, 2, "nothing has happened"}, "failed": {Failed, 0, ""},
+	} {
+		p := ledgerPlan(1, 1, time.Second)
+		p.Nemesis, p.Transactors = nil, []TransactorPlan{{Node: 1, Patience: Duration(time.Second)}}
+		r := newRun(p, Options{})
+		err := r.world.Do(r.clients, "story", func() {
+			r.story()
+			x := &tx{run: r, op: &Transaction{Do: "once", Keys: onceKeys("v", 2), Value: "v"}, list: &ListOp{}, group: &GroupOp{}, outcome: tt.outcome}
+			r.ledger.requests = append(r.ledger.requests, x)
+			for i := range tt.there {
+				r.must("put", func(s *server) error {
+					_, err := s.tables.Put(&table.PutRequest{Table: ledgerName, Item: x.action(i, x.op.Keys[i]).put.item()})
+					return err
+				})
+			}
+			r.checkOnce()
+		})
+		if r.world.Close(); err != nil && tt.want == "" || (r.err == nil) != (tt.want == "") || r.err != nil && !strings.Contains(r.err.Error(), tt.want) {
+			t.Errorf("%s: %v, %v, want %q", name, err, r.err, tt.want)
 		}
 	}
 }

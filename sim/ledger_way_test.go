@@ -11,7 +11,7 @@ import (
 func TestLedgerWays(t *testing.T) {
 	told := map[string]string{}
 	for _, via := range []string{"", "json", "partiql"} {
-		p := ledgerPlan(1, 3, 3*time.Second)
+		p := ledgerPlan(1, 3, 4*time.Second)
 		p.Nemesis, p.Knobs.Partitions = nil, 4
 		c := TransactorPlan{Node: 1, Patience: Duration(time.Second)}
 		for i, x := range []Transaction{
@@ -28,6 +28,7 @@ func TestLedgerWays(t *testing.T) {
 			{Do: "set", Keys: []string{"g0.1", "g0.0"}, Value: "v4", How: []string{"put present", "check known"}},
 			{Do: "set", Keys: []string{"g0.0", "g0.2"}, Value: "v5", How: []string{"delete", "delete"}},
 			{Do: "set", Keys: []string{"g0.1"}, Value: "v6", How: []string{"put known"}}, {Do: "see", Keys: ledgerKeys("g0")},
+			{Do: "once", Keys: onceKeys("v7", 3), Value: "v7", Again: "same"},
 		} {
 			x.At, x.Via = Duration(i)*Duration(100*time.Millisecond), via
 			c.Ops = append(c.Ops, x)
@@ -44,7 +45,7 @@ func TestLedgerWays(t *testing.T) {
 				}
 			}
 		})
-		if result := r.result(err); result.Err != nil || r.err != nil || result.Faults["transaction sent again"] != 7 {
+		if result := r.result(err); result.Err != nil || r.err != nil || result.Faults["transaction sent again"] != 8 {
 			t.Errorf("%q: %d were sent again: %v, %v", via, result.Faults["transaction sent again"], result.Err, r.err)
 		}
 		r.world.Close()

@@ -27,7 +27,9 @@ func (tableStack) options(n *node, o *whole.Options) {
 	}
 	o.Tuning.Tables = func(o *table.Options) {
 		if len(n.run.nodes) > 1 {
-			o.Patience = tablePatience
+			if o.Patience = n.run.plan.Knobs.Patience.Std(); o.Patience == 0 {
+				o.Patience = tablePatience
+			}
 		}
 		n.run.plan.Knobs.tuneSplits(o)
 	}

@@ -35,6 +35,8 @@ type TransactorPlan struct {
 //	lists     reads lists at one moment. One list: a single read
 //	set       writes registers of one group, each as its part says. One part: a single write
 //	see       reads the registers of a group at one moment. One: a single read
+//	once      puts items that nobody else writes or reads, and that are not there before. Their
+//	          keys are "o", the value, a dot and a letter. In the end all are there, or none
 type Transaction struct {
 	At    Duration `json:"at"`
 	Do    string   `json:"do"`
@@ -88,6 +90,14 @@ func ledgerKeys(prefix string) (keys []string) {
 	return slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, prefix) })
 }
 
+// onceKeys returns the keys of items that are put once.
+func onceKeys(value string, n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("o%s.%c", value, 'a'+rune(i)))
+	}
+	return keys
+}
+
 // transactKinds gives for each kind of request the prefix of its keys and how many it has.
 var transactKinds = map[string]struct {
 	prefix    string
@@ -97,6 +107,7 @@ var transactKinds = map[string]struct {
 	"leave": {"d", 2, 2}, "join": {"d", 1, 1}, "watch": {"d", 2, 2},
 	"append": {"l", 1, lists}, "lists": {"l", 1, lists},
 	"set": {"g", 1, groupSize}, "see": {"g", 1, groupSize},
+	"once": {"o", 2, 4},
 }
 
 func (t *TransactorPlan) check(p *Plan) error {
@@ -129,7 +140,7 @@ func (x *Transaction) check() error {
 		return fmt.Errorf("%s of %d keys", x.Do, len(x.Keys))
 	case x.Do == "transfer" && x.Count < 0:
 		return fmt.Errorf("transfer of %d", x.Count)
-	case (x.Do == "append" || x.Do == "set") && x.Value == "":
+	case (x.Do == "append" || x.Do == "set" || x.Do == "once") && x.Value == "":
 		return fmt.Errorf("%s without a value", x.Do)
 	case x.Do == "set" && len(x.How) != len(x.Keys):
 		return fmt.Errorf("set of %d keys says how for %d", len(x.Keys), len(x.How))
@@ -139,6 +150,9 @@ func (x *Transaction) check() error {
 		return fmt.Errorf("there is no way %q", x.Via)
 	case x.Again != "" && x.Again != "same" && x.Again != "other":
 		return fmt.Errorf("again %q", x.Again)
+	}
+	if x.Do == "once" {
+		valid = onceKeys(x.Value, kind.at)
 	}
 	for i, key := range x.Keys {
 		if seen[key] || !slices.Contains(valid, key) {
