@@ -8,6 +8,39 @@ import (
 	"time"
 )
 
+// What is written in small synced pieces counts as its pages, whatever the kernel takes a folio for.
+func TestWrittenBytes(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(dir + "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	before := WrittenBytes(dir, true)
+	if before == 0 {
+		t.Skip("the system does not say")
+	}
+	const writes, size = 20, 100
+	for i := range int64(writes) {
+		if _, err := f.WriteAt(make([]byte, size), 4096*i); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Nothing else in this process writes much; a page may be more than 4 KiB elsewhere.
+	if got := WrittenBytes(dir, true) - before; got < writes*size || got > 4*writes*float64(os.Getpagesize()+size) {
+		t.Errorf("%v bytes for %d writes of %d", got, writes, size)
+	}
+}
+
 // What /proc says of this process, seen as if it were another one, agrees with what it knows of itself.
 func TestUsageOf(t *testing.T) {
 	if runtime.GOOS != "linux" {

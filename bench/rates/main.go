@@ -33,6 +33,8 @@ func main() {
 	o := options{}
 	flag.IntVar(&o.trials, "trials", 5, "how often the gate judges each build")
 	flag.IntVar(&o.rounds, "rounds", 12, "pairs of runs in each trial")
+	flag.BoolVar(&o.together, "together", false, "run both sides of a pair at the same time")
+	flag.StringVar(&o.keep, "keep", "", "keep the programs in this directory, and use those that are there")
 	flag.StringVar(&o.json, "json", "", "write what each trial found to this file, a line for each")
 	flag.Parse()
 	for _, text := range strings.Split(*slower, ",") {
@@ -54,7 +56,8 @@ func main() {
 type options struct {
 	slower         []float64
 	trials, rounds int
-	json           string
+	together       bool
+	keep, json     string
 }
 
 // thresholds at which each trial is judged.
@@ -72,9 +75,14 @@ func (o *options) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	b := &builder{ctx: ctx, tmp: tmp, source: filepath.Join(tmp, "source")}
-	if err := b.clone(); err != nil {
-		return err
+	b := &builder{ctx: ctx, tmp: tmp, source: filepath.Join(tmp, "source"), programs: tmp}
+	if o.keep != "" {
+		if b.programs, err = filepath.Abs(o.keep); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(b.programs, 0o755); err != nil {
+			return err
+		}
 	}
 	base, err := b.build("base", 0, 0)
 	if err != nil {
@@ -130,7 +138,7 @@ type row struct {
 // trial runs the gate once and judges its samples at each threshold.
 func (o *options) trial(ctx context.Context, base, head, tmp string, files []string, r *row) error {
 	keep := filepath.Join(tmp, "keep")
-	args := append([]string{"bench", "gate", "--base-program=" + base, "--head-program=" + head, "--scale=1", "--dir=" + tmp, "--keep=" + keep, fmt.Sprint("--rounds=", o.rounds)}, files...)
+	args := append([]string{"bench", "gate", "--base-program=" + base, "--head-program=" + head, "--scale=1", "--dir=" + tmp, "--keep=" + keep, fmt.Sprint("--rounds=", o.rounds), fmt.Sprint("--together=", o.together)}, files...)
 	out, err := exec.CommandContext(ctx, base, args...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !(errors.As(err, &exit) && (exit.ExitCode() == gate.ExitRegression || exit.ExitCode() == gate.ExitInconclusive)) {

@@ -62,10 +62,14 @@ var places = []struct{ file, signature string }{
 type builder struct {
 	ctx         context.Context
 	tmp, source string
+	programs    string // directory
 }
 
-// clone shares the objects of this repository, so it takes no time and leaves nothing there.
+// clone shares the objects of this repository, so it takes no time and leaves nothing there. It is made once.
 func (b *builder) clone() error {
+	if _, err := os.Stat(b.source); err == nil {
+		return nil
+	}
 	root, err := exec.CommandContext(b.ctx, "git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
 		return fmt.Errorf("this is no git repository: %w", err)
@@ -75,6 +79,13 @@ func (b *builder) clone() error {
 
 // build makes a program with loops of so many steps; 0 is none.
 func (b *builder) build(name string, get, apply int) (program string, err error) {
+	program = filepath.Join(b.programs, name)
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	if err := b.clone(); err != nil {
+		return "", err
+	}
 	if err := b.do(b.source, "git", "checkout", "--quiet", "--", "."); err != nil {
 		return "", err
 	}
@@ -103,7 +114,6 @@ func (b *builder) build(name string, get, apply int) (program string, err error)
 			return "", err
 		}
 	}
-	program = filepath.Join(b.tmp, name)
 	return program, b.do(b.source, "go", "build", "-trimpath", "-o", program, "./cmd/stator")
 }
 

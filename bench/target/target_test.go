@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +137,47 @@ func TestEndpoint(t *testing.T) {
 	}
 	if _, err := OpenEndpoint(t.Context(), "localhost:8000", Elsewhere{}, w); err == nil {
 		t.Error("not a URL, but taken for one")
+	}
+}
+
+// Workers share the nodes of a cluster, and a request that finds its node gone is tried at the next one.
+func TestSeveralEndpoints(t *testing.T) {
+	db, err := stator.Open("", stator.Memory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var urls []string
+	var servers []*httptest.Server
+	var asked [2]atomic.Int64
+	for i := range asked {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked[i].Add(1)
+			db.Handler().ServeHTTP(w, r)
+		}))
+		defer s.Close()
+		servers, urls = append(servers, s), append(urls, s.URL)
+	}
+	w := parse(t, `{"name":"several","operations":{"get":1,"put":1},"keys":{"count":50},"workers":2,"length":"20s","warmup":"1ms","count":100,"attempts":2}`)
+	d, err := OpenEndpoint(t.Context(), strings.Join(urls, "+"), Elsewhere{}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	run(t, d, w)
+	if asked[0].Load() == 0 || asked[1].Load() == 0 {
+		t.Errorf("%d and %d requests", asked[0].Load(), asked[1].Load())
+	}
+	if u := d.Usage(); runtime.GOOS == "linux" && (u.CPU == 0 || u.ResidentBytes == 0) {
+		t.Errorf("this process serves, but its usage is %+v", u)
+	}
+	servers[1].CloseClientConnections()
+	servers[1].Close()
+	run(t, d, w) // without an error
+	w.Attempts = 1
+	m, err := drive.Run(t.Context(), w, d, drive.Options{})
+	if err != nil || m.Errors == 0 {
+		t.Errorf("one attempt: %v, %+v", err, m)
 	}
 }
 

@@ -174,7 +174,7 @@ func readBlock(in io.Reader) ([]byte, error) {
 
 // parseEntry reads one record; its time is that since the one before.
 func parseEntry(b []byte) (e entry, rest []byte, err error) {
-	if int(b[0]) >= len(drive.Kinds) {
+	if int(b[0]) >= len(drive.Kinds) || drive.Kinds[b[0]] == drive.Simulate { // nobody asks a server for that
 		return e, nil, fmt.Errorf("unknown kind %d", b[0])
 	}
 	e.kind, b = drive.Kinds[b[0]], b[1:]

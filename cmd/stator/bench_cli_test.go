@@ -40,7 +40,9 @@ func TestBenchCommands(t *testing.T) {
 		{"bench compare r.json r.html", 1, "r.html"},
 		{"bench compare r.json r.json --threshold p98=1%", 2, "no metric"},
 		{"bench gate readrandom --base no-such-ref", 2, "no-such-ref"},
-		{"bench history .", 1, "version"}, // schema.json is no result
+		{"bench gate readrandom --head-program r.json", 2, "head needs a base"},
+		{"bench gate readrandom --rounds 2 --scale 400 --together", 4, "are needed"}, // this program against itself
+		{"bench history .", 1, "version"},                                            // schema.json is no result
 	} {
 		if c.args == "bench history ." {
 			os.WriteFile(filepath.Join(dir, "schema.json"), result.Schema, 0o644)
@@ -102,6 +104,9 @@ var (
 // Every command in the pages about figures can be run: those of stator are parsed, those of "bench run" are run
 // in short form, those of go test name functions that exist, those of bench/edge flags that it has.
 func TestDocumentedCommands(t *testing.T) {
+	if _, err := binary(); err != nil { // before the directory changes
+		t.Fatal(err)
+	}
 	seen := 0
 	for _, page := range []string{"BENCHMARKS.md", "docs/bench.md"} {
 		text, err := os.ReadFile(filepath.Join(testSourceAt, page))
@@ -176,7 +181,8 @@ func checkStator(t *testing.T, page, command string) {
 		t.Errorf("%s: %s: %v", page, command, err)
 		return
 	}
-	runsHere := len(args) > 1 && args[1] == "run" && !strings.Contains(command, "http") && !strings.Contains(command, "pebble") && !strings.Contains(command, "--trace")
+	// Clusters, with their seconds of starts and elections, are run by TestBenchCommands.
+	runsHere := len(args) > 1 && args[1] == "run" && !strings.Contains(command, "cluster-") && !strings.Contains(command, "http") && !strings.Contains(command, "pebble") && !strings.Contains(command, "--trace")
 	if !runsHere || testing.Short() {
 		return
 	}

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/statordb/stator/bench/result"
 	"github.com/statordb/stator/bench/suite"
@@ -22,13 +24,14 @@ type benchGateCommand struct {
 	BaseProgram string `name:"base-program" type:"existingfile" placeholder:"FILE" help:"Instead of --base: a program that is built already, such as one of another compiler or an earlier job."`
 	HeadProgram string `name:"head-program" type:"existingfile" placeholder:"FILE" help:"Instead of --head: the same. Default: this program."`
 
-	Slow   float64 `placeholder:"PERCENT" help:"Make head slower by this, to see whether the gate notices."`
-	Rounds int     `default:"12" help:"Pairs of runs. With several metrics and workloads fewer than ten are seldom enough for a verdict."`
-	Target string  `default:"stator" help:"One target, as of run; not a peer."`
-	Scale  int     `default:"4" help:"Divide keys, counts and times by this."`
-	Source string  `type:"existingdir" default:"." help:"Where the source of stator is."`
-	Dir    string  `type:"path" help:"Scratch directory; default the system's."`
-	Keep   string  `type:"path" placeholder:"DIR" help:"Keep both results (base.json, head.json) in this directory."`
+	Slow     float64 `placeholder:"PERCENT" help:"Make head slower by this, to see whether the gate notices."`
+	Rounds   int     `default:"12" help:"Pairs of runs. With several metrics and workloads fewer than ten are seldom enough for a verdict."`
+	Together bool    `help:"Run both sides of a pair at the same time instead of one behind the other. What else goes on on the machine then falls on both, so the ratio of their CPU times is much steadier; each takes longer than alone. Needs two processors."`
+	Target   string  `default:"stator" help:"One target, as of run; not a peer."`
+	Scale    int     `default:"4" help:"Divide keys, counts and times by this."`
+	Source   string  `type:"existingdir" default:"." help:"Where the source of stator is."`
+	Dir      string  `type:"path" help:"Scratch directory; default the system's."`
+	Keep     string  `type:"path" placeholder:"DIR" help:"Keep both results (base.json, head.json) in this directory."`
 
 	verdictFlags
 }
@@ -40,6 +43,9 @@ func (c *benchGateCommand) Run(ctx context.Context) (err error) {
 	}
 	if c.Rounds < 1 || c.Scale < 1 || c.Slow < 0 || strings.Contains(c.Target, ",") {
 		return &suite.UsageError{Err: errors.New("--rounds and --scale begin at 1, --slow at 0, and --target is one")}
+	}
+	if c.Together && runtime.NumCPU() < 2 {
+		return &suite.UsageError{Err: errors.New("--together needs two processors")}
 	}
 	if len(c.Workloads) == 0 {
 		c.Workloads = []string{"gate"}
@@ -63,10 +69,8 @@ func (c *benchGateCommand) Run(ctx context.Context) (err error) {
 		if round%2 == 1 {
 			order[0], order[1] = head, base
 		}
-		for _, s := range order {
-			if err := c.round(ctx, s, round, tmp); err != nil {
-				return err
-			}
+		if err := c.pair(ctx, order, round, tmp); err != nil {
+			return err
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.Rounds)
 	}
@@ -85,6 +89,25 @@ type side struct {
 	name, program string
 	slow          float64
 	file          *result.File
+}
+
+// pair runs both sides once.
+func (c *benchGateCommand) pair(ctx context.Context, order []*side, round int, tmp string) error {
+	if !c.Together {
+		for _, s := range order {
+			if err := c.round(ctx, s, round, tmp); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var both sync.WaitGroup
+	errs := make([]error, len(order))
+	for i, s := range order {
+		both.Go(func() { errs[i] = c.round(ctx, s, round, tmp) })
+	}
+	both.Wait()
+	return errors.Join(errs...)
 }
 
 // round runs all workloads once.
