@@ -33,7 +33,7 @@ func main() {
 	o := options{}
 	flag.IntVar(&o.trials, "trials", 5, "how often the gate judges each build")
 	flag.IntVar(&o.rounds, "rounds", 12, "pairs of runs in each trial")
-	flag.BoolVar(&o.together, "together", false, "run both sides of a pair at the same time")
+	flag.BoolVar(&o.together, "together", false, "let both sides of a pair take turns of 20 ms")
 	flag.StringVar(&o.keep, "keep", "", "keep the programs in this directory, and use those that are there")
 	flag.StringVar(&o.json, "json", "", "write what each trial found to this file, a line for each")
 	flag.Parse()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,10 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
+	"time"
 
+	"github.com/statordb/stator/bench"
+	"github.com/statordb/stator/bench/gate"
 	"github.com/statordb/stator/bench/result"
 	"github.com/statordb/stator/bench/suite"
 )
@@ -26,7 +28,7 @@ type benchGateCommand struct {
 
 	Slow     float64 `placeholder:"PERCENT" help:"Make head slower by this, to see whether the gate notices."`
 	Rounds   int     `default:"12" help:"Pairs of runs. With several metrics and workloads fewer than ten are seldom enough for a verdict."`
-	Together bool    `help:"Run both sides of a pair at the same time instead of one behind the other. What else goes on on the machine then falls on both, so the ratio of their CPU times is much steadier; each takes longer than alone. Needs two processors."`
+	Together bool    `help:"Let both sides of a pair take turns of 20 ms instead of running one behind the other. What else goes on on the machine then falls on both, and the ratio of their CPU times is much steadier. Times mean nothing then, so only cpu is judged unless --threshold says more. Unix only."`
 	Target   string  `default:"stator" help:"One target, as of run; not a peer."`
 	Scale    int     `default:"4" help:"Divide keys, counts and times by this."`
 	Source   string  `type:"existingdir" default:"." help:"Where the source of stator is."`
@@ -44,8 +46,8 @@ func (c *benchGateCommand) Run(ctx context.Context) (err error) {
 	if c.Rounds < 1 || c.Scale < 1 || c.Slow < 0 || strings.Contains(c.Target, ",") {
 		return &suite.UsageError{Err: errors.New("--rounds and --scale begin at 1, --slow at 0, and --target is one")}
 	}
-	if c.Together && runtime.NumCPU() < 2 {
-		return &suite.UsageError{Err: errors.New("--together needs two processors")}
+	if c.Together && len(c.Threshold) == 0 {
+		o.Thresholds = gate.Thresholds{"cpu": gate.Defaults()["cpu"]}
 	}
 	if len(c.Workloads) == 0 {
 		c.Workloads = []string{"gate"}
@@ -101,29 +103,104 @@ func (c *benchGateCommand) pair(ctx context.Context, order []*side, round int, t
 		}
 		return nil
 	}
-	var both sync.WaitGroup
-	errs := make([]error, len(order))
-	for i, s := range order {
-		both.Go(func() { errs[i] = c.round(ctx, s, round, tmp) })
+	return c.slices(ctx, order, round, tmp)
+}
+
+// slice is how long one side runs while the other one is stopped: longer than what a change of processes leaves in caches, shorter than
+// what else goes on on a machine.
+const slice = 20 * time.Millisecond
+
+// slices runs both sides at once, of which only one is not stopped.
+func (c *benchGateCommand) slices(ctx context.Context, order []*side, round int, tmp string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var runs []*sideRun
+	var ended []chan error
+	for _, s := range order {
+		r := c.command(ctx, s, round, tmp)
+		// In a group of its own: when the shell behind us goes, a group with a stopped process in it would be hung up.
+		r.cmd.SysProcAttr = ownGroup()
+		if err := r.cmd.Start(); err != nil {
+			cancel()
+			for _, end := range ended {
+				<-end
+			}
+			return err
+		}
+		end := make(chan error, 1)
+		go func() { end <- r.cmd.Wait() }()
+		runs, ended = append(runs, r), append(ended, end)
 	}
-	both.Wait()
-	return errors.Join(errs...)
+	_ = bench.Pause(runs[1].cmd) // it fails only if the process has ended, which is seen below
+	turn := time.NewTicker(slice)
+	defer turn.Stop()
+	var failed error
+	for at, left := 0, len(runs); left > 0; {
+		var i int
+		var err error
+		select {
+		case err = <-ended[0]:
+			i = 0
+		case err = <-ended[1]:
+			i = 1
+		case <-turn.C:
+			if left == len(runs) {
+				_ = bench.Pause(runs[at].cmd)
+				at = 1 - at
+				_ = bench.Resume(runs[at].cmd)
+			}
+			continue
+		}
+		if left--; err != nil && failed == nil {
+			failed = c.failed(order[i], round, err, runs[i])
+			cancel()
+		}
+		_ = bench.Resume(runs[1-i].cmd) // the other one goes on alone
+	}
+	if failed != nil {
+		return failed
+	}
+	return errors.Join(runs[0].take(round), runs[1].take(round))
+}
+
+func (c *benchGateCommand) failed(s *side, round int, err error, r *sideRun) error {
+	return fmt.Errorf("%s, round %d: %w\n%s", s.name, round+1, err, r.text.String())
+}
+
+// A sideRun is one run of a side.
+type sideRun struct {
+	side *side
+	cmd  *exec.Cmd
+	text bytes.Buffer // what it says
+	out  string       // its result
 }
 
 // round runs all workloads once.
 func (c *benchGateCommand) round(ctx context.Context, s *side, round int, tmp string) error {
+	r := c.command(ctx, s, round, tmp)
+	if err := r.cmd.Run(); err != nil {
+		return c.failed(s, round, err, r)
+	}
+	return r.take(round)
+}
+
+// command prepares a run.
+func (c *benchGateCommand) command(ctx context.Context, s *side, round int, tmp string) *sideRun {
 	out := filepath.Join(tmp, s.name+".json")
 	args := append([]string{"bench", "run"}, c.Workloads...)
 	args = append(args, "--target="+c.Target, "--rounds=1", "--no-probe", fmt.Sprint("--scale=", c.Scale), fmt.Sprint("--seed=", round), "--json="+out, "--dir="+tmp)
 	if s.slow > 0 {
 		args = append(args, fmt.Sprint("--slow=", s.slow))
 	}
-	cmd := exec.CommandContext(ctx, s.program, args...)
-	text, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s, round %d: %w\n%s", s.name, round+1, err, text)
-	}
-	f, err := result.Read(out)
+	r := &sideRun{side: s, cmd: exec.CommandContext(ctx, s.program, args...), out: out}
+	r.cmd.Stdout, r.cmd.Stderr = &r.text, &r.text
+	return r
+}
+
+// take adds the result to that of the side.
+func (r *sideRun) take(round int) error {
+	s := r.side
+	f, err := result.Read(r.out)
 	if err != nil {
 		return err
 	}
