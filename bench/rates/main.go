@@ -63,10 +63,10 @@ type options struct {
 // thresholds at which each trial is judged.
 var thresholds = []float64{0.01, 0.02, 0.05}
 
-// workloads are short, so that many trials are possible: 100,000 gets, and as many puts.
+// workloads are short, so that many trials are possible: 200,000 gets, and as many puts.
 var workloads = []string{
-	`{"name": "reads", "keys": {"count": 20000}, "operations": {"get": 1}, "count": 100000, "length": "60s", "warmup": "50ms"}`,
-	`{"name": "writes", "keys": {"count": 20000}, "operations": {"put": 1}, "count": 100000, "length": "60s", "warmup": "50ms"}`,
+	`{"name": "reads", "keys": {"count": 20000}, "operations": {"get": 1}, "count": 200000, "length": "60s", "warmup": "50ms"}`,
+	`{"name": "writes", "keys": {"count": 20000}, "operations": {"put": 1}, "count": 200000, "length": "60s", "warmup": "50ms"}`,
 }
 
 func (o *options) run(ctx context.Context) (err error) {
