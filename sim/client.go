@@ -82,6 +82,8 @@ func (c *client) request(o *Op) {
 		c.query(o)
 	case o.Do == "scan":
 		c.scan(o)
+	case o.Do == "index":
+		c.index(o)
 	default:
 		c.batch(o)
 	}
@@ -237,10 +239,10 @@ func (c *client) single(o *Operation) {
 }
 
 // gets are the reads that a request for many keys amounts to.
-func (c *client) gets(keys []string) []*Operation {
+func (c *client) gets(keys []string, stale bool) []*Operation {
 	operations := make([]*Operation, len(keys))
 	for i, key := range keys {
-		operations[i] = &Operation{Client: c.id, Key: key, Kind: Get}
+		operations[i] = &Operation{Client: c.id, Key: key, Kind: Get, Stale: stale}
 	}
 	return operations
 }
@@ -248,7 +250,7 @@ func (c *client) gets(keys []string) []*Operation {
 // query reads one item collection, a few rows a page, in either direction.
 func (c *client) query(o *Op) {
 	q := &reading{
-		hash: o.Key, bound: o.Bound, lower: o.Lower, upper: o.Upper, reverse: o.Reverse, limit: o.Limit, filter: c.run.plan.Knobs.Facets,
+		hash: o.Key, bound: o.Bound, lower: o.Lower, upper: o.Upper, reverse: o.Reverse, limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale,
 	}
 	var keys []string
 	for s := range hotRanges {
@@ -259,7 +261,7 @@ func (c *client) query(o *Op) {
 	if len(keys) == 0 {
 		return
 	}
-	c.send("query", c.gets(keys), func(e entrance) ([]answer, error) { return collect(e, q, keys, true) })
+	c.send("query", c.gets(keys, o.Stale), func(e entrance) ([]answer, error) { return collect(e, q, keys, true) })
 }
 
 // scan reads the hot keys out of the whole table.
@@ -268,8 +270,8 @@ func (c *client) scan(o *Op) {
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
 	}
-	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets}
-	c.send("scan", c.gets(keys), func(e entrance) ([]answer, error) { return collect(e, q, keys, false) })
+	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale}
+	c.send("scan", c.gets(keys, o.Stale), func(e entrance) ([]answer, error) { return collect(e, q, keys, false) })
 }
 
 // sortBounds are the conditions on the sort key of a query.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -92,6 +93,7 @@ func (r *run) behind() error {
 	type replica struct {
 		n *node
 		replication.Status
+		listed bool // in the catalog, as the node knows it
 	}
 	groups := map[replication.GroupID][]replica{}
 	var ids []replication.GroupID
@@ -100,6 +102,10 @@ func (r *run) behind() error {
 			continue
 		}
 		answered, err := r.inTask(n, "status", func(s *server) error {
+			listed := map[replication.GroupID]bool{}
+			for _, g := range s.tables.Groups() {
+				listed[replication.GroupID(g.ID)] = true
+			}
 			for _, id := range s.log.Groups() {
 				g := s.log.Group(id)
 				if g == nil {
@@ -109,7 +115,7 @@ func (r *run) behind() error {
 				if err != nil {
 					return fmt.Errorf("group %d on %s: %w", id, n.name, err)
 				}
-				groups[id] = append(groups[id], replica{n, status})
+				groups[id] = append(groups[id], replica{n, status, listed[id]})
 				ids = append(ids, id)
 			}
 			return nil
@@ -122,7 +128,11 @@ func (r *run) behind() error {
 	for _, id := range slices.Compact(ids) {
 		at := slices.IndexFunc(groups[id], func(x replica) bool { return x.Leading })
 		if at < 0 {
-			return fmt.Errorf("nobody leads group %d", id)
+			text := fmt.Sprintf("nobody leads group %d", id)
+			for _, x := range groups[id] {
+				text += fmt.Sprintf("; %s: term %d, %d of %d applied, voters %v, in the catalog: %v", x.n.name, x.Term, x.Applied, x.Last, x.Members.Voters, x.listed)
+			}
+			return errors.New(text)
 		}
 		leader := groups[id][at]
 		for _, p := range leader.Progress {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/table"
@@ -11,9 +12,23 @@ import (
 // with what is there: items, their bytes, and the sizes of item collections.
 func (r *run) checkCounters() {
 	if !r.rotten() {
-		r.demand(Counters, r.nodes[0], "check counters", (*server).checkCounters)
+		r.demand(Counters, r.someNode(), "check counters", func(s *server) (err error) {
+			for range 1 + int(countPatience/countPause) {
+				if err = s.checkCounters(); err == nil || len(r.nodes) == 1 {
+					return err
+				}
+				s.e.Sleep(countPause) // other nodes tell of their parts by and by
+			}
+			return err
+		})
 	}
 }
+
+// How long a node may take to hear what others count.
+const (
+	countPatience = 10 * time.Second
+	countPause    = 200 * time.Millisecond
+)
 
 // itemOverhead is what the service adds to the size of each item for its place in
 // an index when it tells the size of a table.

@@ -37,6 +37,8 @@ type Options struct {
 	// zones.
 	Attempts int
 	Backoff  string
+	// Workload are the loads, by the names that Loads tells; default: the seed decides.
+	Workload []string
 	// Faults are the kinds that may be drawn; default: all. The seed still leaves
 	// some out.
 	Faults []string
@@ -60,6 +62,10 @@ func NewPlan(seed uint64, o Options) *Plan {
 	if !o.Calm {
 		d.drawNemesis()
 		d.drawSplits()
+	}
+	d.drawLoads()
+	if p := d.plan; p.breaksLeases() { // these know what consistent reads must show
+		p.Churn, p.Expiry, p.Grammar = nil, nil, nil
 	}
 	if o.Attempts > 0 {
 		d.drawAvailability()
@@ -134,10 +140,24 @@ func (d *drawer) drawClients() {
 		patience = Duration(time.Duration(d.one(200, 1000, 5000)) * time.Millisecond)
 	}
 	roams, retries := d.IntN(3), d.one(0, 0, 2)
+	var wanted []string
+	for _, name := range clientLoads {
+		if d.o.wants(name) {
+			wanted = append(wanted, name)
+		}
+	}
+	if len(wanted) == 0 {
+		return
+	}
 	for i := range clients {
 		c := ClientPlan{Node: 1 + (i+d.IntN(2))%len(p.Nodes), Patience: patience, Roams: roams == 0 || roams == 1 && i%2 == 0, Retries: retries, Edge: d.IntN(2) == 0}
 		for at := d.exp(think); at < p.For; at += d.exp(think) {
-			c.Ops = append(c.Ops, d.drawOp(at, fmt.Sprintf("c%d.%d", i+1, len(c.Ops)+1)))
+			value := fmt.Sprintf("c%d.%d", i+1, len(c.Ops)+1)
+			if len(d.o.Workload) > 0 {
+				c.Ops = append(c.Ops, d.drawOf(wanted, at, value))
+			} else {
+				c.Ops = append(c.Ops, d.drawOp(at, value))
+			}
 		}
 		p.Clients = append(p.Clients, c)
 	}
@@ -193,19 +213,25 @@ func (d *drawer) drawQuery(o *Op) {
 func (d *drawer) drawSteps() {
 	p := d.plan
 	if d.cluster() {
-		return // these tasks know one node only
+		return // see drawLoads
 	}
 	churn := time.Duration(d.one(5, 20, 100)) * time.Millisecond
 	p.Churn = d.steps(churn)
-	if d.IntN(2) == 0 {
+	asked := len(d.o.Workload) > 0
+	if d.IntN(2) == 0 || asked {
 		p.Expiry = d.steps(ttlPause)
 	}
 	if d.IntN(2) == 0 && !d.o.Calm && !d.cluster() {
 		p.Rot = 1 + d.Uint32N(1<<31)
 	}
-	if d.IntN(2) == 0 {
+	if d.IntN(2) == 0 || asked {
 		p.Grammar = d.steps(grammarPause)
 	}
+	for load, steps := range map[string]*[]Step{"tables": &p.Churn, "expiry": &p.Expiry, "grammar": &p.Grammar} {
+		if !d.o.wants(load) {
+			*steps = nil
+		}
+	} //sim:ok each is independent of the others
 }
 
 func (d *drawer) steps(mean time.Duration) (steps []Step) {

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,9 @@ import (
 func (d *drawer) drawTransactors() {
 	p := d.plan
 	l := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x1ed6e5)), o: d.o, plan: p}
-	if l.IntN(2) == 0 {
+	all := d.o.wants(transactionsLoad)
+	some := all || slices.ContainsFunc(transactorLoads, d.o.wants)
+	if half := l.IntN(2) == 0; half && len(d.o.Workload) == 0 || !some {
 		return
 	}
 	pause := time.Duration(l.one(50, 100, 200)) * time.Millisecond
@@ -33,6 +36,13 @@ func (d *drawer) drawTransactors() {
 		weights[i] = l.one(0, 1, 1, 3)
 	}
 	weights[l.IntN(len(weights))] += 2
+	for i, load := range transactorLoads {
+		if !all && !d.o.wants(load) {
+			weights[i] = 0
+		} else if len(d.o.Workload) > 0 {
+			weights[i]++
+		}
+	}
 	for at := l.exp(pause); at < p.For; at += l.exp(pause) {
 		bursts = append(bursts, burst{at, l.weighted(weights)})
 	}

@@ -207,7 +207,7 @@ func (e edgeEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 	}
 	seen := &seenPage{}
 	for _, it := range answer.Items {
-		state, err := it.state()
+		state, err := q.edgeState(it)
 		if err != nil {
 			return nil, Unknown, err
 		}
@@ -220,9 +220,15 @@ func (e edgeEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 }
 
 func (q *reading) request() (name string, body object) {
-	body = object{"TableName": tableName, "ConsistentRead": true}
+	body = object{"TableName": tableName, "ConsistentRead": !q.stale}
 	if q.limit > 0 {
 		body["Limit"] = q.limit
+	}
+	if q.index != "" {
+		text, values := q.indexCondition()
+		body["IndexName"], body["KeyConditionExpression"], body["ScanIndexForward"] = q.index, text, !q.reverse
+		body["ExpressionAttributeValues"] = values
+		return "Query", body
 	}
 	values := edgeItem{}
 	filter := "attribute_exists(v)"

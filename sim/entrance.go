@@ -26,6 +26,10 @@ type entrance interface {
 // A reading is what a query or a scan asks for.
 type reading struct {
 	hash    string // of a query; "": a scan of the hot keys
+	index   string // is queried instead of the table; "": the table
+	count   int64  // of index byCount: what is asked for
+	value   string // of index byValue
+	stale   bool   // eventually consistent
 	bound   int    // place in sortBounds
 	lower   int
 	upper   int
@@ -70,7 +74,7 @@ func (e tableEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 	}
 	seen := &seenPage{}
 	for _, it := range page.Items {
-		state, err := stateOf(it)
+		state, err := q.stateOf(it)
 		if err != nil {
 			return nil, Unknown, err
 		}
@@ -85,6 +89,9 @@ func (e tableEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 func (e tableEntrance) read(q *reading, start item.Item) (*table.Page, error) {
 	var filter *expr.Condition
 	var err error
+	if q.index != "" {
+		return e.readIndex(q, start)
+	}
 	if q.hash == "" {
 		if q.filter {
 			filter, err = hotFilter()
@@ -92,7 +99,7 @@ func (e tableEntrance) read(q *reading, start item.Item) (*table.Page, error) {
 		if err != nil {
 			return nil, err
 		}
-		return e.s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: true, Limit: q.limit, StartKey: start})
+		return e.s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: !q.stale, Limit: q.limit, StartKey: start})
 	}
 	values := map[string]item.Value{":p": item.String(q.hash)}
 	for name, text := range q.bounds() { //sim:ok a map of them
@@ -106,7 +113,7 @@ func (e tableEntrance) read(q *reading, start item.Item) (*table.Page, error) {
 		return nil, err
 	}
 	return e.s.tables.Query(&table.QueryRequest{
-		Table: tableName, Keys: condition, Filter: filter, Consistent: true, Reverse: q.reverse, Limit: q.limit, StartKey: start,
+		Table: tableName, Keys: condition, Filter: filter, Consistent: !q.stale, Reverse: q.reverse, Limit: q.limit, StartKey: start,
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 // nodeErrors are those of a node that is down, cut off, or closing, or has lost its log.
 var nodeErrors = []error{
 	replication.ErrUnknownOutcome, replication.ErrStopped, replication.ErrFailed, table.ErrClosed, table.ErrUnavailable,
-	partition.ErrFateUnknown, vfs.ErrDead,
+	partition.ErrFateUnknown, vfs.ErrDead, errNobody,
 }
 
 // diskErrors are those that only faults of disks explain, with the kinds of these.

@@ -22,6 +22,8 @@ type expirer struct {
 	ready bool             // the table is there and has its time to live
 	keep  map[string]bool  // these were prolonged: they must stay
 	doubt map[string]*life // these have had a change without an answer
+	dies  map[string]bool  // the time of these has passed, for sure: they must go
+	spent [expiringKeys]int
 }
 
 // A life is one life of the node.
@@ -39,7 +41,11 @@ func (x *expirer) step() {
 	if !x.ready && !x.create() {
 		return
 	}
-	key := strconv.Itoa(x.rng.IntN(expiringKeys))
+	i := x.rng.IntN(expiringKeys)
+	key := strconv.Itoa(i)
+	if x.spent[i] > 0 {
+		key = fmt.Sprintf("%d.%d", i, x.spent[i])
+	}
 	switch x.rng.IntN(4) {
 	case 0:
 		x.put(key)
@@ -48,11 +54,14 @@ func (x *expirer) step() {
 	default:
 		x.look(key)
 	}
+	if x.doubt[key] != nil && len(x.run.nodes) > 1 { // what had no answer may yet happen, at any time
+		x.spent[i]++
+	}
 }
 
 // create makes the table, or finds that it is there.
 func (x *expirer) create() bool {
-	answered, err := x.run.ask("create expiring", func(s *server) error {
+	answered, err := x.run.ask("create expiring", x.rng, func(s *server) error {
 		_, err := s.tables.Create(table.Definition{
 			Name: expiringTable, BillingMode: "PAY_PER_REQUEST",
 			Attributes: []table.AttributeDefinition{{Name: "p", Type: item.S}},
@@ -116,22 +125,23 @@ func (x *expirer) prolong(key string) {
 
 // change carries out a change after which an item stays, or does not.
 func (x *expirer) change(key string, stays bool, f func(s *server) error) {
-	now := x.run.nodes[0].server
-	answered, err := x.run.ask("expiry", f)
+	now := x.run.churner.now()
+	answered, err := x.run.ask("expiry", x.rng, f)
 	var refused *table.ConditionFailedError
 	switch {
+	case errors.Is(err, errNobody):
 	case errors.As(err, &refused):
 		if x.keep[key] && x.doubt[key] == nil {
 			x.gone(key)
 		}
 	case answered && err == nil:
-		x.keep[key] = stays
+		x.keep[key], x.dies[key] = stays, !stays
 		if x.doubt[key] != now && len(x.run.nodes) == 1 { // what had no answer in this life may yet happen
 			delete(x.doubt, key)
 		}
 	default:
 		x.run.judge(err)
-		x.doubt[key], x.keep[key] = now, false
+		x.doubt[key], x.keep[key], x.dies[key] = now, false, false
 	}
 }
 
@@ -141,7 +151,7 @@ func (x *expirer) look(key string) {
 		return
 	}
 	var it item.Item
-	answered, err := x.run.ask("expiry", func(s *server) error {
+	answered, err := x.run.ask("expiry", x.rng, func(s *server) error {
 		r, err := s.tables.Get(&table.GetRequest{Table: expiringTable, Key: expiringKey(key), Consistent: true})
 		if err == nil {
 			it = r.Item
@@ -150,6 +160,38 @@ func (x *expirer) look(key string) {
 	})
 	if x.run.judge(err); answered && err == nil && it == nil {
 		x.gone(key)
+	}
+}
+
+// expiryPatience is how long an item may stay whose time has passed, when all is well.
+const expiryPatience = 20 * time.Second
+
+// verify looks, while nothing else happens, whether those that must stay are there, and
+// those go that must.
+func (x *expirer) verify() {
+	x.rng = rand.New(rand.NewPCG(x.run.plan.Seed, 0xe4e)) // whom to ask
+	for _, key := range sortedKeys(x.keep) {
+		x.look(key)
+	}
+	for _, key := range sortedKeys(x.dies) {
+		if !x.dies[key] || x.doubt[key] != nil || x.run.rotten() {
+			continue
+		}
+		there := true
+		for start := x.run.clients.Now(); there && x.run.clients.Now().Sub(start) < expiryPatience; x.run.clients.Sleep(100 * time.Millisecond) {
+			answered, err := x.run.ask("expiry", x.rng, func(s *server) error {
+				r, err := s.tables.Get(&table.GetRequest{Table: expiringTable, Key: expiringKey(key), Consistent: true})
+				there = err != nil || r.Item != nil
+				return err
+			})
+			if answered {
+				x.run.judge(err)
+			}
+		}
+		if there {
+			x.run.fail(found(Expiry, fmt.Errorf("sim: the time of item %s of table %s has passed, and it is still there %s after all faults were over", key, expiringTable, expiryPatience)))
+			return
+		}
 	}
 }
 

@@ -55,12 +55,13 @@ func (g *grammarian) step() {
 	key := fmt.Sprintf("%d.%d", n, g.spent[n])
 	q := g.request(key)
 	var got item.Item
-	answered, err := g.run.ask("grammar", func(s *server) (err error) {
+	answered, err := g.run.ask("grammar", g.gen.Rand, func(s *server) (err error) {
 		got, err = q.send(s)
 		return err
 	})
 	refusal, known := refusalOf(err)
 	switch {
+	case errors.Is(err, errNobody):
 	case !answered || !known:
 		if err != nil && !g.run.excused(err) {
 			g.run.fail(found(Unexpected, fmt.Errorf("sim: unexpected error: %s of item %s: %w", q.text, key, err)))
@@ -72,7 +73,7 @@ func (g *grammarian) step() {
 }
 
 func (g *grammarian) create() {
-	answered, err := g.run.ask("create grammar", func(s *server) error {
+	answered, err := g.run.ask("create grammar", g.gen.Rand, func(s *server) error {
 		_, err := s.tables.Create(table.Definition{
 			Name: grammarTable, BillingMode: "PAY_PER_REQUEST",
 			Attributes: []table.AttributeDefinition{{Name: "p", Type: item.S}},

@@ -107,6 +107,7 @@ type History struct {
 	now        int64
 	settled    int // operations before this one all have a Return
 	open       map[string][]*Operation
+	keys       map[string]bool     // that were asked for
 	commits    map[string][]commit // by key, in order; see witness
 
 	// Of groups with several replicas.
@@ -128,8 +129,9 @@ type History struct {
 // Begin notes a call. The outcome is Unknown until End.
 func (h *History) Begin(o *Operation) {
 	if h.open == nil {
-		h.open = map[string][]*Operation{}
+		h.open, h.keys = map[string][]*Operation{}, map[string]bool{}
 	}
+	h.keys[o.Key] = true
 	h.open[o.Key] = append(h.open[o.Key], o)
 	h.now++
 	o.Call, o.Began = h.now, h.time()

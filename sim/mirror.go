@@ -10,10 +10,7 @@ import (
 
 // indexes are those of the table: one of each kind, and one whose key changes
 // with every write.
-var indexes = []struct {
-	name string
-	all  bool // projects everything, else the keys
-}{{"local", true}, {"byValue", false}, {"byCount", true}}
+var indexes = []indexInfo{{"local", true}, {"byValue", false}, {"byCount", true}}
 
 func withIndexes(d table.Definition) table.Definition {
 	d.Attributes = append(d.Attributes, table.AttributeDefinition{Name: "v", Type: item.S}, table.AttributeDefinition{Name: "n", Type: item.N})
@@ -30,6 +27,11 @@ func withIndexes(d table.Definition) table.Definition {
 		{Name: "byCount", Keys: keys("n", "p"), Projection: &table.Projection{Type: "ALL"}},
 	}
 	return d
+}
+
+type indexInfo struct {
+	name string
+	all  bool // projects everything, else the keys
 }
 
 // patienceWithIndexes is how long global indexes may take to follow once nobody

@@ -109,21 +109,22 @@ type ClientPlan struct {
 // has been answered or given up.
 type Op struct {
 	At    Duration `json:"at"`
-	Do    string   `json:"do"` // get, put, add, delete, query, scan, batch
+	Do    string   `json:"do"` // get, put, add, delete, query, scan, batch, index
 	Key   string   `json:"key,omitempty"`
 	Value string   `json:"value,omitempty"` // of writes; unique in the plan
-	Count int64    `json:"count,omitempty"` // of put and add
+	Count int64    `json:"count,omitempty"` // of put and add; index byCount: of the items
 	If    string   `json:"if,omitempty"`    // absent, present, known: the value last seen by the client
 
 	Second string `json:"second,omitempty"` // batch: the other key
 	Drop   bool   `json:"drop,omitempty"`   // batch: delete it
 
-	Stale   bool `json:"stale,omitempty"` // get: eventually consistent
-	Bound   int  `json:"bound,omitempty"` // query: the place of its sort key condition in sortBounds
-	Lower   int  `json:"lower,omitempty"`
-	Upper   int  `json:"upper,omitempty"`
-	Limit   int  `json:"limit,omitempty"` // query, scan: items of a page; 0: no limit
-	Reverse bool `json:"reverse,omitempty"`
+	Index   string `json:"index,omitempty"` // index: which one; see indexes
+	Stale   bool   `json:"stale,omitempty"` // get, query, scan, local index: eventually consistent
+	Bound   int    `json:"bound,omitempty"` // query: the place of its sort key condition in sortBounds
+	Lower   int    `json:"lower,omitempty"`
+	Upper   int    `json:"upper,omitempty"`
+	Limit   int    `json:"limit,omitempty"` // query, scan: items of a page; 0: no limit
+	Reverse bool   `json:"reverse,omitempty"`
 }
 
 // A Step is one step of a task that decides what to do when it sees what is there:
@@ -315,7 +316,7 @@ func (o *Op) check() error {
 	condition := slices.Index(conditions, o.If)
 	p, _, ok := strings.Cut(o.Key, "/")
 	switch {
-	case !single && o.Do != "query" && o.Do != "scan" && o.Do != "batch":
+	case !single && o.Do != "query" && o.Do != "scan" && o.Do != "batch" && o.Do != "index":
 		return fmt.Errorf("there is no request %q", o.Do)
 	case o.At < 0:
 		return fmt.Errorf("%s at %s", o.Do, o.At)
@@ -323,6 +324,8 @@ func (o *Op) check() error {
 		return fmt.Errorf("there is no condition %q", o.If)
 	case (single || o.Do == "batch") && (!ok || p == ""):
 		return fmt.Errorf("key %q does not have the form hash/range", o.Key)
+	case o.Do == "index" && !slices.ContainsFunc(indexes, func(x indexInfo) bool { return x.name == o.Index }):
+		return fmt.Errorf("there is no index %q", o.Index)
 	case o.Do == "batch" && (!strings.Contains(o.Second, "/") || o.Second == o.Key):
 		return fmt.Errorf("second key %q", o.Second)
 	case (single && kind != Get && kind != Delete || o.Do == "batch") && o.Value == "":

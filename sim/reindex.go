@@ -16,7 +16,7 @@ const lateIndex = "late"
 
 // reindex adds the late index to a table that has rows, or deletes it.
 func (c *churner) reindex(name string) {
-	answered, err := c.run.ask("reindex", func(s *server) error {
+	answered, err := c.ask("reindex", func(s *server) error {
 		d, err := s.tables.Describe(name)
 		if err != nil {
 			return err
@@ -50,7 +50,7 @@ func hasIndex(d *table.Description, name string) bool {
 // active and compares it with the table.
 func (c *churner) checkIndex(name string) {
 	var wrong error
-	answered, err := c.run.ask("check late index", func(s *server) (err error) {
+	answered, err := c.ask("check late index", func(s *server) (err error) {
 		wrong, err = s.checkLate(name)
 		return err
 	})
@@ -67,6 +67,9 @@ func (c *churner) checkIndex(name string) {
 // checkLate returns what is wrong with the late index, if there is one.
 func (s *server) checkLate(name string) (wrong, err error) {
 	deadline := s.e.Now().Add(patienceWithIndexes)
+	if len(s.n.run.nodes) > 1 {
+		deadline = s.e.Now().Add(s.n.run.limit())
+	}
 	for {
 		d, err := s.tables.Describe(name)
 		if err != nil || !hasIndex(d, lateIndex) {

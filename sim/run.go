@@ -82,6 +82,9 @@ type run struct {
 	atRest   bool     // it was after the clients' work
 	brief    bool     // the run ends with the clients' work
 	insisted int      // requests of clients that insist
+	indexed  int      // entries of global indexes that were shown to clients
+	churner  *churner
+	expirer  *expirer
 	fired    map[string]int
 	fates    map[*Fault]*Fate
 	moments  []Moment

@@ -123,11 +123,23 @@ func (tableStack) verify(r *run) {
 	r.readAll()
 	r.verifyLedger()
 	r.checkIndexes()
-	if len(r.nodes) == 1 {
-		r.checkCounters()
-	}
+	r.checkCounters()
+	r.verifySteps()
 	r.converge()
 	r.compareReplicas()
+}
+
+// verifySteps looks at the tables of the tasks that have some.
+func (r *run) verifySteps() {
+	if r.churner == nil || r.rotten() || r.err != nil {
+		return
+	}
+	if len(r.nodes) > 1 { // alone, a change without an answer is decided by the restart that comes
+		r.churner.verify()
+	}
+	if len(r.plan.Expiry) > 0 && r.expirer.ready {
+		r.expirer.verify()
+	}
 }
 
 func (tableStack) probe(s *server, value string) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/partition"
@@ -70,6 +71,9 @@ func (h *History) Applied(group uint64, command []byte, result any) {
 		return // of another table
 	}
 	key := keyOf(c.Item)
+	if strings.HasPrefix(key, churnPrefix) {
+		return // of a table of the churner's
+	}
 	h.noteGroup(key, group)
 	if c.Request.Node != 0 {
 		if h.applied[c.Request] {

@@ -391,3 +391,30 @@ func TestClusterUnknownTable(t *testing.T) {
 		t.Errorf("a get from a table that never was: %v, want a NotFoundError", err)
 	}
 }
+
+// TestClusterIndexPlaced: an index that is added to a table of a cluster has a replica in each
+// zone from its first entry on, and not on one node alone until others are added.
+func TestClusterIndexPlaced(t *testing.T) {
+	b := newBed(t, 7, "a", "b", "c")
+	b.create(Definition{Name: "tab", Attributes: attributes("p", "S"), Keys: keys("p"), Partitions: 2})
+	b.inCharge("add an index", func(s *Service) error {
+		_, err := s.Update(UpdateTableRequest{Table: "tab", Attributes: attributes("x", "S"),
+			CreateIndexes: []IndexDefinition{{Name: "g", Keys: keys("x"), Projection: all()}}})
+		if err != nil {
+			return err
+		}
+		for _, slot := range s.catalog.snapshot().records()[0].places[0].slots {
+			if n := len(slot.replicas.members()); n != 3 {
+				t.Errorf("group %d of the index shall have %d replicas, want 3", slot.group, n)
+			}
+		}
+		return nil
+	})
+	b.until("the index is active", func() bool {
+		n := b.ready()
+		return n != nil && n.catalog.snapshot().records()[0].places[0].status == indexActive
+	})
+	b.quiet()
+	b.checkReplicas()
+	b.w.Close()
+}

@@ -1,6 +1,11 @@
 package table
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/statordb/stator/replication"
+)
 
 // Create makes a table and answers with its description in status CREATING; by
 // then the table is active, or will be when the transition is over.
@@ -36,9 +41,13 @@ func (s *Service) Create(d Definition) (*Description, error) {
 	made := s.begin(StatusCreating, s.describe(r))
 	if err := s.bringUp(r); err != nil {
 		s.end(d.Name)
-		// Nobody was told that the table exists. If even this fails, the next
-		// change of the name tries again.
-		return nil, errors.Join(err, s.tearDown(r))
+		// Nobody was told that the table exists. If even this fails, the next change of
+		// the name tries again, or whoever is in charge next brings the table up. So it
+		// must not look as if another node had been asked, and nothing had happened.
+		if torn := s.tearDown(r); torn != nil {
+			return nil, fmt.Errorf("%w: table %s: %w; taking it back: %v", replication.ErrUnknownOutcome, d.Name, err, torn)
+		}
+		return nil, err
 	}
 	return made, nil
 }

@@ -56,8 +56,10 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	return s.begin(StatusUpdating, d), nil
 }
 
-// replace makes next the record of its table. The caller holds control.
+// replace makes next the record of its table. Slots that it has more, those of an index that is
+// added, get replicas on as many nodes as those of a new table. The caller holds control.
 func (s *Service) replace(next *record) (*record, error) {
+	s.place(next)
 	next, err := s.propose(replaceCommand(next))
 	if err != nil {
 		return nil, err

@@ -160,5 +160,9 @@ func (simListCommand) Run() error {
 	for _, k := range sim.Kinds() {
 		fmt.Printf("  %-25s %s\n", k.Name, k.What)
 	}
+	fmt.Println("loads:")
+	for _, l := range sim.Loads() {
+		fmt.Printf("  %-25s %s\n", l.Name, l.What)
+	}
 	return nil
 }

@@ -26,11 +26,15 @@ type simWorld struct {
 	Duration time.Duration `default:"0" help:"Virtual time with faults; 0: 3s on one node, 20s on several."`
 	Attempts int           `default:"0" help:"Worlds in which only one zone at a time dies and returns, and clients that make so many attempts, as SDKs do, and may not see an error; 0: others."`
 	Backoff  string        `default:"standard" enum:"standard,2026,legacy" help:"How those clients pause between attempts: as SDKs do today, as they will, as they did."`
+	Workload []string      `help:"Loads, by the names that 'sim list' tells; default: the seed decides."`
 	Faults   []string      `help:"Kinds of faults to draw from, by the names that 'sim list' tells, or 'none'; default: all."`
 }
 
 func (w *simWorld) options() (sim.Options, error) {
-	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Duration: w.Duration, Faults: w.Faults, Attempts: w.Attempts, Backoff: w.Backoff}
+	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Duration: w.Duration, Faults: w.Faults, Workload: w.Workload, Attempts: w.Attempts, Backoff: w.Backoff}
+	if err := sim.CheckLoads(w.Workload); err != nil {
+		return o, &simError{2, err}
+	}
 	if w.Attempts > 0 && o.Nodes == 0 {
 		o.Nodes = 3
 	}
@@ -65,6 +69,9 @@ func (w *simWorld) asked() []string {
 // arguments are those that make another process draw the same.
 func (w *simWorld) arguments() []string {
 	a := []string{fmt.Sprint("--nodes=", w.Nodes), fmt.Sprint("--azs=", w.Azs), fmt.Sprint("--duration=", w.Duration), fmt.Sprint("--attempts=", w.Attempts), "--backoff=" + w.Backoff}
+	for _, l := range w.Workload {
+		a = append(a, "--workload="+l)
+	}
 	for _, f := range w.Faults {
 		a = append(a, "--faults="+f)
 	}
