@@ -88,9 +88,7 @@ func (h *History) Applied(group uint64, command []byte, result any) {
 	h.now++
 	at := commit{when: h.now, at: h.time()}
 	if c.Kind != partition.Delete {
-		i := slices.IndexFunc(open, func(o *Operation) bool {
-			return (o.Kind == Put || o.Kind == Add) && carries(command, o.Value)
-		})
+		i := slices.IndexFunc(open, func(o *Operation) bool { return isOf(&c, command, o) })
 		if i < 0 {
 			return // somebody else's, or of one who was told of its fate before
 		}
@@ -106,6 +104,19 @@ func (h *History) Applied(group uint64, command []byte, result any) {
 			h.close(at.op)
 		}
 	}
+}
+
+// isOf reports whether a command that leaves a value is that of an operation. The item of a
+// put is looked at: its key may have the value of another attempt.
+func isOf(c *partition.Command, command []byte, o *Operation) bool {
+	switch {
+	case o.Kind == Put && c.Kind == partition.Put:
+		v, _ := c.Item.Get("v")
+		return string(v.Bytes()) == o.Value
+	case o.Kind == Add && c.Kind == partition.Update:
+		return carries(command, o.Value)
+	}
+	return false
 }
 
 // carries reports whether a command has a string, whole: it is there with its length, so

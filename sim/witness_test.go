@@ -116,3 +116,20 @@ func TestCommandCarriesValue(t *testing.T) {
 		}
 	}
 }
+
+// The key of an item that is put once is the value of the first attempt. That of the second one
+// is not taken for the first.
+func TestPutIsOfItsAttempt(t *testing.T) {
+	h := &History{replicated: true}
+	const key = "cold2/c6.22"
+	first, second := &Operation{Client: 1, Key: key, Kind: Put, Value: "c6.22"}, &Operation{Client: 2, Key: key, Kind: Put, Value: "c6.22r1"}
+	h.Begin(first)
+	h.Begin(second)
+	for number, o := range []*Operation{second, first} {
+		c := &partition.Command{Kind: partition.Put, Request: partition.RequestID{Node: 1, Number: uint64(number + 1)}, Item: row(key, o)}
+		h.Applied(2, c.Encode(), &partition.Result{})
+		if n := len(h.commits[key]); n != number+1 || h.commits[key][number].op != o {
+			t.Errorf("the put of %s is not taken for that", o.Value)
+		}
+	}
+}
