@@ -66,6 +66,28 @@ func TestSchemaIsThatOfTheTypes(t *testing.T) {
 	}
 }
 
+// A search for the peak that found nothing does not say that it did.
+func TestPeakNote(t *testing.T) {
+	w := &drive.Workload{Name: "p", Pace: drive.Pace{Peak: &drive.Peak{Percentile: 99, Below: drive.Span(time.Millisecond)}}}
+	kept, missed := []drive.Trial{{Kept: false}, {Kept: true}}, []drive.Trial{{Kept: true}, {Kept: false}}
+	for _, c := range []struct {
+		rounds [][]drive.Trial
+		want   string
+	}{
+		{[][]drive.Trial{kept, kept}, "highest rate with p99 below 1ms"},
+		{[][]drive.Trial{missed, missed}, "no rate was found with p99 below 1ms: this is the last one tried"},
+		{[][]drive.Trial{kept, missed}, "highest rate with p99 below 1ms, found in 1 of 2 rounds"},
+	} {
+		g := &Figure{Workload: w, Target: "t"}
+		for _, trials := range c.rounds {
+			g.Samples = append(g.Samples, &Sample{Steady: true, Settled: true, Trials: trials})
+		}
+		if got := g.notes(); len(got) != 1 || got[0] != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestFileRoundTrip(t *testing.T) {
 	f := example(t)
 	name := t.TempDir() + "/r.json"

@@ -156,7 +156,21 @@ func (f *Figure) notes() []string {
 		notes = append(notes, f.faultNotes()...)
 	}
 	if p := f.Workload.Pace.Peak; p != nil {
-		notes = append(notes, fmt.Sprintf("highest rate with p%g below %v", p.Percentile, time.Duration(p.Below)))
+		found := 0
+		for _, s := range f.Samples {
+			if n := len(s.Trials); n > 0 && s.Trials[n-1].Kept {
+				found++
+			}
+		}
+		bound := fmt.Sprintf("p%g below %v", p.Percentile, time.Duration(p.Below))
+		switch {
+		case found == len(f.Samples):
+			notes = append(notes, "highest rate with "+bound)
+		case found == 0:
+			notes = append(notes, "no rate was found with "+bound+": this is the last one tried")
+		default:
+			notes = append(notes, fmt.Sprintf("highest rate with %s, found in %d of %d rounds", bound, found, len(f.Samples)))
+		}
 	}
 	return notes
 }
