@@ -115,7 +115,7 @@ func (n *inode) crash(mode CrashMode, rng *rand.Rand) {
 	case TearSectors, TearGarbage:
 		n.tear(rng, mode == TearGarbage)
 	}
-	n.mem, n.unsynced = n.durable.clone(), false
+	n.mem, n.unsynced, n.torn = n.durable.share(), false, false
 }
 
 // cut writes back the first so many of the pending sectors and sizes.

@@ -11,14 +11,14 @@ import (
 // An inode is one file: as programs see it, as it is on the disk, and what
 // lies between the two.
 //
-// Invariant: durable with all of pending applied gives mem, unless a sync has
-// failed.
+// Invariant: durable with all of pending applied gives mem, unless torn is set.
 type inode struct {
 	id       int // order of creation
 	mem      image
 	durable  image
 	pending  []fileOp // oldest first
 	unsynced bool     // changed since the last Sync, whatever that Sync did
+	torn     bool     // a sync has failed since the last power cut
 	links    int      // names among the live ones
 	opens    int      // handles and mappings
 	mappings []*diskMapping
@@ -40,7 +40,7 @@ func (op fileOp) apply(m *image) {
 	}
 }
 
-// changeFileLocked makes op visible, and durable later.
+// changeFileLocked makes op visible, and durable later. It keeps nothing of op.data.
 func (d *Disk) changeFileLocked(f *inode, op fileOp) error {
 	if len(f.mappings) > 0 {
 		return errors.New("vfs: change of a file that is mapped, so must be immutable")
@@ -54,7 +54,15 @@ func (d *Disk) changeFileLocked(f *inode, op fileOp) error {
 		return ErrNoSpace
 	}
 	d.used += grow
+	end, had := op.off+int64(len(op.data)), int64(len(f.mem.head))
 	op.apply(&f.mem)
+	switch {
+	case op.data == nil:
+	case op.off >= had && end <= int64(len(f.mem.head)):
+		op.data = f.mem.lend(op.off, end) // what is appended is rarely changed
+	default:
+		op.data = keep(op.data)
+	}
 	f.pending = append(f.pending, op)
 	f.unsynced = true
 	return nil
@@ -111,7 +119,7 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := f.m.d.changeFileLocked(f.inode, fileOp{off: off, data: keep(p)}); err != nil {
+	if err := f.m.d.changeFileLocked(f.inode, fileOp{off: off, data: p}); err != nil {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: err}
 	}
 	return len(p), nil
@@ -147,18 +155,34 @@ func (f *diskFile) Sync() error {
 	return nil
 }
 
-// persist writes back everything.
+// persist writes back everything. After appends, which is what most files get, the disk
+// has the bytes of the page cache; others are copied, or each write after a sync would copy
+// the file.
 func (n *inode) persist() {
-	for _, op := range n.pending {
-		op.apply(&n.durable)
+	if len(n.pending) == 0 {
+		return
+	}
+	if n.torn || slices.ContainsFunc(n.pending, n.overwrites) {
+		for _, op := range n.pending {
+			op.apply(&n.durable)
+		}
+	} else {
+		n.durable = n.mem.share()
 	}
 	n.pending = nil
+}
+
+func (n *inode) overwrites(op fileOp) bool {
+	return op.data == nil || op.off < int64(len(n.durable.head))
 }
 
 // persistRange writes back what lies in [from, to), and everything where a pending
 // size would cut into that.
 func (n *inode) persistRange(from, to int64) {
-	if slices.ContainsFunc(n.pending, func(op fileOp) bool { return op.data == nil && op.size < to }) {
+	isAll := !slices.ContainsFunc(n.pending, func(op fileOp) bool {
+		return op.data == nil || op.off < from || to < op.off+int64(len(op.data))
+	})
+	if isAll || slices.ContainsFunc(n.pending, func(op fileOp) bool { return op.data == nil && op.size < to }) {
 		n.persist()
 		return
 	}
@@ -187,6 +211,7 @@ func (f *diskFile) syncFailed() {
 	defer f.m.d.mu.Unlock()
 	if !f.m.deadLocked() && !f.closed {
 		f.inode.tear(f.m.d.rng, false)
+		f.inode.torn = true
 	}
 }
 

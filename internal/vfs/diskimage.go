@@ -14,6 +14,29 @@ import (
 type image struct {
 	head []byte
 	size int64
+	// shared is how many bytes of head, or of what it was before it was cut, others have,
+	// too: those are not changed in place.
+	shared int64
+}
+
+// share returns an image of the same content. Neither sees what happens to the other.
+func (m *image) share() image {
+	n := len(m.head)
+	m.shared = max(m.shared, int64(n))
+	return image{m.head[:n:n], m.size, int64(n)}
+}
+
+// lend returns the bytes of head from off to end, which stay as they are.
+func (m *image) lend(off, end int64) []byte {
+	m.shared = max(m.shared, end)
+	return m.head[off:end:end]
+}
+
+// own sees to it that what lies at off and behind can be changed in place.
+func (m *image) own(off int64) {
+	if off < m.shared {
+		m.head, m.shared = slices.Clone(m.head), 0
+	}
 }
 
 // resize cuts the image or extends it with zeros.
@@ -31,6 +54,7 @@ func (m *image) write(p []byte, off int64) {
 	if off >= have && isZero(p) {
 		return
 	}
+	m.own(min(off, have))
 	if end > have {
 		m.head = slices.Grow(m.head, int(end-have))[:end]
 		if off > have {
@@ -60,9 +84,6 @@ func (m *image) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// clone returns a copy that can be changed.
-func (m *image) clone() image { return image{slices.Clone(m.head), m.size} }
-
 // bytes returns a copy of the whole content.
 func (m *image) bytes() []byte {
 	b := make([]byte, m.size)
@@ -75,6 +96,7 @@ func (m *image) flip(bit int64) {
 	if bit/8 >= m.size {
 		return
 	}
+	m.own(min(bit/8, int64(len(m.head))))
 	if have := int64(len(m.head)); bit/8 >= have {
 		m.head = append(m.head, make([]byte, bit/8+1-have)...)
 	}
