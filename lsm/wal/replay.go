@@ -41,6 +41,7 @@ func (l *Log) Replay(from SegmentID, f func(pos Position, payload []byte) error)
 			break
 		}
 	}
+	l.window = nil
 	if want > l.next {
 		return l.missing(want)
 	}
@@ -80,6 +81,7 @@ func (l *Log) replaySegment(s *segment, f func(Position, []byte) error) (torn bo
 	if err != nil {
 		return false, err
 	}
+	defer l.lendWindow(sc)()
 	if err := sc.header(s.id); err != nil {
 		return false, err
 	}
@@ -218,6 +220,7 @@ func (l *Log) recoverNewest() error {
 	if err != nil {
 		return err
 	}
+	defer l.lendWindow(sc)()
 	if err := sc.header(s.id); err != nil {
 		return err
 	}
@@ -268,6 +271,12 @@ func newScanner(f vfs.File, name string, windowBytes int64) (*scanner, error) {
 		return nil, fmt.Errorf("wal: %s: %w", name, err)
 	}
 	return &scanner{file: f, name: name, size: size, windowBytes: windowBytes}, nil
+}
+
+// lendWindow gives a scanner the memory of the last one. The function it returns takes it back.
+func (l *Log) lendWindow(s *scanner) (giveBack func()) {
+	s.window = l.window[:0]
+	return func() { l.window = s.window }
 }
 
 func (s *scanner) corrupt(format string, args ...any) error {
