@@ -63,6 +63,23 @@ func FingerprintOf(db *lsm.DB, group uint64) (f Fingerprint, err error) {
 	return f, nil
 }
 
+// AppliedIn returns the entry of a group's log that its state in a store is as of, which is
+// Applied of its fingerprint; 0: the store has nothing of the group.
+func AppliedIn(db *lsm.DB, group uint64) (applied uint64, err error) {
+	progress, err := db.Get(appendGroupKey(nil, group, partProgress), nil)
+	switch {
+	case errors.Is(err, lsm.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("partition %d: progress: %w", group, err)
+	}
+	applied, _, ok := decodeProgress(progress)
+	if !ok {
+		return 0, fmt.Errorf("partition %d: %w: progress of %d bytes", group, ErrFormat, len(progress))
+	}
+	return applied, nil
+}
+
 // add reads a span.
 func (f *Fingerprint) add(view *lsm.Snapshot, s lsm.KeySpan) error {
 	it, err := view.NewIter(lsm.IterOptions{Lower: s.Lower, Upper: s.Upper})

@@ -130,11 +130,10 @@ type promise struct {
 // A message is one decoded item. Its raft message and all that it points to
 // are one allocation, besides the entries, whose data is part of the bundle.
 type message struct {
-	group GroupID // 0: a beat
+	group GroupID
 	typ   messageType
 	note  note
-	raft  raftpb.Message // not in a beat; its Type is raft's name of typ, if there is one
-	beat  beat
+	raft  raftpb.Message // its Type is raft's name of typ, if there is one
 
 	numbers struct {
 		typ                                raftpb.MessageType
@@ -150,7 +149,10 @@ type beat struct {
 	unfit       bool   // its disk is full, slow or failing: it should not lead
 }
 
-const beatUnfit = 1
+const (
+	beatUnfit = 1
+	beatBytes = 1 + 8 + 1
+)
 
 func appendBundleHeader(dst []byte) []byte { return append(dst, bundleVersion) }
 
@@ -246,14 +248,14 @@ type bundleReader struct {
 	bad      bool
 }
 
-func readBundle(b []byte, from, to uint64) (*bundleReader, error) {
+func readBundle(b []byte, from, to uint64) (bundleReader, error) {
 	switch {
 	case len(b) < bundleHeaderBytes:
-		return nil, errMalformedBundle
+		return bundleReader{}, errMalformedBundle
 	case b[0] != bundleVersion:
-		return nil, fmt.Errorf("replication: bundle version %d, this program knows %d", b[0], bundleVersion)
+		return bundleReader{}, fmt.Errorf("replication: bundle version %d, this program knows %d", b[0], bundleVersion)
 	}
-	return &bundleReader{b: b[bundleHeaderBytes:], from: from, to: to}, nil
+	return bundleReader{b: b[bundleHeaderBytes:], from: from, to: to}, nil
 }
 
 // next returns the next item, or nil at the end. What it returns belongs to the
@@ -263,25 +265,24 @@ func (r *bundleReader) next() (*message, error) {
 		return nil, nil
 	}
 	m := &message{group: GroupID(r.uint())}
-	if m.group == 0 {
-		r.beat(m)
-	} else {
-		r.item(m)
-	}
-	if r.bad {
+	if r.item(m); r.bad {
 		r.b = nil
 		return nil, errMalformedBundle
 	}
 	return m, nil
 }
 
-func (r *bundleReader) beat(m *message) {
-	b := r.take(9)
-	if r.bad || b[8]&^beatUnfit != 0 {
-		r.bad = true
-		return
+// atBeat reports whether the next item is a beat: nextBeat is for those, next for the others.
+func (r *bundleReader) atBeat() bool { return len(r.b) > 0 && r.b[0] == 0 }
+
+// nextBeat takes a beat. Most bundles of an idle cluster are one.
+func (r *bundleReader) nextBeat() (beat, error) {
+	b := r.take(beatBytes)
+	if r.bad || b[9]&^beatUnfit != 0 {
+		r.bad, r.b = true, nil
+		return beat{}, errMalformedBundle
 	}
-	m.beat = beat{incarnation: binary.LittleEndian.Uint64(b), unfit: b[8]&beatUnfit != 0}
+	return beat{incarnation: binary.LittleEndian.Uint64(b[1:]), unfit: b[9]&beatUnfit != 0}, nil
 }
 
 func (r *bundleReader) item(m *message) {

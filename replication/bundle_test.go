@@ -86,25 +86,39 @@ func bundleCases() []bundleCase {
 	}
 }
 
-func readAll(bundle []byte) (list []*message, err error) {
+// An item is one of a bundle: a beat or a message.
+type item struct {
+	beat *beat
+	*message
+}
+
+func readAll(bundle []byte) (list []item, err error) {
 	r, err := readBundle(bundle, 1, 2)
 	if err != nil {
 		return nil, err
 	}
 	for {
+		if r.atBeat() {
+			b, err := r.nextBeat()
+			if err != nil {
+				return list, err
+			}
+			list = append(list, item{beat: &b})
+			continue
+		}
 		m, err := r.next()
 		if m == nil || err != nil {
 			return list, err
 		}
-		list = append(list, m)
+		list = append(list, item{message: m})
 	}
 }
 
 // appendDecoded encodes what was decoded.
-func appendDecoded(dst []byte, m *message) []byte {
+func appendDecoded(dst []byte, m item) []byte {
 	switch {
-	case m.group == 0:
-		return appendBeat(dst, m.beat)
+	case m.beat != nil:
+		return appendBeat(dst, *m.beat)
 	case m.typ == typeWake:
 		return appendWake(dst, m.group, m.raft.GetTerm())
 	}
@@ -129,8 +143,8 @@ func TestBundleKeepsWhatItCarries(t *testing.T) {
 		m := got[i]
 		switch {
 		case c.beat != nil:
-			if m.group != 0 || m.beat != *c.beat {
-				t.Errorf("%s: %+v", c.name, m.beat)
+			if m.beat == nil || *m.beat != *c.beat {
+				t.Errorf("%s: %+v", c.name, m)
 			}
 			continue
 		case m.group != c.group || m.note != c.note:

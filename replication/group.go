@@ -60,6 +60,7 @@ type Group struct {
 	started          *env.Future[struct{}]
 	reads            []read // ReadBarrier calls under way; oldest first
 	lease            lease
+	leased           func() bool // see lease.holds; nil until an observer is told
 	touched          atomic.Bool // a read was served without the worker; see sleep
 	sleep
 }

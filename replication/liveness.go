@@ -2,6 +2,7 @@ package replication
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -19,6 +20,7 @@ import (
 type liveness struct {
 	mu    env.Leaf
 	peers map[uint64]*peer // by node
+	nodes []uint64         // theirs, sorted; not changed in place. nil: to be made
 
 	unfits atomic.Int32 // how many of them are unfit
 }
@@ -62,7 +64,7 @@ func (l *liveness) join(nodes []uint64, self uint64) {
 		p := l.peers[id]
 		if p == nil {
 			p = &peer{node: id}
-			l.peers[id] = p
+			l.peers[id], l.nodes = p, nil
 		}
 		p.groups++
 	}
@@ -76,6 +78,7 @@ func (l *liveness) leave(nodes []uint64) {
 			if p.groups--; p.groups == 0 {
 				l.setFitLocked(p, true)
 				delete(l.peers, id)
+				l.nodes = nil
 			}
 		}
 	}
@@ -85,16 +88,16 @@ func (l *liveness) leave(nodes []uint64) {
 func (l *liveness) tick() (all, silent []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all = make([]uint64, 0, len(l.peers))
-	for id, p := range l.peers { //sim:ok sorted below
-		all = append(all, id)
+	if l.nodes == nil {
+		l.nodes = slices.Sorted(maps.Keys(l.peers)) //sim:ok sorted
+	}
+	for _, id := range l.nodes {
+		p := l.peers[id]
 		if p.silence++; p.silence == electionTicks {
 			silent = append(silent, id)
 		}
 	}
-	slices.Sort(all)
-	slices.Sort(silent)
-	return all, silent
+	return l.nodes, silent
 }
 
 // watches reports whether a node is a peer.
@@ -194,9 +197,7 @@ func (n *Node) tick() {
 	peers, silent := n.liveness.tick()
 	if n.Err() == nil { // a node whose log has failed is as good as gone
 		n.checkFitness()
-		for _, id := range peers {
-			n.beat(id)
-		}
+		n.beat(peers...)
 	}
 	for _, id := range silent {
 		n.e.Sometimes("replication: node is silent")
@@ -207,9 +208,13 @@ func (n *Node) tick() {
 	}
 }
 
-func (n *Node) beat(to uint64) {
-	b := beat{n.incarnation, n.fitness.unfit.Load()}
-	n.o.Transport.Send(transport.NodeID(to), transport.Raft, appendBeat(appendBundleHeader(nil), b))
+// beat sends the same bytes to all of them, which nobody changes.
+func (n *Node) beat(to ...uint64) {
+	bundle := appendBundleHeader(make([]byte, 0, bundleHeaderBytes+beatBytes))
+	bundle = appendBeat(bundle, beat{n.incarnation, n.fitness.unfit.Load()})
+	for _, id := range to {
+		n.o.Transport.Send(transport.NodeID(id), transport.Raft, bundle)
+	}
 }
 
 // hear takes notice of a bundle and of the beat in it, if there is one.

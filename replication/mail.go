@@ -142,20 +142,24 @@ func (n *Node) receive(from transport.NodeID, bundle []byte) {
 	if err != nil {
 		return
 	}
-	n.hear(uint64(from), nil)
-	before := len(r.b)
-	for {
-		m, err := r.next()
-		if m == nil || err != nil {
-			return
-		}
-		size := before - len(r.b)
-		before = len(r.b)
-		if m.group != 0 {
-			n.deliver(m, size)
+	if !r.atBeat() {
+		n.hear(uint64(from), nil)
+	}
+	for len(r.b) > 0 {
+		if r.atBeat() {
+			b, err := r.nextBeat()
+			if err != nil {
+				return
+			}
+			n.hear(uint64(from), &b)
 			continue
 		}
-		n.hear(uint64(from), &m.beat)
+		before := len(r.b)
+		m, err := r.next()
+		if err != nil {
+			return
+		}
+		n.deliver(m, before-len(r.b))
 	}
 }
 

@@ -104,7 +104,10 @@ func (n *Node) observeResumed(s *raftlog.Storage) {
 // observeServes tells that the replica answers as leader.
 func (g *Group) observeServes() {
 	if o := g.node.o.Observer; o != nil {
-		o.Serves(g.id, g.lease.term, g.lease.holds(g.node.e))
+		if g.leased == nil {
+			g.leased = g.lease.holds(g.node.e)
+		}
+		o.Serves(g.id, g.lease.term, g.leased)
 	}
 }
 

@@ -53,7 +53,7 @@ type groupHistory struct {
 	nodes   map[string]bool      // those that have had it
 	vows    map[string]vow       // by node
 	bonds   map[uint64]bond      // by node
-	tenants map[string]tenant    // by node
+	tenants []tenant             // sorted by node
 }
 
 type entryID struct{ index, term uint64 }
@@ -77,7 +77,7 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 	if g == nil {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
-			vows: map[string]vow{}, tenants: map[string]tenant{}, bonds: map[uint64]bond{},
+			vows: map[string]vow{}, bonds: map[uint64]bond{},
 		}
 		c.groups[id] = g
 	}

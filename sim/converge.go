@@ -46,17 +46,27 @@ func (c *convergence) crashed(mode vfs.CrashMode) {
 	}
 }
 
-// look takes the fingerprints of all groups of a node.
+// look takes the fingerprints of all groups of a node; while clients are at work, of
+// those that have applied something since this life of it was looked at last. In the end all
+// count: the files that they are in may have been merged meanwhile.
 func (c *convergence) look(s *server) error {
 	groups, err := partition.Groups(s.store)
 	if err != nil {
 		return err
 	}
 	for _, group := range groups {
+		applied, err := partition.AppliedIn(s.store, group)
+		if err != nil {
+			return err
+		}
+		if applied != 0 && s.looked[group] == applied && !c.run.ending {
+			continue
+		}
 		f, err := partition.FingerprintOf(s.store, group)
 		if err != nil {
 			return err
 		}
+		s.looked[group] = f.Applied
 		at := position{group, f.Applied}
 		before, known := c.seen[at]
 		if !known {

@@ -110,7 +110,7 @@ func (r *run) claim() bool {
 
 // release gives the budget back when every group is whole.
 func (r *run) release() {
-	for start := r.clients.Now(); r.clients.Now().Sub(start) < operatorPatience; r.clients.Sleep(50 * time.Millisecond) {
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < operatorPatience; r.clients.Sleep(200 * time.Millisecond) {
 		if r.isWhole() {
 			r.lacking = false
 			return

@@ -1,8 +1,8 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +17,9 @@ type vow struct{ term, vote, index uint64 }
 
 // A tenant is a leader that has served in one life of its node.
 type tenant struct {
+	node  string
 	term  uint64
+	alive func() bool // this life goes on
 	holds func() bool // it has a lease now
 }
 
@@ -75,18 +77,24 @@ func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() 
 		return
 	}
 	g := o.group(id)
-	for _, name := range slices.Sorted(maps.Keys(g.tenants)) { //sim:ok sorted
-		other := g.tenants[name]
-		if name == o.node || other.term == term || !other.holds() {
+	for i := range g.tenants {
+		other := &g.tenants[i]
+		if other.node == o.node || other.term == term || !other.alive() || !other.holds() {
 			continue
 		}
 		if other.term < term || holds() {
 			o.report(found(Leases, fmt.Errorf("sim: group %d: %s serves as leader of term %d while %s has a lease as leader of term %d",
-				id, o.node, term, name, other.term)))
+				id, o.node, term, other.node, other.term)))
 			return
 		}
 	}
-	g.tenants[o.node] = tenant{term, func() bool { return o.alive() && holds() }}
+	at, known := slices.BinarySearchFunc(g.tenants, o.node, func(t tenant, node string) int { return cmp.Compare(t.node, node) })
+	now := tenant{o.node, term, o.alive, holds}
+	if known {
+		g.tenants[at] = now
+	} else {
+		g.tenants = slices.Insert(g.tenants, at, now)
+	}
 }
 
 // A bond is until when a replica takes itself for bound to the leaders that it has promised

@@ -25,6 +25,7 @@ type server struct {
 	store    *lsm.DB
 	log      *replication.Node
 	tables   *table.Service
+	looked   map[uint64]uint64 // by group: the entry as of which its fingerprint was taken last
 }
 
 // A stack is what a run knows of what it runs on the nodes.
@@ -63,7 +64,7 @@ func (n *node) boot(e *env.Env) (*server, error) {
 	}
 	rooms := made.Rooms()
 	v.start(e, rooms.Store)
-	return &server{e: e, n: n, verifier: v, whole: made, store: rooms.Store, log: rooms.Node, tables: rooms.Tables}, nil
+	return &server{e: e, n: n, verifier: v, whole: made, store: rooms.Store, log: rooms.Node, tables: rooms.Tables, looked: map[uint64]uint64{}}, nil
 }
 
 // tune changes the log's options to the plan's knobs, and has the run watch it.
