@@ -23,8 +23,9 @@ import (
 // and a name (of a link, a disk, a node), so that what is taken out of a plan
 // leaves the luck of the rest as it was.
 type Plan struct {
-	Version int    `json:"version"` // PlanVersion
-	Seed    uint64 `json:"seed"`    // of all streams
+	Version int    `json:"version"`        // PlanVersion
+	Seed    uint64 `json:"seed"`           // of all streams
+	Note    string `json:"note,omitempty"` // for people: of a plan that is kept, what it once found
 
 	Stack  Stack      `json:"stack"`
 	Policy string     `json:"policy"` // of the choice among tasks: random, fifo, pct
