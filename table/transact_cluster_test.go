@@ -425,3 +425,53 @@ func TestReadOfCommitted(t *testing.T) {
 	}
 	b.w.Close()
 }
+
+// TestRepeatedInBetween: a request is repeated while its first attempt is committed, but the partition with the
+// anchor does not know of the token yet, and by the time that the others judge the repetition, they have
+// what the first attempt has written. It is not refused for that.
+func TestRepeatedInBetween(t *testing.T) {
+	b := newBed(t, 8, "a", "b", "c")
+	b.create(simple("tab", 8))
+	r := &TransactWriteRequest{Token: "token"}
+	for i := range 3 {
+		a := transactPut("tab", fmt.Sprintf(`{"p":{"S":"%d"}}`, i))
+		a.Condition = condition("attribute_not_exists(p)", "{}")
+		r.Actions = append(r.Actions, a)
+	}
+	n := b.nodes[0]
+	n.do("both attempts", func() error {
+		bound, err := n.bindActions(r.Actions)
+		if err != nil {
+			return err
+		}
+		first, second := n.newTransaction(r, bound), n.newTransaction(r, bound)
+		left := first.exchange(first.machine.Start())
+		messages := second.machine.Start()
+		if next := second.exchange(messages[:1]); len(next) > 0 {
+			t.Errorf("before all have answered: %v", next)
+		}
+		for len(left) > 0 {
+			left = first.exchange(left)
+		}
+		for messages = messages[1:]; len(messages) > 0; {
+			messages = second.exchange(messages)
+		}
+		err = second.cancelled()
+		if text := err.Error(); !strings.Contains(text, "ConditionalCheckFailed") || !strings.Contains(text, "TransactionConflict") {
+			t.Errorf("the repetition found %v", err)
+		}
+		if again, err := second.tryAgain(0, n.newDetour(), err); !again || err != nil {
+			t.Errorf("tried again: %v, %v", again, err)
+		}
+		var running *InProgressError
+		if again, err := second.tryAgain(maxContends, n.newDetour(), err); again || !errors.As(err, &running) {
+			t.Errorf("after the last attempt: tried again %v, %v", again, err)
+		}
+		result, err := n.TransactWrite(r)
+		if err == nil && !result.Repeated {
+			t.Error("it was carried out again")
+		}
+		return err
+	})
+	b.w.Close()
+}

@@ -365,12 +365,13 @@ func (t *transaction) tryAgain(attempt int, d *detour, err error) (again bool, f
 			return false, ErrUnavailable
 		}
 		return true, nil
-	case attempt >= maxContends:
-		return false, nil
-	case t.failed != nil:
+	case attempt >= maxContends || t.failed != nil:
+		if t.meetsItself() {
+			return false, &InProgressError{}
+		}
 		return false, nil
 	}
-	free, taken, refused := false, false, false
+	free, taken, refused, mine := false, false, false, false
 	for i := range t.results {
 		r := &t.results[i]
 		var conflict *partition.ConflictError
@@ -382,7 +383,8 @@ func (t *transaction) tryAgain(attempt int, d *detour, err error) (again bool, f
 			continue
 		}
 		gone, err := t.unblock(conflict, t.bound[i].table.id, []uint64{partition.RowHash(t.bound[i].row)})
-		if err == nil && !gone && conflict.Token == t.token && t.token != (partition.Token{}) {
+		gone, mine = gone && err == nil, mine || t.isMine(conflict)
+		if !gone && t.isMine(conflict) {
 			return false, &InProgressError{}
 		}
 		free, taken = free || gone, taken || !gone
@@ -390,13 +392,27 @@ func (t *transaction) tryAgain(attempt int, d *detour, err error) (again bool, f
 	if free && !taken {
 		return true, nil // what was in the way is done
 	}
-	if !taken || refused {
+	// What was refused may have been so because of what another attempt at the same request has done.
+	if !taken || refused && !mine {
 		return false, nil
 	}
 	t.env.Sometimes("table: transaction is tried again")
 	pause := contendPause << attempt
 	t.env.Sleep(pause + time.Duration(t.env.Rand()%uint64(pause)))
 	return true, nil
+}
+
+// isMine reports whether a transaction that is in the way is another attempt at the same request.
+func (t *transaction) isMine(conflict *partition.ConflictError) bool {
+	return t.token != (partition.Token{}) && conflict.Token == t.token
+}
+
+// meetsItself reports whether another attempt at the same request is in the way.
+func (t *transaction) meetsItself() bool {
+	return slices.ContainsFunc(t.results, func(r partition.Result) bool {
+		var conflict *partition.ConflictError
+		return errors.As(r.Err, &conflict) && t.isMine(conflict)
+	})
 }
 
 // cancelled says why the transaction had no effect.
@@ -414,6 +430,11 @@ func (t *transaction) cancelled() error {
 		}
 		refused = refused || reason.Code != ReasonNone
 		e.Reasons[i] = reason
+	}
+	if refused && t.token != (partition.Token{}) && !t.judged[t.parts[0].actions[0]] {
+		// Only the partition with the anchor knows whether the request was carried out before; then what
+		// the others say may be due to that.
+		return fmt.Errorf("%w: the partition that knows of the token did not answer", ErrUnavailable)
 	}
 	// What does not fit is found first, and alone.
 	if at := slices.IndexFunc(e.Reasons, func(r Reason) bool { return r.Code == ReasonValidation }); at >= 0 {
