@@ -1,10 +1,12 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
 )
 
 // A detour is a request on its way to a partition that has moved: one that was split has
@@ -43,6 +45,14 @@ func (d *detour) wait() bool {
 		c.env.Sometimes("table: the catalog cannot be asked")
 	}
 	return true
+}
+
+// late returns the error of a request that has not found its partition in time.
+func (d *detour) late(err error) error {
+	if errors.Is(err, partition.ErrWrongPartition) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
 }
 
 // gone returns the error of a request whose table has no place for its key: it does not

@@ -37,7 +37,7 @@ func (c *core) at(l partition.Place, f func(p *livePartition) error) error {
 		}
 		gone := p == nil && d.pause > 0 // also by what the catalog says now
 		if !isOutdated(err) || gone || !d.wait() {
-			return err
+			return d.late(err)
 		}
 	}
 }

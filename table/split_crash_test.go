@@ -132,6 +132,23 @@ func TestSplitTypedRefusal(t *testing.T) {
 	}
 }
 
+// TestSplitNotFoundInTime: a request that has not found the partition of its key in time has not
+// been carried out, and says so, in the words of the table.
+func TestSplitNotFoundInTime(t *testing.T) {
+	w := newWorld(t)
+	w.create(simple("tab", 1))
+	w.patience = 5 * time.Millisecond
+	live := (*w.live.Load())["tab"]
+	asked := 0
+	err := w.at(partition.Place{Table: live.id}, func(*livePartition) error {
+		asked++
+		return partition.ErrWrongPartition
+	})
+	if !errors.Is(err, ErrUnavailable) || asked < 2 {
+		t.Errorf("after %d attempts: %v, want ErrUnavailable", asked, err)
+	}
+}
+
 // TestSplitsItself: partitions that are too large are split, on a node that is alone, too.
 func TestSplitsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,7 +35,7 @@ func (s *Service) TransactGet(r *TransactGetRequest) (*TransactGetResult, error)
 		case err != nil && errors.Is(err, errGone):
 			return nil, detour.gone(r.Items[0].Table)
 		case err != nil:
-			return nil, err
+			return nil, detour.late(err)
 		case attempt >= maxContends:
 			return nil, &CancelledError{Reasons: g.reasons}
 		}

@@ -181,14 +181,10 @@ func again[T any](s *Service, table string, read func() (T, error)) (T, error) {
 		s.env.Sometimes("table: read is repeated with a newer catalog")
 		v, err = read()
 	}
-	switch {
-	case err == nil:
-	case errors.Is(err, errGone):
-		err = d.gone(table)
-	case errors.Is(err, partition.ErrWrongPartition):
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	if err != nil && errors.Is(err, errGone) {
+		return v, d.gone(table)
 	}
-	return v, err
+	return v, d.late(err)
 }
 
 // isOutdated reports whether an error says that the partition is not where the request
