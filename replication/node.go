@@ -249,7 +249,11 @@ func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftl
 	if n.o.Observer != nil {
 		n.o.Observer.Created(id)
 	}
-	return n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: new(bool)})
+	s, err := n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: new(bool)})
+	if err == nil {
+		n.observeResumed(s)
+	}
+	return s, err
 }
 
 // recover brings the log and the state machine together.

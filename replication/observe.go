@@ -27,8 +27,8 @@ type Observer interface {
 	// Promised tells of something that the node has said of a group, or counts on
 	// itself: from now on it must survive a crash.
 	Promised(group GroupID, p Promise)
-	// Resumed tells what a new life of the node has in its log of a group: the vote is
-	// exact, the log may be longer than was promised.
+	// Resumed tells what a new life of the node, or a new replica of a group that it has had
+	// before, has in its log: the vote is exact, the log may be longer than was promised.
 	Resumed(group GroupID, p Promise)
 	// Serves tells that the node, as leader of a term, has renewed its lease, or
 	// answers a proposal. holds says at any later time in the node's life, and without
@@ -38,8 +38,9 @@ type Observer interface {
 	// clock shows a time: it has promised that until then no vote of its hides the promise. It
 	// is told whenever a leader is promised something, and when the replica starts.
 	Bound(group GroupID, until env.Mono)
-	// Voted tells until when, by the node's clock, a vote that it gives says that it binds.
-	Voted(group GroupID, until env.Mono)
+	// Voted tells of a vote that the replica gives: until when, by the node's clock, it says that
+	// it binds, and where the replica's log ends.
+	Voted(group GroupID, until env.Mono, last uint64)
 	// Leased tells that the node, as leader of a term, has renewed its lease: it may answer reads
 	// by itself until its clock shows a time. The voters are those of now and, while the group is
 	// joint, of before.
@@ -126,7 +127,7 @@ func (g *Group) observeBound(until env.Mono) {
 // observeVoted tells of a vote that is granted, with what it says.
 func (g *Group) observeVoted(p promise) {
 	if o := g.node.o.Observer; o != nil {
-		o.Voted(g.id, g.node.e.Now()+p.remaining)
+		o.Voted(g.id, g.node.e.Now()+p.remaining, g.last)
 	}
 }
 

@@ -36,6 +36,7 @@ type consensus struct {
 	groups map[replication.GroupID]*groupHistory
 
 	forgives func(node string) bool // whether its disk may forget; nil: none may
+	broken   func(id uint64) bool   // whether a write or sync of its log has failed in this life; nil: of none
 	noLeases bool                   // clocks are worse than promised, so that leases prove nothing
 	reuses   bool                   // an id may name another group later
 }
@@ -53,6 +54,8 @@ type groupHistory struct {
 	nodes   map[string]bool      // those that have had it
 	vows    map[string]vow       // by node
 	bonds   map[uint64]bond      // by node
+	acked   map[uint64]uint64    // by node: entries that are committed and that it said it has, before its replica was removed
+	doomed  map[uint64]uint64    // by node: the first entry that it wrote after its log had failed
 	tenants []tenant             // sorted by node
 }
 
@@ -77,7 +80,7 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 	if g == nil {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
-			vows: map[string]vow{}, bonds: map[uint64]bond{},
+			vows: map[string]vow{}, bonds: map[uint64]bond{}, acked: map[uint64]uint64{}, doomed: map[uint64]uint64{},
 		}
 		c.groups[id] = g
 	}
@@ -107,6 +110,8 @@ func (o *nodeObserver) Created(id replication.GroupID) {
 		g = o.group(id)
 	}
 	v := g.vows[o.node]
+	g.acked[o.id] = max(g.acked[o.id], min(v.index, g.last))
+	delete(g.doomed, o.id)
 	g.vows[o.node] = vow{v.term, v.vote, 0}
 	g.nodes[o.node] = true
 }
@@ -115,6 +120,9 @@ func (o *nodeObserver) Created(id replication.GroupID) {
 func (o *nodeObserver) Appended(id replication.GroupID, index, term uint64, data []byte) {
 	g, at, digest := o.group(id), entryID{index, term}, digestOf(data)
 	g.unvow(o.node, index)
+	if _, known := g.doomed[o.id]; !known && o.broken != nil && o.broken(o.id) {
+		g.doomed[o.id] = index
+	}
 	have, known := g.logged[at]
 	if !known {
 		g.logged[at] = noted{o.node, digest}

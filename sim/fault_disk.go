@@ -39,6 +39,10 @@ var diskKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(500*time.Millisecond) }, do: doStall},
 	{name: "flush and compact", what: "the engine flushes now and, if n is not 0, compacts",
 		draw: func(d *drawer, f *Fault) { f.Target, f.N = d.drawTarget(), d.IntN(2) }, do: doFlush},
+	{name: "long read", what: "somebody begins to read all that the engine has, and goes on when it has flushed and, if n is not 0, compacted; what a snapshot shows must stay as it was",
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.For, f.N = d.drawTarget(), d.exp(200*time.Millisecond), d.IntN(2)
+		}, do: doLongRead},
 	{name: "lying sync", what: "syncs say that they have done what they have not", do: doLie},
 	{name: "bit rot", what: "a bit of a node's files is damaged while it is down (n: dice)", do: doRot},
 }
@@ -86,14 +90,15 @@ func doFailSync(r *run, f *Fault) {
 	for _, n := range r.targets(f) {
 		n.failing++
 		n.failAfter, n.failFault = max(1, f.N), f
-		for range 20 {
+		patience := 200 * time.Millisecond
+		if len(r.nodes) > 1 { // whose nodes sync less often
+			patience *= 10
+		}
+		for end := r.clients.Now().Add(patience); n.failAfter > 0 && r.clients.Now() < end; {
 			r.clients.Sleep(10 * time.Millisecond)
-			if n.failAfter == 0 {
-				break
-			}
 		}
 		n.failAfter = 0
-		r.excuse(f, "there were no %d syncs on %s in 200 ms", f.N, n.name)
+		r.excuse(f, "there were no %d syncs on %s in %s", f.N, n.name, patience)
 		r.hold(f)
 		n.failing--
 		n.crash(r.mode(f))

@@ -77,6 +77,7 @@ type Operation struct {
 	Stale   bool     // an eventually consistent Get
 	Fresh   env.Mono // of such a one: what it shows was there then or later; 0: nobody can tell
 	applied bool     // some replica has applied it
+	changed bool     // and the item is what it says now
 	under   []uint64 // numbers of nodes that are at it
 	left    env.Mono // when the last of them was
 }
@@ -122,6 +123,8 @@ type History struct {
 	Clock func() env.Mono
 
 	inLedger func(group uint64) // told of a group that has a part of the ledger; nil: nobody
+	report   func(error)        // told of a write that was carried out although its client was told that it was not; nil: nobody
+	failed   map[string][]*Operation
 
 	proved, searched int // keys, by Check
 }
@@ -145,6 +148,21 @@ func (h *History) End(o *Operation, outcome Outcome, saw *State) {
 	}
 	o.Outcome, o.Saw = outcome, saw
 	h.close(o)
+	if outcome == Failed && (o.Kind == Put || o.Kind == Add) {
+		if h.failed == nil {
+			h.failed = map[string][]*Operation{}
+		}
+		h.failed[o.Key] = append(h.failed[o.Key], o)
+		h.belie(o)
+	}
+}
+
+// belie reports an operation that was carried out although its client was told that nothing
+// has happened, or whoever asks later: a client may ask again then, and would do it twice.
+func (h *History) belie(o *Operation) {
+	if o.changed && h.report != nil {
+		h.report(found(Linearizability, fmt.Errorf("sim: item %s: client %d was told that nothing has happened of %s, and it was carried out", o.Key, o.Client, o)))
+	}
 }
 
 // close notes that the operation has returned, or does not happen later than now.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/statordb/stator/internal/env"
@@ -37,6 +38,7 @@ type node struct {
 	failAfter int  // syncs until one fails; 0: none
 	failFault *Fault
 	dirty     bool // one has, so that the page cache holds what will never be written
+	broken    bool // in this life a sync or write of the log has failed
 	badRead   badFile
 	badWrite  badFile
 	slow      int // factor of the disk's latency
@@ -65,7 +67,7 @@ func (r *run) newNode(number int, place NodePlan) *node {
 
 // start opens the node in a task of its own.
 func (n *node) start(e *env.Env) {
-	n.refused, n.env, n.leads = false, e, map[uint64]int{}
+	n.refused, n.broken, n.env, n.leads = false, false, e, map[uint64]int{}
 	e.Go("boot", func() {
 		s, err := n.boot(e)
 		if err != nil {
@@ -162,6 +164,7 @@ func (n *node) onDisk(op vfs.Op) error {
 			n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
 			n.run.came(n.failFault)
 			n.dirty = true
+			n.broken = n.broken || isOfLog(op)
 			return vfs.ErrIO
 		}
 	}
@@ -183,5 +186,13 @@ func (n *node) badFile(op vfs.Op) error {
 	}
 	n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
 	n.run.came(bad.fault)
+	n.broken = n.broken || isOfLog(op)
 	return vfs.ErrIO
+}
+
+// isOfLog reports whether an operation is a write or sync of records of the raft log. The header
+// of a file that is to become a segment is neither: the log goes on without that.
+func isOfLog(op vfs.Op) bool {
+	isRecords := op.Kind == vfs.OpWrite && op.Off > 0 || op.Kind == vfs.OpSync && op.Len == 0
+	return isRecords && strings.HasPrefix(op.Name, "raft/raft-")
 }

@@ -26,6 +26,10 @@ type tenant struct {
 // Promised keeps what must survive a crash.
 func (o *nodeObserver) Promised(id replication.GroupID, p replication.Promise) {
 	g := o.group(id)
+	if first, is := g.doomed[o.id]; is && p.Index >= first {
+		o.report(found(Durability, fmt.Errorf("sim: group %d: %s says that its log goes up to entry %d, but wrote entry %d after a sync or write of the log had failed",
+			id, o.node, p.Index, first)))
+	}
 	v := g.vows[o.node]
 	switch {
 	case p.Empties:
@@ -44,6 +48,7 @@ func (o *nodeObserver) Promised(id replication.GroupID, p replication.Promise) {
 
 // Resumed compares what a new life has with what earlier ones have promised.
 func (o *nodeObserver) Resumed(id replication.GroupID, p replication.Promise) {
+	delete(o.group(id).doomed, o.id)
 	v, vowed := o.group(id).vows[o.node]
 	if !vowed || o.forgives != nil && o.forgives(o.node) {
 		return
@@ -128,8 +133,14 @@ func (o *nodeObserver) Bound(id replication.GroupID, until env.Mono) {
 	g.bonds[o.id] = now
 }
 
-// Voted checks that a vote says how long the one who gives it is bound.
-func (o *nodeObserver) Voted(id replication.GroupID, until env.Mono) {
+// Voted checks that a vote says how long the one who gives it is bound, and that whoever gives
+// it has again what it said it has before its replica was removed: others were elected, and have
+// committed entries, counting on that.
+func (o *nodeObserver) Voted(id replication.GroupID, until env.Mono, last uint64) {
+	if acked := o.group(id).acked[o.id]; last < acked && (o.forgives == nil || !o.forgives(o.node)) {
+		o.report(found(Completeness, fmt.Errorf("sim: group %d: %s votes with a log that ends with entry %d, but had said that it has entry %d, which is committed",
+			id, o.node, last, acked)))
+	}
 	if o.noLeases {
 		return
 	}

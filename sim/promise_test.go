@@ -20,7 +20,7 @@ func slow(m env.Mono) env.Mono { return m + m/100 }
 func TestPromises(t *testing.T) {
 	type promise = replication.Promise
 	type world struct{ a, b, dead, slow replication.Observer }
-	three := []uint64{1, 2, 3}
+	three, broken := []uint64{1, 2, 3}, false
 	for name, tt := range map[string]struct {
 		want Checker
 		do   func(w world)
@@ -63,6 +63,34 @@ func TestPromises(t *testing.T) {
 			w.a.Created(1)
 			w.a.Resumed(1, promise{Term: 2}) // without its vote
 		}},
+		"removed, back, and a vote without what it had": {Completeness, func(w world) {
+			w.a.Promised(1, promise{Index: 7})
+			w.a.Applied(1, 5, 1, nil, nil, nil)
+			w.a.Created(1)
+			w.a.Voted(1, 0, 4)
+		}},
+		"removed, back, and a vote with a snapshot": {"", func(w world) {
+			w.a.Promised(1, promise{Index: 7})
+			w.a.Applied(1, 5, 1, nil, nil, nil)
+			w.a.Created(1)
+			w.a.Voted(1, 0, 5)
+		}},
+		"a promise after the log has failed": {Durability, func(w world) {
+			w.a.Promised(1, promise{Index: 7})
+			broken = true
+			w.a.Promised(1, promise{Index: 8})
+			w.a.Appended(1, 9, 1, nil)
+			w.a.Promised(1, promise{Index: 9})
+		}},
+		"a promise of what was written before, and one after a restart": {"", func(w world) {
+			broken = true
+			w.a.Appended(1, 9, 1, nil)
+			w.a.Promised(1, promise{Index: 8})
+			broken = false
+			w.a.Resumed(1, promise{Index: 8})
+			w.a.Appended(1, 9, 1, nil)
+			w.a.Promised(1, promise{Index: 9})
+		}},
 		"one lease after the other": {"", func(w world) {
 			w.a.Serves(1, 1, never)
 			w.b.Serves(1, 2, always)
@@ -92,7 +120,7 @@ func TestPromises(t *testing.T) {
 		"a bond that is kept": {"", func(w world) {
 			w.a.Bound(1, 100)
 			w.a.Bound(1, 120)
-			w.a.Voted(1, 120)
+			w.a.Voted(1, 120, 0)
 			w.a.Bound(2, 50)
 		}},
 		"a bond that is forgotten": {Leases, func(w world) {
@@ -101,7 +129,7 @@ func TestPromises(t *testing.T) {
 		}},
 		"a vote that hides a bond": {Leases, func(w world) {
 			w.a.Bound(1, 100)
-			w.a.Voted(1, 99)
+			w.a.Voted(1, 99, 0)
 		}},
 		"a lease that a majority covers": {"", func(w world) {
 			w.b.Bound(1, 100)
@@ -125,7 +153,9 @@ func TestPromises(t *testing.T) {
 		}},
 	} {
 		var reported []error
+		broken = false
 		c := newConsensus(func(err error) { reported = append(reported, err) })
+		c.broken = func(uint64) bool { return broken }
 		tt.do(world{c.observer(1, always, exact), c.observer(2, always, exact), c.observer(3, never, exact), c.observer(2, always, slow)})
 		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
 			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)

@@ -123,7 +123,7 @@ func newRun(p *Plan, o Options) *run {
 		plan: p, stack: stacks[p.Stack], world: w, clients: w.NewNode("clients"),
 		jitter: newJitter(w), fired: map[string]int{}, fates: map[*Fault]*Fate{},
 	}
-	r.history.Clock, r.history.inLedger = w.Now, r.ledger.noteGroup
+	r.history.Clock, r.history.inLedger, r.history.report = w.Now, r.ledger.noteGroup, r.fail
 	r.picture = o.Picture
 	r.consensus = newConsensus(r.fail)
 	r.consensus.commit = func(group uint64, command []byte, result any) {
@@ -131,6 +131,7 @@ func newRun(p *Plan, o Options) *run {
 		r.onTransaction(group, command)
 	}
 	r.consensus.forgives = func(node string) bool { return p.Knobs.syncMode() != replication.SyncAlways || r.lies(node) }
+	r.consensus.broken = func(id uint64) bool { return r.nodes[id-1].broken }
 	r.consensus.reuses = len(p.Nodes) == 1
 	r.consensus.noLeases = p.breaksLeases()
 	r.convergence = convergence{r, map[position]witnessed{}}

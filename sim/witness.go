@@ -81,6 +81,15 @@ func (h *History) Applied(group uint64, command []byte, result any) {
 		}
 		h.applied[c.Request] = true
 	}
+	done := c.Kind != partition.Delete && isDone(result)
+	if done {
+		for _, o := range h.failed[key] {
+			if isOf(&c, command, o) {
+				o.changed = true
+				h.belie(o)
+			}
+		}
+	}
 	open := h.open[key]
 	if len(open) == 0 {
 		return // not a client's
@@ -99,11 +108,17 @@ func (h *History) Applied(group uint64, command []byte, result any) {
 	}
 	h.commits[key] = append(h.commits[key], at)
 	if at.op != nil {
-		at.op.applied = true
+		at.op.applied, at.op.changed = true, done
 		if h.replicated && at.op.Return == 0 { // if it gets no answer, it did not happen later
 			h.close(at.op)
 		}
 	}
+}
+
+// isDone reports whether a command has done what it says.
+func isDone(result any) bool {
+	r, ok := result.(*partition.Result)
+	return ok && r.Err == nil
 }
 
 // isOf reports whether a command that leaves a value is that of an operation. The item of a

@@ -133,3 +133,42 @@ func TestPutIsOfItsAttempt(t *testing.T) {
 		}
 	}
 }
+
+// A client that was told that nothing has happened may ask again: it must not have happened,
+// nor happen later, whether or not anybody sees it. What is refused has not.
+func TestToldOfNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		want    Checker
+		outcome Outcome
+		value   string // that is put
+		result  partition.Result
+		before  bool // it is applied before the answer
+	}{
+		"it was carried out":     {Linearizability, Failed, "c1.1", partition.Result{}, true},
+		"it is carried out yet":  {Linearizability, Failed, "c1.1", partition.Result{}, false},
+		"it is refused":          {"", Failed, "c1.1", partition.Result{Err: partition.ErrConditionFailed}, true},
+		"nobody was told":        {"", Unknown, "c1.1", partition.Result{}, true},
+		"it is done":             {"", Done, "c1.1", partition.Result{}, true},
+		"another value, one key": {"", Failed, "c1.1r1", partition.Result{}, false},
+	} {
+		var reported error
+		h := History{report: func(err error) { reported = err }, replicated: true}
+		o := &Operation{Client: 1, Key: "cold1/c1.1", Kind: Put, Value: "c1.1"}
+		h.Begin(o)
+		apply := func() {
+			it := row(o.Key, &Operation{Value: tt.value})
+			command := partition.Command{Kind: partition.Put, Item: it, Request: partition.RequestID{Node: 1, Number: 1}}
+			h.Applied(2, command.Encode(), &tt.result)
+		}
+		if tt.before {
+			apply()
+		}
+		h.End(o, tt.outcome, nil)
+		if !tt.before {
+			apply()
+		}
+		if got := CheckerOf(reported); got != tt.want {
+			t.Errorf("%s: %v, want %q", name, reported, tt.want)
+		}
+	}
+}

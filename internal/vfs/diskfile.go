@@ -131,7 +131,7 @@ func (f *diskFile) WriteThrough(p []byte, off int64) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	if err := f.begin(Op{Kind: OpSync}); err != nil {
+	if err := f.begin(Op{Kind: OpSync, Off: off, Len: len(p)}); err != nil {
 		f.syncFailed()
 		return 0, err
 	}

@@ -29,8 +29,8 @@ const (
 type Op struct {
 	Kind OpKind
 	Name string // file or directory; for rename and link the old name
-	Off  int64  // read, write, view
-	Len  int    // read, write, view: bytes
+	Off  int64  // read, write, view, and a sync of a part
+	Len  int    // the same: bytes; 0: a sync of all
 }
 
 // Writes reports whether the operation changes the disk.
@@ -151,7 +151,7 @@ func (f *injectFile) WriteThrough(p []byte, off int64) (int, error) {
 	if err := f.hook(Op{OpWrite, f.name, off, len(p)}); err != nil {
 		return 0, err
 	}
-	if err := f.ask(OpSync); err != nil {
+	if err := f.hook(Op{OpSync, f.name, off, len(p)}); err != nil {
 		return 0, err
 	}
 	return f.f.WriteThrough(p, off)
