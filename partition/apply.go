@@ -150,6 +150,9 @@ func (p *Partition) executeOnce(config *Config, cmd *Command, c *counters) Resul
 		return Result{Err: p.unreadable(err)}
 	}
 	if r, ok := p.window.seen(cmd.Request, cmd.Timestamp); ok && !plant.On(plant.RequestCarriedOutAgain) {
+		if plant.On(plant.RepeatedAnswerLost) && r.Err == nil {
+			return Result{}
+		}
 		return r
 	}
 	r := p.execute(config, cmd, c)

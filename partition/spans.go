@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
 )
@@ -179,7 +181,11 @@ func Drop(db *lsm.DB, group uint64) error {
 	if err := p.loadProgress(); err != nil {
 		return err
 	}
-	spans := groupSpans(group, p.Config())
+	config := p.Config()
+	if plant.On(plant.DropTakesNeighbours) && config != nil {
+		config.First, config.Last = 0, math.MaxUint64
+	}
+	spans := groupSpans(group, config)
 	if p.State().Size() >= dropAtOnceBytes {
 		r, err := db.Replace(spans...)
 		if err == nil {

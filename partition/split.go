@@ -146,7 +146,9 @@ func (p *Partition) split(config *Config, split *Split, c *counters) (*Config, R
 		return config, Result{Err: p.unreadable(err)}
 	}
 	parent, upper := *config, *config
-	parent.Last, upper.First = split.At-1, split.At
+	if parent.Last, upper.First = split.At-1, split.At; plant.On(plant.SplitKeepsHashes) {
+		parent.Last = config.Last
+	}
 	s.child = &child{split: split, config: &upper, through: c.sequence, index: s.index}
 	s.child.c = c.give(split)
 	s.batch.Set(appendGroupKey(nil, p.group, partConfig), parent.append(nil))
@@ -176,6 +178,9 @@ func (c *counters) give(split *Split) (given counters) {
 	part := func(total *Stats, wanted Stats) Stats {
 		wanted.Items = max(min(wanted.Items, total.Items), 0)
 		wanted.Bytes = max(min(wanted.Bytes, total.Bytes), 0)
+		if plant.On(plant.SplitCountsTwice) {
+			return wanted
+		}
 		total.Items -= wanted.Items
 		total.Bytes -= wanted.Bytes
 		return wanted
@@ -226,7 +231,7 @@ func (p *Partition) stageChild(c counters) error {
 		}
 	}
 	w := &p.window
-	for sequence := w.first; sequence < w.next; sequence++ {
+	for sequence := w.first; sequence < w.next && !plant.On(plant.SplitForgetsRequests); sequence++ {
 		s.batch.Set(appendWindowKey(nil, group, sequence), w.ring[sequence%windowRecords])
 	}
 	for _, node := range slices.Sorted(maps.Keys(w.floors)) { //sim:ok sorted

@@ -118,7 +118,7 @@ func (n *Node) leaseTime() time.Duration {
 // that never had other members has promised nothing.
 func (l *lease) restart(g *Group) {
 	l.term = g.log.Hard().Term
-	if (l.term > 0 || g.seeded) && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
+	if (l.term > 0 || g.seeded && !plant.On(plant.ChildNotBound)) && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
 		l.lost = binding{g.node.e.Now().Add(g.node.electionTimeout()), l.term, forever}
 	}
 	if g.vouches && l.term == 0 {
@@ -246,7 +246,7 @@ func (l *lease) renew(g *Group) {
 	members := g.log.Members()
 	now := g.node.e.Now()
 	sent := l.quorum(g, members.GetVoters(), now)
-	if old := members.GetVotersOutgoing(); len(old) > 0 {
+	if old := members.GetVotersOutgoing(); len(old) > 0 && !plant.On(plant.LeaseIgnoresOutgoing) {
 		sent = min(sent, l.quorum(g, old, now))
 	}
 	switch {

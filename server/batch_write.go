@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
@@ -90,6 +91,9 @@ func answerBatchWrite(in *api.BatchWriteItemInput, request *table.BatchWriteRequ
 }
 
 func unprocessedWrites(writes []table.BatchWriteOp) []api.WriteRequest {
+	if plant.On(plant.EdgeForgetsUnprocessed) {
+		writes = slices.DeleteFunc(writes, func(w table.BatchWriteOp) bool { return w.Put != nil })
+	}
 	out := make([]api.WriteRequest, len(writes))
 	for i, w := range writes {
 		if w.Put != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
@@ -49,7 +50,7 @@ func (f *frontend) queryRequest(in *api.QueryInput) (*table.QueryRequest, error)
 		Projection:      read.project,
 		ProjectionNames: in.AttributesToGet != nil,
 		Select:          in.Select.Value,
-		Consistent:      in.ConsistentRead.Value,
+		Consistent:      in.ConsistentRead.Value && !plant.On(plant.EdgeQueryNotConsistent),
 		Reverse:         !in.ScanIndexForward.Or(true),
 		Limit:           int(in.Limit.Value),
 		StartKey:        in.ExclusiveStartKey.Item,

@@ -2,6 +2,7 @@ package server
 
 import (
 	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
@@ -77,6 +78,9 @@ func (r *reading) legacyProjection(names []string) (err error) {
 type pageAnswer = api.QueryOutput
 
 func answerPage(p *table.Page, mode api.Optional[string], tableName string) *pageAnswer {
+	if plant.On(plant.EdgeDropsLastKey) && p.Count == 0 {
+		p.LastKey = nil
+	}
 	return &pageAnswer{
 		Items:            p.Items,
 		Count:            api.Some(int32(p.Count)),

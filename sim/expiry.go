@@ -91,14 +91,18 @@ func (s *server) at(d time.Duration) item.Value {
 	return item.Int((now + env.Time(d)).UnixMilli() / 1000)
 }
 
+// lasting are times of items that stay: in a day, soon, and so long ago that they do not count.
+var lasting = []time.Duration{24 * time.Hour, 10 * time.Minute, -6 * 365 * 24 * time.Hour}
+
 // put puts an item whose time passed a minute ago, or one that may stay.
 func (x *expirer) put(key string) {
 	stays := x.rng.IntN(3) == 0
+	from := -time.Minute
+	if stays {
+		from = lasting[x.rng.IntN(len(lasting))]
+	}
 	x.change(key, stays, func(s *server) error {
-		t := s.at(-time.Minute)
-		if stays {
-			t = s.at(24 * time.Hour)
-		}
+		t := s.at(from)
 		_, err := s.tables.Put(&table.PutRequest{
 			Table: expiringTable, Item: item.NewItem(map[string]item.Value{"p": item.String(key), "t": t}),
 		})
@@ -196,5 +200,5 @@ func (x *expirer) verify() {
 }
 
 func (x *expirer) gone(key string) {
-	x.run.fail(found(Expiry, fmt.Errorf("sim: item %s of table %s was prolonged by a day, and that was acknowledged, but it is gone", key, expiringTable)))
+	x.run.fail(found(Expiry, fmt.Errorf("sim: item %s of table %s was to stay, and that was acknowledged, but it is gone", key, expiringTable)))
 }

@@ -96,6 +96,9 @@ func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchW
 			var taken *ConflictError
 			if err != nil && errors.As(err, &taken) {
 				result.Tables[i].Unprocessed = append(result.Tables[i].Unprocessed, r.Tables[i].Writes[k])
+				if plant.On(plant.UnprocessedMixedUp) {
+					result.Tables[i].Unprocessed[len(result.Tables[i].Unprocessed)-1] = r.Tables[i].Writes[len(pending[i])-1-k]
+				}
 				continue
 			}
 			outcome.count(err)

@@ -423,6 +423,9 @@ func (c *core) deliver(group uint64, command []byte, refused error) (*partition.
 		if err := t.again(p, err); err != nil {
 			return nil, err
 		}
+		if plant.On(plant.RetryUnderNewName) {
+			partition.Renew(command, c.requestID(), c.clock.Now())
+		}
 	}
 }
 

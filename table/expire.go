@@ -100,10 +100,16 @@ func (s *Service) sweepTable(name string) error {
 // expiredBy is the condition that an item is expired at now. Values of other types
 // than numbers compare as false.
 func expiredBy(attribute string, now env.Time) (*expr.Condition, error) {
-	seconds := now.UnixMilli() / 1000
+	seconds, past := now.UnixMilli()/1000, int64(expiryWindow)
+	if plant.On(plant.OldItemsExpire) {
+		past *= 100
+	}
+	if plant.On(plant.ExpiresTooEarly) {
+		seconds += 3600
+	}
 	var values item.Builder
 	values.Set(":now", item.Int(seconds))
-	values.Set(":past", item.Int(seconds-expiryWindow))
+	values.Set(":past", item.Int(seconds-past))
 	return expr.ParseCondition(expr.FilterExpression, "#t < :now AND #t > :past",
 		expr.NewParams(map[string]string{"#t": attribute}, values.Item()))
 }

@@ -53,6 +53,9 @@ func (t *liveTable) scan(p *pager, r *ScanRequest) error {
 		if full || err != nil || p.page.ScannedCount == 0 && plant.On(plant.ScanStopsAtEmpty) {
 			return err
 		}
+		if plant.On(plant.ScanTrustsOldMap) {
+			through = from.last
+		}
 		if through = min(through, from.last); through >= last {
 			return nil
 		}

@@ -278,7 +278,7 @@ func (u *upkeep) due(c *partition.Change) time.Duration {
 // be on their way to the indexes: those after it must not overtake them.
 func (u *upkeep) awaitParent() error {
 	b := u.base.Birth()
-	if u.mayBegin || b == nil || b.Through == 0 {
+	if u.mayBegin || b == nil || b.Through == 0 || plant.On(plant.ChildOvertakesParent) {
 		return nil
 	}
 	parent := u.core.directory.partition(b.After)

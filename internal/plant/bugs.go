@@ -57,6 +57,8 @@ const (
 	CheckpointWithoutVote
 	RetiredVoteForgotten
 	EmptyReplicaVotes
+	ChildNotBound
+	LeaseIgnoresOutgoing
 
 	// partition
 	DoubleApplyAfterRestart
@@ -73,6 +75,12 @@ const (
 	ForgottenRequestNew
 	WindowNotReloaded
 	MembersForgotten
+	SplitForgetsRequests
+	SplitKeepsHashes
+	SplitCountsTwice
+	ParentAnswersForChild
+	DropTakesNeighbours
+	RepeatedAnswerLost
 
 	// table
 	IndexUpdateLostOnCrash
@@ -87,6 +95,17 @@ const (
 	RemoteReadUnsettled
 	LaterPagesStale
 	ScanStopsAtEmpty
+	ChildOvertakesParent
+	ScanTrustsOldMap
+	UnprocessedMixedUp
+	RetryUnderNewName
+	OldItemsExpire
+	ExpiresTooEarly
+
+	// server
+	EdgeQueryNotConsistent
+	EdgeDropsLastKey
+	EdgeForgetsUnprocessed
 
 	// transactions
 	WriteIgnoresPrepared

@@ -68,6 +68,9 @@ var Registry = []Entry{
 	{RetiredVoteForgotten, "retired-vote-forgotten", "replication", "A replica that was removed and comes back has forgotten its term and vote.", "durability, election", "raft-dev: re-adding a server with an empty disk"},
 	{EmptyReplicaVotes, "empty-replica-votes", "replication", "A replica that waits for its first snapshot takes part like any other.", "completeness, replicas, panic", "etcd: learners, and members with lost disks"},
 
+	{ChildNotBound, "child-not-bound", "replication", "The first leader of a group that was split off does not wait for leases of the parent's leaders.", "leases, linearizability", "leases and splits: CockroachDB"},
+	{LeaseIgnoresOutgoing, "lease-ignores-outgoing", "replication", "While members change, a lease rests on a majority of the new ones alone.", "leases", "Ongaro, Raft, section 4.3: joint consensus"},
+
 	{DoubleApplyAfterRestart, "double-apply-after-restart", "partition", "After a restart the last applied entry is applied once more.", "linearizability", "state machines: applied index not atomic with its effects"},
 	{ConditionOnStaleRow, "condition-on-stale-row", "partition", "A command does not see what earlier commands of the same entry have written.", "linearizability, replicas", "batched apply"},
 	{OldImageAfterWrite, "old-image-after-write", "partition", "ReturnValues ALL_OLD of an overwrite shows the new item.", "linearizability", "aliasing of before and after image"},
@@ -82,6 +85,12 @@ var Registry = []Entry{
 	{ForgottenRequestNew, "forgotten-request-new", "partition", "A request that is repeated so late that it was forgotten counts as new.", "linearizability", "Lee et al., RIFL, SOSP 2015: when may a completion record go"},
 	{WindowNotReloaded, "window-not-reloaded", "partition", "A replica that installs a snapshot goes on with the requests that it remembered before.", "replicas, linearizability", "caches beside the state that a snapshot replaces"},
 	{MembersForgotten, "members-forgotten", "partition", "A change of members is not stored with the entry that makes it.", "replicas, election, boot", "raft: ConfState is part of the applied state"},
+	{SplitForgetsRequests, "split-forgets-requests", "partition", "The child of a split does not know which requests its parent has carried out.", "linearizability, serializability", "Lee et al., RIFL, SOSP 2015: completion records migrate with the data"},
+	{SplitKeepsHashes, "split-keeps-hashes", "partition", "The parent of a split goes on with the hashes that it has given away.", "linearizability, loss, mirror", "range splits: two owners of a key; stale epochs in TiKV and HBase"},
+	{SplitCountsTwice, "split-counts-twice", "partition", "What the child of a split has is not taken out of the parent's counters.", "counters", "statistics at a split: CockroachDB's MVCCStats"},
+	{ParentAnswersForChild, "parent-answers-for-child", "partition", "The parent of a split answers reads of keys that its child has, from the rows that it still sees.", "linearizability, serializability", "stale routing: a shard that serves what it no longer owns; MongoDB shard versions"},
+	{DropTakesNeighbours, "drop-takes-neighbours", "partition", "A replica that is dropped takes all rows of its table on the node along.", "loss, replicas, mirror, linearizability", "range deletes of moved data: an end that is too far"},
+	{RepeatedAnswerLost, "repeated-answer-lost", "partition", "A request that is repeated is answered with success, but not as it was.", "linearizability", "RIFL: a completion record without its result"},
 
 	{IndexUpdateLostOnCrash, "index-update-lost-on-crash", "table", "After a restart the upkeep of indexes begins with the newest change, not behind the last trimmed one.", "mirror", "at-least-once delivery with a cursor in memory"},
 	{ChangesTrimmedEarly, "changes-trimmed-early", "table", "Change records are trimmed that the indexes do not have yet.", "mirror", "consumer offset committed before processing"},
@@ -95,6 +104,16 @@ var Registry = []Entry{
 	{RemoteReadUnsettled, "remote-read-unsettled", "table", "A node answers consistent reads of others without asking whether it still leads.", "linearizability", "the path that a request takes when it is forwarded"},
 	{LaterPagesStale, "later-pages-stale", "table", "The second page of a consistent query and those after it are not consistent.", "linearizability", "a flag that a continuation drops"},
 	{ScanStopsAtEmpty, "scan-stops-at-empty", "table", "A scan ends at a partition without rows.", "linearizability, damage, mirror", "pagination: empty is not the end"},
+	{ChildOvertakesParent, "child-overtakes-parent", "table", "The child of a split brings its changes to the indexes before the parent's from before the split are there.", "mirror", "order of a log that was divided: child shards after parents"},
+	{ScanTrustsOldMap, "scan-trusts-old-map", "table", "A scan goes on where the partition ended by an old map, although that was split meanwhile.", "linearizability, mirror", "pagination over a partition map that changes"},
+	{UnprocessedMixedUp, "unprocessed-mixed-up", "table", "Of the writes of a batch another one is reported as unprocessed than the one that is.", "linearizability", "BatchWriteItem: UnprocessedItems"},
+	{RetryUnderNewName, "retry-under-new-name", "table", "A command that is sent again has another request id.", "linearizability, serializability", "RIFL: exactly once needs one name"},
+	{OldItemsExpire, "old-items-expire", "table", "Items whose time passed more than five years ago are deleted, too.", "expiry", "Developer Guide, Time to Live"},
+	{ExpiresTooEarly, "expires-too-early", "table", "Items expire an hour before their time.", "expiry", "units and time zones"},
+
+	{EdgeQueryNotConsistent, "edge-query-not-consistent", "server", "The edge does not pass on that a query is to be consistent.", "linearizability", "a flag that one of many request types drops"},
+	{EdgeDropsLastKey, "edge-drops-last-key", "server", "A page of which the filter has left nothing has no LastEvaluatedKey.", "linearizability", "Developer Guide: an empty page is not the last one"},
+	{EdgeForgetsUnprocessed, "edge-forgets-unprocessed", "server", "Puts are left out of UnprocessedItems.", "linearizability", "BatchWriteItem: UnprocessedItems"},
 
 	{WriteIgnoresPrepared, "write-ignores-prepared", "partition", "A single write is carried out although a transaction has taken the item.", "serializability, linearizability", "Idziorek et al., Distributed Transactions at Scale in Amazon DynamoDB, ATC 2023, section 4"},
 	{PreparedTwice, "prepared-twice", "partition", "Two transactions may have taken one item at the same time.", "serializability", "Bernstein, Hadzilacos, Goodman, Concurrency Control and Recovery, 1987: lost locks"},
