@@ -119,6 +119,11 @@ func (b *builder) prepare() (t *liveTable, at int, err error) {
 	if at < 0 || t == nil || t.failed != nil {
 		return nil, 0, nil
 	}
+	// What runs here follows the catalog, and may not have come to the index yet.
+	if at >= len(t.places) || t.places[at].id != r.places[at].id || t.places[at].status != r.places[at].status {
+		b.s.env.Sometimes("table: index builder is ahead of the node")
+		return nil, 0, errNotFollowed
+	}
 	if r.places[at].status == indexDeleting {
 		return t, at, b.remove(t, at)
 	}
@@ -206,8 +211,11 @@ func (p *livePartition) hasBrought(sequence uint64) bool {
 	return err == nil && s.cursor >= sequence
 }
 
-// errSplitting puts a step of a builder off.
-var errSplitting = errors.New("table: a partition is being split")
+// These put a step of a builder off.
+var (
+	errSplitting   = errors.New("table: a partition is being split")
+	errNotFollowed = errors.New("table: this node has not followed the catalog yet")
+)
 
 // activate makes an index active, unless the table has been split meanwhile: then the
 // other partitions are filled in, too, which takes up where their parents were.
