@@ -95,12 +95,14 @@ func decodeDecision(b []byte) (d decision, others []Place, err error) {
 }
 
 func (p *Partition) loadDecisions(config *Config) error {
+	forgets := plant.On(plant.StagedForgotten) // in the function below it would not be inlined
 	return p.eachOf(config, decisionsIndex, func(key, value []byte) error {
 		if len(key) != rowPrefix+txn.IDBytes {
 			return fmt.Errorf("%w: key of a decision of %d bytes", ErrFormat, len(key))
 		}
 		d, _, err := decodeDecision(value)
-		if d.hash = RowHash(key); d.outcome == txn.Prepared && plant.On(plant.StagedForgotten) {
+		d.hash = RowHash(key)
+		if forgets && d.outcome == txn.Prepared {
 			return err
 		}
 		p.txns.decisions[txn.ReadID(key[rowPrefix:])] = d

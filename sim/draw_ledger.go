@@ -67,7 +67,7 @@ func (d *drawer) drawTransactors() {
 	}
 }
 
-// transactLoads draw one request each, of accounts, pairs, lists and registers.
+// transactLoads draw one request each, of accounts, pairs, lists, registers and items put once.
 var transactLoads = []func(d *drawer, value string) Transaction{drawBank, drawPair, drawLists, drawRegisters, drawOnce}
 
 // some draws n of the keys, in any order.

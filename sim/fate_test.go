@@ -29,7 +29,7 @@ func TestEachKindFires(t *testing.T) {
 		case "process killed", "client link", "failing read":
 			f.Target = "all"
 		case "rot": // it takes the budget of those before it
-			at += Duration(6 * time.Second)
+			at += Duration(12 * time.Second)
 			f.At = at
 		case "transfer", "move":
 			f.Target = "follower of group 2"

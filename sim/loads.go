@@ -19,11 +19,12 @@ var loads = []LoadInfo{
 	{"queries", "queries of item collections and scans, consistent or not, a few rows a page"},
 	{"batches", "two writes in one request"},
 	{"indexes", "queries of local and global indexes, while clients write"},
-	{transactionsLoad, "all of accounts, pairs, lists and registers"},
+	{transactionsLoad, "all of accounts, pairs, lists, registers and once"},
 	{"accounts", "transfers between accounts, and audits: their sum stays"},
 	{"pairs", "of two, one is always on duty (write skew)"},
 	{"lists", "appends to lists, several at a time (list-append)"},
 	{"registers", "conditional writes and reads of several items at one moment"},
+	{"once", "transactions whose items nobody else touches: all of them are there in the end, or none"},
 	{"tables", "tables and an index are created, filled, read and dropped"},
 	{"expiry", "items with a time to live, some of which are prolonged"},
 	{"grammar", "expressions made from the grammar, against a second opinion"},
@@ -57,7 +58,7 @@ func (o *Options) wants(name string) bool {
 var clientLoads = []string{"items", "counters", "queries", "batches", "indexes"}
 
 // transactorLoads are those of transactors, in the order of transactLoads.
-var transactorLoads = []string{"accounts", "pairs", "lists", "registers"}
+var transactorLoads = []string{"accounts", "pairs", "lists", "registers", "once"}
 
 // drawOf draws a request of one of the loads that were asked for.
 func (d *drawer) drawOf(wanted []string, at Duration, value string) Op {

@@ -26,12 +26,12 @@ func TestWorkload(t *testing.T) {
 			}
 			for i := range p.Transactors {
 				for _, x := range p.Transactors[i].Ops {
-					load := map[string]string{"a": "accounts", "d": "pairs", "l": "lists", "g": "registers"}[x.Keys[0][:1]]
+					load := map[string]string{"a": "accounts", "d": "pairs", "l": "lists", "g": "registers", "o": "once"}[x.Keys[0][:1]]
 					has[load] = true
 				}
 			}
 			if l.Name == transactionsLoad {
-				if !has["accounts"] && !has["pairs"] && !has["lists"] && !has["registers"] {
+				if !has["accounts"] && !has["pairs"] && !has["lists"] && !has["registers"] && !has["once"] {
 					t.Errorf("%d nodes: transactions: %v", nodes, has)
 				}
 				continue
