@@ -326,6 +326,11 @@ func (n *Node) Forget(id GroupID) error {
 	return nil
 }
 
+// Retired reports whether a replica was removed here, of a group that others go on with, and
+// not started since. If there is data of it, a crash has left it or brought it back; the
+// caller deletes it before the replica is started again, which has to be an empty one.
+func (n *Node) Retired(id GroupID) bool { return n.log.Retired(id) }
+
 // lookup returns a group if it is running, and whether the node knows of it.
 func (n *Node) lookup(id GroupID) (g *Group, known bool) {
 	n.mu.Lock()

@@ -3,7 +3,10 @@ package table
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+
+	"github.com/statordb/stator/replication"
 )
 
 // TestMoveAndTransfer: an operator moves a replica to another node of its zone and gives
@@ -60,4 +63,38 @@ func TestMoveAndTransfer(t *testing.T) {
 		return s.TransferGroup(catalogGroup, 2)
 	})
 	b.until("node 2 is in charge", func() bool { return b.leader() != nil && b.leader().id == 2 })
+}
+
+// TestMoveBackAfterCrash: a replica has moved away, and its node has dropped the log for good,
+// the data not yet durably, when it loses power. Meanwhile the group is to come back. The node
+// finds data of a group that it has no log of, which must not be the end of the replica.
+func TestMoveBackAfterCrash(t *testing.T) {
+	b := newBed(t, 22, "a", "b", "c")
+	b.create(simple("tab", 1))
+	b.join("a")
+	b.quiet()
+	for i := range 5 {
+		b.nodes[i%4].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i))
+	}
+	group := b.leader().catalog.snapshot().records()[0].slots[0].group
+	has := func(n *bedNode) bool { return slices.Contains(n.node.Groups(), replication.GroupID(group)) }
+	old, other := b.nodes[0], b.nodes[3]
+	if has(other) {
+		old, other = other, old
+	}
+	old.do("flush", old.db.Flush)
+	b.inCharge("move", func(s *Service) error { return s.MoveReplica(group, old.id, other.id) })
+	b.quiet()
+	b.until("the old replica is gone", func() bool { return !has(old) })
+	old.crash()
+	b.inCharge("move back", func(s *Service) error { return s.MoveReplica(group, other.id, old.id) })
+	old.restart()
+	b.until("the old node has a replica again", func() bool { return old.Service != nil && has(old) && !has(other) })
+	b.quiet()
+	if b.w.Marks()["table: replica comes back to what was left of it"] == 0 {
+		t.Error("the data was gone before the replica was to come back")
+	}
+	if n := len(old.scanAll("tab", "")); n != 5 {
+		t.Errorf("the table has %d items, want 5", n)
+	}
 }

@@ -35,6 +35,9 @@ type host interface {
 	Remove(id uint64) error
 	// Groups returns the ids of all groups that have a log, sorted.
 	Groups() []uint64
+	// Retired reports whether a group was removed here that others go on with, and not
+	// started since.
+	Retired(id uint64) bool
 }
 
 // A nodeHost is a replication.Node as a host.
@@ -54,6 +57,8 @@ func (h nodeHost) Remove(id uint64) error {
 	}
 	return h.node.Remove(replication.GroupID(id))
 }
+
+func (h nodeHost) Retired(id uint64) bool { return h.node.Retired(replication.GroupID(id)) }
 
 func (h nodeHost) Groups() []uint64 {
 	var ids []uint64
@@ -209,6 +214,11 @@ func damaged(err error) bool {
 func (c *core) startPartition(j *startJob, p *livePartition) (err error) {
 	if err := c.mayBegin(j); err != nil {
 		return err
+	}
+	if c.calls != nil && !j.isLogged && c.host.Retired(p.id) {
+		if err := c.dropRetired(p.id); err != nil {
+			return err
+		}
 	}
 	if p.Partition, err = partition.Open(c.db, p.id); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
@@ -73,6 +74,28 @@ func (c *core) replicaRecords() (map[uint64]replicaRecord, error) {
 		return err
 	})
 	return all, err
+}
+
+// dropRetired drops what there is of a replica whose log has been dropped, before the
+// group gets a new one here. A replica's log goes for good, its data by a batch that a crash
+// may undo, or that fails; and the group may be wanted again before dropLeftovers comes
+// to it. The new replica must be empty: with some of the entries that the old one had
+// acknowledged, or with the first state of a split and the voters of that, it would be one
+// that has forgotten the rest. Nobody else has rows there; see mayBegin.
+func (c *core) dropRetired(group uint64) error {
+	groups, err := partition.Groups(c.db)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(groups, group) {
+		c.env.Sometimes("table: replica comes back to what was left of it")
+		if err := partition.Drop(c.db, group); err != nil {
+			return err
+		}
+	}
+	b := c.db.NewBatch()
+	b.Delete(replicaKey(group)) // its hashes may be others now
+	return c.db.Apply(b)
 }
 
 // dropReplica removes the replica of a group from this node: it stops it, drops its

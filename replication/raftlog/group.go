@@ -61,6 +61,15 @@ func (l *Log) Forget(id GroupID) error {
 	return l.writeMark(&b, false)
 }
 
+// Retired reports whether a replica of the group was removed that others go on without,
+// and none was created since. Creating one is durable before it says anything to the others.
+func (l *Log) Retired(id GroupID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.groups[id]
+	return s != nil && s.retired
+}
+
 // noMembers are the members of a group that has none.
 func noMembers() *raftpb.ConfState { return &raftpb.ConfState{AutoLeave: new(bool)} }
 

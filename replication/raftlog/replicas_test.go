@@ -33,15 +33,15 @@ func TestRemovedReplicaKeepsItsPromises(t *testing.T) {
 		}
 	}
 	reopen("1 retired term=7 vote=3 commit=0 voters=[] (0,t0]\n")
-	if l.Storage(1) != nil || len(l.Groups()) != 0 {
-		t.Error("a removed group is still there")
+	if l.Storage(1) != nil || len(l.Groups()) != 0 || !l.Retired(1) || l.Retired(2) {
+		t.Error("a removed group is still there, or not known to be retired")
 	}
 	if err := l.Remove(1); !errors.Is(err, ErrNoGroup) {
 		t.Errorf("Remove of a removed group: %v, want ErrNoGroup", err)
 	}
 	s = create(t, l, 1)
 	reopen("1 term=7 vote=3 commit=0 voters=[] (0,t0]\n")
-	if err := l.Forget(1); err != nil || l.Storage(1) == nil {
+	if err := l.Forget(1); err != nil || l.Storage(1) == nil || l.Retired(1) {
 		t.Errorf("Forget of a running group: %v", err)
 	}
 	if err := l.Remove(1); err != nil {
