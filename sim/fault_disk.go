@@ -87,6 +87,10 @@ func doFailSync(r *run, f *Fault) {
 		r.excuse(f, "syncs promise nothing in this world")
 		return
 	}
+	if !r.strain(f) {
+		return
+	}
+	defer r.relieve()
 	for _, n := range r.targets(f) {
 		n.failing++
 		n.failAfter, n.failFault = max(1, f.N), f
@@ -125,6 +129,10 @@ func (b *badFile) fails(name string) bool {
 }
 
 func doFailRead(r *run, f *Fault) {
+	if !r.strain(f) {
+		return
+	}
+	defer r.relieve()
 	nodes := r.targets(f)
 	for _, n := range nodes {
 		n.failing++
@@ -143,6 +151,10 @@ func doFailRead(r *run, f *Fault) {
 // doFailWrite restarts the machine in the end: a node whose log has failed refuses
 // writes until then.
 func doFailWrite(r *run, f *Fault) {
+	if !r.strain(f) {
+		return
+	}
+	defer r.relieve()
 	nodes := r.targets(f)
 	for _, n := range nodes {
 		n.failing++

@@ -19,7 +19,8 @@ import (
 // a budget: at most one node at a time is without what it has promised. It never comes
 // back under its number. Another one joins in its place, and the budget is free again
 // when every group has all its voters, and these have everything. With three replicas
-// one is the most that any system survives.
+// one is the most that any system survives. So none is lost either while the disk of
+// another may have cost replicas; see strain.
 var memberKinds = []*kind{
 	{name: "transfer", what: "a group is given another leader", nodes: 2,
 		draw: func(d *drawer, f *Fault) { f.Target = "follower of " + d.drawGroup() }, do: doTransfer},
@@ -110,12 +111,48 @@ func (r *run) claim() bool {
 
 // release gives the budget back when every group is whole.
 func (r *run) release() {
-	for start := r.clients.Now(); r.clients.Now().Sub(start) < operatorPatience; r.clients.Sleep(200 * time.Millisecond) {
+	if r.awaitWhole(func() bool { return false }) {
+		r.lacking, r.losing = false, false
+	}
+}
+
+// awaitWhole waits until every group is whole, and reports whether that came.
+func (r *run) awaitWhole(enough func() bool) bool {
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < operatorPatience && !enough(); r.clients.Sleep(200 * time.Millisecond) {
 		if r.isWhole() {
-			r.lacking = false
-			return
+			return true
 		}
 	}
+	return false
+}
+
+// strain says that the disks of some nodes are about to fail for a while, in a fault that
+// calls relieve when they work again. Such a disk keeps what it has, but the cluster does
+// not wait for it: it gives up a replica that broke of an error, and its group has two
+// voters until one is made anew. If another node is lost for good meanwhile, one of the
+// two may go with it, and no system survives that. So either nodes are lost or disks
+// fail. Any number of disks may fail at a time.
+func (r *run) strain(f *Fault) bool {
+	if r.losing {
+		r.excuse(f, "another node is lost and not replaced yet")
+		return false
+	}
+	r.strained++
+	return true
+}
+
+// relieve waits, beside the faults, until replicas that were given up are made anew.
+func (r *run) relieve() {
+	if len(r.plan.Nodes) == 1 {
+		r.strained--
+		return
+	}
+	r.tasks.Go("relieve", func() error {
+		if r.awaitWhole(func() bool { return r.ending }) {
+			r.strained--
+		}
+		return nil
+	})
 }
 
 func doDrain(r *run, f *Fault) {
@@ -195,10 +232,11 @@ func (r *run) replace(old *node) {
 // the budget; nil if none may.
 func (r *run) mayLose(f *Fault) *node {
 	nodes := r.targets(f)
-	if len(nodes) != 1 || nodes[0].gone || len(r.nodes) >= maxJoined || !r.claim() {
+	if len(nodes) != 1 || nodes[0].gone || len(r.nodes) >= maxJoined || r.strained > 0 || !r.claim() {
 		r.excuse(f, noBudget)
 		return nil
 	}
+	r.losing = true
 	return nodes[0]
 }
 

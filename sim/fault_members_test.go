@@ -32,3 +32,33 @@ func TestForgetfulNodeStaysDown(t *testing.T) {
 		}
 	}
 }
+
+// While the disk of a node fails, its replicas may be given up, and groups have two voters: so
+// no other node is lost for good meanwhile. And the other way round.
+func TestFailingDiskSparesOtherNodes(t *testing.T) {
+	second := func(s float64) Duration { return Duration(s * float64(time.Second)) }
+	disk := Fault{Kind: "failing read", Target: "n2", For: second(1), N: 1 << 20}
+	loss := Fault{Kind: "replace", Target: "n3"}
+	for _, c := range []struct {
+		disk, loss float64 // when they begin
+		spared     int     // which of the two comes to nothing
+		why        string
+	}{
+		{1, 1.5, 1, noBudget},
+		{1.1, 1, 0, "another node is lost and not replaced yet"},
+	} {
+		p := NewPlan(1, Options{Nodes: 3, Calm: true, Duration: 4 * time.Second})
+		disk.At, loss.At = second(c.disk), second(c.loss)
+		p.Nemesis = []Fault{disk, loss}
+		r := RunPlan(p, Options{})
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+		if x := r.Fates[c.spared]; x.Fired || x.Why != c.why {
+			t.Errorf("%s while there is a %s: %+v, want %q", p.Nemesis[c.spared].Kind, p.Nemesis[1-c.spared].Kind, x, c.why)
+		}
+		if c.spared == 0 && r.Faults["replace"] != 1 {
+			t.Error("no node was lost")
+		}
+	}
+}

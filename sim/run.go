@@ -44,18 +44,20 @@ func (r Result) String() string {
 
 // A run is the world of one plan.
 type run struct {
-	plan    *Plan
-	stack   stack
-	world   *env.World
-	clients *env.Env // the clients' node, which has no faults
-	nodes   []*node
-	net     *transport.Network // nil for one node
-	reigns  int                // of all groups, so far
-	jitter  *jitter
-	watches []*snapshotWatch
-	caught  []*transactionWatch
-	joins   uint64 // nodes that wanted to join
-	lacking bool   // a node is without what it has promised to keep; see claim
+	plan     *Plan
+	stack    stack
+	world    *env.World
+	clients  *env.Env // the clients' node, which has no faults
+	nodes    []*node
+	net      *transport.Network // nil for one node
+	reigns   int                // of all groups, so far
+	jitter   *jitter
+	watches  []*snapshotWatch
+	caught   []*transactionWatch
+	joins    uint64 // nodes that wanted to join
+	lacking  bool   // a node is without what it has promised to keep; see claim
+	losing   bool   // for good; see mayLose
+	strained int    // faults of disks that may cost replicas; see strain
 
 	consensus   *consensus
 	convergence convergence
