@@ -47,7 +47,8 @@ func (d *drawer) drawTransactors() {
 		bursts = append(bursts, burst{at, l.weighted(weights)})
 	}
 	if d.cluster() && d.o.Attempts == 0 && l.IntN(3) == 0 {
-		p.Knobs.Patience = Duration(time.Duration(l.one(200, 1000)) * time.Millisecond)
+		// A table that is made needs the elections of its groups within it.
+		p.Knobs.Patience = max(Duration(time.Duration(l.one(200, 1000))*time.Millisecond), 40*p.Knobs.Tick)
 	}
 	for i := range 2 + l.IntN(5) {
 		t := TransactorPlan{Node: 1 + (i+l.IntN(2))%len(p.Nodes), Patience: patience, Retries: retries, Roams: roams == 0 || roams == 1 && i%2 == 0}
