@@ -29,7 +29,7 @@ func (s *Service) alter(table string, change func(r *record, now env.Time) error
 	name := s.name(table)
 	s.control.Lock()
 	defer s.control.Unlock()
-	if err := s.inCharge(); err != nil {
+	if err := s.inChargeNow(); err != nil {
 		return err
 	}
 	if t := s.pending(name); t != nil && t.status != StatusUpdating {

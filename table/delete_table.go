@@ -17,7 +17,7 @@ func (s *Service) Delete(table string) (*Description, error) {
 	name := s.name(table)
 	s.control.Lock()
 	defer s.control.Unlock()
-	if err := s.inCharge(); err != nil {
+	if err := s.inChargeNow(); err != nil {
 		return nil, err
 	}
 	if err := s.checkIdle(name); err != nil {

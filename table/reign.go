@@ -49,6 +49,19 @@ func (c *core) inCharge() error {
 	return nil
 }
 
+// inChargeNow is inCharge for an operation that may be refused for what the catalog says:
+// one that has been deposed without knowing it, as when its log has failed, has an old
+// catalog, and must not deny a table that its successor has made.
+func (c *core) inChargeNow() error {
+	if err := c.inCharge(); err != nil || c.calls == nil {
+		return err
+	}
+	if err := c.catalogGroup.ReadBarrier(); err != nil {
+		return c.elsewhere(fmt.Errorf("catalog: %w", err))
+	}
+	return nil
+}
+
 // elsewhere says that an operation is to be done by another node if the first of its
 // proposals was refused because that one leads now.
 func (c *core) elsewhere(err error) error {

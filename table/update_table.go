@@ -21,7 +21,7 @@ func (s *Service) Update(u UpdateTableRequest) (*Description, error) {
 	name := s.name(u.Table)
 	s.control.Lock()
 	defer s.control.Unlock()
-	if err := s.inCharge(); err != nil {
+	if err := s.inChargeNow(); err != nil {
 		return nil, err
 	}
 	if err := s.checkIdle(name); err != nil {
