@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/statordb/stator/internal/env"
@@ -12,11 +13,20 @@ func (s *Service) find(table string) (*record, error) {
 	if s.live.Load() == nil {
 		return nil, ErrClosed
 	}
-	if err := s.refresh(); err != nil {
-		s.env.Sometimes("table: setting may be old")
-	}
+	return s.recordNow(table)
+}
+
+// recordNow returns the record of a table, by name or ARN, as of now; an older one if the catalog
+// cannot be asked. A table that is not in an old catalog may be there all the same.
+func (s *Service) recordNow(table string) (*record, error) {
+	err := s.refresh()
 	r := s.record(s.name(table))
-	if r == nil {
+	switch {
+	case r != nil && err != nil:
+		s.env.Sometimes("table: record may be old")
+	case r == nil && err != nil:
+		return nil, fmt.Errorf("%w: table %s: %w", ErrUnavailable, table, err)
+	case r == nil:
 		return nil, &NotFoundError{Table: table, Control: true}
 	}
 	return r, nil

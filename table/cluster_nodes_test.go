@@ -379,6 +379,17 @@ func TestClusterUnknownTable(t *testing.T) {
 	if err := get("new"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("cut off, a get from a table that is new: %v, want %v", err, ErrUnavailable)
 	}
+	show := func() (described, settings error) {
+		away.do("show", func() error {
+			_, described = away.Describe("new")
+			_, settings = away.Recovery("new")
+			return nil
+		})
+		return described, settings
+	}
+	if described, settings := show(); !errors.Is(described, ErrUnavailable) || !errors.Is(settings, ErrUnavailable) {
+		t.Errorf("cut off, a table that is new is shown with %v and %v, want %v", described, settings, ErrUnavailable)
+	}
 	b.clock.Go("heal", func() {
 		b.clock.Sleep(2 * time.Second)
 		cut.Heal()
@@ -389,6 +400,9 @@ func TestClusterUnknownTable(t *testing.T) {
 	var none *NotFoundError
 	if err := get("none"); !errors.As(err, &none) {
 		t.Errorf("a get from a table that never was: %v, want a NotFoundError", err)
+	}
+	if described, settings := show(); described != nil || settings != nil {
+		t.Errorf("connected again, a table that is new is shown with %v and %v", described, settings)
 	}
 }
 

@@ -26,12 +26,9 @@ func (s *Service) Describe(table string) (*Description, error) {
 	if t := s.pending(name); t != nil {
 		return t.shown, nil
 	}
-	if err := s.refresh(); err != nil {
-		s.env.Sometimes("table: description may be old")
-	}
-	r := s.record(name)
-	if r == nil {
-		return nil, &NotFoundError{Table: table, Control: true}
+	r, err := s.recordNow(table)
+	if err != nil {
+		return nil, err
 	}
 	return s.describe(r), nil
 }
