@@ -198,14 +198,17 @@ func (t *transaction) run() (*TransactWriteResult, error) {
 	return nil, t.failed
 }
 
-// inBackground exchanges what is still to be sent.
+// inBackground exchanges what is still to be sent. What is learned by that is not for the
+// client, who is answered meanwhile.
 func (t *transaction) inBackground(messages []txn.Message) {
 	if len(messages) == 0 {
 		return
 	}
+	rest := *t
+	rest.machine, rest.results, rest.judged = t.machine.Copy(), slices.Clone(t.results), slices.Clone(t.judged)
 	t.tasks.Go("finish transaction", func() error {
 		for len(messages) > 0 {
-			messages = t.exchange(messages)
+			messages = rest.exchange(messages)
 		}
 		return nil
 	})

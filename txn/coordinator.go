@@ -1,6 +1,9 @@
 package txn
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Coordinator carries a transaction through its participants. It is a state machine without
 // clock, memory of messages, or knowledge of what is written: replies go in, messages
@@ -124,6 +127,13 @@ func NewRecovery(id ID, participants int, partial bool) *Coordinator {
 		c.votes[i] = voteLost
 	}
 	return c
+}
+
+// Copy returns a coordinator that is where this one is, and goes on by itself.
+func (c *Coordinator) Copy() *Coordinator {
+	other := *c
+	other.votes = slices.Clone(c.votes)
+	return &other
 }
 
 // Start returns the first messages.
