@@ -93,6 +93,7 @@ func (h ListHistory) numbers() map[string]int {
 
 // value is what an operation does; answered: and what it saw.
 func (o *ListOp) value(numbers map[string]int, answered bool) (value []microOp) {
+	value = []microOp{} // of none, JSON says [] and not null
 	keys := slices.Clone(o.Reads)
 	for _, key := range sortedKeys(o.Saw) {
 		if !slices.Contains(keys, key) {

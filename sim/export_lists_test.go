@@ -130,6 +130,7 @@ func FuzzReadLists(f *testing.F) {
 	f.Add(`{:type :invoke, :process 0, :time 7, :f :txn, :value [[:append 5 1] [:r "k" nil]], :found {"k" 0}}` + "\n" +
 		`{:type :ok, :process 0, :f :txn, :value [[:append 5 1] [:r "k" []]]}`)
 	f.Add(`{"type":"invoke","process":1,"f":"txn","value":[["r","x",null]]}` + "\n" + `{"type":"info","process":1,"f":"txn","value":null}`)
+	f.Add(`{"type":"invoke","process":0,"f":"txn","value":[]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		h, err := ReadLists(strings.NewReader(text))
 		if err != nil {
