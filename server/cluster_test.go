@@ -25,7 +25,8 @@ type ring struct {
 	net   *transport.Network
 	nodes [4]*ringNode // by id
 	draws map[string]*mrand.Rand
-	turn  string // whose luck raft draws from
+	turn  string        // whose luck raft draws from
+	delay time.Duration // Options.TableDelay
 }
 
 type ringNode struct {
@@ -38,7 +39,11 @@ type ringNode struct {
 }
 
 func newRing(t *testing.T, seed uint64) *ring {
-	r := &ring{t: t, w: env.NewWorld(seed, env.Options{}), draws: map[string]*mrand.Rand{}}
+	return newDelayingRing(t, seed, 0)
+}
+
+func newDelayingRing(t *testing.T, seed uint64, delay time.Duration) *ring {
+	r := &ring{t: t, w: env.NewWorld(seed, env.Options{}), draws: map[string]*mrand.Rand{}, delay: delay}
 	r.net = transport.NewNetwork(r.w, transport.NetworkOptions{})
 	old := rand.Reader
 	rand.Reader = r
@@ -77,6 +82,7 @@ func (r *ring) Read(p []byte) (int, error) {
 func (r *ring) boot(n *ringNode) {
 	n.e.Go("boot", func() {
 		o := Options{
+			TableDelay: r.delay,
 			Cluster: &Cluster{
 				Node: n.id, Zone: n.name, Transport: r.net.Start(transport.NodeID(n.id), n.e), Tick: 50 * time.Millisecond,
 				Founders: []table.Member{{ID: 1, Zone: "n1"}, {ID: 2, Zone: "n2"}, {ID: 3, Zone: "n3"}},
@@ -189,6 +195,30 @@ func TestAnyNodeServesAnyRequest(t *testing.T) {
 	}
 	r.must(leader%3+1, "DeleteTable", `{"TableName":"table-of-1"}`, "DELETING")
 	r.must((leader+1)%3+1, "ListTables", `{}`, `["table-of-2","table-of-3"]`)
+}
+
+// TestActiveOnAnyNode: a table that one node shows as active is so for items on every
+// node, and one that is no more can be made again, although only the node in charge
+// knows how long tables pretend to be under way.
+func TestActiveOnAnyNode(t *testing.T) {
+	r := newDelayingRing(t, 1, 300*time.Millisecond)
+	leader := r.leader()
+	other := leader%3 + 1
+	for range 2 {
+		r.must(other, "CreateTable", fmt.Sprintf(createT, "table"), "CREATING")
+		r.must(other, "DescribeTable", `{"TableName":"table"}`, `"TableStatus":"ACTIVE"`)
+		for id := uint64(1); id <= 3; id++ {
+			r.must(id, "PutItem", fmt.Sprintf(putT, "table", "k", 1), "{}")
+		}
+		r.must(other, "DeleteTable", `{"TableName":"table"}`, "DELETING")
+		if answer, _ := r.ask(other, "DescribeTable", `{"TableName":"table"}`); !strings.Contains(answer, "ResourceNotFoundException") {
+			t.Errorf("after DeleteTable: %s", answer)
+		}
+	}
+	// Who hangs in charge of tables delays those who ask for one, until another is.
+	r.must(other, "CreateTable", fmt.Sprintf(createT, "table"), "CREATING")
+	r.w.Crash(r.nodes[leader].name)
+	r.must(other, "DescribeTable", `{"TableName":"table"}`, `"TableStatus":"ACTIVE"`)
 }
 
 // TestLossOfAnyNode: whichever node crashes, the others go on, and what was

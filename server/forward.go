@@ -26,7 +26,10 @@ const (
 	// forwardTimeout is how long that node may take. CreateTable with many
 	// partitions takes a while.
 	forwardTimeout = 30 * time.Second
-	forwardPause   = 20 * time.Millisecond
+	// describeTimeout is the same for what only shows: if that node hangs, another one
+	// is in charge by then, and can be asked.
+	describeTimeout = 3 * time.Second
+	forwardPause    = 20 * time.Millisecond
 )
 
 // A forwarded request, and the answer to it. Integers are uvarints, text is a size
@@ -165,6 +168,10 @@ func (s *Server) forwarding(who Caller, all map[string]operation) map[string]ope
 // carry out a request.
 func (s *Server) forward(f *forwarded, leader uint64, run operation) (api.Output, error) {
 	request := f.encode()
+	shows, timeout := f.name == "DescribeTable", forwardTimeout
+	if shows {
+		timeout = describeTimeout
+	}
 	until := s.env.Now().Add(forwardPatience)
 	for {
 		var err error
@@ -179,10 +186,10 @@ func (s *Server) forward(f *forwarded, leader uint64, run operation) (api.Output
 			}
 		default:
 			var out api.Output
-			if out, leader, err = s.ask(leader, request); err == nil && out != nil {
+			if out, leader, err = s.ask(leader, request, timeout); err == nil && out != nil {
 				return out, nil
 			}
-			if err != nil && !errors.Is(err, transport.ErrUnreachable) {
+			if err != nil && !errors.Is(err, transport.ErrUnreachable) && !(shows && isLost(err)) {
 				return nil, err // it may have been carried out, or was refused
 			}
 		}
@@ -196,12 +203,17 @@ func (s *Server) forward(f *forwarded, leader uint64, run operation) (api.Output
 	}
 }
 
+// isLost reports whether no answer has come: who only wanted to know can ask again.
+func isLost(err error) bool {
+	return errors.Is(err, transport.ErrLost) || errors.Is(err, transport.ErrTimeout)
+}
+
 var errNoLeader = errors.New("server: no node leads the catalog")
 
 // ask hands a request to another node. Without an answer it returns the node to ask
 // next, or an error.
-func (s *Server) ask(to uint64, request []byte) (out api.Output, leader uint64, err error) {
-	b, err := s.calls.Call(transport.NodeID(to), callOperate, request, forwardTimeout)
+func (s *Server) ask(to uint64, request []byte, timeout time.Duration) (out api.Output, leader uint64, err error) {
+	b, err := s.calls.Call(transport.NodeID(to), callOperate, request, timeout)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -12,10 +12,18 @@ const itemOverhead = 100
 // Describe shows a table by name or ARN. Its counts are exact at the moment of
 // the call. The caller must not change what the description points to.
 //
-// If the table is in a transition that will soon be over, the answer waits for that.
+// If the table is in a transition that will soon be over, the answer waits for that. In a
+// cluster the node that is in charge knows of transitions; if tables have any, it alone
+// answers, and others with an *ElsewhereError: a table that one node showed as active
+// before it is so for all would not exist for those who believe that.
 func (s *Service) Describe(table string) (*Description, error) {
 	if s.live.Load() == nil {
 		return nil, ErrClosed
+	}
+	if s.calls != nil && s.tableDelay > 0 {
+		if err := s.inCharge(); err != nil {
+			return nil, err
+		}
 	}
 	name := s.name(table)
 	if t := s.pending(name); t != nil {

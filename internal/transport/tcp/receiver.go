@@ -150,6 +150,9 @@ func (t *Transport) receive(raw, c net.Conn, h hello) {
 	if old != nil {
 		_ = old.Close()
 	}
+	if p := t.peer(h.from); p != nil {
+		p.called()
+	}
 	done := make(chan struct{})
 	t.tasks.Go(func() { t.sayAlive(c, done) })
 	err := t.readFrames(c, h)

@@ -66,6 +66,14 @@ func (p *peer) interrupt() {
 	}
 }
 
+// called notes that the peer has made a connection to this node: one to it is worth an
+// attempt now. A node that has just started asks others at once, and waits for answers.
+func (p *peer) called() {
+	for _, s := range p.lanes {
+		poke(s.again)
+	}
+}
+
 func (p *peer) status() PeerStatus {
 	st := PeerStatus{ID: p.id, Addr: *p.addr.Load(), Unreachable: p.down.Load(), Cut: p.t.isCut(p.id), Error: *p.last.Load()}
 	for _, s := range p.lanes {
@@ -224,7 +232,7 @@ func (s *sender) run() {
 		s.loop()
 		return
 	}
-	backoff := backoffMin
+	backoff := s.peer.t.o.backoff
 	for s.wanted() {
 		began := time.Now()
 		err := s.connect()
@@ -232,7 +240,7 @@ func (s *sender) run() {
 			return
 		}
 		if time.Since(began) > dialTimeout {
-			backoff = backoffMin // it was a connection, or took its time already
+			backoff = s.peer.t.o.backoff // it was a connection, or took its time already
 		}
 		s.peer.failed(s.lane, err)
 		s.discard(true)

@@ -168,6 +168,18 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestCalledBack: who waits for a long time until it tries again to reach a node does so
+// when that one calls. So a node that comes back is answered at once.
+func TestCalledBack(t *testing.T) {
+	a, b := couple(t, Options{backoff: time.Hour})
+	reaches(t, a, b)
+	b.Close()
+	until(t, "node 1 has given node 2 up", func() bool { return a.Unreachable(2) })
+	b = startOn(t, b.Addr().String(), Options{Self: 2})
+	b.SetPeer(1, a.Addr().String())
+	reaches(t, a, b)
+}
+
 func TestCutAndHeal(t *testing.T) {
 	a, b := couple(t, Options{})
 	reaches(t, a, b)

@@ -40,6 +40,8 @@ type Options struct {
 	Tick time.Duration
 	// Log receives who comes and goes. Default: nothing.
 	Log *slog.Logger
+
+	backoff time.Duration // the first pause between attempts to reach a node; default backoffMin
 }
 
 func (o *Options) setDefaults() {
@@ -50,6 +52,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Beat == 0 {
 		o.Beat = time.Second
+	}
+	if o.backoff == 0 {
+		o.backoff = backoffMin
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
