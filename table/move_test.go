@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -96,5 +99,63 @@ func TestMoveBackAfterCrash(t *testing.T) {
 	}
 	if n := len(old.scanAll("tab", "")); n != 5 {
 		t.Errorf("the table has %d items, want 5", n)
+	}
+}
+
+// TestMoveBackInterrupted: a replica has moved away and comes back. As soon as its new log is there,
+// which is durable, its node loses power. Whatever that leaves of the store must have nothing of the old replica:
+// it would be taken for the data of the new one, which has acknowledged less than the old one had.
+func TestMoveBackInterrupted(t *testing.T) {
+	for _, twice := range []bool{false, true} {
+		t.Run(fmt.Sprintf("twice=%v", twice), func(t *testing.T) {
+			b := newBed(t, 23, "a", "b", "c")
+			b.create(simple("tab", 1))
+			b.join("a")
+			b.quiet()
+			for i := range 5 {
+				b.nodes[i%4].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i))
+			}
+			group := b.leader().catalog.snapshot().records()[0].slots[0].group
+			has := func(n *bedNode) bool { return slices.Contains(n.node.Groups(), replication.GroupID(group)) }
+			old, other := b.nodes[0], b.nodes[3]
+			if has(other) {
+				old, other = other, old
+			}
+			old.do("flush", old.db.Flush)
+			b.inCharge("move", func(s *Service) error { return s.MoveReplica(group, old.id, other.id) })
+			b.quiet()
+			b.until("the old replica is gone", func() bool { return !has(old) })
+			if twice { // the first time before it comes back
+				old.crash()
+				old.restart()
+				b.until("the node is back", func() bool { return old.Service != nil && old.Ready() })
+			}
+			b.inCharge("move back", func(s *Service) error { return s.MoveReplica(group, other.id, old.id) })
+			for i := 0; !has(old); i++ {
+				if i > 20_000 {
+					t.Fatal("the replica does not come back")
+				}
+				b.run(time.Millisecond)
+			}
+			old.crash()
+			old.e = b.w.Restart(old.name())
+			old.do("look", func() error {
+				db, err := lsm.Open(old.e, old.disk.Mount(), partition.StoreOptions(lsm.Options{DisableWAL: true}))
+				if err != nil {
+					return err
+				}
+				groups, err := partition.Groups(db)
+				if slices.Contains(groups, group) {
+					t.Error("the new log has come to the data of the old one")
+				}
+				return errors.Join(err, db.Close())
+			})
+			old.boot()
+			b.until("the old node has a replica again", func() bool { return old.Service != nil && has(old) && !has(other) })
+			b.quiet()
+			if n := len(old.scanAll("tab", "")); n != 5 {
+				t.Errorf("the table has %d items, want 5", n)
+			}
+		})
 	}
 }

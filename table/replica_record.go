@@ -82,20 +82,36 @@ func (c *core) replicaRecords() (map[uint64]replicaRecord, error) {
 // to it. The new replica must be empty: with some of the entries that the old one had
 // acknowledged, or with the first state of a split and the voters of that, it would be one
 // that has forgotten the rest. Nobody else has rows there; see mayBegin.
+//
+// The new log is made durable at once, and once it is there nobody would drop anything: so the
+// store must have forgotten the data for good before. Also what was dropped in this life, and is not to be seen
+// any more, may be in tables that a crash would go back to.
 func (c *core) dropRetired(group uint64) error {
 	groups, err := partition.Groups(c.db)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(groups, group) {
-		c.env.Sometimes("table: replica comes back to what was left of it")
-		if err := partition.Drop(c.db, group); err != nil {
-			return err
-		}
+	records, err := c.replicaRecords()
+	if err != nil {
+		return err
 	}
-	b := c.db.NewBatch()
-	b.Delete(replicaKey(group)) // its hashes may be others now
-	return c.db.Apply(b)
+	r, isRecorded := records[group]
+	switch {
+	case slices.Contains(groups, group):
+		c.env.Sometimes("table: replica comes back to what was left of it")
+		err = c.dropData(group, r)
+	case isRecorded: // its hashes may be others now
+		b := c.db.NewBatch()
+		b.Delete(replicaKey(group))
+		err = c.db.Apply(b)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.db.Flush(); err != nil {
+		return fmt.Errorf("group %d: what is left of a replica: %w", group, err)
+	}
+	return nil
 }
 
 // dropReplica removes the replica of a group from this node: it stops it, drops its
@@ -107,9 +123,15 @@ func (c *core) dropReplica(group uint64, r replicaRecord) error {
 	if err := c.remove(group); err != nil {
 		return err
 	}
+	return c.dropData(group, r)
+}
+
+// dropData drops all that the store has of a replica whose log is gone, and its record. Where its rows are, the
+// partition knows best; the record, which may be zero if there is none, is for damaged ones.
+func (c *core) dropData(group uint64, r replicaRecord) error {
 	b := c.db.NewBatch()
 	switch err := partition.Drop(c.db, group); {
-	case err == nil: // where its rows are, the partition knows best
+	case err == nil:
 	case damaged(err):
 		for _, span := range partition.RowSpans(r.table, r.first, r.last) {
 			b.DeleteRange(span[0], span[1])
