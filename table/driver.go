@@ -178,7 +178,7 @@ func (c *core) moveReplicas(broken map[uint64][]uint64, moving *[]uint64) error 
 	if len(*moving) >= maxMoving {
 		return nil
 	}
-	m := nextMove(c.catalog.snapshot(), broken, c.isBusy)
+	m := nextMove(c.catalog.snapshot(), broken, c.isBusy, c.steady)
 	if m == nil {
 		return nil
 	}
@@ -208,4 +208,13 @@ func (c *core) isBusy(group uint64) bool {
 	}
 	s, err := c.statusSoon(group)
 	return err != nil || !sameNodes(s.members, p.slot.replicas.members())
+}
+
+// steady returns the voters of a group that can be relied on, none if nobody knows.
+func (c *core) steady(group uint64) []uint64 {
+	s, err := c.statusSoon(group)
+	if err != nil {
+		return nil
+	}
+	return s.steady
 }

@@ -125,10 +125,11 @@ type move struct {
 
 // nextMove returns the most urgent change of replicas, nil if all is well. busy says
 // that the members of a group are not yet what the catalog wants, so that the group is
-// to be left alone, unless that waits for a node that will not come back. broken are the groups whose replica is broken, by node.
-func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uint64) bool) *move {
+// to be left alone, unless that waits for a node that will not come back. broken are the groups whose replica is broken, by node;
+// steady says which replicas of a group can be relied on.
+func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uint64) bool, steady func(group uint64) []uint64) *move {
 	l := loadOf(view)
-	dropBroken := func(_ *catalogView, _ load, s *slot) ([]uint64, string) { return s.without(broken) }
+	dropBroken := func(_ *catalogView, _ load, s *slot) ([]uint64, string) { return s.without(broken, steady) }
 	for _, step := range []func(*catalogView, load, *slot) ([]uint64, string){replaceLost, dropBroken, addZone} {
 		for _, r := range view.records() {
 			if r.status != recordActive {
@@ -188,13 +189,30 @@ func replaceLost(view *catalogView, l load, s *slot) ([]uint64, string) {
 	return nil, ""
 }
 
-// without drops a replica that is broken, if others remain. Then one is made anew,
-// perhaps on the same node.
-func (s *slot) without(broken map[uint64][]uint64) ([]uint64, string) {
+// without drops a replica that is broken. Then one is made anew, perhaps on the same node.
+//
+// Until that is there, the group lives on the others alone. A broken replica applies nothing, but
+// it may well vote and have the log; so without it the group must not need one that is away. All
+// others must be steady, and one of them whole: it is where the new replica comes from.
+func (s *slot) without(broken map[uint64][]uint64, steady func(group uint64) []uint64) ([]uint64, string) {
 	members := s.replicas.members()
+	isWhole := func(id uint64) bool { return !slices.Contains(broken[id], s.group) }
+	if len(members) < 2 || !slices.ContainsFunc(members, isWhole) {
+		return nil, ""
+	}
+	var reliable []uint64
 	for i, id := range members {
-		if len(members) > 1 && slices.Contains(broken[id], s.group) {
-			return slices.Delete(slices.Clone(members), i, i+1), "broken: " + moved(id, 0)
+		if isWhole(id) {
+			continue
+		}
+		if reliable == nil {
+			if reliable = steady(s.group); reliable == nil {
+				return nil, ""
+			}
+		}
+		rest := slices.Delete(slices.Clone(members), i, i+1)
+		if !slices.ContainsFunc(rest, func(id uint64) bool { return !slices.Contains(reliable, id) }) {
+			return rest, "broken: " + moved(id, 0)
 		}
 	}
 	return nil, ""

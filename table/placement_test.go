@@ -56,6 +56,8 @@ func placed(zones string, groups ...[]uint64) *catalogView {
 
 func never(uint64) bool { return false }
 
+func none(uint64) []uint64 { return nil }
+
 func TestNextMove(t *testing.T) {
 	type ids = []uint64
 	for _, c := range []struct {
@@ -83,22 +85,41 @@ func TestNextMove(t *testing.T) {
 		{"one leads all", "a b c", []ids{{1, 2, 3}, {1, 2, 3}, {1, 2, 3}}, "2: [2 1 3]"},
 	} {
 		got := ""
-		if m := nextMove(placed(c.zones, c.groups...), nil, never); m != nil {
+		if m := nextMove(placed(c.zones, c.groups...), nil, never, none); m != nil {
 			got = fmt.Sprintf("%d: %v", m.group, m.nodes)
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}
-	if m := nextMove(placed("a b c", []uint64{1, 2, 3}), map[uint64][]uint64{1: {9}, 2: {2}}, never); m == nil || !slices.Equal(m.nodes, []uint64{1, 3}) {
-		t.Errorf("with a broken replica on node 2 the move is %+v, want it away", m)
+	for _, c := range []struct {
+		what           string
+		broken, steady []uint64
+		want           []uint64
+	}{
+		{"one is broken", ids{2}, ids{1, 2, 3}, ids{1, 3}},
+		{"... and does not even vote", ids{2}, ids{1, 3}, ids{1, 3}},
+		{"... and another one is away", ids{2}, ids{1, 2}, nil},
+		{"... and nobody knows of the others", ids{2}, nil, nil},
+		{"two are broken", ids{1, 2}, ids{1, 2, 3}, ids{2, 3}},
+		{"... and one of them does not vote", ids{1, 2}, ids{1, 3}, ids{1, 3}},
+		{"all are broken", ids{1, 2, 3}, ids{1, 2, 3}, nil},
+	} {
+		broken := map[uint64][]uint64{1: {9}}
+		for _, id := range c.broken {
+			broken[id] = append(broken[id], 2)
+		}
+		m := nextMove(placed("a b c", ids{1, 2, 3}), broken, never, func(uint64) []uint64 { return c.steady })
+		if (m != nil) != (c.want != nil) || m != nil && !slices.Equal(m.nodes, c.want) {
+			t.Errorf("%s: the move is %+v, want to %v", c.what, m, c.want)
+		}
 	}
-	if m := nextMove(placed("a b c", []uint64{1}, []uint64{2}), nil, func(group uint64) bool { return group == 2 }); m == nil || m.group != 3 {
+	if m := nextMove(placed("a b c", []uint64{1}, []uint64{2}), nil, func(group uint64) bool { return group == 2 }, none); m == nil || m.group != 3 {
 		t.Errorf("with group 2 busy the move is %+v, want one of group 3", m)
 	}
 	always := func(uint64) bool { return true }
 	for zones, want := range map[string][]uint64{"al b c a": {4, 2, 3}, "ag b c a": {4, 2, 3}, "ad b c a": nil} {
-		m := nextMove(placed(zones, []uint64{1, 2, 3}), nil, always)
+		m := nextMove(placed(zones, []uint64{1, 2, 3}), nil, always, none)
 		if (m != nil) != (want != nil) || m != nil && !slices.Equal(m.nodes, want) {
 			t.Errorf("%s, with the group busy: the move is %+v, want to %v", zones, m, want)
 		}
@@ -112,7 +133,7 @@ func TestMovesEnd(t *testing.T) {
 		for groups := 1; groups < 40; groups += 19 {
 			v := placed(zones, make([][]uint64, groups)...)
 			moves := 0
-			for m := nextMove(v, nil, never); m != nil; m = nextMove(v, nil, never) {
+			for m := nextMove(v, nil, never, none); m != nil; m = nextMove(v, nil, never, none) {
 				if moves++; moves > 20*groups {
 					t.Fatalf("%s, %d groups: no end", zones, groups)
 				}

@@ -11,15 +11,18 @@ import (
 // A partitionStatus is what the leader of a partition tells of it. Integers are
 // uvarints, a list is a count and its elements.
 //
-//	+---------+-----------------+--------+--------------------------+
-//	| members | configuration's | cursor | numbers of local indexes |
-//	|         | version         |        | with all entries         |
-//	+---------+-----------------+--------+--------------------------+
+//	+---------+-----------------+--------+--------------------------+--------+
+//	| members | configuration's | cursor | numbers of local indexes | steady |
+//	|         | version         |        | with all entries         |        |
+//	+---------+-----------------+--------+--------------------------+--------+
+//
+// steady is missing in what earlier builds tell; then it is none.
 type partitionStatus struct {
 	members []uint64 // nodes of all kinds
 	version uint64   // of the configuration; 0 = there is none
 	cursor  uint64   // change up to which all global indexes are; 0 also while nobody brings them
 	kept    []uint64 // numbers of the local indexes that have had all entries from the first row on
+	steady  []uint64 // voters that have been heard of lately and have the log, or nearly
 }
 
 func (s *partitionStatus) append(dst []byte) []byte {
@@ -28,12 +31,16 @@ func (s *partitionStatus) append(dst []byte) []byte {
 	w.uint(s.version)
 	w.uint(s.cursor)
 	w.uints(s.kept)
+	w.uints(s.steady)
 	return w.b
 }
 
 func decodeStatus(b []byte) (*partitionStatus, error) {
 	d := reader{b: b}
 	s := &partitionStatus{members: d.uints(), version: d.uint(), cursor: d.uint(), kept: d.uints()}
+	if len(d.b) > 0 {
+		s.steady = d.uints()
+	}
 	if d.bad || len(d.b) > 0 {
 		return nil, fmt.Errorf("%w: status of %d bytes", errCall, len(b))
 	}
@@ -65,6 +72,11 @@ func (p *livePartition) status() (*partitionStatus, error) {
 	}
 	m := group.Members
 	s := &partitionStatus{members: slices.Concat(m.Voters, m.Learners, m.Outgoing, m.Demoted)}
+	for _, id := range m.Voters {
+		if isCaughtUp(&group, id) {
+			s.steady = append(s.steady, id)
+		}
+	}
 	if config := p.Config(); config != nil {
 		s.version, s.kept = config.Version, keptBy(config)
 	}
