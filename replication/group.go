@@ -181,8 +181,21 @@ func (g *Group) ID() GroupID { return g.id }
 
 // Leading reports whether this replica leads the group, as far as it knows. One whose
 // log has not come back from a write for an election timeout does not: it has no lease
-// any more, and others may lead.
-func (g *Group) Leading() bool { return g.role.Load() == roleLeader && g.worker.stuck.Load() == 0 }
+// any more, and others may lead. The same is true of one whose log has failed, which hears of
+// nobody any more, as soon as its lease is over.
+func (g *Group) Leading() bool {
+	return g.role.Load() == roleLeader && g.worker.stuck.Load() == 0 && !g.isDeaf()
+}
+
+// isDeaf reports whether others may lead without this replica hearing of it: its log has failed,
+// and it has no lease. A replica that is alone keeps its lease.
+func (g *Group) isDeaf() bool {
+	if g.node.Err() == nil {
+		return false
+	}
+	_, leased := g.lease.check(g.node.e)
+	return !leased
+}
 
 // Propose submits a command. The future is set once the command is applied
 // here, with what Apply returned for it, and so after it is durable as

@@ -21,5 +21,5 @@ func (e *NotLeaderError) Is(target error) bool { return target == ErrNotLeader }
 
 // notLeader is the error of a replica that is asked for what only a leader does.
 func (g *Group) notLeader() error {
-	return &NotLeaderError{Group: g.id, Leader: g.leader.Load()}
+	return &NotLeaderError{Group: g.id, Leader: g.Leader()}
 }

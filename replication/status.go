@@ -33,8 +33,13 @@ type Progress struct {
 }
 
 // Leader returns the node that leads the group, as far as this replica knows;
-// 0 if it knows none.
-func (g *Group) Leader() uint64 { return g.leader.Load() }
+// 0 if it knows none, as one does whose log has failed: it would not hear of another one.
+func (g *Group) Leader() uint64 {
+	if g.isDeaf() {
+		return 0
+	}
+	return g.leader.Load()
+}
 
 // Status asks the group's worker, and so parks its caller for a moment.
 func (g *Group) Status() (Status, error) {

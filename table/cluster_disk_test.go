@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -53,6 +54,73 @@ func TestClientsOfANodeWhoseDiskHangs(t *testing.T) {
 	}
 	t.Logf("all written and read %s after the disk hung", b.w.Now().Sub(began))
 	sick.hung = false
+	b.run(5 * time.Second)
+	b.checkReplicas()
+}
+
+// The log of a node fails, which is in charge of the catalog and leads partitions. It does
+// not hear that others lead by now; but those who talk to it are answered all the same, by these
+// others, it does not take itself for in charge any more, and it denies no table.
+func TestClientsOfANodeWhoseLogFails(t *testing.T) {
+	b := newBed(t, 3, "a", "b", "c")
+	b.create(simple("tab", 6))
+	sick := b.leader()
+	b.until("the node leads a partition, too", func() bool {
+		return len(sick.directory.list(func(p *livePartition) bool { return p.leads() })) > 0
+	})
+	text := func(i int) string { return fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"}}`, i, i) }
+	for i := range 20 {
+		sick.put("tab", text(i))
+	}
+	sick.sick = true
+	sick.do("writes", func() error {
+		g := env.NewGroup(sick.e)
+		for i := range 20 {
+			g.Go("put", func() error {
+				began := sick.e.Now()
+				_, err := sick.Put(&PutRequest{Table: "tab", Item: js(text(i + 10))})
+				if took := sick.e.Now().Sub(began); took > 3*time.Second {
+					t.Errorf("put %d took %s", i, took)
+				}
+				return err
+			})
+		}
+		return g.Wait()
+	})
+	if sick.node.Err() == nil {
+		t.Fatal("the log has not failed")
+	}
+	b.until("another node is in charge", func() bool { n := b.leader(); return n != nil && n != sick })
+	for i := range 30 {
+		before := b.w.Now()
+		if got := sick.get("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i), true); got != text(i) {
+			t.Errorf("the node reads %s, want %s", got, text(i))
+		}
+		if took := b.w.Now().Sub(before); took > time.Second {
+			t.Errorf("get %d took %s", i, took)
+		}
+	}
+	b.run(followPause)
+	if _, here := sick.Leader(); here {
+		t.Error("the node takes itself for in charge")
+	}
+	b.create(simple("new", 1))
+	sick.do("tables", func() error {
+		var elsewhere *ElsewhereError
+		_, err := sick.Delete("new")
+		if !errors.As(err, &elsewhere) {
+			t.Errorf("Delete: %v, want that another node is to do it", err)
+		}
+		if _, err := sick.Describe("new"); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("Describe of a table that is new: %v, want %v", err, ErrUnavailable)
+		}
+		return nil
+	})
+	b.until("the node knows whom to ask", func() bool { id, _ := sick.Leader(); return id == b.leader().id })
+	sick.crash()
+	sick.sick = false
+	sick.restart()
+	b.until("the node is back", func() bool { return sick.Service != nil && sick.Ready() })
 	b.run(5 * time.Second)
 	b.checkReplicas()
 }

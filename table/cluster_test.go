@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	mrand "math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type bedNode struct {
 	disk *vfs.Disk
 	e    *env.Env
 	hung bool // its disk takes no more writes
+	sick bool // its log takes no more writes, but fails
 
 	founders []Member
 	tune     func(*Options) // nil: nothing to change
@@ -133,8 +135,11 @@ func (n *bedNode) open() error {
 	return nil
 }
 
-// stall is what a write to the disk waits for.
+// stall is what a write to the disk waits for, or fails of.
 func (n *bedNode) stall(op vfs.Op) error {
+	if n.sick && op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, "raft/") {
+		return vfs.ErrIO
+	}
 	for n.hung && (op.Kind == vfs.OpWrite || op.Kind == vfs.OpSync) {
 		n.e.Sleep(10 * time.Millisecond)
 	}

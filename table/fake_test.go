@@ -60,6 +60,8 @@ func (h *fakeHost) Remove(id uint64) error {
 
 func (h *fakeHost) Retired(uint64) bool { return false } // no group has other members
 
+func (h *fakeHost) Err() error { return nil }
+
 func (h *fakeHost) Groups() []uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

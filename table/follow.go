@@ -100,6 +100,7 @@ func (c *core) catalogIndex(until env.Mono) (uint64, error) {
 			var a answer
 			if a, err = c.ask(hint, callCatalog, catalogGroup, 0, nil, callPatience); err == nil {
 				if err = a.err(); err == nil {
+					c.told.Store(hint)
 					d := reader{b: a.body}
 					return d.uint(), nil
 				}

@@ -34,7 +34,18 @@ func (c *core) Leader() (id uint64, here bool) {
 	if c.reign.Load() != nil {
 		return c.self, true
 	}
-	return c.catalogGroup.Leader(), false
+	return c.leaderHint(), false
+}
+
+// leaderHint returns the node that leads the catalog as far as this node knows. One whose log has
+// failed hears of no election: it knows what it was told last, and asks again in the background.
+func (c *core) leaderHint() uint64 {
+	if id := c.catalogGroup.Leader(); id != 0 || c.host.Err() == nil {
+		return id
+	}
+	c.doubted.Store(true)
+	c.poke()
+	return c.told.Load()
 }
 
 // inCharge refuses an operation if this node is not in charge. The caller holds
@@ -43,8 +54,8 @@ func (c *core) inCharge() error {
 	switch {
 	case c.closed():
 		return ErrClosed
-	case c.reign.Load() == nil:
-		return &ElsewhereError{Leader: c.catalogGroup.Leader()}
+	case c.reign.Load() == nil, c.calls != nil && !c.catalogGroup.Leading():
+		return &ElsewhereError{Leader: c.leaderHint()}
 	}
 	return nil
 }
@@ -66,7 +77,7 @@ func (c *core) inChargeNow() error {
 // proposals was refused because that one leads now.
 func (c *core) elsewhere(err error) error {
 	if err != nil && errors.Is(err, replication.ErrNotLeader) && !errors.Is(err, replication.ErrUnknownOutcome) {
-		return &ElsewhereError{Leader: c.catalogGroup.Leader()}
+		return &ElsewhereError{Leader: c.leaderHint()}
 	}
 	return err
 }

@@ -38,6 +38,8 @@ type host interface {
 	// Retired reports whether a group was removed here that others go on with, and not
 	// started since.
 	Retired(id uint64) bool
+	// Err returns why the log takes no more writes, or nil.
+	Err() error
 }
 
 // A nodeHost is a replication.Node as a host.
@@ -59,6 +61,8 @@ func (h nodeHost) Remove(id uint64) error {
 }
 
 func (h nodeHost) Retired(id uint64) bool { return h.node.Retired(replication.GroupID(id)) }
+
+func (h nodeHost) Err() error { return h.node.Err() }
 
 func (h nodeHost) Groups() []uint64 {
 	var ids []uint64

@@ -120,6 +120,7 @@ type core struct {
 	fresh         atomic.Bool          // the catalog is as new as this life of the node
 	changed       *env.Queue[struct{}] // wakes follow
 	doubted       atomic.Bool          // has follow ask for a newer catalog
+	told          atomic.Uint64        // node that led the catalog when it was asked last; 0 = not asked
 	leftovers     atomic.Bool          // there may be data of replicas that are gone; see dropLeftovers
 	roles         roleChanges
 	unborn        atomic.Bool // a replica waits for a split, or has come to one
