@@ -43,6 +43,7 @@ type AdminRequest struct {
 	Zone    string   `json:"zone,omitempty"`
 	Address string   `json:"address,omitempty"`
 	Token   string   `json:"token,omitempty"`
+	Delay   string   `json:"delay,omitempty"` // as in "1.5ms"
 }
 
 // An AdminStatus is how a node sees itself and its cluster.
@@ -64,6 +65,7 @@ type AdminMember struct {
 	State       string `json:"state"`
 	Unreachable bool   `json:"unreachable,omitempty"` // from the node that is asked
 	Cut         bool   `json:"cut,omitempty"`         // from it, on purpose
+	Delay       string `json:"delay,omitempty"`       // of what that one sends to it, on purpose
 }
 
 // adminOperations are those that the node has, by name.

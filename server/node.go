@@ -44,6 +44,10 @@ type NodeOptions struct {
 	StaleReads bool
 	// Tick is Cluster.Tick.
 	Tick time.Duration
+	// ZoneDelay is how much later what the node sends to nodes of other zones leaves, as if the zones were
+	// further away from each other: for demonstrations and measurements on one machine. Default 0, at
+	// most MaxZoneDelay. Operators can change it while the node runs.
+	ZoneDelay time.Duration
 }
 
 // LoadTLS reads a node's certificate and key and the certificate of the cluster's
@@ -68,6 +72,8 @@ type Node struct {
 
 	mu    sync.Mutex        // guards moved
 	moved map[uint64]string // addresses of nodes that have said that they moved
+
+	delays zoneDelays
 }
 
 // OpenNode opens the database of o as a node of a cluster. It returns once the node
@@ -77,7 +83,11 @@ func OpenNode(ctx context.Context, o Options, n NodeOptions) (_ *Node, err error
 	if n.Zone == "" {
 		return nil, errors.New("server: a node of a cluster has an availability zone")
 	}
+	if err := checkDelay(n.ZoneDelay); err != nil {
+		return nil, err
+	}
 	node := &Node{log: o.Log, moved: map[uint64]string{}}
+	node.delays.between = n.ZoneDelay
 	ctx, node.stop = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -255,6 +265,7 @@ func (n *Node) open(ctx context.Context, e *env.Env, g *greeter, o Options, no N
 	})
 	for _, p := range slices.Concat(n.identity.Founders, n.identity.Peers) {
 		n.net.SetPeer(transport.NodeID(p.Node), p.Address)
+		n.delays.apply(n.net, p.Node, p.Zone != no.Zone)
 	}
 	o.Cluster = &Cluster{
 		Node: n.identity.Node, Zone: no.Zone, Address: no.Advertise, Transport: n.net, StaleReads: no.StaleReads, Tick: no.Tick,
@@ -287,6 +298,7 @@ func (n *Node) followPeers(ctx context.Context, no NodeOptions) {
 				n.net.RemovePeer(id)
 			case id != n.net.Self():
 				n.net.SetPeer(id, n.whereIs(m))
+				n.delays.apply(n.net, m.ID, m.Zone != n.cluster.Zone)
 			case m.Address != n.cluster.Address && time.Since(moved) > 10*time.Second:
 				moved = time.Now() // and again, if it is not seen to work
 				n.tellAddress(ctx, no.TLS)
@@ -335,14 +347,19 @@ func (n *Node) ClusterAddr() string { return n.cluster.Address }
 func (n *Node) addAdmin() {
 	n.complete = func(st *AdminStatus) {
 		st.Cluster = n.identity.Cluster
-		cut := map[uint64]bool{}
+		peers := map[uint64]tcp.PeerStatus{}
 		for _, p := range n.net.Peers() {
-			cut[uint64(p.ID)] = p.Cut
+			peers[uint64(p.ID)] = p
 		}
 		for i := range st.Members {
-			st.Members[i].Cut = cut[st.Members[i].Node]
+			m := &st.Members[i]
+			p := peers[m.Node]
+			if m.Cut = p.Cut; p.Delay > 0 {
+				m.Delay = p.Delay.String()
+			}
 		}
 	}
+	n.local["Delay"] = n.setDelay
 	n.local["Cut"] = func(r *AdminRequest) (any, error) {
 		n.net.Cut(n.others(r.Nodes)...)
 		return n.status(), nil

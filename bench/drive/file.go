@@ -99,6 +99,9 @@ type Keys struct {
 	// Groups is how many keys share a partition key: they are one item collection,
 	// which queries read. Default 1.
 	Group int `json:"group,omitempty"`
+
+	// Together has the keys of a batch or transaction be of one group, so that one partition has all.
+	Together bool `json:"together,omitempty"`
 }
 
 // A Choice is how keys are chosen.
@@ -188,6 +191,9 @@ type Peak struct {
 	Percentile float64 `json:"percentile"`
 	Below      Span    `json:"below"`
 	Step       Span    `json:"step,omitempty"` // length of each trial; default a tenth of the length
+
+	// Share has the measurement itself made at this share of the rate that was found. Default 1.
+	Share float64 `json:"share,omitempty"`
 }
 
 // A Span is a duration, written as in "1.5s".
@@ -296,6 +302,7 @@ func (w *Workload) setDefaults() {
 	w.setFaults()
 	if p := w.Pace.Peak; p != nil {
 		def(&p.Step, w.Length/10)
+		def(&p.Share, 1)
 	}
 }
 
@@ -328,6 +335,8 @@ func (w *Workload) check() error {
 		return errors.New(`keys.trace and "choose": "trace" belong together`)
 	case k.Group < 1 || k.Group > k.Count:
 		return errors.New("keys.group must be from 1 to keys.count")
+	case k.Together && (k.Group < w.Batch || k.Count%k.Group != 0):
+		return errors.New("keys.together needs groups at least as large as a batch, and keys.count in whole groups")
 	case w.Workers < 1 || w.Workers > 10_000:
 		return errors.New("workers must be from 1 to 10000")
 	case w.ScanLength < 1 || w.ScanLength > 1_000_000 || w.Batch < 1 || w.Batch > 1000:
@@ -409,6 +418,8 @@ func (p *Pace) check() error {
 		return fmt.Errorf("pace.arrivals must be %s or %s", Constant, Poisson)
 	case p.Peak != nil && (!(p.Peak.Percentile > 0 && p.Peak.Percentile < 100) || p.Peak.Below <= 0 || p.Peak.Step <= 0 || p.Rate > 0):
 		return errors.New("pace.peak needs a percentile between 0 and 100 and a bound below, and no rate")
+	case p.Peak != nil && !(p.Peak.Share > 0 && p.Peak.Share <= 1):
+		return errors.New("pace.peak.share must be above 0 and at most 1")
 	}
 	return nil
 }
@@ -449,6 +460,10 @@ func (w *Workload) Scaled(by int) *Workload {
 	c := *w
 	c.Keys.Count = max(2, c.Keys.Count/by)
 	c.Keys.Group = min(c.Keys.Group, c.Keys.Count)
+	if c.Keys.Together { // whole groups
+		c.Keys.Group = max(c.Keys.Group, c.Batch)
+		c.Keys.Count = max(2, c.Keys.Count/c.Keys.Group) * c.Keys.Group
+	}
 	if c.Count > 0 {
 		c.Count = max(1, c.Count/by)
 	}

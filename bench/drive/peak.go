@@ -26,8 +26,8 @@ const trials = 7
 // peak searches the highest rate at which the bound holds. First a closed loop gives
 // what the target can do at all; then the interval between the highest rate that
 // kept the bound and the lowest that did not is halved. The measurement returned is
-// one of the full length at the rate found: if that does not keep the bound, 5 %
-// less is tried, up to three times.
+// one of the full length at the rate found, or at the share of it that is asked for: if that does not
+// keep the bound, 5 % less is tried, up to three times.
 func (r *run) peak(ctx context.Context, t Target) (*Measurement, error) {
 	p := r.w.Pace.Peak
 	closed, err := r.measure(ctx, nil, Pace{}, time.Duration(p.Step), "closed loop")
@@ -59,11 +59,12 @@ func (r *run) peak(ctx context.Context, t Target) (*Measurement, error) {
 		if low == 0 {
 			low = high / 2 // nothing kept the bound: say what this is like
 		}
-		m, err := r.measure(ctx, t, Pace{Rate: low, Arrivals: r.w.Pace.Arrivals}, time.Duration(r.w.Length), "measure")
+		rate := low * cmp.Or(p.Share, 1)
+		m, err := r.measure(ctx, t, Pace{Rate: rate, Arrivals: r.w.Pace.Arrivals}, time.Duration(r.w.Length), "measure")
 		if err != nil {
 			return nil, err
 		}
-		trial := p.judge(m, low)
+		trial := p.judge(m, rate)
 		if tried = append(tried, trial); trial.Kept || i == 3 {
 			m.Trials = tried
 			return m, nil

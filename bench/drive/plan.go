@@ -27,6 +27,10 @@ func (o *Op) More(i int) uint64 {
 	if i == 0 || o.plan == nil {
 		return o.Key
 	}
+	if k := &o.plan.keys; k.Together {
+		g := uint64(k.Group)
+		return o.Key/g*g + (o.Key+uint64(i))%g
+	}
 	return o.plan.key(&o.random, uint64(i))
 }
 

@@ -145,3 +145,35 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+// The keys of a batch that is together are of one group, and differ.
+func TestTogether(t *testing.T) {
+	w := &Workload{Name: "x", Keys: Keys{Count: 60, Group: 6, Together: true}, Batch: 6, Operations: map[Kind]float64{Transact: 1}}
+	w.setDefaults()
+	if err := w.check(); err != nil {
+		t.Fatal(err)
+	}
+	p := newPlan(w)
+	r, op := rand(7), Op{}
+	for range 200 {
+		p.draw(&r, &op)
+		seen := map[uint64]bool{}
+		for i := range op.Length {
+			k := op.More(i)
+			if k/6 != op.Key/6 || seen[k] {
+				t.Fatalf("%d is one of a batch that begins with %d", k, op.Key)
+			}
+			seen[k] = true
+		}
+	}
+	w.Batch = 7
+	if err := w.check(); err == nil {
+		t.Error("a batch may be larger than a group")
+	}
+	w.Batch = 6
+	for by := range 100 {
+		if s := w.Scaled(by + 1); s.check() != nil {
+			t.Errorf("divided by %d: %v", by+1, s.check())
+		}
+	}
+}

@@ -193,13 +193,22 @@ func TestPeak(t *testing.T) {
 		<-turn
 		return nil
 	}}
-	w := workload(t, `{"name":"p","operations":{"get":1},"workers":4,"length":"300ms","pace":{"peak":{"percentile":90,"below":"20ms","step":"150ms"}}}`)
+	w := workload(t, `{"name":"p","operations":{"get":1},"workers":4,"length":"300ms","pace":{"peak":{"percentile":90,"below":"20ms","step":"150ms","share":0.5}}}`)
 	m, err := Run(t.Context(), w, target, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rate := m.Rate(); rate > 1000 || len(m.Trials) < trials+1 || len(m.Trials) > trials+4 {
-		t.Errorf("peak %.0f/s after %+v", rate, m.Trials)
+	if rate := m.Rate(); rate > 500 || len(m.Trials) < trials+1 || len(m.Trials) > trials+4 {
+		t.Errorf("half of the peak %.0f/s after %+v", rate, m.Trials)
+	}
+	best := 0.0
+	for _, trial := range m.Trials[:trials] {
+		if trial.Kept {
+			best = max(best, trial.Rate)
+		}
+	}
+	if half := m.Trials[trials].Rate; best > 0 && half != best/2 {
+		t.Errorf("the measurement was made at %.0f/s where %.0f/s was the peak", half, best)
 	}
 }
 

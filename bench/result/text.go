@@ -164,6 +164,8 @@ func (f *Figure) notes() []string {
 		}
 		bound := fmt.Sprintf("p%g below %v", p.Percentile, time.Duration(p.Below))
 		switch {
+		case found == len(f.Samples) && p.Share > 0 && p.Share < 1:
+			notes = append(notes, fmt.Sprintf("at %g of the highest rate with %s", p.Share, bound))
 		case found == len(f.Samples):
 			notes = append(notes, "highest rate with "+bound)
 		case found == 0:

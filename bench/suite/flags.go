@@ -23,7 +23,7 @@ import (
 type Flags struct {
 	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb, replication, failover, simulator."`
 
-	Target []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
+	Target []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here; cluster-3@1ms: with that delay in each direction between their zones), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
 	Rounds int      `default:"3" help:"How often each workload runs on each target, in turns."`
 	Scale  int      `default:"1" help:"Divide keys, counts and times by this, for a quick look."`
 	Rate   float64  `help:"Operations per second instead of what the workload says; 0 leaves it."`

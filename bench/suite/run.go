@@ -21,18 +21,25 @@ import (
 const (
 	Database       = "database"        // in this process, in files
 	DatabaseMemory = "database-memory" // in this process, without files
-	Cluster        = "cluster-"        // and a number: so many processes of their own on this machine
+	Cluster        = "cluster-"        // and a number: so many processes of their own on this machine; "@1ms" behind it: so far apart
 	Simulator      = "simulator"       // in this process
 )
 
-// clusterOf is the number of nodes that a target's name asks for; 0 if it asks for no cluster.
-func clusterOf(name string) int {
-	number, ok := strings.CutPrefix(name, Cluster)
-	n, err := strconv.Atoi(number)
-	if !ok || err != nil || n > target.MaxNodes {
-		return 0
+// clusterOf is the cluster that a target's name asks for; ok is false if it asks for none. Examples: "cluster-3", "cluster-3@1ms".
+func clusterOf(name string) (s target.ClusterShape, ok bool) {
+	rest, ok := strings.CutPrefix(name, Cluster)
+	if !ok {
+		return s, false
 	}
-	return max(0, n)
+	number, delay, apart := strings.Cut(rest, "@")
+	var err error
+	if apart {
+		if s.ZoneDelay, err = time.ParseDuration(delay); err != nil {
+			return s, false
+		}
+	}
+	s.Nodes, err = strconv.Atoi(number)
+	return s, err == nil && s.Check() == nil
 }
 
 // A Config is a measurement: each workload on each target, in rounds.
@@ -55,10 +62,10 @@ type Config struct {
 
 // known reports whether the target can be opened.
 func (c *Config) known(name string) bool {
-	switch {
-	case clusterOf(name) > 0:
+	if _, ok := clusterOf(name); ok {
 		return c.Program != ""
-	case name == Simulator:
+	}
+	if name == Simulator {
 		return c.Simulate != nil
 	}
 	return name == Database || name == DatabaseMemory || isURL(name) || c.engine(name) >= 0
@@ -197,8 +204,8 @@ func (c *Config) open(ctx context.Context, w *drive.Workload, name, dir string) 
 		s := target.OpenSimulator(c.Simulate, w)
 		return &opened{s, s.Close}, nil
 	}
-	if n := clusterOf(name); n > 0 && c.Program != "" {
-		d, err := target.OpenCluster(ctx, c.Program, n, dir, w)
+	if shape, ok := clusterOf(name); ok && c.Program != "" {
+		d, err := target.OpenCluster(ctx, c.Program, shape, dir, w)
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}

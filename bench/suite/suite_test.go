@@ -202,3 +202,15 @@ func TestNobodyThere(t *testing.T) {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
+
+func TestClusterNames(t *testing.T) {
+	for name, want := range map[string]target.ClusterShape{
+		"cluster-1": {Nodes: 1}, "cluster-3": {Nodes: 3}, "cluster-9@1ms": {Nodes: 9, ZoneDelay: time.Millisecond}, "cluster-3@0s": {Nodes: 3},
+		"cluster-0": {}, "cluster-10": {}, "cluster-3@": {}, "cluster-3@-1ms": {}, "cluster-3@2m": {}, "cluster-1@1ms": {}, "cluster-": {}, "clusters-3": {}, "cluster-3@1ms@1ms": {},
+	} {
+		got, ok := clusterOf(name)
+		if ok != (want.Nodes > 0) || ok && got != want {
+			t.Errorf("%s: %+v, %v", name, got, ok)
+		}
+	}
+}

@@ -22,6 +22,7 @@ var Sets = map[string][]string{
 	"ycsb":        {"ycsb-a", "ycsb-b", "ycsb-c", "ycsb-d", "ycsb-e", "ycsb-f"},
 	"dynamodb":    {"ddb-*"},
 	"replication": {"repl-*"},                                                                              // of cluster-1 and cluster-3
+	"transact":    {"tx-*"},                                                                                // of cluster-3@1ms
 	"failover":    {"failover-*"},                                                                          // of cluster-3
 	"simulator":   {"sim-*"},                                                                               // of simulator
 	"quick":       {"fillrandom", "readrandom", "readmissing", "seekrandom", "readwhilewriting", "ycsb-a"}, // of an engine

@@ -36,6 +36,25 @@ type Cluster struct {
 // MaxNodes is how many nodes a cluster may have here.
 const MaxNodes = 9
 
+// A ClusterShape says which cluster is started.
+type ClusterShape struct {
+	Nodes     int           // 1 is a server alone
+	ZoneDelay time.Duration // of what one zone sends to another; 0 is none
+}
+
+// Check refuses shapes that cannot be started.
+func (s ClusterShape) Check() error {
+	switch {
+	case s.Nodes < 1 || s.Nodes > MaxNodes:
+		return fmt.Errorf("a cluster of %d nodes: from 1 to %d", s.Nodes, MaxNodes)
+	case s.ZoneDelay < 0 || s.ZoneDelay > server.MaxZoneDelay:
+		return fmt.Errorf("zones %s apart: up to %s", s.ZoneDelay, server.MaxZoneDelay)
+	case s.ZoneDelay > 0 && s.Nodes == 1:
+		return errors.New("one node has no other zone")
+	}
+	return nil
+}
+
 // A node is one process, and those that it has been before.
 type node struct {
 	zone string
@@ -50,12 +69,13 @@ type node struct {
 	gone  bench.ProcessUsage // of lives before
 }
 
-// OpenCluster starts so many nodes with the program "stator", one alone if it is 1, and loads the workload's table. dir is
+// OpenCluster starts nodes with the program "stator", and loads the workload's table. dir is
 // made, and belongs to the caller afterwards.
-func OpenCluster(ctx context.Context, program string, nodes int, dir string, w *drive.Workload) (c *Cluster, err error) {
-	if nodes < 1 || nodes > MaxNodes {
-		return nil, fmt.Errorf("a cluster of %d nodes: from 1 to %d", nodes, MaxNodes)
+func OpenCluster(ctx context.Context, program string, shape ClusterShape, dir string, w *drive.Workload) (c *Cluster, err error) {
+	if err := shape.Check(); err != nil {
+		return nil, err
 	}
+	nodes := shape.Nodes
 	for _, f := range w.Faults {
 		if len(f.Node) == 1 && (f.Node[0] < 'a' || int(f.Node[0]-'a') >= nodes) {
 			return nil, fmt.Errorf("faults: there is no zone %s among %d nodes", f.Node, nodes)
@@ -67,7 +87,7 @@ func OpenCluster(ctx context.Context, program string, nodes int, dir string, w *
 			err = errors.Join(err, c.end())
 		}
 	}()
-	if err := c.start(ctx, nodes, w.Durable); err != nil {
+	if err := c.start(ctx, shape, w.Durable); err != nil {
 		return nil, err
 	}
 	var urls []endpoint
@@ -80,7 +100,8 @@ func OpenCluster(ctx context.Context, program string, nodes int, dir string, w *
 	return c, c.prepare(ctx)
 }
 
-func (c *Cluster) start(ctx context.Context, nodes int, durable bool) error {
+func (c *Cluster) start(ctx context.Context, shape ClusterShape, durable bool) error {
+	nodes := shape.Nodes
 	ports, err := freePorts(2 * nodes)
 	if err != nil {
 		return err
@@ -94,6 +115,9 @@ func (c *Cluster) start(ctx context.Context, nodes int, durable bool) error {
 		n.args = []string{"serve", "--admin", "--sync", mode, "--dir", filepath.Join(c.dir, n.zone), "--addr", n.addr}
 		if nodes > 1 {
 			n.args = append(n.args, "--az", n.zone, "--cluster-addr", ports[nodes+i], "--join", strings.Join(ports[nodes:], ","))
+		}
+		if shape.ZoneDelay > 0 {
+			n.args = append(n.args, "--zone-delay", shape.ZoneDelay.String())
 		}
 		c.nodes = append(c.nodes, n)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,6 +33,7 @@ type adminCommand struct {
 	Kill     killCommand     `cmd:"" help:"Kill a node's process, as kill -9."`
 	Cut      cutCommand      `cmd:"" help:"Have the node at the endpoint lose the connection to some nodes, or to all."`
 	Heal     healCommand     `cmd:"" help:"End what cut did at the endpoint."`
+	Delay    delayCommand    `cmd:"" help:"Have what zones send each other take longer, or what the node at the endpoint sends to some nodes."`
 	Certs    certsCommand    `cmd:"" help:"Make an authority and certificates for the nodes of a cluster."`
 }
 
@@ -110,6 +112,9 @@ func printNodes(w io.Writer, st *server.AdminStatus) error {
 			if is {
 				remarks = append(remarks, text)
 			}
+		}
+		if m.Delay != "" {
+			remarks = append(remarks, "hears "+m.Delay+" later")
 		}
 		slices.Sort(remarks)
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", m.Node, m.Zone, m.Address, m.State, strings.Join(remarks, ", "))
@@ -250,4 +255,27 @@ type healCommand struct{}
 
 func (healCommand) Run(ctx context.Context, c *commands) error {
 	return c.Admin.change(ctx, "Heal", 0, server.AdminRequest{})
+}
+
+type delayCommand struct {
+	Delay time.Duration `arg:"" help:"In one direction, as in 1ms; 0s ends it. At most a minute."`
+	To    []uint64      `arg:"" optional:"" help:"Numbers of nodes: only what the node at the endpoint sends to these. Default: what all nodes send to nodes of other zones."`
+}
+
+func (d *delayCommand) Run(ctx context.Context, c *commands) error {
+	in := server.AdminRequest{Delay: d.Delay.String(), Nodes: d.To}
+	var st server.AdminStatus
+	if err := c.Admin.ask(ctx, "Delay", 0, in, &st); err != nil {
+		return err
+	}
+	var errs []error
+	for _, m := range st.Members {
+		if len(d.To) > 0 || m.Node == st.Node || m.State == "gone" {
+			continue
+		}
+		if err := c.Admin.ask(ctx, "Delay", m.Node, in, nil); err != nil {
+			errs = append(errs, fmt.Errorf("node %d: %w", m.Node, err))
+		}
+	}
+	return errors.Join(append(errs, printNodes(os.Stdout, &st))...)
 }

@@ -18,10 +18,11 @@ import (
 )
 
 type clusterCommand struct {
-	AZs   int      `name:"azs" default:"3" help:"How many nodes, each in an availability zone of its own."`
-	Dir   string   `type:"path" predictor:"dir" default:"stator-cluster" help:"Directory with one directory for each node; made if missing."`
-	Addr  string   `default:"127.0.0.1:8000" help:"Address of the first node; the others have the ports above. Port 0 takes free ones."`
-	Serve []string `arg:"" optional:"" passthrough:"" help:"Further flags for stator serve, after --."`
+	AZs       int           `name:"azs" default:"3" help:"How many nodes, each in an availability zone of its own."`
+	Dir       string        `type:"path" predictor:"dir" default:"stator-cluster" help:"Directory with one directory for each node; made if missing."`
+	Addr      string        `default:"127.0.0.1:8000" help:"Address of the first node; the others have the ports above. Port 0 takes free ones."`
+	ZoneDelay time.Duration `name:"zone-delay" placeholder:"DURATION" help:"Have what zones send each other take so long, in each direction."`
+	Serve     []string      `arg:"" optional:"" passthrough:"" help:"Further flags for stator serve, after --."`
 }
 
 // Run starts the nodes, says where they are and waits. It restarts nothing: a node that
@@ -53,6 +54,9 @@ func (c *clusterCommand) Run(ctx context.Context) error {
 		args := []string{
 			"serve", "--admin", "--dir", filepath.Join(c.Dir, zone), "--az", zone, "--addr", net.JoinHostPort(host, ports[i]),
 			"--cluster-addr", cluster[i], "--join", strings.Join(cluster, ","),
+		}
+		if c.ZoneDelay != 0 {
+			args = append(args, "--zone-delay", c.ZoneDelay.String())
 		}
 		n, err := startNode(program, zone, append(args, c.further()...))
 		if err != nil {

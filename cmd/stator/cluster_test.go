@@ -221,6 +221,13 @@ func TestClusterTLS(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &st) != nil || len(st.Members) != 3 || !st.Ready {
 		t.Fatalf("admin nodes: %v, %s", err, text)
 	}
+	// All nodes hold back what they send to other zones, as any of them shows.
+	if out, err := exec.Command(name, "admin", "--endpoint", nodes[0].url, "delay", "2ms").CombinedOutput(); err != nil || strings.Count(string(out), "hears 2ms later") != 2 {
+		t.Errorf("admin delay: %v, %s", err, out)
+	}
+	if out, err := exec.Command(name, "admin", "--endpoint", nodes[1].url, "nodes").CombinedOutput(); err != nil || strings.Count(string(out), "hears 2ms later") != 2 {
+		t.Errorf("after admin delay: %v, %s", err, out)
+	}
 	if out, err := exec.Command(name, "admin", "--endpoint", nodes[0].url, "kill", "3").CombinedOutput(); err != nil {
 		t.Fatalf("admin kill: %v, %s", err, out)
 	}

@@ -11,6 +11,8 @@
 // it takes that at once (direct.go); everything else is left to the connection's
 // goroutine, which writes together what has come together.
 //
-// Reading order: transport.go, sender.go (what dials), direct.go, receiver.go (what
+// Peers may be given a delay, for demonstrations and measurements (delay.go).
+//
+// Reading order: transport.go, sender.go (what dials), direct.go, delay.go, receiver.go (what
 // accepts), hello.go, greet.go, tls.go.
 package tcp

@@ -36,6 +36,7 @@ type peer struct {
 	addr  atomic.Pointer[string]
 	last  atomic.Pointer[string] // error
 	life  atomic.Uint64          // incarnation
+	delay atomic.Int64           // nanoseconds that messages are held back
 
 	stop context.Context
 	end  context.CancelFunc
@@ -75,7 +76,7 @@ func (p *peer) called() {
 }
 
 func (p *peer) status() PeerStatus {
-	st := PeerStatus{ID: p.id, Addr: *p.addr.Load(), Unreachable: p.down.Load(), Cut: p.t.isCut(p.id), Error: *p.last.Load()}
+	st := PeerStatus{ID: p.id, Addr: *p.addr.Load(), Unreachable: p.down.Load(), Cut: p.t.isCut(p.id), Delay: time.Duration(p.delay.Load()), Error: *p.last.Load()}
 	for _, s := range p.lanes {
 		st.Sent += s.sent.Load()
 		st.Dropped += s.dropped.Load()
@@ -120,6 +121,12 @@ type sender struct {
 
 	sent, dropped atomic.Uint64
 
+	// held counts the messages in the delay line, which others stand behind. Its lock guards the
+	// other two: how many bytes that is, and when the last of them is due.
+	held      atomic.Int64
+	heldBytes int
+	heldUntil time.Time
+
 	mu    sync.Mutex
 	queue [][]byte
 	bytes int      // in the queue or being written by the goroutine
@@ -134,8 +141,17 @@ type sender struct {
 	rest   []byte  // of a frame that was begun on conn; it goes before the queue
 }
 
-// send writes a message, queues it or drops it.
+// send takes a message: it is held back if the peer has a delay, else passed on.
 func (s *sender) send(message []byte) {
+	if s.peer.delay.Load() == 0 && s.held.Load() == 0 {
+		s.pass(message)
+	} else if !s.peer.t.delays.hold(s, message) {
+		s.dropped.Add(1)
+	}
+}
+
+// pass writes a message, queues it or drops it.
+func (s *sender) pass(message []byte) {
 	s.mu.Lock()
 	if s.direct != nil && !s.busy && len(s.queue)+len(s.rest) == 0 && len(message) <= directBytes {
 		s.busy = true

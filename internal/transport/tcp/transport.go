@@ -77,6 +77,7 @@ type Transport struct {
 
 	handlers [transport.Lanes]atomic.Pointer[func(transport.NodeID, []byte)]
 	table    atomic.Pointer[map[transport.NodeID]*peer] // immutable; replaced under mu
+	delays   delayLine
 
 	mu       sync.Mutex
 	watchers []func(transport.NodeID, bool)
@@ -248,8 +249,9 @@ type PeerStatus struct {
 	Addr        string
 	Unreachable bool
 	Cut         bool
-	Error       string // of the last attempt to reach it
-	Sent        uint64 // messages
+	Delay       time.Duration // of what is sent to it
+	Error       string        // of the last attempt to reach it
+	Sent        uint64        // messages
 	Dropped     uint64
 }
 
@@ -291,6 +293,7 @@ func (t *Transport) Close() error {
 	conns := slices.Collect(maps.Keys(t.conns))
 	t.mu.Unlock()
 	t.end()
+	t.delays.close()
 	err := t.listener.Close()
 	for _, c := range conns {
 		_ = c.Close()
