@@ -25,9 +25,9 @@ import (
 //  3. The lease lasts an election timeout, less what clocks may differ, from
 //     the newest time that a quorum has echoed.
 //  4. A new leader may replicate at once, but serves no consistent read and
-//     answers no proposal before the longest of its voters' promises is over
-//     (wait). A voter that was started again does not know what it has
-//     promised, and is bound for the full time.
+//     answers no proposal before the promises of a majority that has voted for
+//     it are over (wait). A voter that was started again does not know what it
+//     has promised, and is bound for the full time.
 //  5. A leader that hands over gives its leases up first and says so, so that
 //     promises to it need not be waited for.
 //
@@ -54,6 +54,7 @@ type lease struct {
 	ceded  bool     // leadership is being handed over: no more leases
 	echoes []echo
 	wait   env.Mono     // when the leases of earlier leaders are over; 0: they are
+	before env.Mono     // until when it waited already, in an earlier term that it led
 	held   []heldAnswer // to be given then
 
 	// As a follower.
@@ -61,10 +62,12 @@ type lease struct {
 	bound binding // what was promised last
 	lost  binding // what may have been promised in an earlier life
 
-	// As a candidate: the promises that came with the votes of a term.
-	voted uint64
-	votes []binding
-	given binding // what the leader of a term has given up, see note.sent
+	// As a candidate: the votes that came in a term, by others, with their promises, and
+	// the members who could vote. Some come when it leads already.
+	voted  uint64
+	votes  []vote
+	voters *raftpb.ConfState
+	given  binding // what the leader of a term has given up, see note.sent
 }
 
 const forever = math.MaxInt64
@@ -83,6 +86,12 @@ type binding struct {
 	until env.Mono
 	term  uint64
 	sent  env.Mono
+}
+
+// A vote is one that was granted, with what its voter has promised to others.
+type vote struct {
+	node     uint64
+	promised binding // zero: nothing that binds it now
 }
 
 // covers reports whether giving up b makes p void, too.
@@ -162,18 +171,8 @@ func (l *lease) lead(g *Group) {
 
 // startWait works out when the leases of earlier leaders are over.
 func (l *lease) startWait(g *Group) {
-	promises := []binding{l.binding(g)}
-	if l.voted == l.term {
-		promises = append(promises, l.votes...)
-	}
-	until := l.wait // of answers that are held since this replica led before
-	for i := range promises {
-		if l.given.sent > 0 && l.given.covers(&promises[i]) {
-			until = max(until, l.given.until)
-		} else {
-			until = max(until, promises[i].until)
-		}
-	}
+	l.before = l.wait // of answers that are held since this replica led before
+	until := l.freeFrom(g)
 	if plant.On(plant.NewLeaderDoesNotWait) {
 		until = 0
 	}
@@ -184,6 +183,74 @@ func (l *lease) startWait(g *Group) {
 		return
 	}
 	l.endWait(g)
+}
+
+// shorten looks whether a vote that came late ends the wait earlier: of the majorities that
+// have voted, the one that is free first will do.
+func (l *lease) shorten(g *Group) {
+	if l.wait == 0 || l.leads != l.term || l.voted != l.term {
+		return
+	}
+	until := l.freeFrom(g)
+	if until >= l.wait {
+		return
+	}
+	g.node.e.Sometimes("replication: a late vote shortens the wait for a lease")
+	if l.wait = until; until > g.node.e.Now() {
+		l.wakeAt(g, until)
+		return
+	}
+	l.endWait(g)
+}
+
+// freeFrom returns the time on this node's clock at which no earlier leader can have a lease
+// any more. A lease rests on promises of a majority, so each majority that votes for another
+// leader has somebody in it who knows of them: it is over when the promises of any one of
+// these majorities are.
+func (l *lease) freeFrom(g *Group) env.Mono {
+	own := l.binding(g)
+	granted := []vote{{g.node.o.NodeID, own}}
+	if l.voted != l.term {
+		return max(l.before, l.end(&own)) // it votes alone
+	}
+	granted = append(granted, l.votes...)
+	until, ok := l.earliest(granted, l.voters.GetVoters())
+	if old := l.voters.GetVotersOutgoing(); ok && len(old) > 0 {
+		var other env.Mono
+		other, ok = l.earliest(granted, old)
+		until = max(until, other)
+	}
+	if !ok { // raft counts otherwise: trust nobody
+		for i := range granted {
+			until = max(until, l.end(&granted[i].promised))
+		}
+	}
+	return max(l.before, until)
+}
+
+// earliest returns when the promises of some majority of the voters are over, among those
+// whose votes are there; false: they are no majority.
+func (l *lease) earliest(granted []vote, voters []uint64) (env.Mono, bool) {
+	var room [8]env.Mono
+	ends := room[:0]
+	for i := range granted {
+		if slices.Contains(voters, granted[i].node) {
+			ends = append(ends, l.end(&granted[i].promised))
+		}
+	}
+	slices.Sort(ends)
+	if len(ends) <= len(voters)/2 {
+		return 0, false
+	}
+	return ends[len(voters)/2], true
+}
+
+// end returns when a promise is over, or what is left of it.
+func (l *lease) end(p *binding) env.Mono {
+	if p.until > 0 && l.given.sent > 0 && l.given.covers(p) {
+		return min(p.until, l.given.until)
+	}
+	return p.until
 }
 
 // binding returns what this replica's vote has to say.
@@ -327,7 +394,7 @@ func (l *lease) arrived(g *Group, m *message) {
 		}
 	case typeVoteResp:
 		if !m.raft.GetReject() {
-			l.vote(g, term, n.promise)
+			l.vote(g, from, term, n.promise)
 		}
 	case typeTimeoutNow:
 		b := binding{g.node.e.Now().Add(time.Duration(n.wait)), term, n.sent}
@@ -360,13 +427,19 @@ func (l *lease) echoed(node uint64, sent env.Mono) {
 	}
 }
 
-func (l *lease) vote(g *Group, term uint64, p promise) {
+func (l *lease) vote(g *Group, from, term uint64, p promise) {
 	if term != l.voted {
-		l.voted, l.votes = term, l.votes[:0]
+		l.voted, l.votes, l.voters = term, l.votes[:0], g.log.Members()
 	}
+	if slices.ContainsFunc(l.votes, func(v vote) bool { return v.node == from }) {
+		return // what it said first holds
+	}
+	v := vote{node: from}
 	if p.remaining > 0 {
-		l.votes = append(l.votes, binding{g.node.e.Now().Add(time.Duration(p.remaining)), p.term, p.sent})
+		v.promised = binding{g.node.e.Now().Add(time.Duration(p.remaining)), p.term, p.sent}
 	}
+	l.votes = append(l.votes, v)
+	l.shorten(g)
 }
 
 // stamp says what a message has to say about leases.

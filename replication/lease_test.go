@@ -221,9 +221,11 @@ func TestLeaseWaitEndsWhenTheClockSlowsDown(t *testing.T) {
 	leader := b.leader(1)
 	n := b.nodes[(leader.i+1)%3]
 	b.mustPropose(t, 1, 1)
-	n.crash()
-	n.restart() // bound by what it may have promised
-	b.runUntil(t, time.Second, "the replica is there", func() bool { return n.groups[0] != nil && n.groups[0].Leader() != 0 })
+	for _, n := range []*trioNode{n, b.nodes[(leader.i+2)%3]} {
+		n.crash()
+		n.restart() // bound by what it may have promised, and so every majority is
+		b.runUntil(t, time.Second, "the replica is there", func() bool { return n.groups[0] != nil && n.groups[0].Leader() != 0 })
+	}
 	leader.do(t, func() { _ = leader.groups[0].Transfer(uint64(n.id())) })
 	b.runUntil(t, time.Second, "it leads", func() bool { return n.groups[0].Leading() })
 	l := &n.groups[0].lease
@@ -242,5 +244,32 @@ func TestLeaseWaitEndsWhenTheClockSlowsDown(t *testing.T) {
 	})
 	if err != nil || !answered {
 		t.Errorf("answered: %t, error: %v", answered, err)
+	}
+}
+
+// A node that was started again does not know what it has promised. If it is given the lead, and
+// the two others know, it waits for nobody: they are a majority.
+func TestRestartedLeaderDoesNotWait(t *testing.T) {
+	b := newTrio(t, 1, replaceJitter(t), 3, 1, nil)
+	b.runUntil(t, 10*time.Second, "a leader", func() bool { return b.leader(1) != nil })
+	leader := b.leader(1)
+	b.mustPropose(t, 1, 1)
+	n := b.nodes[(leader.i+1)%3]
+	n.crash()
+	n.restart()
+	b.runUntil(t, time.Second, "the replica is there", func() bool { return n.groups[0] != nil && n.groups[0].Leader() != 0 })
+	leader.do(t, func() { _ = leader.groups[0].Transfer(uint64(n.id())) })
+	b.runUntil(t, time.Second, "it leads", func() bool { return n.groups[0].Leading() })
+	if own := n.groups[0].lease.binding(n.groups[0]); own.until.Sub(n.e.Now()) < 5*trioTick {
+		t.Fatalf("%s is not bound itself", n.name())
+	}
+	began := n.e.Now()
+	n.do(t, func() {
+		if _, err := n.groups[0].Propose(add(2, 1)).Await(); err != nil {
+			t.Error(err)
+		}
+	})
+	if took := n.e.Now().Sub(began); took > 2*trioTick {
+		t.Errorf("the first answer took %v, where an election timeout is %v", took, electionTicks*trioTick)
 	}
 }
