@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/statordb/stator/internal/invariant"
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/txn"
@@ -185,7 +186,16 @@ func effectOf(cmd *Command, j *judgement) txn.Effect {
 
 // act stages one action at the timestamp of its transaction. Sizes of item collections may
 // exceed their limit here: that was judged before.
+//
+// Invariant: whatever is written from now on is later than what was checked.
 func (p *Partition) act(config *Config, key item.Item, j *judgement, row []byte, effect txn.Effect, at txn.Timestamp, c *counters) {
+	p.actOn(config, key, j, row, effect, at, c)
+	if effect == txn.Check && c.maxCheck < at {
+		invariant.Check(false, "partition %d: a row is checked at %v, and the next may be written at %v", p.group, at, c.maxCheck+1)
+	}
+}
+
+func (p *Partition) actOn(config *Config, key item.Item, j *judgement, row []byte, effect txn.Effect, at txn.Timestamp, c *counters) {
 	if effect == txn.Check {
 		if plant.On(plant.CheckKeepsTimestamp) {
 			return

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/internal/invariant"
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/txn"
@@ -267,6 +268,9 @@ func (p *Partition) settle(s *Schema, proposed, last txn.Timestamp, old, updated
 	ts := max(proposed, bounds.Earliest(txn.Item{Exists: old != nil, Written: last}))
 	if plant.On(plant.TimestampFalls) {
 		ts = proposed
+	}
+	if ts <= c.maxCheck || old != nil && ts <= last || old == nil && ts <= c.maxDelete { // a call with arguments allocates
+		invariant.Check(false, "partition %d: a row of %v is written at %v; what was deleted %v, checked %v", p.group, last, ts, c.maxDelete, c.maxCheck)
 	}
 	if updated == nil {
 		c.items--

@@ -114,12 +114,12 @@ func (r *run) crowded(operations []*Operation) bool {
 
 // send runs f, which answers all operations, as a request on a node, and waits for
 // the answer as long as its patience lasts. An answer that comes later still counts:
-// only a crash leaves an outcome unknown for good.
-func (c *client) send(name string, operations []*Operation, f func(e entrance) ([]answer, error)) {
+// only a crash leaves an outcome unknown for good. It reports whether one has come in time.
+func (c *client) send(name string, operations []*Operation, f func(e entrance) ([]answer, error)) bool {
 	r := c.run
 	n := c.target()
 	if n == nil || r.crowded(operations) {
-		return
+		return false
 	}
 	for _, o := range operations {
 		if o.Stale {
@@ -132,13 +132,14 @@ func (c *client) send(name string, operations []*Operation, f func(e entrance) (
 		if c.plan.Roams {
 			c.node = r.nodes[int(n.id)%len(r.nodes)]
 		}
-		return
+		return false
 	}
 	for _, o := range operations {
 		if o.Saw != nil {
 			c.knows[o.Key] = o.Saw.Value
 		}
 	}
+	return true
 }
 
 // target returns the node to ask: the one that the client knows or, if that is down
@@ -261,7 +262,7 @@ func (c *client) query(o *Op) {
 	if len(keys) == 0 {
 		return
 	}
-	c.send("query", c.gets(keys, o.Stale), func(e entrance) ([]answer, error) { return collect(e, q, keys, true) })
+	c.pages("query", q, keys)
 }
 
 // scan reads the hot keys out of the whole table.
@@ -271,7 +272,7 @@ func (c *client) scan(o *Op) {
 		keys = append(keys, hotKey(i))
 	}
 	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale}
-	c.send("scan", c.gets(keys, o.Stale), func(e entrance) ([]answer, error) { return collect(e, q, keys, false) })
+	c.pages("scan", q, keys)
 }
 
 // sortBounds are the conditions on the sort key of a query.
@@ -286,43 +287,6 @@ var sortBounds = []struct {
 	{" AND s >= :l", func(s, lower, upper int) bool { return s >= lower }},
 	{" AND s = :l", func(s, lower, upper int) bool { return s == lower }},
 	{" AND s BETWEEN :l AND :u", func(s, lower, upper int) bool { return lower <= s && s <= upper }},
-}
-
-// collect reads all pages and answers for each key. If only is set, no other keys
-// were asked for.
-func collect(e entrance, q *reading, keys []string, only bool) ([]answer, error) {
-	states := map[string]*State{}
-	for start := any(nil); ; {
-		page, outcome, err := e.page(q, start)
-		if err != nil || outcome != Done {
-			answers := make([]answer, len(keys))
-			for i := range answers {
-				answers[i].outcome = outcome
-			}
-			return answers, err
-		}
-		for _, row := range page.rows {
-			if only && !slices.Contains(keys, row.key) {
-				return nil, damaged("%s was not asked for", row.key)
-			}
-			if states[row.key] != nil {
-				return nil, damaged("%s twice in one read", row.key)
-			}
-			states[row.key] = row.state
-		}
-		if start = page.next; start == nil {
-			break
-		}
-	}
-	answers := make([]answer, len(keys))
-	for i, key := range keys {
-		saw := states[key]
-		if saw == nil {
-			saw = &State{}
-		}
-		answers[i] = answer{Done, saw}
-	}
-	return answers, nil
 }
 
 // same answers all operations of a request alike.

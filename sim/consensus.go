@@ -49,14 +49,18 @@ func newConsensus(report func(error)) *consensus {
 type groupHistory struct {
 	leaders map[uint64]string // by term
 	logged  map[entryID]noted
-	applied map[uint64]outcomeOf // by index
-	last    uint64               // greatest applied index
-	nodes   map[string]bool      // those that have had it
-	vows    map[string]vow       // by node
-	bonds   map[uint64]bond      // by node
-	acked   map[uint64]uint64    // by node: entries that are committed and that it said it has, before its replica was removed
-	doomed  map[uint64]uint64    // by node: the first entry that it wrote after its log had failed
-	tenants []tenant             // sorted by node
+	applied map[uint64]outcomeOf  // by index
+	last    uint64                // greatest applied index
+	nodes   map[string]bool       // those that have had it
+	vows    map[string]vow        // by node
+	bonds   map[uint64]bond       // by node
+	acked   map[uint64]uint64     // by node: entries that are committed and that it said it has, before its replica was removed
+	doomed  map[uint64]uint64     // by node: the first entry that it wrote after its log had failed
+	tenants []tenant              // sorted by node
+	at      map[string]uint64     // by node: the entry that it applied last
+	parent  replication.GroupID   // that it was split off; 0: none
+	birth   uint64                // the parent's entry that did that
+	parts   []replication.GroupID // that were split off it
 }
 
 type entryID struct{ index, term uint64 }
@@ -81,6 +85,7 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
 			vows: map[string]vow{}, bonds: map[uint64]bond{}, acked: map[uint64]uint64{}, doomed: map[uint64]uint64{},
+			at: map[string]uint64{},
 		}
 		c.groups[id] = g
 	}
@@ -161,8 +166,10 @@ func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data 
 	for _, r := range results {
 		now.commands = append(now.commands, digestOfResult(r))
 	}
+	g.at[o.node] = index
 	before, known := g.applied[index]
 	if !known {
+		o.noteSplits(id, index, commands, results)
 		g.applied[index] = now
 		g.last = max(g.last, index)
 		for i := 0; i < len(commands) && o.commit != nil; i++ {

@@ -59,6 +59,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawClients()
 	d.drawSteps()
 	d.drawTransactors()
+	d.drawHaste()
 	if !o.Calm {
 		d.drawNemesis()
 		d.drawSplits()

@@ -214,7 +214,7 @@ func (e edgeEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 		seen.rows = append(seen.rows, seenRow{it.key(), state})
 	}
 	if answer.LastEvaluatedKey != nil {
-		seen.next = answer.LastEvaluatedKey
+		seen.next, seen.last = answer.LastEvaluatedKey, answer.LastEvaluatedKey.key()
 	}
 	return seen, Done, nil
 }

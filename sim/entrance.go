@@ -41,7 +41,8 @@ type reading struct {
 // A seenPage is what a page shows.
 type seenPage struct {
 	rows []seenRow
-	next any // nil: there are no more
+	next any    // nil: there are no more
+	last string // the key of next
 }
 
 type seenRow struct {
@@ -81,7 +82,7 @@ func (e tableEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 		seen.rows = append(seen.rows, seenRow{keyOf(it), state})
 	}
 	if page.LastKey != nil {
-		seen.next = page.LastKey
+		seen.next, seen.last = page.LastKey, keyOf(page.LastKey)
 	}
 	return seen, Done, nil
 }

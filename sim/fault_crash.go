@@ -16,6 +16,7 @@ var crashKinds = []*kind{
 	{name: "crash at a disk operation", what: "a node loses power before the n-th operation from now that changes its disk",
 		draw: func(d *drawer, f *Fault) { drawCrash(d, f); f.N = 1 + d.IntN(60) }, do: doCrashAtWrite},
 	{name: "crash after a rename", what: "a node loses power at the n-th operation after the next rename on its disk, and restarts: what the new name stands for may be gone", draw: drawCrashAfterRename, do: doCrashAfterRename},
+	{name: "crash after a removal", what: "a node loses power at the n-th operation after the next file that it removes, and restarts: what was in it must be elsewhere", draw: drawCrashAfterRename, do: doCrashAfterRemoval},
 	{name: "crash while starting", what: "a node loses power before one of the first n disk operations of its start, and again",
 		draw: func(d *drawer, f *Fault) { drawCrash(d, f); f.N = 1 + d.IntN(30) }, do: doCrashAtBoot},
 	{name: "process killed", what: "a process ends; what it wrote stays",
@@ -26,6 +27,8 @@ var crashKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { drawCrash(d, f); f.Target = d.drawZone() }, do: doCrash},
 	{name: "power cut", what: "all nodes lose power", nodes: 2,
 		draw: func(d *drawer, f *Fault) { drawCrash(d, f); f.Target = "all" }, do: doCrash},
+	{name: "left alone", what: "all nodes but one lose power, and come back after a while", nodes: 3,
+		draw: drawCrash, do: doLeaveAlone},
 	{name: "restart storm", what: "the nodes lose power one after the other, by apart", nodes: 2,
 		draw: func(d *drawer, f *Fault) {
 			drawCrash(d, f)
@@ -96,6 +99,18 @@ func (r *run) cutPower(f *Fault, nodes []*node) {
 	for _, n := range nodes {
 		n.restart()
 	}
+}
+
+// doLeaveAlone leaves a node without a majority, with whatever it has begun.
+func doLeaveAlone(r *run, f *Fault) {
+	alone := r.targets(f)
+	var others []*node
+	for _, n := range r.nodes {
+		if !n.gone && !slices.Contains(alone, n) && len(alone) > 0 {
+			others = append(others, n)
+		}
+	}
+	r.cutPower(f, others)
 }
 
 func doStorm(r *run, f *Fault) {

@@ -29,7 +29,7 @@ func (c *client) index(o *Op) {
 		for s := range hotRanges {
 			keys = append(keys, fmt.Sprintf("%s/s%d", o.Key, s))
 		}
-		c.send("index", c.gets(keys, o.Stale), func(e entrance) ([]answer, error) { return collect(e, q, keys, true) })
+		c.pages("index", q, keys)
 		return
 	case "byValue":
 		if q.value = c.knows[o.Key]; q.value == "" {

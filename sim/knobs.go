@@ -42,6 +42,7 @@ type Knobs struct {
 	Chunk      int      `json:"chunk,omitempty"`       // bytes of the state of a group that are sent at a time
 	Tick       Duration `json:"tick,omitempty"`        // of raft's clock
 	Patience   Duration `json:"patience,omitempty"`    // how long a node looks for whoever can answer; 0: tablePatience
+	Stale      Duration `json:"stale,omitempty"`       // how old a transaction is when others take its coordinator for dead; 0: as in production
 	SplitBytes int64    `json:"split_bytes,omitempty"` // from which size on a partition splits by itself; 0: as in production
 	SplitRate  int      `json:"split_rate,omitempty"`  // requests a second from which on it does, in a cluster
 	SplitAfter Duration `json:"split_after,omitempty"` // that it must have had for so long
@@ -63,7 +64,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil

@@ -44,8 +44,8 @@ type node struct {
 	slow      int // factor of the disk's latency
 	stalled   int // faults that let the disk stand still
 	latency   *rand.Rand
-	renamed   func() // is called at the next rename
-	wrong     wrong  // what the clocks are
+	awaited   map[vfs.OpKind]func() // are called at the next operation of a kind
+	wrong     wrong                 // what the clocks are
 
 	deaf, mute []*Fault // those in force that let requests of clients, or answers to them, be lost
 }
@@ -147,9 +147,9 @@ func (n *node) close() {
 // onDisk is asked before every disk operation: latency, stalls and failing syncs.
 func (n *node) onDisk(op vfs.Op) error {
 	sync := op.Kind == vfs.OpSync || op.Kind == vfs.OpSyncDir
-	if op.Kind == vfs.OpRename && n.renamed != nil {
-		n.renamed()
-		n.renamed = nil
+	if f := n.awaited[op.Kind]; f != nil {
+		delete(n.awaited, op.Kind)
+		f()
 	}
 	if n.up() {
 		for n.stalled > 0 && op.Writes() {

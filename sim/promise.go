@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -76,7 +77,8 @@ func (g *groupHistory) unvow(node string, index uint64) {
 
 // Serves checks that no leader of an earlier term can answer a read on its own while a
 // later one can, or answers writes that the earlier one does not know of. That a client
-// happens to ask the right one at the right moment is not needed.
+// happens to ask the right one at the right moment is not needed. The same holds for a group
+// that was split off and a leader of its parent that does not know of the split.
 func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() bool) {
 	if o.noLeases {
 		return
@@ -93,12 +95,62 @@ func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() 
 			return
 		}
 	}
+	o.servesBeside(id, g)
 	at, known := slices.BinarySearchFunc(g.tenants, o.node, func(t tenant, node string) int { return cmp.Compare(t.node, node) })
 	now := tenant{o.node, term, o.alive, holds}
 	if known {
 		g.tenants[at] = now
 	} else {
 		g.tenants = slices.Insert(g.tenants, at, now)
+	}
+}
+
+// noteSplits keeps which groups an entry that is applied for the first time splits off.
+func (c *consensus) noteSplits(id replication.GroupID, index uint64, commands [][]byte, results []any) {
+	for i, b := range commands {
+		if id == catalogGroup || len(b) < 2 || partition.Kind(b[1]) != partition.SplitOff {
+			continue
+		}
+		command, err := partition.DecodeCommand(b)
+		if err != nil || !isDone(results[i]) {
+			continue
+		}
+		part := replication.GroupID(command.Split.Child)
+		if child := c.group(part); child.parent == 0 {
+			child.parent, child.birth = id, index
+			c.group(id).parts = append(c.group(id).parts, part)
+		}
+	}
+}
+
+// servesBeside checks what Serves does for a group that was split off, and for one that others were
+// split off. A leader that serves has applied an entry of its term, so it is known how far it is.
+func (o *nodeObserver) servesBeside(id replication.GroupID, g *groupHistory) {
+	ignorant := func(parent, part *groupHistory, node string) bool { return parent.at[node] < part.birth }
+	complain := func(parent, part replication.GroupID, old, new string) {
+		o.report(found(Leases, fmt.Errorf("sim: group %d: %s serves while %s has a lease as leader of group %d, from which the group was split off without its knowing",
+			part, new, old, parent)))
+	}
+	if g.parent != 0 {
+		parent := o.group(g.parent)
+		for i := range parent.tenants {
+			if t := &parent.tenants[i]; t.node != o.node && t.alive() && t.holds() && ignorant(parent, g, t.node) {
+				complain(g.parent, id, t.node, o.node)
+				return
+			}
+		}
+	}
+	for _, part := range g.parts {
+		child := o.group(part)
+		if !ignorant(g, child, o.node) {
+			continue
+		}
+		for i := range child.tenants {
+			if t := &child.tenants[i]; t.node != o.node && t.alive() && t.holds() {
+				complain(id, part, o.node, t.node)
+				return
+			}
+		}
 	}
 }
 

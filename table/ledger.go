@@ -17,12 +17,11 @@ import (
 // anchor has a record, which names the others. Whoever meets a transaction asks there first.
 
 const (
-	// staleAfter is how long a transaction may be undecided before whoever comes across it
-	// takes its coordinator for dead.
-	staleAfter = 5 * time.Second
+	// defaultStale is that of Options.TransactionPatience.
+	defaultStale = 5 * time.Second
 	// cancelledFor is how long the record of a cancelled transaction stays.
 	cancelledFor = 10 * time.Minute
-	// transactionPause is between two looks at what transactions have left.
+	// transactionPause is between two looks at what transactions have left, at most.
 	transactionPause = time.Second
 )
 
@@ -260,7 +259,7 @@ func (c *core) each(n int, f func(i int)) {
 
 // isStale reports whether the coordinator of a transaction that is undecided is to be taken for dead.
 func (c *core) isStaleTransaction(id txn.ID) bool {
-	return c.clock.Now().Physical()-id.Born.Physical() >= env.Time(staleAfter)
+	return c.clock.Now().Physical()-id.Born.Physical() >= env.Time(c.stale)
 }
 
 // unblock finds out what became of a transaction that has taken items, and has their
@@ -392,7 +391,7 @@ func (c *core) watchTransactions() {
 	for env.WaitAny(c.env, c.closing, c.stirred) != 0 {
 		c.stirred.TryRecv()
 		for busy := true; busy; {
-			if _, _, closing := c.closing.AwaitFor(transactionPause); closing {
+			if _, _, closing := c.closing.AwaitFor(min(transactionPause, c.stale)); closing {
 				return
 			}
 			busy = c.sweepTransactions(seen)
@@ -423,14 +422,14 @@ func (c *core) sweepTransactions(seen map[txn.ID]env.Mono) (busy bool) {
 			continue
 		}
 		for _, t := range p.OngoingIn(0, ^uint64(0)) {
-			if age(t.ID) >= staleAfter {
+			if age(t.ID) >= c.stale {
 				c.recoverItems(p, &t)
 			}
 		}
 		for _, d := range p.Decided() {
 			old := age(d.ID)
 			// One that is only prepared has taken the item of its anchor, too.
-			if d.Outcome == txn.Committed && old >= staleAfter || d.Outcome == txn.Cancelled && old >= cancelledFor {
+			if d.Outcome == txn.Committed && old >= c.stale || d.Outcome == txn.Cancelled && old >= cancelledFor {
 				c.recoverDecided(p, d)
 			}
 		}

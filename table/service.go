@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,6 +32,10 @@ type Options struct {
 	// passed; default 10 s, negative: they are not deleted.
 	TTLInterval time.Duration
 	ClockBound  time.Duration // largest clock error to accept from the host; 0 = what env claims
+	// TransactionPatience is how long a transaction may be undecided until whoever comes across it
+	// takes its coordinator for dead, and finishes it; default 5 s. Too short, it has transactions
+	// cancelled that are being carried out, and nothing worse.
+	TransactionPatience time.Duration
 
 	// What follows is for nodes of a cluster. Without Calls a node is alone.
 
@@ -97,6 +102,7 @@ type core struct {
 	calls     Calls  // to other nodes; nil if there are none
 	directory *directory
 	patience  time.Duration // how long a request is repeated
+	stale     time.Duration // see Options.TransactionPatience
 	requests  requests
 
 	life     uint64 // of the node, in the ids of its transactions
@@ -150,7 +156,7 @@ func Open(e *env.Env, db *lsm.DB, node *replication.Node, o Options) (*Service, 
 
 func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	s := newService(&core{env: e, db: db, host: h, clock: txn.NewClock(e), control: env.NewLatch(e), indexDelay: max(0, o.IndexDelay), maxLag: maxLagBytes,
-		self: firstNode, directory: newDirectory(e), patience: defaultPatience,
+		self: firstNode, directory: newDirectory(e), patience: defaultPatience, stale: cmp.Or(o.TransactionPatience, defaultStale),
 		life: e.Rand() | 1, stirred: env.NewQueue[struct{}](e, 1),
 		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e),
 		tasks: env.NewGroup(e), local: env.NewLatch(e), changed: env.NewQueue[struct{}](e, 1)}, o)

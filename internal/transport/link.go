@@ -79,7 +79,7 @@ func (l *Link) send(lane Lane, message []byte) {
 	switch {
 	case l.now.Cut:
 		l.n.tell(l, lane, CutOff, message)
-	case l.happens(l.now.Loss):
+	case l.happens(l.now.Loss), lane == Call && l.happens(l.now.CallLoss):
 		l.n.tell(l, lane, Lost, message)
 	case l.to.end == nil:
 		l.n.tell(l, lane, NobodyHome, message)

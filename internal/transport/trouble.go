@@ -16,6 +16,7 @@ type PPM uint32
 type Trouble struct {
 	Cut       bool          // nothing gets through
 	Loss      PPM           // messages vanish
+	CallLoss  PPM           // requests and answers do (Call), while other lanes work
 	Double    PPM           // messages come twice
 	Reorder   PPM           // messages are overtaken
 	Corrupt   PPM           // bytes change on the way; the receiver drops the message
@@ -214,6 +215,7 @@ func (l *Link) recovered() {
 func (t *Trouble) add(u Trouble) {
 	t.Cut = t.Cut || u.Cut
 	t.Loss = min(1e6, t.Loss+u.Loss)
+	t.CallLoss = min(1e6, t.CallLoss+u.CallLoss)
 	t.Double = min(1e6, t.Double+u.Double)
 	t.Reorder = min(1e6, t.Reorder+u.Reorder)
 	t.Corrupt = min(1e6, t.Corrupt+u.Corrupt)

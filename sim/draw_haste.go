@@ -1,0 +1,26 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// drawHaste makes the nodes of some worlds impatient, so that what happens when somebody is given
+// up happens to those who are alive: a request whose partition is about to have a leader again, a
+// transaction whose coordinator is only slow. It has dice of its own, so that the rest of a plan
+// does not depend on it.
+func (d *drawer) drawHaste() {
+	p := d.plan
+	h := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x4a57e)), o: d.o, plan: p}
+	k := &p.Knobs
+	if len(p.Transactors) > 0 && d.o.Attempts == 0 && h.IntN(2) == 0 {
+		k.Stale = Duration(time.Duration(h.one(20, 100, 500)) * time.Millisecond)
+	}
+	if d.cluster() && d.o.Attempts == 0 && k.Patience == 0 && h.IntN(4) == 0 {
+		// A table that is made needs the elections of its groups within it.
+		k.Patience = max(Duration(time.Duration(h.one(200, 1000))*time.Millisecond), 40*k.Tick)
+	}
+	if d.cluster() && h.IntN(3) == 0 {
+		k.Segment = 4 << 10 // so that many segments come and go
+	}
+}

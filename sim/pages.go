@@ -1,0 +1,109 @@
+package sim
+
+import "slices"
+
+// Queries and scans are read as SDKs read them: each page is a request of its own, with what
+// may happen between two of them, and a client that roams may ask another node for the next one.
+//
+// Each row counts as read while its page was asked for, and not during the whole of the
+// query: so a page that shows what was replaced before it was asked for is noticed. Of a query it is
+// known which keys a page is about, those up to LastEvaluatedKey; what it does not show of these was
+// not there. What no page of a scan shows was not there at some time during the scan.
+
+// pages reads all pages. The keys are all that a query is about, or some of what a scan is.
+func (c *client) pages(name string, q *reading, keys []string) {
+	p := paging{c: c, q: q, rows: map[string]bool{}}
+	for p.left = keys; p.next(name) && p.start != nil; {
+		if c.plan.Roams && c.rng.IntN(2) == 0 {
+			c.node = c.run.nodes[int(c.node.id)%len(c.run.nodes)]
+		}
+	}
+	for _, o := range p.missing {
+		if p.done {
+			c.run.history.End(o, Done, &State{})
+		} else {
+			c.run.history.close(o)
+		}
+	}
+}
+
+// A paging is a query or scan on its way from page to page.
+type paging struct {
+	c       *client
+	q       *reading
+	start   any             // where the next page begins; nil: nothing was read, or everything
+	left    []string        // keys that no page has told of
+	rows    map[string]bool // that were shown
+	missing []*Operation    // of a scan, as of its first page: of keys that are left
+	done    bool
+}
+
+// next reads a page and reports whether it was answered.
+func (p *paging) next(name string) bool {
+	var page *seenPage
+	h, first := &p.c.run.history, p.start == nil
+	operations := p.c.gets(p.left, p.q.stale)
+	answered := p.c.send(name, operations, func(e entrance) ([]answer, error) {
+		got, outcome, err := e.page(p.q, p.start)
+		if err != nil || outcome != Done {
+			return slices.Repeat([]answer{{outcome: outcome}}, len(operations)), err
+		}
+		page = got
+		return p.answers(page, operations)
+	})
+	if !answered || page == nil {
+		return false
+	}
+	for _, row := range page.rows {
+		p.rows[row.key] = true
+	}
+	p.left = nil
+	for _, o := range operations {
+		at := slices.IndexFunc(p.missing, func(m *Operation) bool { return m.Key == o.Key })
+		switch {
+		case o.Outcome != Done:
+			if p.left = append(p.left, o.Key); first && p.q.isScan() {
+				p.missing = append(p.missing, o)
+			} else {
+				h.close(o)
+			}
+		case at >= 0:
+			h.close(p.missing[at])
+			p.missing = slices.Delete(p.missing, at, at+1)
+		}
+	}
+	p.start = page.next
+	p.done = p.start == nil
+	return true
+}
+
+func (q *reading) isScan() bool { return q.hash == "" }
+
+// answers says what a page tells of the keys that are left; Unknown: nothing.
+func (p *paging) answers(page *seenPage, operations []*Operation) ([]answer, error) {
+	answers := make([]answer, len(operations))
+	for i, o := range operations {
+		if !p.q.isScan() && p.q.covers(page, o.Key) || p.q.isScan() && p.start == nil && page.next == nil {
+			answers[i] = answer{Done, &State{}}
+		}
+	}
+	seen := map[string]bool{}
+	for _, row := range page.rows {
+		i := slices.IndexFunc(operations, func(o *Operation) bool { return o.Key == row.key })
+		switch {
+		case seen[row.key] || p.rows[row.key]:
+			return nil, damaged("%s twice in one read", row.key)
+		case i < 0 && !p.q.isScan():
+			return nil, damaged("%s was not asked for", row.key)
+		case i >= 0:
+			answers[i] = answer{Done, row.state}
+		}
+		seen[row.key] = true
+	}
+	return answers, nil
+}
+
+// covers reports whether a page of a query is about a key: it comes not behind where the page ends.
+func (q *reading) covers(page *seenPage, key string) bool {
+	return page.next == nil || key == page.last || (key < page.last) != q.reverse
+}
