@@ -172,6 +172,18 @@ func (h *History) close(o *Operation) {
 	h.open[o.Key] = slices.DeleteFunc(h.open[o.Key], func(x *Operation) bool { return x == o })
 }
 
+// drop takes an operation back that has no answer and is of no interest: it was a read, of which
+// another operation tells.
+func (h *History) drop(o *Operation) {
+	h.open[o.Key] = slices.DeleteFunc(h.open[o.Key], func(x *Operation) bool { return x == o })
+	for i := len(h.Operations) - 1; i >= h.settled; i-- {
+		if h.Operations[i] == o {
+			h.Operations = slices.Delete(h.Operations, i, i+1)
+			return
+		}
+	}
+}
+
 // enter notes that a node begins to carry out an operation, leave that it has ended.
 func (h *History) enter(o *Operation, node uint64) { o.under = append(o.under, node) }
 

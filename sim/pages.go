@@ -22,7 +22,7 @@ func (c *client) pages(name string, q *reading, keys []string) {
 		if p.done {
 			c.run.history.End(o, Done, &State{})
 		} else {
-			c.run.history.close(o)
+			c.run.history.drop(o)
 		}
 	}
 }
@@ -65,10 +65,10 @@ func (p *paging) next(name string) bool {
 			if p.left = append(p.left, o.Key); first && p.q.isScan() {
 				p.missing = append(p.missing, o)
 			} else {
-				h.close(o)
+				h.drop(o)
 			}
 		case at >= 0:
-			h.close(p.missing[at])
+			h.drop(p.missing[at])
 			p.missing = slices.Delete(p.missing, at, at+1)
 		}
 	}
