@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 )
 
@@ -21,6 +22,8 @@ func TestPromises(t *testing.T) {
 	type promise = replication.Promise
 	type world struct{ a, b, dead, slow replication.Observer }
 	three, broken := []uint64{1, 2, 3}, false
+	split := [][]byte{(&partition.Command{Kind: partition.SplitOff, Split: &partition.Split{At: 1 << 60, Child: 7, Voters: three}}).Encode()}
+	done := []any{&partition.Result{}}
 	for name, tt := range map[string]struct {
 		want Checker
 		do   func(w world)
@@ -146,6 +149,23 @@ func TestPromises(t *testing.T) {
 		"a lease by a clock that is slower than a voter's": {Leases, func(w world) {
 			w.a.Bound(1, 1000)
 			w.slow.Leased(1, 1, 1000, []uint64{1, 2, 4}, nil)
+		}},
+		"a part that serves beside who does not know of the split": {Leases, func(w world) {
+			w.a.Serves(2, 1, always)
+			w.b.Applied(2, 9, 2, nil, split, done)
+			w.b.Serves(7, 1, never)
+		}},
+		"a lease of who does not know of the split": {Leases, func(w world) {
+			w.b.Applied(2, 9, 2, nil, split, done)
+			w.b.Serves(7, 1, always)
+			w.a.Serves(2, 1, always)
+		}},
+		"a part that serves beside who knows of the split": {"", func(w world) {
+			w.a.Applied(2, 9, 1, nil, split, done)
+			w.a.Serves(2, 1, always)
+			w.b.Applied(2, 9, 1, nil, split, done)
+			w.b.Serves(7, 1, always)
+			w.a.Serves(2, 1, always)
 		}},
 		"leases of two groups": {"", func(w world) {
 			w.a.Serves(1, 1, always)
