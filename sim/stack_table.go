@@ -42,6 +42,7 @@ const tablePatience = 5 * time.Second
 // create makes the table, at the node that is in charge of that, once there is one.
 func (tableStack) create(r *run) {
 	r.createTable(definition(r.plan.Knobs.Partitions, r.plan.Knobs.facets()))
+	r.knowGroups()
 	r.createLedger()
 }
 
@@ -70,6 +71,22 @@ func (r *run) createTable(d table.Definition) {
 		}
 	}
 	r.fail(found(Progress, fmt.Errorf("sim: create table: %w", err)))
+}
+
+// knowGroups notes which groups the table has, so that faults find them before anybody has
+// written something.
+func (r *run) knowGroups() {
+	if len(r.nodes) == 1 || r.err != nil {
+		return
+	}
+	r.must("groups", func(s *server) error {
+		for _, g := range s.tables.Groups() {
+			if g.Table == tableName && g.Index == "" && !slices.Contains(r.history.groups, g.ID) {
+				r.history.groups = append(r.history.groups, g.ID)
+			}
+		}
+		return nil
+	})
 }
 
 // awaitTable waits until every node that is up knows the table.
@@ -175,8 +192,8 @@ func (r *run) onRole(n *node, group uint64, leading bool) {
 }
 
 // groupOf returns the raft group that a plan means by a number: 1 is the catalog's,
-// the others are those of the table in the order in which something was written to
-// them; 0 if there is none.
+// the others are those of the table, first those that it began with, then others in the order
+// in which something was written to them; 0 if there is none.
 func (r *run) groupOf(number int) uint64 {
 	switch {
 	case number == catalogGroup:
