@@ -47,8 +47,10 @@ type Options struct {
 // A drawer draws a plan. It is the only place that asks chance what happens.
 type drawer struct {
 	*rand.Rand
-	o    Options
-	plan *Plan
+	o      Options
+	plan   *Plan
+	ledger *ledgerDrawer // nil: the ledger has no clients
+	tempo  tempo
 }
 
 // NewPlan draws the plan of a seed.
@@ -56,14 +58,16 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d := &drawer{Rand: rand.New(rand.NewPCG(seed, 0xc0f19)), o: o, plan: &Plan{Version: PlanVersion, Seed: seed}}
 	d.drawWorld()
 	d.plan.Knobs = d.drawKnobs()
-	d.drawClients()
-	d.drawSteps()
-	d.drawTransactors()
+	d.drawTransactors() // some faults are theirs
 	d.drawHaste()
 	if !o.Calm {
 		d.drawNemesis()
 		d.drawSplits()
 	}
+	d.tempo = d.drawTempo()
+	d.drawClients()
+	d.drawSteps()
+	d.drawTransactions()
 	d.drawLoads()
 	if p := d.plan; p.breaksLeases() { // these know what consistent reads must show
 		p.Churn, p.Expiry, p.Grammar = nil, nil, nil
@@ -134,10 +138,8 @@ func hotKey(i int) string { return fmt.Sprintf("p%d/s%d", i/hotRanges, i%hotRang
 func (d *drawer) drawClients() {
 	p := d.plan
 	clients := 2 + d.IntN(6)
-	think := time.Duration(d.one(5, 20, 60)) * time.Millisecond
 	patience := Duration(time.Duration(d.one(20, 200, 2000)) * time.Millisecond)
 	if d.cluster() {
-		think = time.Duration(d.one(100, 300, 600)) * time.Millisecond
 		patience = Duration(time.Duration(d.one(200, 1000, 5000)) * time.Millisecond)
 	}
 	roams, retries := d.IntN(3), d.one(0, 0, 2)
@@ -152,12 +154,12 @@ func (d *drawer) drawClients() {
 	}
 	for i := range clients {
 		c := ClientPlan{Node: 1 + (i+d.IntN(2))%len(p.Nodes), Patience: patience, Roams: roams == 0 || roams == 1 && i%2 == 0, Retries: retries, Edge: d.IntN(2) == 0}
-		for at := d.exp(think); at < p.For; at += d.exp(think) {
+		for _, m := range d.drawMoments() {
 			value := fmt.Sprintf("c%d.%d", i+1, len(c.Ops)+1)
 			if len(d.o.Workload) > 0 {
-				c.Ops = append(c.Ops, d.drawOf(wanted, at, value))
+				c.Ops = append(c.Ops, d.drawOf(wanted, m, value))
 			} else {
-				c.Ops = append(c.Ops, d.drawOp(at, value))
+				c.Ops = append(c.Ops, d.drawOp(m, value))
 			}
 		}
 		p.Clients = append(p.Clients, c)
@@ -165,25 +167,28 @@ func (d *drawer) drawClients() {
 }
 
 // drawOp draws one request.
-func (d *drawer) drawOp(at Duration, value string) Op {
-	hot := func() string { return hotKey(d.IntN(hotHashes * hotRanges)) }
-	o := Op{At: at, Value: value}
+func (d *drawer) drawOp(m moment, value string) Op {
+	o := Op{At: m.at, Value: value}
 	switch k := d.IntN(20); {
 	case k < 13:
-		d.drawSingle(&o, hot())
+		d.drawSingle(&o, d.hot(m))
 	case k < 15:
 		o.Do, o.Key = "put", fmt.Sprintf("cold%d/%s", d.IntN(coldHashes), value)
 	case k < 17:
-		d.drawQuery(&o)
+		d.drawQuery(&o, d.hash(m))
 	case k < 18:
 		o.Do, o.Value, o.Limit = "scan", "", d.IntN(2)*10
 	default:
-		o.Do, o.Key, o.Second, o.Drop = "batch", hot(), hot(), d.IntN(2) == 0
-		for o.Second == o.Key {
-			o.Second = hot()
-		}
+		d.drawBatch(&o, m)
 	}
 	return o
+}
+
+func (d *drawer) drawBatch(o *Op, m moment) {
+	o.Do, o.Key, o.Second, o.Drop = "batch", d.hot(m), d.hot(m), d.IntN(2) == 0
+	for o.Second == o.Key {
+		o.Second = d.hot(m)
+	}
 }
 
 func (d *drawer) drawSingle(o *Op, key string) {
@@ -204,9 +209,9 @@ func (d *drawer) drawSingle(o *Op, key string) {
 	}
 }
 
-func (d *drawer) drawQuery(o *Op) {
+func (d *drawer) drawQuery(o *Op, hash int) {
 	o.Do, o.Value = "query", ""
-	o.Key, o.Bound, o.Lower = fmt.Sprint("p", d.IntN(hotHashes)), d.IntN(len(sortBounds)), d.IntN(hotRanges)
+	o.Key, o.Bound, o.Lower = fmt.Sprint("p", hash), d.IntN(len(sortBounds)), d.IntN(hotRanges)
 	o.Upper, o.Limit, o.Reverse = o.Lower+d.IntN(hotRanges-o.Lower), d.IntN(4), d.IntN(2) == 0
 }
 

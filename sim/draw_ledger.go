@@ -7,44 +7,45 @@ import (
 	"time"
 )
 
-// drawTransactors draws who asks for what of the ledger, for half of the plans. It has
-// dice of its own, so that the rest of a plan does not depend on it.
+// A ledgerDrawer draws who asks for what of the ledger. It has dice of its own, so that
+// the rest of a plan does not depend on it.
+type ledgerDrawer struct {
+	*drawer
+	weights []int         // of transactLoads
+	pause   time.Duration // mean, between bursts; longer if requests come about faults
+	gap     time.Duration // mean, between requests of a burst
+}
+
+// drawTransactors draws the clients of the ledger, for half of the plans, but not yet what they
+// ask for: that depends on faults, some of which are drawn for plans with transactors only.
 func (d *drawer) drawTransactors() {
 	p := d.plan
-	l := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x1ed6e5)), o: d.o, plan: p}
+	l := &ledgerDrawer{drawer: &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x1ed6e5)), o: d.o, plan: p}}
 	all := d.o.wants(transactionsLoad)
 	some := all || slices.ContainsFunc(transactorLoads, d.o.wants)
-	if half := l.IntN(2) == 0; half && len(d.o.Workload) == 0 || !some {
+	if half := l.IntN(2) == 0; half && len(d.o.Workload) == 0 || !some || d.o.Stack == GuestStack {
 		return
 	}
-	pause := time.Duration(l.one(50, 100, 200)) * time.Millisecond
+	d.ledger = l
+	l.pause = time.Duration(l.one(50, 100, 200)) * time.Millisecond
 	patience := Duration(time.Duration(l.one(20, 200, 2000)) * time.Millisecond)
 	if d.cluster() {
-		pause = time.Duration(l.one(300, 600, 1200)) * time.Millisecond
+		l.pause = time.Duration(l.one(300, 600, 1200)) * time.Millisecond
 		patience = Duration(time.Duration(l.one(200, 1000, 5000)) * time.Millisecond)
 	}
-	// Requests come in bursts, most of them for the same few keys, so that they meet
-	// without being many.
-	type burst struct {
-		at   Duration
-		load int
+	l.gap = time.Duration(l.one(1, 3, 10)) * time.Millisecond
+	retries, roams := l.one(0, 2, 5), l.IntN(3)
+	l.weights = make([]int, len(transactLoads))
+	for i := range l.weights {
+		l.weights[i] = l.one(0, 1, 1, 3)
 	}
-	var bursts []burst
-	gap := time.Duration(l.one(1, 3, 10)) * time.Millisecond
-	retries, roams, weights := l.one(0, 2, 5), l.IntN(3), make([]int, len(transactLoads))
-	for i := range weights {
-		weights[i] = l.one(0, 1, 1, 3)
-	}
-	weights[l.IntN(len(weights))] += 2
+	l.weights[l.IntN(len(l.weights))] += 2
 	for i, load := range transactorLoads {
 		if !all && !d.o.wants(load) {
-			weights[i] = 0
+			l.weights[i] = 0
 		} else if len(d.o.Workload) > 0 {
-			weights[i]++
+			l.weights[i]++
 		}
-	}
-	for at := l.exp(pause); at < p.For; at += l.exp(pause) {
-		bursts = append(bursts, burst{at, l.weighted(weights)})
 	}
 	if d.cluster() && d.o.Attempts == 0 && l.IntN(3) == 0 {
 		// A table that is made needs the elections of its groups within it.
@@ -52,19 +53,54 @@ func (d *drawer) drawTransactors() {
 	}
 	for i := range 2 + l.IntN(5) {
 		t := TransactorPlan{Node: 1 + (i+l.IntN(2))%len(p.Nodes), Patience: patience, Retries: retries, Roams: roams == 0 || roams == 1 && i%2 == 0}
-		for _, b := range bursts {
-			for range l.IntN(5) {
-				load := b.load
-				if l.IntN(4) == 0 {
-					load = l.weighted(weights)
-				}
-				x := transactLoads[load](l, fmt.Sprintf("t%d.%d", i+1, len(t.Ops)+1))
-				x.At, x.Via = b.at, []string{"", "", "json", "partiql"}[l.IntN(4)]
-				t.Ops = append(t.Ops, x)
-				b.at += l.exp(gap)
+		p.Transactors = append(p.Transactors, t)
+	}
+}
+
+// drawTransactions draws what the transactors ask for. Their requests come in bursts, most of
+// them for the same few keys, so that they meet without being many; if the plan's clients ask
+// about faults, transactors join half of their bursts, and have few others.
+func (d *drawer) drawTransactions() {
+	p, l := d.plan, d.ledger
+	if l == nil {
+		return
+	}
+	pause := l.pause
+	if len(d.tempo.bursts) > 0 {
+		pause *= 3
+	}
+	times := l.times(pause)
+	for _, b := range d.tempo.bursts {
+		if l.IntN(2) == 0 {
+			times = append(times, b.at)
+		}
+	}
+	if len(d.tempo.bursts) > 0 {
+		for _, f := range p.Nemesis {
+			if kindOf(f.Kind).leads { // it waits for a transaction
+				times = append(times, min(p.For-1, f.At+l.exp(50*time.Millisecond)))
 			}
 		}
-		p.Transactors = append(p.Transactors, t)
+	}
+	slices.Sort(times)
+	loads := make([]int, len(times))
+	for i := range loads {
+		loads[i] = l.weighted(l.weights)
+	}
+	for i := range p.Transactors {
+		t := &p.Transactors[i]
+		for k, at := range times {
+			for range l.IntN(5) {
+				load := loads[k]
+				if l.IntN(4) == 0 {
+					load = l.weighted(l.weights)
+				}
+				x := transactLoads[load](l.drawer, fmt.Sprintf("t%d.%d", i+1, len(t.Ops)+1))
+				x.At, x.Via = at, []string{"", "", "json", "partiql"}[l.IntN(4)]
+				t.Ops = append(t.Ops, x)
+				at += l.exp(l.gap)
+			}
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ var networkKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.For = min(f.For, maxClog) }, do: around(func(f *Fault) transport.Trouble {
 			return transport.Trouble{Clog: f.For.Std()}
 		})},
-	{name: "client link", what: "clients do not reach a node; n 1: only its answers are lost", nodes: 2,
+	{name: clientLink, what: "clients do not reach a node; n 1: only its answers are lost", nodes: 2,
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = d.IntN(2) }, do: doClientLink},
 	{name: "lag", what: "all messages of a node, or of those of a zone, take by longer", nodes: 2,
 		draw: func(d *drawer, f *Fault) {
@@ -60,6 +60,8 @@ var networkKinds = []*kind{
 			return transport.Trouble{Bandwidth: int64(max(1, f.N))}
 		})},
 }
+
+const clientLink = "client link"
 
 // maxClog bounds how late a message can be, so that a run knows when none is under
 // way any more.

@@ -61,9 +61,9 @@ var clientLoads = []string{"items", "counters", "queries", "batches", "indexes"}
 var transactorLoads = []string{"accounts", "pairs", "lists", "registers", "once"}
 
 // drawOf draws a request of one of the loads that were asked for.
-func (d *drawer) drawOf(wanted []string, at Duration, value string) Op {
-	o := Op{At: at, Value: value}
-	hot := hotKey(d.IntN(hotHashes * hotRanges))
+func (d *drawer) drawOf(wanted []string, m moment, value string) Op {
+	o := Op{At: m.at, Value: value}
+	hot := d.hot(m)
 	switch wanted[d.IntN(len(wanted))] {
 	case "items":
 		if d.IntN(8) == 0 {
@@ -71,7 +71,7 @@ func (d *drawer) drawOf(wanted []string, at Duration, value string) Op {
 			break
 		}
 		for o.Do == "" || o.Do == "add" {
-			o = Op{At: at, Value: value}
+			o = Op{At: m.at, Value: value}
 			d.drawSingle(&o, hot)
 		}
 	case "counters":
@@ -80,14 +80,11 @@ func (d *drawer) drawOf(wanted []string, at Duration, value string) Op {
 		if d.IntN(3) == 0 {
 			o.Do, o.Value, o.Limit = "scan", "", d.IntN(2)*10
 		} else {
-			d.drawQuery(&o)
+			d.drawQuery(&o, d.hash(m))
 		}
 		o.Stale = d.IntN(2) == 0
 	case "batches":
-		o.Do, o.Key, o.Second, o.Drop = "batch", hot, hotKey(d.IntN(hotHashes*hotRanges)), d.IntN(2) == 0
-		for o.Second == o.Key {
-			o.Second = hotKey(d.IntN(hotHashes * hotRanges))
-		}
+		d.drawBatch(&o, m)
 	case "indexes":
 		d.drawIndexRead(&o)
 	}
