@@ -177,8 +177,8 @@ func (n *bedNode) Applied(GroupID, uint64, uint64, []byte, [][]byte, []any) {}
 func (n *bedNode) Promised(GroupID, Promise)                                {}
 func (n *bedNode) Resumed(GroupID, Promise)                                 {}
 func (n *bedNode) Serves(GroupID, uint64, func() bool)                      {}
-func (n *bedNode) Bound(GroupID, env.Mono)                                  {}
-func (n *bedNode) Voted(GroupID, env.Mono, uint64)                          {}
+func (n *bedNode) Bound(GroupID, uint64, env.Mono)                          {}
+func (n *bedNode) Voted(GroupID, uint64, env.Mono, uint64)                  {}
 func (n *bedNode) Leased(GroupID, uint64, env.Mono, []uint64, []uint64)     {}
 func (n *bedNode) Led(id GroupID, term uint64, _ func(uint64) (uint64, error)) {
 	n.b.compare(n, "leader", n.b.leaders, id, term, n.id)

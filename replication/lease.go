@@ -60,6 +60,7 @@ type lease struct {
 	// As a follower.
 	heard echo    // the leader of the highest term and its newest sent
 	bound binding // what was promised last
+	prior binding // what was promised before the term of bound
 	lost  binding // what may have been promised in an earlier life
 
 	// As a candidate: the votes that came in a term, by others, with their promises, and
@@ -134,7 +135,7 @@ func (l *lease) restart(g *Group) {
 		l.given = givenAtBirth()
 	}
 	l.shown.Store(g.applied)
-	g.observeBound(l.binding(g).until)
+	g.observeBound(l.term, l.binding(g).until)
 }
 
 // follow notes what raft has become, before anybody is told.
@@ -253,9 +254,20 @@ func (l *lease) end(p *binding) env.Mono {
 	return p.until
 }
 
-// binding returns what this replica's vote has to say.
-func (l *lease) binding(g *Group) binding {
-	b := l.bound
+// binding returns what this replica has promised.
+func (l *lease) binding(g *Group) binding { return l.orLost(g, l.bound) }
+
+// bindingBefore returns what a vote in a term has to say. The vote may leave after the
+// candidate leads, and has been promised something itself.
+func (l *lease) bindingBefore(g *Group, term uint64) binding {
+	if l.bound.term == term {
+		return l.orLost(g, l.prior)
+	}
+	return l.orLost(g, l.bound)
+}
+
+// orLost adds what may have been promised in an earlier life.
+func (l *lease) orLost(g *Group, b binding) binding {
 	if l.lost.until > g.node.e.Now() {
 		b.until = max(b.until, l.lost.until)
 		if !b.covers(&l.lost) {
@@ -411,12 +423,18 @@ func (l *lease) promise(g *Group, term, from uint64, sent env.Mono) {
 		l.heard.sent = max(l.heard.sent, sent)
 	}
 	b := binding{g.node.e.Now().Add(g.node.electionTimeout()), term, sent}
+	if term > l.bound.term {
+		l.prior = l.bound
+	}
 	if b.covers(&l.bound) {
 		l.bound = b
 	} else {
 		l.bound.until = max(l.bound.until, b.until)
+		if term < l.bound.term {
+			l.prior.until = max(l.prior.until, b.until)
+		}
 	}
-	g.observeBound(l.binding(g).until)
+	g.observeBound(term, l.binding(g).until)
 }
 
 func (l *lease) echoed(node uint64, sent env.Mono) {
@@ -462,11 +480,11 @@ func (l *lease) stamp(g *Group, m *raftpb.Message) (n note) {
 		if m.GetReject() {
 			break
 		}
-		b := l.binding(g)
+		b := l.bindingBefore(g, m.GetTerm())
 		if left := b.until - g.node.e.Now(); left > 0 && !plant.On(plant.VoteHidesPromise) {
 			n.promise = promise{left, b.term, b.sent}
 		}
-		g.observeVoted(n.promise)
+		g.observeVoted(m.GetTerm(), n.promise)
 	case raftpb.MsgTimeoutNow:
 		l.cede(g)
 		if l.leads == 0 {

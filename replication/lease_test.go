@@ -273,3 +273,24 @@ func TestRestartedLeaderDoesNotWait(t *testing.T) {
 		t.Errorf("the first answer took %v, where an election timeout is %v", took, electionTicks*trioTick)
 	}
 }
+
+// A vote may leave when the candidate leads already, and has been promised something: that is
+// no promise to anybody else, and must not hide those that are.
+func TestVoteTellsOfEarlierLeaders(t *testing.T) {
+	b := newTrio(t, 1, replaceJitter(t), 3, 1, nil)
+	b.runUntil(t, 10*time.Second, "a leader", func() bool { return b.leader(1) != nil })
+	b.mustPropose(t, 1, 1)
+	g := b.nodes[(b.leader(1).i+1)%3].groups[0]
+	l, now := &g.lease, g.node.e.Now()
+	term := l.bound.term
+	if p := l.bindingBefore(g, term); p.until > now {
+		t.Errorf("a vote in term %d tells of the promise to who was elected by it, for %v", term, p.until.Sub(now))
+	}
+	if p := l.bindingBefore(g, term+1); p.until <= now || p.term != term {
+		t.Errorf("a vote in term %d tells of term %d until %d, at %d", term+1, p.term, p.until, now)
+	}
+	l.promise(g, term+1, 9, 5)
+	if p := l.bindingBefore(g, term+1); p.until <= now || p.term != term {
+		t.Errorf("with its candidate in the lead, a vote in term %d tells of term %d until %d, at %d", term+1, p.term, p.until, now)
+	}
+}

@@ -36,11 +36,12 @@ type Observer interface {
 	Serves(group GroupID, term uint64, holds func() bool)
 	// Bound tells that the replica takes itself for bound to earlier leaders until the node's
 	// clock shows a time: it has promised that until then no vote of its hides the promise. It
-	// is told whenever a leader is promised something, and when the replica starts.
-	Bound(group GroupID, until env.Mono)
-	// Voted tells of a vote that the replica gives: until when, by the node's clock, it says that
-	// it binds, and where the replica's log ends.
-	Voted(group GroupID, until env.Mono, last uint64)
+	// is told whenever the leader of a term is promised something, and when the replica starts,
+	// with the term in which it does.
+	Bound(group GroupID, term uint64, until env.Mono)
+	// Voted tells of a vote that the replica gives in a term: until when, by the node's clock, it
+	// says that leaders of earlier terms have its promise, and where the replica's log ends.
+	Voted(group GroupID, term uint64, until env.Mono, last uint64)
 	// Leased tells that the node, as leader of a term, has renewed its lease: it may answer reads
 	// by itself until its clock shows a time. The voters are those of now and, while the group is
 	// joint, of before.
@@ -118,16 +119,16 @@ func (g *Group) observeLed() {
 	}
 }
 
-func (g *Group) observeBound(until env.Mono) {
+func (g *Group) observeBound(term uint64, until env.Mono) {
 	if o := g.node.o.Observer; o != nil {
-		o.Bound(g.id, until)
+		o.Bound(g.id, term, until)
 	}
 }
 
 // observeVoted tells of a vote that is granted, with what it says.
-func (g *Group) observeVoted(p promise) {
+func (g *Group) observeVoted(term uint64, p promise) {
 	if o := g.node.o.Observer; o != nil {
-		o.Voted(g.id, g.node.e.Now()+p.remaining, g.last)
+		o.Voted(g.id, term, g.node.e.Now()+p.remaining, g.last)
 	}
 }
 

@@ -159,6 +159,19 @@ func (o *nodeObserver) servesBeside(id replication.GroupID, g *groupHistory) {
 type bond struct {
 	until env.Mono
 	clock func(env.Mono) env.Mono // of that life
+	term  uint64                  // of the latest leader
+	prior *bond                   // to leaders before that term; nil: none
+}
+
+// before is the bond to leaders of terms before one.
+func (b bond) before(term uint64) bond {
+	if b.term < term {
+		return b
+	}
+	if b.prior == nil {
+		return bond{}
+	}
+	return *b.prior
 }
 
 // ends is the true time; it is now, or earlier, if the bond is over.
@@ -170,13 +183,22 @@ func (b *bond) ends() env.Mono {
 }
 
 // Bound checks that a replica does not forget that it is bound, also when it is started again.
-func (o *nodeObserver) Bound(id replication.GroupID, until env.Mono) {
+func (o *nodeObserver) Bound(id replication.GroupID, term uint64, until env.Mono) {
 	if o.noLeases {
 		return
 	}
 	g := o.group(id)
 	before := g.bonds[o.id]
-	now := bond{until, o.clock}
+	now := bond{until: until, clock: o.clock, term: max(term, before.term)}
+	switch {
+	case term > before.term:
+		last := bond{until: before.until, clock: before.clock, term: before.term}
+		now.prior = &last
+	case term == before.term:
+		now.prior = before.prior
+	default:
+		now.prior = &bond{until: until, clock: o.clock, term: term}
+	}
 	if short := before.ends() - now.ends(); short > 0 && before.clock != nil {
 		o.report(found(Leases, fmt.Errorf("sim: group %d: %s has promised a leader to be bound for %s longer than it takes itself to be",
 			id, o.node, time.Duration(short))))
@@ -188,7 +210,7 @@ func (o *nodeObserver) Bound(id replication.GroupID, until env.Mono) {
 // Voted checks that a vote says how long the one who gives it is bound, and that whoever gives
 // it has again what it said it has before its replica was removed: others were elected, and have
 // committed entries, counting on that.
-func (o *nodeObserver) Voted(id replication.GroupID, until env.Mono, last uint64) {
+func (o *nodeObserver) Voted(id replication.GroupID, term uint64, until env.Mono, last uint64) {
 	if acked := o.group(id).acked[o.id]; last < acked && (o.forgives == nil || !o.forgives(o.node)) {
 		o.report(found(Completeness, fmt.Errorf("sim: group %d: %s votes with a log that ends with entry %d, but had said that it has entry %d, which is committed",
 			id, o.node, last, acked)))
@@ -196,7 +218,7 @@ func (o *nodeObserver) Voted(id replication.GroupID, until env.Mono, last uint64
 	if o.noLeases {
 		return
 	}
-	b := o.group(id).bonds[o.id]
+	b := o.group(id).bonds[o.id].before(term)
 	if short := b.ends() - o.clock(until); short > 0 && b.clock != nil {
 		o.report(found(Leases, fmt.Errorf("sim: group %d: a vote of %s hides that it is bound to an earlier leader for another %s",
 			id, o.node, time.Duration(short))))

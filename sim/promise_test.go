@@ -70,13 +70,13 @@ func TestPromises(t *testing.T) {
 			w.a.Promised(1, promise{Index: 7})
 			w.a.Applied(1, 5, 1, nil, nil, nil)
 			w.a.Created(1)
-			w.a.Voted(1, 0, 4)
+			w.a.Voted(1, 2, 0, 4)
 		}},
 		"removed, back, and a vote with a snapshot": {"", func(w world) {
 			w.a.Promised(1, promise{Index: 7})
 			w.a.Applied(1, 5, 1, nil, nil, nil)
 			w.a.Created(1)
-			w.a.Voted(1, 0, 5)
+			w.a.Voted(1, 2, 0, 5)
 		}},
 		"a promise after the log has failed": {Durability, func(w world) {
 			w.a.Promised(1, promise{Index: 7})
@@ -121,33 +121,44 @@ func TestPromises(t *testing.T) {
 			w.b.Serves(1, 2, always)
 		}},
 		"a bond that is kept": {"", func(w world) {
-			w.a.Bound(1, 100)
-			w.a.Bound(1, 120)
-			w.a.Voted(1, 120, 0)
-			w.a.Bound(2, 50)
+			w.a.Bound(1, 1, 100)
+			w.a.Bound(1, 1, 120)
+			w.a.Voted(1, 2, 120, 0)
+			w.a.Bound(2, 1, 50)
 		}},
 		"a bond that is forgotten": {Leases, func(w world) {
-			w.a.Bound(1, 100)
-			w.a.Bound(1, 0)
+			w.a.Bound(1, 1, 100)
+			w.a.Bound(1, 1, 0)
 		}},
 		"a vote that hides a bond": {Leases, func(w world) {
-			w.a.Bound(1, 100)
-			w.a.Voted(1, 99, 0)
+			w.a.Bound(1, 1, 100)
+			w.a.Voted(1, 2, 99, 0)
+		}},
+		"a vote that leaves when the candidate leads": {"", func(w world) {
+			w.a.Bound(1, 1, 100)
+			w.a.Bound(1, 2, 120)
+			w.a.Voted(1, 2, 100, 0)
+		}},
+		"a vote that leaves then, and hides a bond": {Leases, func(w world) {
+			w.a.Bound(1, 1, 100)
+			w.a.Bound(1, 2, 120)
+			w.a.Bound(1, 2, 140)
+			w.a.Voted(1, 2, 99, 0)
 		}},
 		"a lease that a majority covers": {"", func(w world) {
-			w.b.Bound(1, 100)
+			w.b.Bound(1, 1, 100)
 			w.a.Leased(1, 1, 100, three, nil)
 		}},
 		"a lease that nobody else covers": {Leases, func(w world) {
-			w.b.Bound(1, 99)
+			w.b.Bound(1, 1, 99)
 			w.a.Leased(1, 1, 100, three, nil)
 		}},
 		"a lease that a majority of before does not cover": {Leases, func(w world) {
-			w.b.Bound(1, 100)
+			w.b.Bound(1, 1, 100)
 			w.a.Leased(1, 1, 100, three, []uint64{1, 4, 5})
 		}},
 		"a lease by a clock that is slower than a voter's": {Leases, func(w world) {
-			w.a.Bound(1, 1000)
+			w.a.Bound(1, 1, 1000)
 			w.slow.Leased(1, 1, 1000, []uint64{1, 2, 4}, nil)
 		}},
 		"a part that serves beside who does not know of the split": {Leases, func(w world) {
