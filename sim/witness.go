@@ -134,10 +134,21 @@ func isOf(c *partition.Command, command []byte, o *Operation) bool {
 	return false
 }
 
-// carries reports whether a command has a string, whole: it is there with its length, so
-// that another one of which it is the beginning does not count.
+// carries reports whether a command has a short string, whole: it is there with its length, so
+// that another one of which it is the beginning does not count. Nor does one whose length merely ends
+// with the same byte, as that of the filler may, which begins with the value of its attempt.
 func carries(command []byte, value string) bool {
-	return bytes.Contains(command, append(binary.AppendUvarint(nil, uint64(len(value))), value...))
+	whole := append(binary.AppendUvarint(nil, uint64(len(value))), value...)
+	for rest := command; ; {
+		at := bytes.Index(rest, whole)
+		if at < 0 {
+			return false
+		}
+		if at == 0 || rest[at-1] < 0x80 {
+			return true
+		}
+		rest = rest[at+1:]
+	}
 }
 
 // noteGroup keeps which group has a key.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -114,6 +115,13 @@ func TestCommandCarriesValue(t *testing.T) {
 		if !carries(b, "c3.50") || carries(b, "c3.5") || carries(b, "c3.500") {
 			t.Errorf("%s: it carries c3.50: %v, c3.5: %v, c3.500: %v", c.Kind, carries(b, "c3.50"), carries(b, "c3.5"), carries(b, "c3.500"))
 		}
+	}
+	// The filler of this one has 686 bytes: its size ends with the byte that is the size of the other.
+	again := filler("c6.15r2")
+	b := append([]byte{1, 7}, "c6.15r2"...)
+	b = append(binary.AppendUvarint(append(b, 3), uint64(len(again))), again...)
+	if len(again)>>7 != len("c6.15") || !carries(b, "c6.15r2") || carries(b, "c6.15") {
+		t.Errorf("with a filler of %d bytes it carries c6.15r2: %v, c6.15: %v", len(again), carries(b, "c6.15r2"), carries(b, "c6.15"))
 	}
 }
 
