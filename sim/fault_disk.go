@@ -67,6 +67,7 @@ func doFull(r *run, f *Fault) {
 			r.clients.Sleep(f.By.Std())
 		}
 		n.disk.SetCapacity(total)
+		n.await() // a start that is under way may have met the full disk, and says so in a moment
 		n.full = false
 		if n.refused {
 			r.fire("start on a full disk refused")
