@@ -39,6 +39,7 @@ type Group struct {
 	active  bool // on worker.active
 	reborn  bool // the members have changed since the group began
 	empty   bool // it waits for its first snapshot
+	blank   bool // it is empty, and this node has never had another one of the group; see isBlank
 
 	splitting Splitting // sm, if it is one; immutable
 	seeded    bool      // see seed.go; so are these
@@ -111,6 +112,7 @@ func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
 	g.reborn = sm.Members() != nil
 	n.seed(g)
 	g.empty = len(s.Members().GetVoters()) == 0 && s.Last().Index == 0
+	g.blank = g.empty && isBlank(s.Members())
 	return g
 }
 

@@ -124,11 +124,11 @@ func (n *Node) leaseTime() time.Duration {
 	return t - t/1e6*time.Duration(2*n.o.ClockDriftPPM)
 }
 
-// restart binds a replica that may have promised something in an earlier life. One
-// that never had other members has promised nothing.
+// restart binds a replica that may have promised something in an earlier life, or to a leader
+// of the group from which its own was split off. One that never had other members has promised nothing.
 func (l *lease) restart(g *Group) {
 	l.term = g.log.Hard().Term
-	if (l.term > 0 || g.seeded && !plant.On(plant.ChildNotBound)) && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
+	if (l.term > 0 || (g.seeded || g.blank) && !plant.On(plant.ChildNotBound)) && (g.reborn || !g.sole.Load()) && !plant.On(plant.PromiseForgotten) {
 		l.lost = binding{g.node.e.Now().Add(g.node.electionTimeout()), l.term, forever}
 	}
 	if g.vouches && l.term == 0 {

@@ -199,7 +199,7 @@ func (w *worker) read() {
 
 // receive steps a message, if the log has room for what it brings.
 func (w *worker) receive(g *Group, m *message, size int) {
-	if !g.running() || g.empty && !isForEmpty(&m.raft) && !plant.On(plant.EmptyReplicaVotes) {
+	if !g.running() || g.empty && !isForEmpty(&m.raft) && !(g.blank && isForBlank(&m.raft)) && !plant.On(plant.EmptyReplicaVotes) {
 		return
 	}
 	if m.typ == typeWake {

@@ -139,8 +139,8 @@ func (n *Node) Groups() []GroupID { return n.log.Groups() }
 // from then on the replica is known here. If it is removed later, it may come
 // back only as an empty one.
 //
-// A new replica without voters is empty: it votes for nobody and takes nothing
-// but a snapshot from the leader of a group that has added it.
+// A new replica without voters is empty: it takes nothing but a snapshot from the leader
+// of a group that has added it, and votes for nobody unless the node never had one of the group before.
 //
 // It returns ErrGroupRunning, ErrStopped, ErrFailed, ErrNoSpace, or ErrLogLost
 // if the state machine and the log do not fit together.
@@ -249,7 +249,8 @@ func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftl
 	if n.o.Observer != nil {
 		n.o.Observer.Created(id)
 	}
-	s, err := n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: new(bool)})
+	isBlank := len(voters) == 0 && !n.log.Retired(id)
+	s, err := n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: &isBlank})
 	if err == nil {
 		n.observeResumed(s)
 	}

@@ -19,7 +19,7 @@ import (
 //     leaders have no leases any more, and a later one serves nothing before it has applied
 //     that entry, too. Such a replica vouches; it is the first to stand for election.
 //   - A member that has skipped the entry begins with an empty replica, which takes
-//     a snapshot only. But the members of the group have never changed, so its leader still
+//     a snapshot only; it votes, if it is blank. But the members of the group have never changed, so its leader still
 //     offers the first entry (see firstIndex). A leader that is heard and whose entries
 //     are not taken forgets it.
 //   - The parent holds its log until the first state is on a majority (Splitting.Holds).
@@ -67,9 +67,10 @@ func (g *Group) holds() uint64 {
 func givenAtBirth() binding { return binding{sent: math.MaxInt64} }
 
 // watchStrangers has the leader of a seeded group find out whether there are empty
-// replicas.
+// replicas. It need not serve yet: it may have been elected by one, and can commit nothing before
+// that one has a snapshot.
 func (g *Group) watchStrangers() {
-	if !g.seeded || g.reborn || g.fed || g.lease.leads == 0 || g.applied < firstIndex {
+	if !g.seeded || g.reborn || g.fed || g.leader.Load() != g.node.o.NodeID || g.applied < firstIndex {
 		return
 	}
 	all, strange := true, false

@@ -224,6 +224,20 @@ func isForEmpty(m *raftpb.Message) bool {
 	return m.GetType() == raftpb.MsgHeartbeat || m.GetType() == raftpb.MsgApp && m.GetIndex() > 0
 }
 
+// isBlank reports whether the members of an empty replica, of which there are none, say that the node
+// has never had a replica of the group before. So it has acknowledged nothing, and is as good a voter as one that
+// has just been born. It may be one without knowing: a voter of a group that was split off begins empty if
+// it has skipped the split, and the group may need its vote to have a leader, from whom it gets
+// a snapshot. All other empty replicas have forgotten what they had, or may have.
+//
+// The mark is the flag that a joint configuration is left by itself. There being none, it means nothing else.
+func isBlank(m *raftpb.ConfState) bool { return len(m.GetVoters()) == 0 && m.GetAutoLeave() }
+
+// isForBlank reports whether a blank replica may see a message that others that are empty may not.
+func isForBlank(m *raftpb.Message) bool {
+	return m.GetType() == raftpb.MsgVote || m.GetType() == raftpb.MsgPreVote
+}
+
 // offer steps the message whose snapshot is staged.
 func (w *worker) offer(g *Group, in *installation, size int) error {
 	switch {
@@ -310,7 +324,7 @@ func (w *worker) installed(g *Group) {
 	g.install = nil
 	g.applied, g.appliedTerm = in.id().Index, in.id().Term
 	g.setMembers(g.log.Members())
-	g.reborn, g.empty = true, false
+	g.reborn, g.empty, g.blank = true, false, false
 	w.node.e.Sometimes("replication: snapshot installed")
 	in.done.Set(struct{}{}, nil)
 }

@@ -21,6 +21,15 @@ type source struct {
 	g *Group
 }
 
+// InitialState implements raft.Storage: raft does not know of the mark of a blank replica.
+func (s source) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
+	hs, members, err := s.Storage.InitialState()
+	if err == nil && isBlank(members) {
+		members = &raftpb.ConfState{AutoLeave: new(bool)}
+	}
+	return hs, members, err
+}
+
 // Snapshot implements raft.Storage: raft wants to send one. The state is pinned
 // when it does; until then nothing is applied.
 func (s source) Snapshot() (*raftpb.Snapshot, error) {

@@ -197,9 +197,16 @@ func TestClusterSplitsHot(t *testing.T) {
 }
 
 // TestClusterSplitSkipped: a replica that was away while its partition split, and for so long
-// that the log does not go back so far, gets both parts by snapshots. While it is away
+// that the log does not go back so far, gets both parts by snapshots; also if one of the other
+// two is gone when it comes, so that the new part has no leader without its vote. While it is away
 // nobody begins a split.
 func TestClusterSplitSkipped(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		t.Run(fmt.Sprintf("alone=%v", alone), func(t *testing.T) { testSplitSkipped(t, alone) })
+	}
+}
+
+func testSplitSkipped(t *testing.T, alone bool) {
 	b := newBed(t, 32, "a", "b", "c")
 	b.create(simple("tab", 1))
 	for i := range 40 {
@@ -238,7 +245,18 @@ func TestClusterSplitSkipped(t *testing.T) {
 		leader.put("tab", fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"S":%q}}`, i%40, longText(2000)))
 	}
 	b.run(3 * time.Second)
-	away.restart()
+	if alone {
+		other := b.nodes[slices.IndexFunc(b.nodes, func(n *bedNode) bool { return n != away && n != leader })]
+		other.crash()
+		away.restart()
+		b.until("the node is back", func() bool { return away.Service != nil && away.Ready() })
+		if n := len(away.scanAll("tab", "")); n != 40 {
+			t.Errorf("of two nodes the table has %d items, want 40", n)
+		}
+		other.restart()
+	} else {
+		away.restart()
+	}
 	b.quiet()
 	b.checkLeftovers()
 	b.checkReplicas()
