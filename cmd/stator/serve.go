@@ -36,6 +36,7 @@ type serveCommand struct {
 	Admin       bool          `help:"Answer stator admin, too. Whoever reaches the address can then take nodes down."`
 	Record      string        `type:"path" placeholder:"FILE" help:"Record which operations come, for stator bench run --trace: when, of which kind, their keys and sizes; no values."`
 	RecordHash  bool          `name:"record-hashed" help:"Record hashes of keys, whose salt is thrown away, instead of keys."`
+	Pprof       string        `placeholder:"HOST:PORT" help:"Serve profiles of the process at /debug/pprof/, for go tool pprof. Loopback only."`
 	Verbose     bool          `short:"v" help:"Log more."`
 
 	nodeFlags `embed:"" group:"Cluster"`
@@ -53,6 +54,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer spaceCollections()()
+	endProfiles, err := profiles(c.Pprof)
+	if err != nil {
+		return err
+	}
+	defer endProfiles()
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelDebug
