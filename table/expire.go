@@ -48,24 +48,30 @@ func (c *core) expire(reign *reign) {
 	pause := c.ttlInterval
 	for !reign.rest(pause) {
 		began := c.env.Now()
-		c.sweep()
-		pause = max(c.ttlInterval, sweepShare*c.env.Now().Sub(began))
+		// What takes long in one that fails is to wait for partitions that nobody leads.
+		if pause = c.ttlInterval; c.sweep() {
+			pause = max(pause, sweepShare*c.env.Now().Sub(began))
+		}
 	}
 }
 
-// sweep goes over all tables once. What fails is tried again in the next sweep.
-func (c *core) sweep() {
+// sweep goes over all tables once, and reports whether nothing has failed. What fails is tried
+// again in the next sweep.
+func (c *core) sweep() (well bool) {
+	well = true
 	for _, in := range c.known() {
 		live := in.live.Load()
 		if live == nil {
-			return
+			return false
 		}
 		for _, name := range slices.Sorted(maps.Keys(*live)) {
 			if err := in.sweepTable(name); err != nil {
 				c.env.Sometimes("table: deletion of expired items failed")
+				well = false
 			}
 		}
 	}
+	return well
 }
 
 // sweepTable deletes the expired items of a table, a page at a time.
