@@ -29,6 +29,8 @@ type Options struct {
 	Nodes int
 	// Zones is how many zones they are in; default: three, if there are so many nodes.
 	Zones int
+	// Regions is how many regions these zones are in; default: the seed decides, one mostly.
+	Regions int
 	// Stack is what runs on them; default: the seed decides.
 	Stack Stack
 	// Attempts, if not 0, makes worlds in which nothing happens but that one zone at a time
@@ -58,6 +60,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d := &drawer{Rand: rand.New(rand.NewPCG(seed, 0xc0f19)), o: o, plan: &Plan{Version: PlanVersion, Seed: seed}}
 	d.drawWorld()
 	d.plan.Knobs = d.drawKnobs()
+	d.drawRegions()
 	d.drawTransactors() // some faults are theirs
 	d.drawHaste()
 	if !o.Calm {
@@ -141,6 +144,9 @@ func (d *drawer) drawClients() {
 	patience := Duration(time.Duration(d.one(20, 200, 2000)) * time.Millisecond)
 	if d.cluster() {
 		patience = Duration(time.Duration(d.one(200, 1000, 5000)) * time.Millisecond)
+	}
+	if len(p.regions()) > 1 {
+		patience = max(patience, 25*p.Links.World.Base) // some round trips
 	}
 	roams, retries := d.IntN(3), d.one(0, 0, 2)
 	var wanted []string
@@ -289,6 +295,9 @@ func (d *drawer) drawNemesis() {
 // swarm chooses kinds of faults and how often each comes.
 func (d *drawer) swarm() (chosen []*kind, weights []int) {
 	for _, k := range kinds {
+		if k.regions > len(d.plan.regions()) { // takes no dice, so that worlds of one region stay as they were
+			continue
+		}
 		weight, off := d.one(1, 1, 2, 8), d.IntN(2) == 0
 		if k.rare > 0 && d.IntN(k.rare) > 0 && d.o.Faults == nil {
 			continue

@@ -33,6 +33,9 @@ func (d *drawer) drawTransactors() {
 		l.pause = time.Duration(l.one(300, 600, 1200)) * time.Millisecond
 		patience = Duration(time.Duration(l.one(200, 1000, 5000)) * time.Millisecond)
 	}
+	if len(p.regions()) > 1 {
+		patience = max(patience, 25*p.Links.World.Base)
+	}
 	l.gap = time.Duration(l.one(1, 3, 10)) * time.Millisecond
 	retries, roams := l.one(0, 2, 5), l.IntN(3)
 	l.weights = make([]int, len(transactLoads))

@@ -178,7 +178,7 @@ func doJoin(r *run, f *Fault) {
 		return
 	}
 	r.excuse(f, "nobody could take a node in")
-	if r.join(NodePlan{Zone: t.zone, Region: r.plan.Nodes[0].Region}) != nil {
+	if r.join(NodePlan{Zone: t.name, Region: r.plan.regionOf(t.name)}) != nil {
 		r.came(f)
 	}
 	r.release()

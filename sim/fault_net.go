@@ -136,8 +136,9 @@ func doClientLink(r *run, f *Fault) {
 
 func doBridge(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.Bridge), cut(f)) }
 
-func doFlap(r *run, f *Fault) {
-	ways := r.waysOf(f, r.net.Around)
+func doFlap(r *run, f *Fault) { r.flap(f, r.waysOf(f, r.net.Around)) }
+
+func (r *run) flap(f *Fault, ways []transport.Way) {
 	if len(ways) == 0 {
 		r.excuse(f, "no link goes out of %s", f.Target)
 		return
@@ -149,10 +150,7 @@ func doFlap(r *run, f *Fault) {
 }
 
 func doZone(r *run, f *Fault) {
-	var inside []transport.NodeID
-	for _, n := range r.targets(f) {
-		inside = append(inside, transport.NodeID(n.id))
-	}
+	inside := r.inside(f)
 	outside := r.net.Except(inside)
 	ways := transport.Between(inside, outside)
 	switch f.N {

@@ -27,8 +27,13 @@ func (r *Result) WriteHTML(w io.Writer) error {
 	if r.Err != nil {
 		page.Verdict, page.Wrong = r.Err.Error(), true
 	}
+	several := len(r.Plan.regions()) > 1
 	for i, n := range r.Plan.Nodes {
-		page.Rows = append(page.Rows, r.nodeRow(nodeName(i+1), n.Zone))
+		place := "zone " + n.Zone
+		if several {
+			place = n.Region + " · " + place
+		}
+		page.Rows = append(page.Rows, r.nodeRow(nodeName(i+1), place))
 	}
 	page.Rows = append(page.Rows, r.faultRow())
 	page.Rows = append(page.Rows, r.clientRows()...)
@@ -76,8 +81,8 @@ type pictureBar struct {
 func ms(t env.Mono) float64 { return float64(time.Duration(t).Microseconds()) / 1000 }
 
 // nodeRow shows when a node was up, and what it led.
-func (r *Result) nodeRow(name, zone string) pictureRow {
-	row := pictureRow{Name: name + " · zone " + zone}
+func (r *Result) nodeRow(name, place string) pictureRow {
+	row := pictureRow{Name: name + " · " + place}
 	end := env.Mono(r.Virtual)
 	up, leads := env.Mono(-1), map[string]env.Mono{}
 	stop := func(at env.Mono, groups ...string) {

@@ -14,6 +14,8 @@ type kind struct {
 	// nodes is the least number of nodes of a world that it is drawn for; most is
 	// the greatest, if it is not 0.
 	nodes, most int
+	// regions is the least number of regions.
+	regions int
 	// rare: of so many worlds that it fits, it is drawn for one; 0: as any other.
 	rare int
 	// ofGroup: its target is a group; else it is nodes.
@@ -35,7 +37,7 @@ func init() { kinds = allKinds() }
 
 func allKinds() []*kind {
 	var list []*kind
-	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, memberKinds, splitKinds, transactionKinds} {
+	for _, group := range [][]*kind{crashKinds, diskKinds, clockKinds, networkKinds, regionKinds, memberKinds, splitKinds, transactionKinds} {
 		list = append(list, group...)
 	}
 	return append(list, &kind{name: calmKind, what: "no fault begins before every group takes writes again"})
@@ -55,7 +57,7 @@ func kindOf(name string) *kind {
 
 // fits reports whether the kind may be drawn for the world of a plan.
 func (k *kind) fits(p *Plan) bool {
-	return len(p.Nodes) >= k.nodes && (k.most == 0 || len(p.Nodes) <= k.most) && (k.needs == nil || k.needs(p))
+	return len(p.Nodes) >= k.nodes && len(p.regions()) >= k.regions && (k.most == 0 || len(p.Nodes) <= k.most) && (k.needs == nil || k.needs(p))
 }
 
 // A KindInfo tells of a kind of fault.
@@ -140,7 +142,11 @@ func (r *run) limit() time.Duration {
 	if len(r.nodes) == 1 {
 		return probeLimit
 	}
-	return probeLimit + 60*max(r.plan.Knobs.Tick.Std(), time.Millisecond)*5
+	limit := probeLimit + 60*max(r.plan.Knobs.Tick.Std(), time.Millisecond)*5
+	if len(r.plan.regions()) > 1 { // a probe asks all groups, one after the other
+		limit += 200 * r.plan.Links.World.Base.Std()
+	}
+	return limit
 }
 
 // Fits says why a kind of fault is never drawn for worlds of so many nodes, if so.
@@ -148,6 +154,8 @@ func Fits(name string, o Options) error {
 	k := kindOf(name)
 	switch {
 	case k == nil || o.Nodes == 0:
+	case k.regions > 1 && (o.Nodes < k.regions || o.Zones == 1 || o.Regions == 1):
+		return fmt.Errorf("sim: %s takes worlds of %d regions or more", name, k.regions)
 	case o.Nodes < k.nodes:
 		return fmt.Errorf("sim: %s takes worlds of %d nodes or more", name, k.nodes)
 	case k.most > 0 && o.Nodes > k.most:

@@ -65,6 +65,14 @@ type NodePlan struct {
 	Region string `json:"region,omitempty"`
 }
 
+// named returns the name of the zone or the region that the node is in.
+func (n NodePlan) named(place string) string {
+	if place == "region" {
+		return n.Region
+	}
+	return n.Zone
+}
+
 // Links say how long a message is under way, one way, by where it goes: base plus
 // a tail that is exponentially distributed.
 type Links struct {
@@ -270,6 +278,8 @@ func (f *Fault) check(p *Plan) error {
 		return fmt.Errorf("there is no kind %q", f.Kind)
 	case f.At < 0 || f.At > maxPlanTime || f.For < 0 || f.For > maxPlanTime || f.By > maxPlanTime || f.By < -maxPlanTime:
 		return fmt.Errorf("%s at %s for %s by %s is out of time", f.Kind, f.At, f.For, f.By)
+	case len(p.Nodes) == 1 && k.nodes > 1:
+		return fmt.Errorf("%s on one node", f.Kind)
 	case f.N < 0:
 		return fmt.Errorf("%s with n = %d", f.Kind, f.N)
 	case f.Then != nil && (!k.leads || f.Then.Then != nil || f.Then.Kind == "calm"):

@@ -16,12 +16,12 @@ import (
 //     were at work, so does all that follows their work in a run
 //  2. the requests on other keys than the one that cannot be explained
 //  3. less time: the first half goes, and the rest begins earlier
-//  4. the tasks beside the clients, bit rot, and unusual knobs; smaller tables and
+//  4. the tasks beside the clients, bit rot, other regions, and unusual knobs; smaller tables and
 //     segments, so that fewer requests fill them
 //  5. faults, by ever smaller parts (Zeller, "Simplifying and Isolating Failure-Inducing Input")
 //  6. whole clients, then requests, also by parts; those that stay keep their time
 //  7. simpler faults and requests: no conditions, plain crashes, shorter
-//  8. fewer nodes
+//  8. fewer nodes; faults that take more go with them
 //
 // and again, until nothing gets smaller or a limit is reached.
 type Shrinker struct {
@@ -217,15 +217,19 @@ func (s *Shrinker) fewerNodes() {
 		if len(s.best.Nodes) <= n {
 			continue
 		}
-		s.try(func(p *Plan) {
-			p.Nodes = p.Nodes[:n]
-			for i := range p.Clients {
-				p.Clients[i].Node = 1 + (p.Clients[i].Node-1)%n
-			}
-			for i := range p.Transactors {
-				p.Transactors[i].Node = 1 + (p.Transactors[i].Node-1)%n
-			}
-		})
+		s.try(func(p *Plan) { p.keepNodes(n) })
+	}
+}
+
+// keepNodes leaves the first nodes, and the faults that can happen with them.
+func (p *Plan) keepNodes(n int) {
+	p.Nodes = p.Nodes[:n]
+	p.Nemesis = slices.DeleteFunc(p.Nemesis, func(f Fault) bool { return f.check(p) != nil || !kindOf(f.Kind).fits(p) })
+	for i := range p.Clients {
+		p.Clients[i].Node = 1 + (p.Clients[i].Node-1)%n
+	}
+	for i := range p.Transactors {
+		p.Transactors[i].Node = 1 + (p.Transactors[i].Node-1)%n
 	}
 }
 
@@ -284,6 +288,7 @@ func (s *Shrinker) strip() {
 		func(p *Plan) { p.Knobs.Facets, p.Knobs.Compress = false, false },
 		func(p *Plan) { p.Knobs.SyncTime = 0 },
 		func(p *Plan) { p.Knobs.Leaves = -1 },
+		(*Plan).joinRegions,
 		func(p *Plan) { p.Knobs.Partitions = 1 },
 		func(p *Plan) { p.Knobs.Memtable, p.Knobs.L0 = 4<<10, 1 },
 		func(p *Plan) { p.Knobs.Segment, p.Knobs.Segments = 16<<10, 2 },
@@ -295,6 +300,14 @@ func (s *Shrinker) strip() {
 		},
 	} {
 		s.try(change)
+	}
+}
+
+// joinRegions puts all zones in one region. What targets a region other than that makes the
+// plan one that is refused.
+func (p *Plan) joinRegions() {
+	for i := range p.Nodes {
+		p.Nodes[i].Region = p.Nodes[0].Region
 	}
 }
 

@@ -125,8 +125,12 @@ func (t *Tally) Kinds() (fired, drawn int) {
 // Describe tells in a few lines what a plan does.
 func (p *Plan) Describe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, stack %s, %d nodes, %d clients, %d requests, %d faults, %s\n",
-		p.Seed, p.Stack, len(p.Nodes), len(p.Clients), p.Requests(), len(p.Nemesis), p.For)
+	place := ""
+	if n := len(p.regions()); n > 1 {
+		place = fmt.Sprintf(" in %d regions", n)
+	}
+	fmt.Fprintf(&b, "seed %d, stack %s, %d nodes%s, %d clients, %d requests, %d faults, %s\n",
+		p.Seed, p.Stack, len(p.Nodes), place, len(p.Clients), p.Requests(), len(p.Nemesis), p.For)
 	for i, f := range p.Nemesis {
 		if i == 8 {
 			fmt.Fprintf(&b, "  ... %d more\n", len(p.Nemesis)-i)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,7 +13,9 @@ import (
 //	zone b                      the nodes of a zone
 //	leader of group 1           whoever leads it at the time of the fault
 //	follower of group 1         one that does not
+//	region r2                   the nodes of a region
 //	zone of the leader of group 1
+//	region of the leader of group 1
 //	coordinator                 whoever began a transaction last
 //	leader of ledger 1          of a partition of the ledger
 //	all                         every node; so is nothing
@@ -23,9 +26,9 @@ import (
 //	index 1                     of one of the table's global indexes
 //	ledger 1                    of the ledger
 type target struct {
-	kind  string // node, zone, leader, follower, zone of leader, ledger, coordinator, all; group, index group, ledger group
+	kind  string // node, zone, region, leader, follower, zone of leader, region of leader, ledger, coordinator, all; group, index group, ledger group
 	node  int
-	zone  string
+	name  string // of the zone or region
 	group int
 }
 
@@ -42,21 +45,21 @@ func parseTarget(text string, p *Plan) (target, error) {
 		}
 		return target{kind: "node", node: n}, nil
 	}
-	if zone, ok := strings.CutPrefix(text, "zone of the "); ok {
-		t, err := parseTarget(zone, p)
-		if t.kind != "leader" {
-			return target{}, fmt.Errorf("target %q is not understood", text)
-		}
-		t.kind = "zone of leader"
-		return t, err
-	}
-	if zone, ok := strings.CutPrefix(text, "zone "); ok {
-		for _, n := range p.Nodes {
-			if n.Zone == zone {
-				return target{kind: "zone", zone: zone}, nil
+	for _, place := range []string{"zone", "region"} {
+		if leader, ok := strings.CutPrefix(text, place+" of the "); ok {
+			t, err := parseTarget(leader, p)
+			if t.kind != "leader" {
+				return target{}, fmt.Errorf("target %q is not understood", text)
 			}
+			t.kind = place + " of leader"
+			return t, err
 		}
-		return target{}, fmt.Errorf("there is no zone %q", zone)
+		if name, ok := strings.CutPrefix(text, place+" "); ok {
+			if !slices.ContainsFunc(p.Nodes, func(n NodePlan) bool { return n.named(place) == name }) {
+				return target{}, fmt.Errorf("there is no %s %q", place, name)
+			}
+			return target{kind: place, name: name}, nil
+		}
 	}
 	if number, ok := strings.CutPrefix(text, "leader of ledger "); ok {
 		part, err := strconv.Atoi(number)
@@ -114,8 +117,8 @@ func (r *run) resolve(text string) (nodes []*node) {
 			if int(n.id) != t.node {
 				continue
 			}
-		case "zone":
-			if n.place.Zone != t.zone {
+		case "zone", "region":
+			if n.place.named(t.kind) != t.name {
 				continue
 			}
 		case "coordinator":
@@ -126,8 +129,9 @@ func (r *run) resolve(text string) (nodes []*node) {
 			if n != leader {
 				continue
 			}
-		case "zone of leader":
-			if leader == nil || n.place.Zone != leader.place.Zone {
+		case "zone of leader", "region of leader":
+			place, _, _ := strings.Cut(t.kind, " ")
+			if leader == nil || n.place.named(place) != leader.place.named(place) {
 				continue
 			}
 		case "follower":

@@ -23,6 +23,7 @@ import (
 type simWorld struct {
 	Nodes    int           `default:"0" help:"Nodes of each world; 0: one, three or five, as the seed has it, and three mostly."`
 	Azs      int           `default:"0" help:"Zones that they are in; 0: three, if there are so many nodes."`
+	Regions  int           `default:"0" help:"Regions that these zones are in; 0: one mostly, as the seed has it."`
 	Duration time.Duration `default:"0" help:"Virtual time with faults; 0: 3s on one node, 20s on several."`
 	Attempts int           `default:"0" help:"Worlds in which only one zone at a time dies and returns, and clients that make so many attempts, as SDKs do, and may not see an error; 0: others."`
 	Backoff  string        `default:"standard" enum:"standard,2026,legacy" help:"How those clients pause between attempts: as SDKs do today, as they will, as they did."`
@@ -31,7 +32,7 @@ type simWorld struct {
 }
 
 func (w *simWorld) options() (sim.Options, error) {
-	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Duration: w.Duration, Faults: w.Faults, Workload: w.Workload, Attempts: w.Attempts, Backoff: w.Backoff}
+	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Regions: w.Regions, Duration: w.Duration, Faults: w.Faults, Workload: w.Workload, Attempts: w.Attempts, Backoff: w.Backoff}
 	if err := sim.CheckLoads(w.Workload); err != nil {
 		return o, &simError{2, err}
 	}
@@ -68,7 +69,7 @@ func (w *simWorld) asked() []string {
 
 // arguments are those that make another process draw the same.
 func (w *simWorld) arguments() []string {
-	a := []string{fmt.Sprint("--nodes=", w.Nodes), fmt.Sprint("--azs=", w.Azs), fmt.Sprint("--duration=", w.Duration), fmt.Sprint("--attempts=", w.Attempts), "--backoff=" + w.Backoff}
+	a := []string{fmt.Sprint("--nodes=", w.Nodes), fmt.Sprint("--azs=", w.Azs), fmt.Sprint("--regions=", w.Regions), fmt.Sprint("--duration=", w.Duration), fmt.Sprint("--attempts=", w.Attempts), "--backoff=" + w.Backoff}
 	for _, l := range w.Workload {
 		a = append(a, "--workload="+l)
 	}
