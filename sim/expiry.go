@@ -91,8 +91,9 @@ func (s *server) at(d time.Duration) item.Value {
 	return item.Int((now + env.Time(d)).UnixMilli() / 1000)
 }
 
-// lasting are times of items that stay: in a day, soon, and so long ago that they do not count.
-var lasting = []time.Duration{24 * time.Hour, 10 * time.Minute, -6 * 365 * 24 * time.Hour}
+// lasting are times of items that stay: in a day, soon, and so long ago that they do not count. The clock by
+// which they are chosen may be behind by a lag, and is set right later.
+var lasting = []time.Duration{24 * time.Hour, maxLag + 10*time.Minute, -6 * 365 * 24 * time.Hour}
 
 // put puts an item whose time passed a minute ago, or one that may stay.
 func (x *expirer) put(key string) {

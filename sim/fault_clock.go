@@ -22,7 +22,7 @@ var clockKinds = []*kind{
 			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(time.Second), promisedRate
 			f.By = Duration(d.Int64N(int64(maxJump)))
 			if d.IntN(2) == 0 {
-				f.By = -Duration(d.Int64N(int64(time.Hour)))
+				f.By = -Duration(d.Int64N(int64(maxLag)))
 			}
 		}, do: doClock},
 	{name: brokenClock, what: "a node's clocks run n ppm - 500,000 ppm fast, against the promise: consistent reads may be old in such a run, and nothing else may be wrong",
@@ -41,6 +41,8 @@ const (
 	maxOffset = 60 * time.Millisecond
 	// maxJump is what others still believe of a clock that is ahead (txn.Clock).
 	maxJump = 4 * time.Second
+	// maxLag is how far behind a clock may be.
+	maxLag = time.Hour
 )
 
 // A wrong is what is wrong with the clocks of a node.
