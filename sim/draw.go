@@ -65,6 +65,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawHaste()
 	if !o.Calm {
 		d.drawNemesis()
+		d.drawTransactionFaults()
 		d.drawSplits()
 	}
 	d.tempo = d.drawTempo()

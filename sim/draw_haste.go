@@ -13,8 +13,8 @@ func (d *drawer) drawHaste() {
 	p := d.plan
 	h := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x4a57e)), o: d.o, plan: p}
 	k := &p.Knobs
-	if len(p.Transactors) > 0 && d.o.Attempts == 0 && h.IntN(2) == 0 {
-		k.Stale = Duration(time.Duration(h.one(20, 100, 500)) * time.Millisecond)
+	if len(p.Transactors) > 0 && d.o.Attempts == 0 && h.IntN(3) > 0 {
+		k.Stale = Duration(time.Duration(h.one(2, 5, 20, 100)) * time.Millisecond) // a prepare takes some milliseconds
 	}
 	if d.cluster() && d.o.Attempts == 0 && k.Patience == 0 && h.IntN(4) == 0 {
 		// A table that is made needs the elections of its groups within it.

@@ -26,7 +26,7 @@ var networkKinds = []*kind{
 	{name: "loss", what: "n of a million messages of a node are lost", nodes: 2, draw: drawChance, do: around(func(f *Fault) transport.Trouble {
 		return transport.Trouble{Loss: chance(f)}
 	})},
-	{name: "calls lost", what: "n of a million requests that a node sends to others, and of its answers to theirs, are lost; raft's messages arrive, so that it goes on to lead", nodes: 2,
+	{name: callsLost, what: "n of a million requests that a node sends to others, and of its answers to theirs, are lost; raft's messages arrive, so that it goes on to lead", nodes: 2,
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = d.one(100_000, 500_000, 1_000_000, 1_000_000) }, do: outOf(func(f *Fault) transport.Trouble {
 			return transport.Trouble{CallLoss: chance(f)}
 		})},
@@ -61,7 +61,10 @@ var networkKinds = []*kind{
 		})},
 }
 
-const clientLink = "client link"
+const (
+	clientLink = "client link"
+	callsLost  = "calls lost"
+)
 
 // maxClog bounds how late a message can be, so that a run knows when none is under
 // way any more.

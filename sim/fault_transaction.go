@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -42,10 +43,13 @@ func drawTransactionCrash(d *drawer, f *Fault) {
 	if d.IntN(2) == 0 { // else before anybody has heard of the entry
 		f.By = d.exp(300 * time.Microsecond)
 	}
-	switch d.IntN(4) {
-	case 0:
+	switch stale := d.plan.Knobs.Stale; {
+	case stale > 0 && d.IntN(2) == 0: // a little longer than others wait for a coordinator
+		f.For = stale + d.exp(100*time.Millisecond)
+	case stale > 0:
+	case d.IntN(4) == 0:
 		f.For = d.exp(6 * time.Second)
-	case 1: // a little longer than others wait for a coordinator
+	case d.IntN(3) == 0:
 		f.For = Duration(5*time.Second) + d.exp(time.Second)
 	}
 	switch d.IntN(6) {
@@ -72,6 +76,38 @@ func drawTransactionCrash(d *drawer, f *Fault) {
 	f.Then.For = min(f.Then.For, Duration(4*time.Second))
 	if t, err := parseTarget(f.Then.Target, d.plan); err == nil && t.kind == "node" { // one that has to do with it, rather
 		f.Then.Target = fmt.Sprint("leader of ledger ", 1+d.IntN(d.plan.Knobs.Partitions))
+	}
+}
+
+// maxTransactionFaults is how many drawTransactionFaults draws.
+const maxTransactionFaults = 10
+
+// drawTransactionFaults draws, for half of the plans that have transactors, faults that are about
+// transactions: those above, and times in which some of the requests of a coordinator, or of the answers of a
+// participant, are lost and sent again a second later, when others have made up their minds. It has
+// dice of its own, so that the rest of a plan does not depend on it.
+func (d *drawer) drawTransactionFaults() {
+	p := d.plan
+	t := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x7a5fa)), o: d.o, plan: p}
+	if t.IntN(2) == 0 || !d.cluster() || !hasTransactors(p) || d.o.Attempts > 0 {
+		return
+	}
+	list := append([]*kind{kindOf(callsLost), kindOf(callsLost)}, transactionKinds...)
+	pause := time.Duration(t.one(500, 1500, 4000)) * time.Millisecond
+	for at, n := t.exp(pause), 0; at < p.For && n < maxTransactionFaults; at, n = at+t.exp(pause), n+1 {
+		k := list[t.IntN(len(list))]
+		if !d.wanted(k.name) {
+			continue
+		}
+		f := Fault{At: at, Kind: k.name}
+		if k.draw(t, &f); k.name == callsLost {
+			f.Target, f.N = "coordinator", t.one(100_000, 300_000)
+			if t.IntN(2) == 0 {
+				f.Target = fmt.Sprint("leader of ledger ", 1+t.IntN(p.Knobs.Partitions))
+			}
+		}
+		f.For = min(f.For, p.For-at)
+		p.Nemesis = append(p.Nemesis, f)
 	}
 }
 

@@ -22,7 +22,8 @@ const (
 	// cancelledFor is how long the record of a cancelled transaction stays.
 	cancelledFor = 10 * time.Minute
 	// transactionPause is between two looks at what transactions have left, at most.
-	transactionPause = time.Second
+	transactionPause    = time.Second
+	minTransactionPause = 20 * time.Millisecond
 )
 
 // at carries out f for the partition that has a place, and looks for it anew while it is
@@ -391,7 +392,7 @@ func (c *core) watchTransactions() {
 	for env.WaitAny(c.env, c.closing, c.stirred) != 0 {
 		c.stirred.TryRecv()
 		for busy := true; busy; {
-			if _, _, closing := c.closing.AwaitFor(min(transactionPause, c.stale)); closing {
+			if _, _, closing := c.closing.AwaitFor(min(transactionPause, max(c.stale, minTransactionPause))); closing {
 				return
 			}
 			busy = c.sweepTransactions(seen)
