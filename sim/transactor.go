@@ -267,6 +267,11 @@ func (t *transactor) attempt(x *tx) bool {
 		return false
 	}
 	r.clients.Sleep(t.delay())
+	if len(n.deaf) > 0 {
+		r.came(n.deaf[0])
+		r.clients.Sleep(t.plan.Patience.Std())
+		return false
+	}
 	s := n.server
 	if s == nil || !n.up() { // the connection is refused
 		x.end(Failed)
@@ -285,6 +290,11 @@ func (t *transactor) attempt(x *tx) bool {
 			r.fail(err)
 		}
 		x.open--
+		if len(n.mute) > 0 { // the answer is lost
+			r.came(n.mute[0])
+			x.end(Unknown)
+			return
+		}
 		x.end(outcome)
 		r.world.After(back, func() { answered.Set(true, nil) })
 	})
