@@ -176,6 +176,9 @@ func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
 		return p.applyEntries(config, cmd, c)
 	case Trim:
 		return p.trim(cmd.Through, c)
+	case Mark:
+		p.mark(config, cmd.Mark)
+		return Result{}
 	case Backfill:
 		return p.backfill(config, cmd, c)
 	}

@@ -29,6 +29,7 @@ import (
 // kind 7, Backfill: the body is drawn in backfill.go.
 // kind 8, SplitOff: the body is drawn in split.go.
 // kinds 9 to 13 and 15, Transact, Prepare, Resolve, Settle, Forget, Decide: drawn in transaction.go.
+// kind 16, Mark: mark 8B (token.go).
 //
 // The timestamp was chosen once by the proposer, so that every replica writes
 // the same one. wish holds the ReturnValues in bits 0 to 2 and
@@ -70,6 +71,7 @@ const (
 	Forget    Kind = 13
 	Check     Kind = 14 // only an action of a transaction
 	Decide    Kind = 15
+	Mark      Kind = 16
 )
 
 func (k Kind) String() string {
@@ -104,6 +106,8 @@ func (k Kind) String() string {
 		return "check"
 	case Decide:
 		return "decide"
+	case Mark:
+		return "mark"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }
@@ -154,6 +158,7 @@ type Command struct {
 	Index   uint32 // Backfill: id of a global index
 	Rows    uint32 // Backfill: how many to look at, at most
 	Split   *Split // SplitOff
+	Mark    uint64 // Mark: what the partition has counted from now on
 
 	Transaction *Transaction // Transact, Prepare, Resolve, Settle, Decide, Forget
 }
@@ -169,6 +174,8 @@ func (c *Command) Encode() []byte {
 		return append(binary.LittleEndian.AppendUint64(b, c.Through), c.entries...)
 	case Trim:
 		return binary.LittleEndian.AppendUint64(header, c.Through)
+	case Mark:
+		return binary.LittleEndian.AppendUint64(header, c.Mark)
 	case SplitOff:
 		return c.Split.append(header)
 	case Backfill:
@@ -242,7 +249,9 @@ func DecodeCommand(b []byte) (Command, error) {
 	case Entries:
 		err = c.decodeEntries(b[2:])
 	case Trim:
-		err = c.decodeTrim(b[2:])
+		c.Through, err = c.decodeNumber(b[2:])
+	case Mark:
+		c.Mark, err = c.decodeNumber(b[2:])
 	case Backfill:
 		err = c.decodeBackfill(b[2:])
 	case SplitOff:
@@ -271,12 +280,11 @@ func (c *Command) decodeRequest(b []byte) ([]byte, error) {
 	return b[requestIDBytes:], nil
 }
 
-func (c *Command) decodeTrim(b []byte) error {
+func (c *Command) decodeNumber(b []byte) (uint64, error) {
 	if len(b) != 8 {
-		return fmt.Errorf("%w: %v of %d bytes", ErrCommand, c.Kind, len(b))
+		return 0, fmt.Errorf("%w: %v of %d bytes", ErrCommand, c.Kind, len(b))
 	}
-	c.Through = binary.LittleEndian.Uint64(b)
-	return nil
+	return binary.LittleEndian.Uint64(b), nil
 }
 
 func (c *Command) decodeWrite(b []byte) error {

@@ -209,7 +209,7 @@ func (p *Partition) decideTransaction(config *Config, t *Transaction, c *counter
 	if outcome == txn.Committed {
 		next.at, others = t.At, d.staged.others
 		if d.staged.token != (Token{}) {
-			p.remember(config, d.hash, d.staged.token, &tokenRecord{t.At, d.staged.parameters, MergeSizes(d.staged.sizes, t.Sizes)})
+			p.remember(config, d.hash, d.staged.token, &tokenRecord{at: t.At, parameters: d.staged.parameters, sizes: MergeSizes(d.staged.sizes, t.Sizes)})
 		}
 	}
 	p.decide(&config.Schema, t.ID, next, others)

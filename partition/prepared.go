@@ -96,14 +96,14 @@ func (o *prepared) conflict() *ConflictError {
 // transaction has left it, if it reads the row afterwards.
 type transactions struct {
 	// Owned by Apply.
-	items      map[string]*prepared // by row key
-	keys       map[txn.ID][]string  // row keys, sorted
-	decisions  map[txn.ID]decision
-	ledger     txn.Ledger
-	checked    txn.Timestamp // txn.Bounds
-	generation uint32        // of tokens
-	exists     bool          // the group has a record
-	changed    bool          // it is to be written
+	items     map[string]*prepared // by row key
+	keys      map[txn.ID][]string  // row keys, sorted
+	decisions map[txn.ID]decision
+	ledger    txn.Ledger
+	checked   txn.Timestamp // txn.Bounds
+	marks     tokenMarks
+	exists    bool // the group has a record
+	changed   bool // it is to be written
 
 	// For readers.
 	any   atomic.Bool // some item is taken
@@ -112,6 +112,7 @@ type transactions struct {
 	mu    env.Leaf // guards what follows
 	shown map[string]*prepared
 	told  map[txn.ID]decision
+	count tokenMarks
 	news  []news // of the current entry
 }
 
@@ -181,11 +182,12 @@ func (s *Schema) rowOf(key []byte) []byte {
 
 // show lets readers know what has become of transactions by an entry that is in the store.
 func (t *transactions) show() {
-	if len(t.news) == 0 {
+	if len(t.news) == 0 && t.count == t.marks {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.count = t.marks
 	for _, n := range t.news {
 		switch {
 		case n.row != "" && n.prepared != nil:
@@ -228,20 +230,49 @@ func (t *transactions) part(at uint64) {
 // A record of the group says that there are, or were, transactions. Without it, nothing is
 // looked for. Integers are big-endian.
 //
-//	+-----------+------------+----------+---------------+
-//	| format 1B | checked 8B | floor 8B | generation 4B |
-//	+-----------+------------+----------+---------------+
+//	+-----------+------------+----------+---------------+----------+-----------+
+//	| format 1B | checked 8B | floor 8B | generation 4B | marks 8B | newest 8B |
+//	+-----------+------------+----------+---------------+----------+-----------+
 //
-// format is 1; checked is of txn.Bounds, floor of txn.Ledger, generation of the tokens (token.go).
+// format is 2; checked is of txn.Bounds, floor of txn.Ledger, the rest of the tokens (token.go). While no marks are counted
+// the format is 1, which lacks the last two.
 const (
-	transactFormat byte = 1
-	transactBytes       = 1 + 8 + 8 + 4
+	transactFormat    byte = 2
+	transactFormatOld byte = 1
+	transactBytesOld       = 1 + 8 + 8 + 4
+	transactBytes          = transactBytesOld + 8 + 8
 )
 
 func (t *transactions) append(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(append(dst, transactFormat), uint64(t.checked))
+	format := transactFormat
+	if t.marks.count == 0 {
+		format = transactFormatOld
+	}
+	dst = binary.BigEndian.AppendUint64(append(dst, format), uint64(t.checked))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(t.ledger.Floor))
-	return binary.BigEndian.AppendUint32(dst, t.generation)
+	dst = binary.BigEndian.AppendUint32(dst, t.marks.generation)
+	if format == transactFormatOld {
+		return dst
+	}
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, t.marks.count), t.marks.newest)
+}
+
+// decode reads what append has written.
+func (t *transactions) decode(b []byte) error {
+	isOld := len(b) == transactBytesOld && b[0] == transactFormatOld
+	if !isOld && (len(b) != transactBytes || b[0] != transactFormat) {
+		return fmt.Errorf("%w: transactions of %d bytes", ErrFormat, len(b))
+	}
+	t.checked, t.ledger.Floor = txn.Timestamp(binary.BigEndian.Uint64(b[1:])), txn.Timestamp(binary.BigEndian.Uint64(b[9:]))
+	t.marks = tokenMarks{generation: binary.BigEndian.Uint32(b[17:])}
+	if isOld {
+		return nil
+	}
+	t.marks.count, t.marks.newest = binary.BigEndian.Uint64(b[21:]), binary.BigEndian.Uint64(b[29:])
+	if t.marks.count == 0 || t.marks.newest > t.marks.count || uint64(t.marks.generation) != t.marks.count/TokenMarks {
+		return fmt.Errorf("%w: %d marks, the newest token at %d, generation %d", ErrFormat, t.marks.count, t.marks.newest, t.marks.generation)
+	}
+	return nil
 }
 
 // noteTransactions has the record written with the current entry, if it says something new.
@@ -263,19 +294,18 @@ func (p *Partition) stageTransactions() {
 func (p *Partition) loadTransactions() error {
 	t := &p.txns
 	t.items, t.keys, t.decisions = make(map[string]*prepared), make(map[txn.ID][]string), make(map[txn.ID]decision)
-	t.ledger, t.checked, t.generation, t.changed, t.exists, t.news = txn.Ledger{}, 0, 0, false, false, nil
+	t.ledger, t.checked, t.marks, t.changed, t.exists, t.news = txn.Ledger{}, 0, tokenMarks{}, false, false, nil
 	b, err := p.db.Get(appendGroupKey(nil, p.group, partTransact), nil)
 	config := p.Config()
 	switch {
 	case errors.Is(err, lsm.ErrNotFound) || err == nil && (config == nil || config.Entries):
 	case err != nil:
 		return fmt.Errorf("partition %d: read transactions: %w", p.group, err)
-	case len(b) != transactBytes || b[0] != transactFormat:
-		return fmt.Errorf("partition %d: %w: transactions of %d bytes", p.group, ErrFormat, len(b))
 	default:
 		t.exists = true
-		t.checked, t.ledger.Floor = txn.Timestamp(binary.BigEndian.Uint64(b[1:])), txn.Timestamp(binary.BigEndian.Uint64(b[9:]))
-		t.generation = binary.BigEndian.Uint32(b[17:])
+		if err := t.decode(b); err != nil {
+			return fmt.Errorf("partition %d: %w", p.group, err)
+		}
 		if plant.On(plant.PreparedLostAtStart) {
 			break
 		}
@@ -288,6 +318,7 @@ func (p *Partition) loadTransactions() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.count = t.marks
 	t.shown, t.told = make(map[string]*prepared, len(t.items)), make(map[txn.ID]decision, len(t.decisions))
 	for row, o := range t.items { //sim:ok only copies into another map
 		t.shown[row] = o

@@ -54,6 +54,9 @@ func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result
 	if err != nil {
 		return Result{Err: err}
 	}
+	if t.Marks {
+		p.beginMarks(config)
+	}
 	if t.Token != (Token{}) {
 		if r, err := p.token(&config.Schema, anchor, t.Token, t.ID.Born); err != nil {
 			return Result{Err: err}
@@ -95,7 +98,7 @@ func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result
 		r.Transaction.Actions[i] = acts[i].j.r
 	}
 	if t.Token != (Token{}) {
-		p.remember(config, anchor, t.Token, &tokenRecord{at, t.Parameters, t.sizes(acts)})
+		p.remember(config, anchor, t.Token, &tokenRecord{at: at, parameters: t.Parameters, sizes: t.sizes(acts)})
 	}
 	r.Transaction.Outcome, r.Transaction.At = txn.Committed, at
 	return r

@@ -40,6 +40,8 @@ func sampleTransactions(t testing.TB) []Command {
 		{Kind: Settle, Transaction: &Transaction{ID: id, Hashes: []uint64{7}}},
 		{Kind: Decide, Transaction: &Transaction{ID: txn.ID{Node: 6, Born: 2 << 20}, At: 3 << 20, Outcome: txn.Committed, Hashes: []uint64{7, 9}, Sizes: []int{1, 0, 300}}},
 		{Kind: Forget, Transaction: &Transaction{ID: id, Hashes: []uint64{7}}},
+		{Kind: Transact, Transaction: &Transaction{ID: id, Actions: actions, Marks: true, Token: Token{1}, Parameters: Token{2}}},
+		{Kind: Mark, Mark: 11},
 	}
 }
 
@@ -73,7 +75,7 @@ func newStage(t *testing.T, db *member) *stage {
 
 // third is the transaction that is prepared at its anchor.
 func (s *stage) third() *Transaction {
-	return &Transaction{ID: txn.ID{Node: 3, Born: 65 << 16}, Stage: true, Token: Token{6}, Parameters: Token{7}, Others: []Place{{Table: 1, Hash: s.held[1]}, {4, 4}},
+	return &Transaction{ID: txn.ID{Node: 3, Born: 65 << 16}, Stage: true, Marks: true, Token: Token{6}, Parameters: Token{7}, Others: []Place{{Table: 1, Hash: s.held[1]}, {4, 4}},
 		Actions: []TransactAction{{Position: 1, Command: Command{Kind: Put, Item: s.value(4, 1)}}, {Position: 2, Command: Command{Kind: Delete, Item: s.keys[5]}}}}
 }
 

@@ -32,10 +32,12 @@ type Transaction struct {
 	Stage  bool    // Transact
 	Others []Place // Transact: of all items, but the anchor
 	// Token, if not zero, has the partition remember the transaction, and the answer to a
-	// repetition, for TokenLife. Parameters tells repetitions from other requests.
+	// repetition, for TokenMarks. Parameters tells repetitions from other requests.
+	// Marks has the partition count marks from now on; all but older logs say so (token.go).
 	// Sizes are what the actions of other participants have said of their items, by Position.
 	Token      Token // Transact, Prepare
 	Parameters Token // Transact
+	Marks      bool  // Transact
 	Sizes      []int // Transact, Decide
 
 	Anchor Place // Prepare: where to ask what became of the transaction
@@ -77,10 +79,11 @@ type Token [16]byte
 //	place:    | table 4B | hash 8B |
 //	actions:  | count | position | kind 1B | wish 1B | condition size+bytes | update size+bytes | item size+bytes | ...
 //
-// flags: 1 judge, 2 stage. kind is that of the command, or 14, Check. wish is that of a command.
+// flags: 1 judge, 2 stage, 4 marks. kind is that of the command, or 14, Check. wish is that of a command.
 const (
 	transactJudge byte = 1
 	transactStage byte = 2
+	transactMarks byte = 4
 )
 
 func (t *Transaction) append(dst []byte, k Kind) []byte {
@@ -88,7 +91,7 @@ func (t *Transaction) append(dst []byte, k Kind) []byte {
 	switch k {
 	case Transact:
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(t.At))
-		dst = append(dst, bit(t.Judge)*transactJudge|bit(t.Stage)*transactStage)
+		dst = append(dst, bit(t.Judge)*transactJudge|bit(t.Stage)*transactStage|bit(t.Marks)*transactMarks)
 		dst = append(append(dst, t.Token[:]...), t.Parameters[:]...)
 		dst = appendSizes(dst, t.Sizes)
 		dst = appendPlaces(dst, t.Others)
@@ -221,10 +224,10 @@ func (c *Command) decodeTransaction(b []byte) error {
 	case Transact:
 		t.At = txn.Timestamp(d.fixed())
 		flags := d.byte()
-		t.Judge, t.Stage = flags&transactJudge != 0, flags&transactStage != 0
+		t.Judge, t.Stage, t.Marks = flags&transactJudge != 0, flags&transactStage != 0, flags&transactMarks != 0
 		t.Token, t.Parameters, t.Sizes = d.token(), d.token(), d.sizes()
 		t.Others = d.places()
-		if flags > transactJudge|transactStage || t.Stage && (t.Judge || len(t.Others) == 0) {
+		if flags > transactJudge|transactStage|transactMarks || t.Stage && (t.Judge || len(t.Others) == 0) {
 			d.fail()
 		}
 	case Prepare:

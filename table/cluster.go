@@ -73,6 +73,7 @@ func (s *Service) openCluster(o Options) (err error) {
 	s.keep("roles", s.watchRoles)
 	s.keep("members", s.watchMembers)
 	s.keep("transactions", s.watchTransactions)
+	s.keep("tokens", s.watchTokens)
 	if s.split.rate > 0 {
 		s.keep("heat", s.watchHeat)
 	}

@@ -263,6 +263,10 @@ func (c *core) isStaleTransaction(id txn.ID) bool {
 	return c.clock.Now().Physical()-id.Born.Physical() >= env.Time(c.stale)
 }
 
+// isFuture reports whether a transaction was named by a clock that was wrong: it was born after now. Were it
+// forgotten, the floor would rise to its birth, and all others would be refused until then.
+func (c *core) isFuture(id txn.ID) bool { return id.Born > c.clock.Now() }
+
 // unblock finds out what became of a transaction that has taken items, and has their
 // partition act on it. It reports false if the transaction is being carried out.
 func (c *core) unblock(t *partition.ConflictError, table uint32, hashes []uint64) (free bool, err error) {
@@ -430,7 +434,7 @@ func (c *core) sweepTransactions(seen map[txn.ID]env.Mono) (busy bool) {
 		for _, d := range p.Decided() {
 			old := age(d.ID)
 			// One that is only prepared has taken the item of its anchor, too.
-			if d.Outcome == txn.Committed && old >= c.stale || d.Outcome == txn.Cancelled && old >= cancelledFor {
+			if d.Outcome == txn.Committed && old >= c.stale || d.Outcome == txn.Cancelled && old >= cancelledFor && !c.isFuture(d.ID) {
 				c.recoverDecided(p, d)
 			}
 		}

@@ -251,7 +251,11 @@ func (c *core) startPartition(j *startJob, p *livePartition) (err error) {
 			return err
 		}
 	}
-	c.clock.Restore(p.Latest())
+	if c.calls == nil {
+		c.clock.Restore(p.Latest()) // nobody else has made it
+	} else {
+		c.showClock(p.Latest())
+	}
 	if p.Unfinished() {
 		c.unfinished()
 	}

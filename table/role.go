@@ -5,6 +5,7 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/txn"
 )
 
 // Hooks tell a Service what happens in the replication.Node below it, which is opened
@@ -85,7 +86,7 @@ func (c *core) followRoles(groups []uint64) {
 func (c *core) followRole(p *livePartition) {
 	leads := p.group.Leading() && !c.closing.Ready()
 	if leads {
-		c.clock.Restore(p.Latest())
+		c.showClock(p.Latest())
 	}
 	switch {
 	case p.upkeep == nil:
@@ -93,5 +94,14 @@ func (c *core) followRole(p *livePartition) {
 		p.upkeep.begin()
 	default:
 		p.upkeep.end()
+	}
+}
+
+// showClock shows the clock a timestamp that others have made. One that is so far ahead that a clock was wrong
+// is left alone: partitions make later timestamps of what comes too early by themselves, while a node that ran
+// ahead would be refused by all others.
+func (c *core) showClock(t txn.Timestamp) {
+	if err := c.clock.Observe(t); err != nil {
+		c.env.Sometimes("table: a timestamp is too far ahead")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
 	"github.com/statordb/stator/txn"
 )
@@ -31,7 +32,10 @@ type Options struct {
 	// TTLInterval is the pause between searches for items whose time to live has
 	// passed; default 10 s, negative: they are not deleted.
 	TTLInterval time.Duration
-	ClockBound  time.Duration // largest clock error to accept from the host; 0 = what env claims
+	// TokenMark is a tenth of how long a client may repeat a transaction under its token; default 1 minute. Simulators
+	// have less time.
+	TokenMark  time.Duration
+	ClockBound time.Duration // largest clock error to accept from the host; 0 = what env claims
 	// TransactionPatience is how long a transaction may be undecided until whoever comes across it
 	// takes its coordinator for dead, and finishes it; default 5 s. Too short, it has transactions
 	// cancelled that are being carried out, and nothing worse.
@@ -107,6 +111,7 @@ type core struct {
 
 	life     uint64 // of the node, in the ids of its transactions
 	tokens   tokenGuard
+	mark     time.Duration         // see Options.TokenMark
 	stirred  *env.Queue[struct{}]  // wakes watchTransactions
 	closing  *env.Future[struct{}] // set when Close begins
 	builders *env.Group            // tasks that create and delete indexes, and expired items
@@ -160,6 +165,8 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 		life: e.Rand() | 1, stirred: env.NewQueue[struct{}](e, 1),
 		closing: env.NewFuture[struct{}](e), builders: env.NewGroup(e),
 		tasks: env.NewGroup(e), local: env.NewLatch(e), changed: env.NewQueue[struct{}](e, 1)}, o)
+	s.mark = cmp.Or(max(0, o.TokenMark), partition.TokenLife/partition.TokenMarks)
+	s.tokens.life = partition.TokenMarks * s.mark
 	s.births.mu.Bind(e)
 	s.heats.mu.Bind(e)
 	s.split = o.thresholds()
@@ -207,6 +214,7 @@ func (s *Service) recover() error {
 	}
 	s.startTasks()
 	s.keep("transactions", s.watchTransactions)
+	s.keep("tokens", s.watchTokens)
 	return nil
 }
 

@@ -13,7 +13,8 @@ import (
 // only this guard can tell that its token is not new: as long as the node runs, and
 // among the latest guardedTokens.
 type tokenGuard struct {
-	mu    env.Leaf // guards what follows
+	mu    env.Leaf      // guards what follows
+	life  time.Duration // how long a token counts after its request has succeeded
 	known map[partition.Token]tokenUse
 	ring  []partition.Token // of known, the oldest at next once it is full
 	next  int
@@ -28,8 +29,6 @@ type tokenUse struct {
 const (
 	// guardedTokens bounds the memory of a guard: 8 MiB.
 	guardedTokens = 1 << 16
-	// tokenLife is how long a token counts after its request has succeeded.
-	tokenLife = 10 * time.Minute
 )
 
 // check reports whether the token was not used with other parameters, as far as is known.
@@ -46,7 +45,7 @@ func (g *tokenGuard) check(t, parameters partition.Token, now env.Mono) error {
 func (g *tokenGuard) used(t, parameters partition.Token, now env.Mono) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	use := tokenUse{parameters, now.Add(tokenLife)}
+	use := tokenUse{parameters, now.Add(g.life)}
 	if old, known := g.known[t]; known {
 		if now >= old.until {
 			g.known[t] = use

@@ -35,17 +35,17 @@ func TestTokenOfAnotherRequest(t *testing.T) {
 }
 
 func TestTokenGuardForgets(t *testing.T) {
-	var g tokenGuard
+	g := tokenGuard{life: partition.TokenLife}
 	token := func(n int) (t partition.Token) {
 		binary.LittleEndian.PutUint32(t[:], uint32(n)+1)
 		return t
 	}
 	now := env.Mono(0)
 	g.used(token(0), token(1), now)
-	if g.check(token(0), token(2), now.Add(tokenLife-1)) == nil {
+	if g.check(token(0), token(2), now.Add(partition.TokenLife-1)) == nil {
 		t.Error("other parameters pass")
 	}
-	if err := g.check(token(0), token(2), now.Add(tokenLife)); err != nil {
+	if err := g.check(token(0), token(2), now.Add(partition.TokenLife)); err != nil {
 		t.Errorf("after its life: %v", err)
 	}
 	for n := range guardedTokens {

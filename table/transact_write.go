@@ -292,7 +292,7 @@ func (t *transaction) command(m txn.Message) *partition.Command {
 		c.Kind, x.Anchor = partition.Prepare, t.anchor()
 		return c
 	}
-	x.Parameters, x.Stage = t.parameters(), len(t.parts) > 1
+	x.Parameters, x.Stage, x.Marks = t.parameters(), len(t.parts) > 1, t.token != partition.Token{}
 	if x.Stage {
 		for i := range t.parts {
 			part := &t.parts[i]

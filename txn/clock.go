@@ -52,11 +52,17 @@ func (c *Clock) Last() Timestamp { return Timestamp(c.last.Load()) }
 // Observe shows c a timestamp that came from another node; later ones will be
 // greater. It refuses one that is further ahead than clocks can differ, with
 // ErrAhead; whoever sent it must not be believed.
+//
+// When wall clocks are set back, all nodes are ahead of theirs until these have caught up, and each
+// by something else. So a clock that is that far ahead itself compares with what it has seen.
 func (c *Clock) Observe(t Timestamp) error {
 	wall, bound := c.env.Wall()
-	limit := wall + env.Time(bound+maxAhead)
-	if t > TimestampAt(limit) && t > c.Last() {
-		return fmt.Errorf("%w: %v is beyond %v", ErrAhead, t, TimestampAt(limit))
+	limit := TimestampAt(wall + env.Time(bound+maxAhead))
+	if last := c.Last(); last > limit {
+		limit = TimestampAt(last.Physical() + env.Time(maxAhead))
+	}
+	if t > limit {
+		return fmt.Errorf("%w: %v is beyond %v", ErrAhead, t, limit)
 	}
 	c.Restore(t)
 	return nil

@@ -77,6 +77,14 @@ func TestObserve(t *testing.T) {
 	if err := c.Observe(far); err != nil {
 		t.Errorf("Observe of a time already reached = %v", err)
 	}
+	// So are others that are as far ahead, as after all wall clocks were set back.
+	beside := TimestampAt(far.Physical() + env.Time(time.Second))
+	if err := c.Observe(beside); err != nil || c.Now() <= beside {
+		t.Errorf("Observe of a clock that is as far ahead = %v, Now = %v", err, c.Now())
+	}
+	if err := c.Observe(TimestampAt(far.Physical() + env.Time(time.Hour))); !errors.Is(err, ErrAhead) {
+		t.Errorf("Observe of one that is further ahead = %v, want ErrAhead", err)
+	}
 }
 
 // No two callers may get the same timestamp.
