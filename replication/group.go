@@ -44,7 +44,7 @@ type Group struct {
 	splitting Splitting // sm, if it is one; immutable
 	seeded    bool      // see seed.go; so are these
 	vouches   bool
-	fed       bool          // all members have entries
+	fed       bool          // all members have entries, as this leader knows
 	strange   int           // ticks for which some had none
 	vouched   atomic.Uint64 // entry that has split a group off, see noteSplit
 

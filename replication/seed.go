@@ -66,11 +66,12 @@ func (g *Group) holds() uint64 {
 // votes of a seeded group's first term.
 func givenAtBirth() binding { return binding{sent: math.MaxInt64} }
 
-// watchStrangers has the leader of a seeded group find out whether there are empty
-// replicas. It need not serve yet: it may have been elected by one, and can commit nothing before
-// that one has a snapshot.
+// watchStrangers has the leader of a group whose members have never changed find out whether there are
+// empty replicas: members that have skipped a split, or that came to a group so late that the
+// catalog wanted others by then. It need not serve yet: it may have been elected by one, and can commit
+// nothing before that one has a snapshot.
 func (g *Group) watchStrangers() {
-	if !g.seeded || g.reborn || g.fed || g.leader.Load() != g.node.o.NodeID || g.applied < firstIndex {
+	if g.reborn || g.fed || g.leader.Load() != g.node.o.NodeID || g.applied < firstIndex {
 		return
 	}
 	all, strange := true, false
@@ -84,7 +85,7 @@ func (g *Group) watchStrangers() {
 		return
 	}
 	if g.strange++; g.strange >= strangeTicks {
-		g.node.e.Sometimes("replication: a member has skipped the split")
+		g.node.e.Sometimes("replication: a member is empty")
 		g.log.Compact(firstIndex)
 	}
 }

@@ -432,3 +432,42 @@ func TestClusterIndexPlaced(t *testing.T) {
 	b.checkReplicas()
 	b.w.Close()
 }
+
+// TestClusterBirthMissed: a node is away when a table is made. Before it comes, another one that has a replica is
+// lost and taken out, so that the catalog wants a third one in its place. The group still counts the two; the one
+// that comes has nothing, and was never there: without its vote nobody would lead.
+func TestClusterBirthMissed(t *testing.T) {
+	b := newBed(t, 51, "a", "b", "c", "d", "e")
+	leader := b.ready()
+	b.quiet()
+	var rest []*bedNode // those of the first three, which will have the replicas, that are not in charge
+	for _, n := range b.nodes[:3] {
+		if n != leader {
+			rest = append(rest, n)
+		}
+	}
+	late, lost := rest[0], rest[1]
+	late.crash()
+	b.create(simple("tab", 1))
+	leader.put("tab", `{"p":{"S":"k"}}`)
+	members := b.leader().catalog.snapshot().records()[0].slots[0].replicas.members()
+	if !slices.Contains(members, late.id) || !slices.Contains(members, lost.id) {
+		t.Fatalf("the replicas are on %v, not on %d and %d", members, late.id, lost.id)
+	}
+	lost.crash()
+	b.inCharge("remove", func(s *Service) error { return s.RemoveNode(lost.id) })
+	b.until("the catalog wants another one", func() bool {
+		return !slices.Contains(b.leader().catalog.snapshot().records()[0].slots[0].replicas.members(), lost.id)
+	})
+	late.restart()
+	b.until("the node is back", func() bool { return late.Service != nil && late.Ready() })
+	if got, want := late.get("tab", `{"p":{"S":"k"}}`, true), `{"p":{"S":"k"}}`; got != want {
+		t.Errorf("the node reads %s, want %s", got, want)
+	}
+	b.until("all replicas are where they should be", func() bool {
+		r := b.leader().catalog.snapshot().records()[0]
+		isBusy := true
+		b.leader().do("busy", func() error { isBusy = b.leader().isBusy(r.slots[0].group); return nil })
+		return !isBusy
+	})
+}
