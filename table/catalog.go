@@ -71,9 +71,29 @@ type catalog struct {
 	restored  restored
 	nextTable uint32
 	nextGroup uint64
-	nextNode  uint64 // 0 while there are no nodes
-	watcher   func() // called when view has changed; nil = nobody
-	broken    error  // the store refused a batch
+	nextNode  uint64                // 0 while there are no nodes
+	watcher   func()                // called when view has changed; nil = nobody
+	broken    error                 // the store refused a batch
+	failure   atomic.Pointer[error] // broken, for other tasks
+}
+
+// Err returns why nothing more is applied, so that what is read here grows old; nil if
+// all is well.
+func (c *catalog) Err() error {
+	if f := c.failure.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
+
+// fail notes why the catalog is broken; nil: it is not any more.
+func (c *catalog) fail(err error) {
+	c.broken = err
+	if err == nil {
+		c.failure.Store(nil)
+		return
+	}
+	c.failure.Store(&err)
 }
 
 // A catalogView is the catalog at one point of its log. It is immutable.

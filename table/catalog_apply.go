@@ -159,7 +159,7 @@ func (c *catalog) applyEntry(index uint64, commands [][]byte, results []catalogR
 	}
 	batch.Set(stateKey(), c.appendState(index, view.cluster))
 	if err := c.db.Apply(batch); err != nil {
-		c.broken = fmt.Errorf("catalog: apply entry %d: %w", index, err)
+		c.fail(fmt.Errorf("catalog: apply entry %d: %w", index, err))
 		return
 	}
 	c.applied = index

@@ -23,7 +23,7 @@ func (c *catalog) ApplyMembers(index uint64, members []byte) {
 	batch.Set(membersKey(), members)
 	batch.Set(stateKey(), c.appendState(index, c.view.Load().cluster))
 	if err := c.db.Apply(batch); err != nil {
-		c.broken = fmt.Errorf("catalog: apply entry %d: %w", index, err)
+		c.fail(fmt.Errorf("catalog: apply entry %d: %w", index, err))
 		return
 	}
 	c.applied, c.members = index, members
@@ -127,7 +127,7 @@ func (r *catalogRestoring) Commit() error {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	c := r.catalog
-	c.broken = c.load()
+	c.fail(c.load())
 	c.applied, c.restored = r.meta.Index, restored{r.meta.Index, r.meta.Term}
 	if c.watcher != nil {
 		c.watcher()

@@ -58,6 +58,39 @@ func TestClientsOfANodeWhoseDiskHangs(t *testing.T) {
 	b.checkReplicas()
 }
 
+// The store of the node in charge refuses an entry of the catalog. The node is still a member of the
+// group, and has all of its log, but what it has of the catalog grows old: another one takes charge, and
+// it denies no table that it does not know of.
+func TestCatalogThatIsBroken(t *testing.T) {
+	b := newBed(t, 4, "a", "b", "c")
+	b.create(simple("tab", 1))
+	sick := b.leader()
+	sick.do("break", func() error {
+		sick.catalog.fail(errors.New("the store refuses it"))
+		return nil
+	})
+	b.until("another node is in charge", func() bool { n := b.leader(); return n != nil && n != sick })
+	b.create(simple("new", 1))
+	sick.do("tables", func() error {
+		var elsewhere *ElsewhereError
+		if _, err := sick.Delete("new"); !errors.As(err, &elsewhere) {
+			t.Errorf("Delete: %v, want that another node is to do it", err)
+		}
+		if _, err := sick.Describe("new"); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("Describe of a table that is new: %v, want %v", err, ErrUnavailable)
+		}
+		_, err := sick.Get(&GetRequest{Table: "new", Key: js(`{"p":{"S":"k"}}`)})
+		if !errors.Is(err, ErrUnavailable) {
+			t.Errorf("Get from a table that is new: %v, want %v", err, ErrUnavailable)
+		}
+		return nil
+	})
+	sick.crash()
+	sick.restart()
+	b.until("the node is back", func() bool { return sick.Service != nil && sick.Ready() })
+	sick.get("new", `{"p":{"S":"k"}}`, true)
+}
+
 // The log of a node fails, which is in charge of the catalog and leads partitions. It does
 // not hear that others lead by now; but those who talk to it are answered all the same, by these
 // others, it does not take itself for in charge any more, and it denies no table.

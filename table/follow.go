@@ -67,6 +67,9 @@ func (c *core) refresh() error {
 // catalogBarrier returns when this node has applied what the catalog's leader had
 // applied at the time of the call.
 func (c *core) catalogBarrier() error {
+	if err := c.catalog.Err(); err != nil { // its group goes on without it
+		return fmt.Errorf("%w: %w", replication.ErrFailed, err)
+	}
 	if c.catalogGroup.Leading() {
 		return c.catalogGroup.ReadBarrier()
 	}

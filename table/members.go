@@ -74,7 +74,7 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 		return
 	}
 	p := c.directory.partition(id)
-	isBroken := p != nil && p.group != nil && p.Err() != nil
+	isBroken := p != nil && p.group != nil && p.Err() != nil || id == catalogGroup && c.catalog.Err() != nil
 	if done, ok := settled[id]; ok && done.equal(&w) && !isBroken {
 		return
 	}
@@ -89,7 +89,7 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 		changes, to = nil, successor(&status, others(status.Members.Voters, c.self))
 		delete(transferred, id)
 	}
-	if to != 0 && id != catalogGroup && !c.isFit(to, id) {
+	if to != 0 && (id != catalogGroup || isBroken) && !c.isFit(to, id) {
 		to = 0
 	}
 	switch {
@@ -121,7 +121,7 @@ func (c *core) serveFit(r callRequest) answer {
 		return answer{verdict: verdictNotHere}
 	}
 	if r.group == catalogGroup {
-		return answer{}
+		return verdictOf(c.catalog.Err())
 	}
 	p := c.directory.partition(r.group)
 	if p == nil || p.group == nil || p.Err() != nil {

@@ -54,11 +54,15 @@ func (c *core) inCharge() error {
 	switch {
 	case c.closed():
 		return ErrClosed
-	case c.reign.Load() == nil, c.calls != nil && !c.catalogGroup.Leading():
+	case c.reign.Load() == nil, c.calls != nil && !c.mayReign():
 		return &ElsewhereError{Leader: c.leaderHint()}
 	}
 	return nil
 }
+
+// mayReign reports whether this node leads the catalog, and has it. One whose store has refused an
+// entry of it goes on as a member of the group, and gives the lead away.
+func (c *core) mayReign() bool { return c.catalogGroup.Leading() && (c.calls == nil || c.catalog.Err() == nil) }
 
 // inChargeNow is inCharge for an operation that may be refused for what the catalog says:
 // one that has been deposed without knowing it, as when its log has failed, has an old

@@ -67,7 +67,7 @@ func (c *core) watchRoles() {
 func (c *core) followRoles(groups []uint64) {
 	for _, id := range groups {
 		if id == catalogGroup {
-			if c.catalogGroup.Leading() {
+			if c.mayReign() {
 				c.beginReign()
 			} else {
 				c.endReign()
