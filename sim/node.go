@@ -165,7 +165,7 @@ func (n *node) onDisk(op vfs.Op) error {
 			n.run.came(n.failFault)
 			n.dirty = true
 			n.broken = n.broken || isOfLog(op)
-			return vfs.ErrIO
+			return vfs.SimulatedIO
 		}
 	}
 	return n.badFile(op)
@@ -187,7 +187,7 @@ func (n *node) badFile(op vfs.Op) error {
 	n.run.world.Note("fault: %s of %s on %s fails", op.Kind, op.Name, n.name)
 	n.run.came(bad.fault)
 	n.broken = n.broken || isOfLog(op)
-	return vfs.ErrIO
+	return vfs.SimulatedIO
 }
 
 // isOfLog reports whether an operation is a write or sync of records of the raft log. The header

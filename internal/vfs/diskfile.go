@@ -51,7 +51,7 @@ func (d *Disk) changeFileLocked(f *inode, op fileOp) error {
 	}
 	grow := size - f.mem.size
 	if grow > 0 && d.used+grow > d.capacity {
-		return ErrNoSpace
+		return SimulatedNoSpace
 	}
 	d.used += grow
 	end, had := op.off+int64(len(op.data)), int64(len(f.mem.head))

@@ -42,7 +42,7 @@ type FaultError struct {
 }
 
 func (e *FaultError) Error() string {
-	return fmt.Sprintf("vfs: page fault in a mapped file at %#x: %v", e.Addr, ErrIO)
+	return fmt.Sprintf("vfs: page fault in a mapped file at %#x: %v", e.Addr, SimulatedIO)
 }
 
 // Unwrap makes the error match ErrIO.

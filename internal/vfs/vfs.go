@@ -28,6 +28,22 @@ var (
 	ErrDead     = errors.New("vfs: handle of an earlier life") // simulated node crashed
 )
 
+// What a simulated disk fails with. It matches ErrIO and ErrNoSpace, whose words differ from system to
+// system, and says the same on each of them: errors travel in messages, and a
+// simulated run is the same everywhere.
+var (
+	SimulatedIO      error = &simulated{"input/output error", ErrIO}
+	SimulatedNoSpace error = &simulated{"no space left on device", ErrNoSpace}
+)
+
+type simulated struct {
+	text string
+	is   error
+}
+
+func (e *simulated) Error() string { return e.text }
+func (e *simulated) Unwrap() error { return e.is }
+
 // An FS is a tree of files. It is safe for concurrent use.
 type FS interface {
 	// Create makes a new file (always a new inode) open for reading and
