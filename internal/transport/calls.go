@@ -235,10 +235,10 @@ func (c *Calls) start(from NodeID, f callFrame) faultCode {
 	switch {
 	case c.closed:
 		return faultStopping
+	case !c.seen.add(requestName{from, f.number}): // also of one that is refused: the caller believes that
+		return faultMethod
 	case h == nil:
 		return faultUnknown
-	case !c.seen.add(requestName{from, f.number}):
-		return faultMethod
 	case c.serving >= maxServing:
 		return faultBusy
 	}

@@ -149,6 +149,23 @@ func TestCallRefusedMeansNotCarriedOut(t *testing.T) {
 	})
 }
 
+// TestRefusedCallComesTwice: a double of what was refused, which comes when there is somebody to
+// carry it out, is not.
+func TestRefusedCallComesTwice(t *testing.T) {
+	p := newPair(t, 6)
+	count := 0
+	p.do(t, func(*Calls) {
+		request := callFrame{kind: requestKind, number: 7, method: 60}.encode()
+		p.calls[2].receive(1, request)
+		p.calls[2].Serve(60, func(NodeID, []byte) ([]byte, error) { count++; return nil, nil })
+		p.calls[2].receive(1, request)
+		p.envs[1].Sleep(time.Second)
+	})
+	if count != 0 {
+		t.Errorf("it was carried out %d times", count)
+	}
+}
+
 // TestCallIsCarriedOutOnce although the network doubles everything.
 func TestCallIsCarriedOutOnce(t *testing.T) {
 	p := newPair(t, 4)
