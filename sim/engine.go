@@ -62,3 +62,15 @@ func (v *verifier) start(e *env.Env, db *lsm.DB) {
 		}
 	})
 }
+
+// readStores reads one of the stores in all ways, at rest.
+func (r *run) readStores() {
+	if r.rotten() || r.err != nil {
+		return
+	}
+	n := r.someNode()
+	answered, err := r.inTask(n, "read store", func(s *server) error { return s.readStore(nil) })
+	if answered && err != nil && !isLocal(err) {
+		r.fail(found(Engine, err))
+	}
+}

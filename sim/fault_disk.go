@@ -39,7 +39,7 @@ var diskKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(500*time.Millisecond) }, do: doStall},
 	{name: "flush and compact", what: "the engine flushes now and, if n is not 0, compacts",
 		draw: func(d *drawer, f *Fault) { f.Target, f.N = d.drawTarget(), d.IntN(2) }, do: doFlush},
-	{name: "long read", what: "somebody begins to read all that the engine has, and goes on when it has flushed and, if n is not 0, compacted; what a snapshot shows must stay as it was",
+	{name: "long read", what: "somebody begins to read all that the engine has, and goes on when it has flushed and, if n is not 0, compacted; what a snapshot shows must stay as it was, forward, backward and key by key",
 		draw: func(d *drawer, f *Fault) {
 			f.Target, f.For, f.N = d.drawTarget(), d.exp(200*time.Millisecond), d.IntN(2)
 		}, do: doLongRead},

@@ -145,6 +145,7 @@ func (tableStack) verify(r *run) {
 	r.verifySteps()
 	r.converge()
 	r.compareReplicas()
+	r.readStores()
 }
 
 // verifySteps looks at the tables of the tasks that have some.
