@@ -62,7 +62,9 @@ func (c *core) inCharge() error {
 
 // mayReign reports whether this node leads the catalog, and has it. One whose store has refused an
 // entry of it goes on as a member of the group, and gives the lead away.
-func (c *core) mayReign() bool { return c.catalogGroup.Leading() && (c.calls == nil || c.catalog.Err() == nil) }
+func (c *core) mayReign() bool {
+	return c.catalogGroup.Leading() && (c.calls == nil || c.catalog.Err() == nil)
+}
 
 // inChargeNow is inCharge for an operation that may be refused for what the catalog says:
 // one that has been deposed without knowing it, as when its log has failed, has an old
