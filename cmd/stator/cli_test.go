@@ -185,3 +185,10 @@ func TestVersionAndCompletion(t *testing.T) {
 		}
 	}
 }
+
+// What the simulator is for needs no further word.
+func TestSimAlone(t *testing.T) {
+	if code, out := run(t, t.TempDir(), "sim", "--nodes", "1", "--seeds", "1", "--duration", "300ms", "--faults", "none", "--json"); code != 0 || !strings.Contains(out, `"seeds"`) {
+		t.Errorf("status %d: %s", code, out)
+	}
+}

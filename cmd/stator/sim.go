@@ -1,7 +1,7 @@
 package main
 
 type simCommand struct {
-	Run    simRunCommand    `cmd:"" help:"Run seeds: worlds with nodes, clients and faults, and check what the clients saw."`
+	Run    simRunCommand    `cmd:"" default:"withargs" help:"Run seeds: worlds with nodes, clients and faults, and check what the clients saw."`
 	Replay simReplayCommand `cmd:"" help:"Run one seed or plan again, and write down what happened."`
 	Shrink simShrinkCommand `cmd:"" help:"Make the plan of a seed that fails smaller while it fails."`
 	List   simListCommand   `cmd:"" help:"List the kinds of faults."`
