@@ -53,6 +53,8 @@ type drawer struct {
 	plan   *Plan
 	ledger *ledgerDrawer // nil: the ledger has no clients
 	tempo  tempo
+	// noLedger: the plan has no transactors, unless they are asked for; see drawSize.
+	noLedger bool
 }
 
 // NewPlan draws the plan of a seed.
@@ -61,6 +63,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawWorld()
 	d.plan.Knobs = d.drawKnobs()
 	d.drawRegions()
+	d.drawSize()
 	d.drawTransactors() // some faults are theirs
 	d.drawHaste()
 	if !o.Calm {

@@ -23,7 +23,7 @@ func (d *drawer) drawTransactors() {
 	l := &ledgerDrawer{drawer: &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0x1ed6e5)), o: d.o, plan: p}}
 	all := d.o.wants(transactionsLoad)
 	some := all || slices.ContainsFunc(transactorLoads, d.o.wants)
-	if half := l.IntN(2) == 0; half && len(d.o.Workload) == 0 || !some || d.o.Stack == GuestStack {
+	if half := l.IntN(2) == 0; half && len(d.o.Workload) == 0 || !some || d.noLedger || d.o.Stack == GuestStack {
 		return
 	}
 	d.ledger = l

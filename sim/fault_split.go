@@ -77,7 +77,7 @@ func (d *drawer) drawSplits() {
 
 func (d *drawer) drawSplitTarget() string {
 	switch p := d.plan; {
-	case d.IntN(4) == 0:
+	case d.IntN(4) == 0 && p.Knobs.hasGlobalIndex():
 		return fmt.Sprint("index ", 1+d.IntN(4))
 	case len(p.Transactors) > 0 && d.IntN(3) == 0:
 		return fmt.Sprint("ledger ", 1+d.IntN(2*p.Knobs.Partitions))

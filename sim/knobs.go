@@ -17,7 +17,8 @@ import (
 // are common. Sizes are in bytes.
 type Knobs struct {
 	Partitions int      `json:"partitions"`
-	SyncTime   Duration `json:"sync_time"` // mean latency of a sync
+	Lacks      []string `json:"lacks,omitempty"` // global indexes that the table does not have
+	SyncTime   Duration `json:"sync_time"`       // mean latency of a sync
 	Facets     bool     `json:"facets,omitempty"`
 	Verify     bool     `json:"verify,omitempty"` // the engine's files, after each flush and compaction
 
@@ -59,6 +60,11 @@ func (k *Knobs) check() error {
 	} { //sim:ok any of the mistakes is reported
 		if n <= 0 || n > 1<<30 {
 			return fmt.Errorf("knob %s is %d", name, n)
+		}
+	}
+	for _, name := range k.Lacks {
+		if i := slices.IndexFunc(allIndexes, func(x indexInfo) bool { return x.name == name }); i < 0 || !allIndexes[i].global {
+			return fmt.Errorf("there is no global index %q to be lacked", name)
 		}
 	}
 	switch {

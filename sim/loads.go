@@ -54,6 +54,9 @@ func (o *Options) wants(name string) bool {
 	return len(o.Workload) == 0 || slices.Contains(o.Workload, name)
 }
 
+// wantsByName reports whether a load was asked for by its name.
+func (o *Options) wantsByName(name string) bool { return slices.Contains(o.Workload, name) }
+
 // clientLoads are the loads of clients.
 var clientLoads = []string{"items", "counters", "queries", "batches", "indexes"}
 
@@ -93,7 +96,8 @@ func (d *drawer) drawOf(wanted []string, m moment, value string) Op {
 
 // drawIndexRead draws a query of one of the table's indexes.
 func (d *drawer) drawIndexRead(o *Op) {
-	*o = Op{At: o.At, Do: "index", Index: indexes[d.IntN(len(indexes))].name, Limit: d.IntN(4), Reverse: d.IntN(2) == 0}
+	list := d.plan.Knobs.indexes()
+	*o = Op{At: o.At, Do: "index", Index: list[d.IntN(len(list))].name, Limit: d.IntN(4), Reverse: d.IntN(2) == 0}
 	switch o.Index {
 	case "local":
 		o.Key, o.Stale = fmt.Sprint("p", d.IntN(hotHashes)), d.IntN(2) == 0

@@ -8,9 +8,33 @@ import (
 	"github.com/statordb/stator/table"
 )
 
-// indexes are those of the table: one of each kind, and one whose key changes
+// allIndexes are those that the table may have: one of each kind, and one whose key changes
 // with every write.
-var indexes = []indexInfo{{"local", true}, {"byValue", false}, {"byCount", true}}
+var allIndexes = []indexInfo{{"local", true, false}, {"byValue", false, true}, {"byCount", true, true}}
+
+// indexes are those that the table has.
+func (k *Knobs) indexes() (list []indexInfo) {
+	for _, x := range allIndexes {
+		if !slices.Contains(k.Lacks, x.name) {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// hasGlobalIndex reports whether the table has any.
+func (k *Knobs) hasGlobalIndex() bool {
+	return slices.ContainsFunc(k.indexes(), func(x indexInfo) bool { return x.global })
+}
+
+// withoutIndexes returns the definition without some of its global indexes.
+func withoutIndexes(d table.Definition, names []string) table.Definition {
+	d.GlobalIndexes = slices.DeleteFunc(d.GlobalIndexes, func(x table.IndexDefinition) bool { return slices.Contains(names, x.Name) })
+	if slices.Contains(names, "byCount") { // nothing else has n as a key
+		d.Attributes = slices.DeleteFunc(d.Attributes, func(a table.AttributeDefinition) bool { return a.Name == "n" })
+	}
+	return d
+}
 
 func withIndexes(d table.Definition) table.Definition {
 	d.Attributes = append(d.Attributes, table.AttributeDefinition{Name: "v", Type: item.S}, table.AttributeDefinition{Name: "n", Type: item.N})
@@ -30,8 +54,9 @@ func withIndexes(d table.Definition) table.Definition {
 }
 
 type indexInfo struct {
-	name string
-	all  bool // projects everything, else the keys
+	name   string
+	all    bool // projects everything, else the keys
+	global bool
 }
 
 // patienceWithIndexes is how long global indexes may take to follow once nobody
@@ -47,14 +72,14 @@ func (r *run) checkIndexes() {
 }
 
 func (s *server) checkIndexes() error {
-	for _, x := range indexes {
+	for _, x := range s.n.run.plan.Knobs.indexes() {
 		deadline := s.e.Now().Add(patienceWithIndexes)
 		for {
 			err := s.checkIndex(x.name, x.all)
 			if err == nil {
 				break
 			}
-			if x.name == "local" || s.e.Now() > deadline {
+			if !x.global || s.e.Now() > deadline {
 				return err
 			}
 			s.e.Sleep(10 * time.Millisecond)

@@ -315,14 +315,14 @@ func (c *ClientPlan) check(p *Plan) error {
 		return fmt.Errorf("it asks again %d times", c.Retries)
 	}
 	for i := range c.Ops {
-		if err := c.Ops[i].check(); err != nil {
+		if err := c.Ops[i].check(&p.Knobs); err != nil {
 			return fmt.Errorf("request %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-func (o *Op) check() error {
+func (o *Op) check(k *Knobs) error {
 	kind, single := singles[o.Do]
 	condition := slices.Index(conditions, o.If)
 	p, _, ok := strings.Cut(o.Key, "/")
@@ -335,7 +335,7 @@ func (o *Op) check() error {
 		return fmt.Errorf("there is no condition %q", o.If)
 	case (single || o.Do == "batch") && (!ok || p == ""):
 		return fmt.Errorf("key %q does not have the form hash/range", o.Key)
-	case o.Do == "index" && !slices.ContainsFunc(indexes, func(x indexInfo) bool { return x.name == o.Index }):
+	case o.Do == "index" && !slices.ContainsFunc(k.indexes(), func(x indexInfo) bool { return x.name == o.Index }):
 		return fmt.Errorf("there is no index %q", o.Index)
 	case o.Do == "batch" && (!strings.Contains(o.Second, "/") || o.Second == o.Key):
 		return fmt.Errorf("second key %q", o.Second)

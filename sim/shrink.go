@@ -290,6 +290,7 @@ func (s *Shrinker) strip() {
 		func(p *Plan) { p.Knobs.Leaves = -1 },
 		(*Plan).joinRegions,
 		func(p *Plan) { p.Knobs.Partitions = 1 },
+		func(p *Plan) { p.Knobs.Lacks = []string{"byValue", "byCount"} },
 		func(p *Plan) { p.Knobs.Memtable, p.Knobs.L0 = 4<<10, 1 },
 		func(p *Plan) { p.Knobs.Segment, p.Knobs.Segments = 16<<10, 2 },
 		func(p *Plan) { p.Knobs.Keep, p.Knobs.Threshold, p.Knobs.Manifest = 0, 0, 0 },

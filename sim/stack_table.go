@@ -41,7 +41,8 @@ const tablePatience = 5 * time.Second
 
 // create makes the table, at the node that is in charge of that, once there is one.
 func (tableStack) create(r *run) {
-	r.createTable(definition(r.plan.Knobs.Partitions, r.plan.Knobs.facets()))
+	k := &r.plan.Knobs
+	r.createTable(withoutIndexes(definition(k.Partitions, k.facets()), k.Lacks))
 	r.knowGroups()
 	r.createLedger()
 }
