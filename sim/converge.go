@@ -113,7 +113,7 @@ func (r *run) behind() error {
 		}
 		answered, err := r.inTask(n, "status", func(s *server) error {
 			listed := map[replication.GroupID]bool{}
-			for _, g := range s.tables.Groups() {
+			for _, g := range s.tables.Layout() {
 				listed[replication.GroupID(g.ID)] = true
 			}
 			for _, id := range s.log.Groups() {

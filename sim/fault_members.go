@@ -277,27 +277,29 @@ func doRotAndReplace(r *run, f *Fault) {
 // isWhole reports whether every group has a leader that counts on nodes that are there,
 // and these have all that is committed.
 func (r *run) isWhole() bool {
-	led, known := map[uint64]bool{}, map[uint64]bool{}
+	whole, known := map[uint64]bool{}, map[uint64]bool{}
 	for _, n := range r.nodes {
-		var groups []table.GroupState
-		answered, _ := r.inTask(n, "groups", func(s *server) error {
-			groups = s.tables.Groups()
-			return nil
-		})
-		if !answered {
+		s := n.server
+		if s == nil || !n.up() {
 			continue
 		}
-		for _, g := range groups {
-			known[g.ID] = true
-			led[g.ID] = led[g.ID] || g.Here && g.Status.Leading && r.hasAll(&g)
+		for _, g := range s.tables.Layout() {
+			if known[g.ID] = true; r.leaderOf(g.ID) != n {
+				continue
+			}
+			answered, err := r.inTask(n, "status", func(s *server) (err error) {
+				if here := s.log.Group(replication.GroupID(g.ID)); here != nil {
+					g.Status, err = here.Status()
+				}
+				return err
+			})
+			if !answered || err != nil || !g.Status.Leading || !r.hasAll(&g) {
+				return false
+			}
+			whole[g.ID] = true
 		}
 	}
-	for id := range known { //sim:ok all or not
-		if !led[id] {
-			return false
-		}
-	}
-	return len(known) > 0
+	return len(known) > 0 && len(whole) == len(known)
 }
 
 // hasAll reports whether all voters of a group that is led here have its entries, and

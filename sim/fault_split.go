@@ -27,6 +27,7 @@ const (
 
 	// splitPatience is how long an operator tries.
 	splitPatience = 5 * time.Second
+	splitPause    = 250 * time.Millisecond // between attempts, at most
 	// maxPartitions bounds those of a table and its indexes that are split by hand: what a
 	// world costs grows with its groups.
 	maxPartitions = 16
@@ -110,7 +111,9 @@ func (k *Knobs) tuneSplits(o *table.Options) {
 func doSplit(r *run, f *Fault) {
 	t, _ := parseTarget(f.Target, r.plan)
 	reason := errors.New("no node was up")
-	for start := r.clients.Now(); r.clients.Now().Sub(start) < f.For.Std(); r.clients.Sleep(20 * time.Millisecond) {
+	pause := 20 * time.Millisecond
+	for start := r.clients.Now(); r.clients.Now().Sub(start) < f.For.Std(); r.clients.Sleep(pause) {
+		pause = min(2*pause, splitPause)
 		for _, n := range r.nodes {
 			var child uint64
 			answered, err := r.inTask(n, "split", func(s *server) (err error) {
@@ -139,7 +142,7 @@ func doSplit(r *run, f *Fault) {
 // splitPlace returns the group that a split is of, and the hash where it is to be divided;
 // 0, if there is none, or it has been split often enough.
 func (r *run) splitPlace(s *server, t target, n int) (group, at uint64) {
-	all := s.tables.Groups()
+	all := s.tables.Layout()
 	var indexed []uint64
 	for _, g := range all {
 		if g.Table == tableName && g.Index != "" {

@@ -81,7 +81,7 @@ func (r *run) knowGroups() {
 		return
 	}
 	r.must("groups", func(s *server) error {
-		for _, g := range s.tables.Groups() {
+		for _, g := range s.tables.Layout() {
 			if g.Table == tableName && g.Index == "" && !slices.Contains(r.history.groups, g.ID) {
 				r.history.groups = append(r.history.groups, g.ID)
 			}

@@ -20,28 +20,42 @@ type GroupState struct {
 // Groups returns the groups of the catalog and of all tables, in the order of their
 // creation within each. It asks those that are here, and so takes a moment.
 func (c *core) Groups() []GroupState {
-	all := []GroupState{c.groupState(GroupState{ID: catalogGroup}, c.catalogGroup)}
+	all := c.Layout()
+	all[0] = c.groupState(all[0], c.catalogGroup)
+	for i := range all[1:] {
+		all[1+i] = c.slotState(all[1+i])
+	}
+	return all
+}
+
+// Layout returns the same groups as the catalog has them. It asks nobody, so all that only a
+// replica knows is not set: from Here on, but for First and Last.
+func (c *core) Layout() []GroupState {
+	all := []GroupState{{ID: catalogGroup}}
 	for _, n := range c.catalog.snapshot().nodes {
 		if n.state != nodeGone {
 			all[0].Replicas = append(all[0].Replicas, n.id)
 		}
 	}
 	for _, r := range c.catalog.snapshot().records() {
-		for i, s := range r.slots {
-			all = append(all, c.slotState(r, "", s, lastOf(r.slots, i)))
-		}
-		for i, place := range r.places {
-			for k, s := range place.slots {
-				all = append(all, c.slotState(r, r.def.GlobalIndexes[i].Name, s, lastOf(place.slots, k)))
+		add := func(index string, slots []slot) {
+			for i, s := range slots {
+				all = append(all, GroupState{
+					ID: s.group, Table: r.def.Name, Index: index, Replicas: s.replicas.members(), First: s.first, Last: lastOf(slots, i),
+				})
 			}
+		}
+		add("", r.slots)
+		for i, place := range r.places {
+			add(r.def.GlobalIndexes[i].Name, place.slots)
 		}
 	}
 	return all
 }
 
-func (c *core) slotState(r *record, index string, s slot, last uint64) GroupState {
-	g := GroupState{ID: s.group, Table: r.def.Name, Index: index, Replicas: s.replicas.members(), First: s.first, Last: last}
-	p := c.directory.partition(s.group)
+// slotState adds to what the catalog has of a partition what the replica here knows.
+func (c *core) slotState(g GroupState) GroupState {
+	p := c.directory.partition(g.ID)
 	switch {
 	case p == nil:
 		return g
