@@ -30,8 +30,10 @@ var memberKinds = []*kind{
 		}, do: doMove},
 	{name: "drain", what: "a node gives its replicas away, and may have some again when the fault is over", nodes: 3,
 		draw: func(d *drawer, f *Fault) { f.Target, f.For = d.drawTarget(), d.drawLength(2*time.Second) }, do: doDrain},
-	{name: "join", what: "a new node joins in a zone", nodes: 3,
-		draw: func(d *drawer, f *Fault) { f.Target = "zone " + d.plan.Nodes[d.IntN(len(d.plan.Nodes))].Zone }, do: doJoin},
+	{name: "join", what: "a new node joins in a zone, and is given the zone's replicas of n of the table's groups", nodes: 3,
+		draw: func(d *drawer, f *Fault) {
+			f.Target, f.N = "zone "+d.plan.Nodes[d.IntN(len(d.plan.Nodes))].Zone, 1+d.IntN(3)
+		}, do: doJoin},
 	{name: "replace", what: "the disk of a node is gone; a new node joins in its place", nodes: 3,
 		draw: func(d *drawer, f *Fault) { f.Target = d.drawTarget() }, do: doReplace},
 	{name: "lost syncs", what: "syncs of a node say that they have done what they have not, and then it loses power; a new node joins in its place", nodes: 3,
@@ -178,10 +180,31 @@ func doJoin(r *run, f *Fault) {
 		return
 	}
 	r.excuse(f, "nobody could take a node in")
-	if r.join(NodePlan{Zone: t.name, Region: r.plan.regionOf(t.name)}) != nil {
+	if n := r.join(NodePlan{Zone: t.name, Region: r.plan.regionOf(t.name)}); n != nil {
 		r.came(f)
+		for i := range min(f.N, len(r.history.groups)) {
+			r.give(r.history.groups[i], n)
+		}
 	}
 	r.release()
+}
+
+// give moves a replica of a group to a node, from whoever has it in the same zone. Nothing
+// else would, as long as each zone has a node with a replica.
+func (r *run) give(group uint64, to *node) {
+	for _, from := range r.nodes {
+		if from == to || from.gone || from.place.Zone != to.place.Zone {
+			continue
+		}
+		if r.inCharge("give", func(s *server) error {
+			if slices.ContainsFunc(s.tables.Layout(), func(g table.GroupState) bool { return g.ID == group && slices.Contains(g.Replicas, to.id) }) {
+				return nil // by an attempt that had no answer
+			}
+			return s.tables.MoveReplica(group, from.id, to.id)
+		}) {
+			return
+		}
+	}
 }
 
 // join adds a node to the world and to the cluster; nil if nobody could be asked.
