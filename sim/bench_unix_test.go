@@ -4,6 +4,7 @@ package sim
 
 import (
 	"flag"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -53,7 +54,16 @@ func BenchmarkThreeNodes(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 3}, fu
 func BenchmarkOneNode(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 1}, func(*Plan) {}) }
 
 // BenchmarkNinetyReplicas has three nodes with 30 groups: the catalog, and 29 partitions of
-// a table.
+// a table without global indexes, which do not split.
 func BenchmarkNinetyReplicas(b *testing.B) {
-	benchmarkSeeds(b, Options{Nodes: 3}, func(p *Plan) { p.Knobs.Partitions = 29 })
+	benchmarkSeeds(b, Options{Nodes: 3}, func(p *Plan) {
+		k := &p.Knobs
+		k.Partitions, k.SplitBytes, k.SplitRate = 29, 0, 0
+		p.Transactors, p.Churn, p.Expiry, p.Grammar = nil, nil, nil, nil
+		for i := range p.Clients {
+			c := &p.Clients[i]
+			c.Ops = slices.DeleteFunc(c.Ops, func(o Op) bool { return o.Do == "index" && o.Index != "local" })
+		}
+		k.Lacks = []string{"byValue", "byCount"}
+	})
 }
