@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/statordb/stator/item"
@@ -41,7 +42,11 @@ func TestAdminSplit(t *testing.T) {
 	split(AdminRequest{Group: first.Child, Hash: 0xf << 60})
 	var firsts []uint64
 	bytes := int64(0)
-	for _, g := range s.tables.Groups() {
+	layout := s.tables.Layout()
+	for i, g := range s.tables.Groups() {
+		if l := layout[i]; l.ID != g.ID || l.Table != g.Table || l.First != g.First || l.Last != g.Last || !slices.Equal(l.Replicas, g.Replicas) || l.Here || l.Bytes != 0 {
+			t.Errorf("the catalog has %+v, groups are %+v", l, g)
+		}
 		if g.Table == "tab" {
 			firsts, bytes = append(firsts, g.First), bytes+g.Bytes
 		}

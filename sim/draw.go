@@ -145,6 +145,9 @@ func hotKey(i int) string { return fmt.Sprintf("p%d/s%d", i/hotRanges, i%hotRang
 func (d *drawer) drawClients() {
 	p := d.plan
 	clients := 2 + d.IntN(6)
+	if d.cluster() {
+		clients = 2 + d.IntN(4)
+	}
 	patience := Duration(time.Duration(d.one(20, 200, 2000)) * time.Millisecond)
 	if d.cluster() {
 		patience = Duration(time.Duration(d.one(200, 1000, 5000)) * time.Millisecond)

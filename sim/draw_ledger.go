@@ -54,7 +54,11 @@ func (d *drawer) drawTransactors() {
 		// A table that is made needs the elections of its groups within it.
 		p.Knobs.Patience = max(Duration(time.Duration(l.one(200, 1000))*time.Millisecond), 40*p.Knobs.Tick)
 	}
-	for i := range 2 + l.IntN(5) {
+	transactors := 2 + l.IntN(5)
+	if d.cluster() {
+		transactors = 2 + l.IntN(3)
+	}
+	for i := range transactors {
 		t := TransactorPlan{Node: 1 + (i+l.IntN(2))%len(p.Nodes), Patience: patience, Retries: retries, Roams: roams == 0 || roams == 1 && i%2 == 0}
 		p.Transactors = append(p.Transactors, t)
 	}

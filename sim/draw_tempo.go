@@ -38,16 +38,16 @@ func (d *drawer) drawTempo() (t tempo) {
 		t.think = time.Duration(d.one(5, 20, 60)) * time.Millisecond
 		return t
 	case d.o.Calm, d.o.Attempts > 0, len(d.plan.Nemesis) == 0, d.IntN(4) == 0:
-		t.think = time.Duration(d.one(100, 300, 600)) * time.Millisecond
+		t.think = time.Duration(d.one(200, 600, 1200)) * time.Millisecond
 		return t
 	}
-	t.think = time.Duration(d.one(2000, 4000)) * time.Millisecond
+	t.think = time.Duration(d.one(3000, 6000)) * time.Millisecond
 	times := d.times(4 * time.Second) // some things need no fault
 	for i := range d.plan.Nemesis {
 		times = append(times, d.about(&d.plan.Nemesis[i])...)
 	}
 	d.Shuffle(len(times), func(i, j int) { times[i], times[j] = times[j], times[i] })
-	times = times[:min(len(times), d.one(6, 12, 24))]
+	times = times[:min(len(times), d.one(4, 8, 16))]
 	for _, f := range d.plan.Nemesis {
 		if f.Kind == clientLink && d.IntN(2) == 0 { // without requests it is nothing
 			times = append(times, min(d.plan.For-1, f.At+Duration(d.Float64()*float64(f.For))))

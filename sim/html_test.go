@@ -11,7 +11,9 @@ import (
 // The page of a run stands alone: it loads nothing, and shows nodes, messages and when
 // requests took effect.
 func TestHTML(t *testing.T) {
-	r := Run(2, Options{Nodes: 3, Duration: 500 * time.Millisecond, Picture: true})
+	p := NewPlan(2, Options{Nodes: 3, Calm: true, Duration: 500 * time.Millisecond})
+	p.Clients = []ClientPlan{{Node: 1, Patience: Duration(time.Second), Ops: []Op{{At: 1, Do: "put", Key: hotKey(0), Value: "v"}}}}
+	r := RunPlan(p, Options{Picture: true})
 	var page bytes.Buffer
 	if err := r.WriteHTML(&page); err != nil {
 		t.Fatal(err)

@@ -109,7 +109,7 @@ func (d *drawer) drawIndexRead(o *Op) {
 }
 
 // The mean pauses between the steps of tasks that have tables of their own, in a cluster.
-const clusterStepPause = 400 * time.Millisecond
+const clusterStepPause = 600 * time.Millisecond
 
 // drawLoads makes some of the queries and scans weak or queries of indexes, and, in a
 // cluster, has tasks with tables of their own. It has dice of its own, so that the rest of a plan
