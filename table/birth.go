@@ -40,9 +40,11 @@ func (c *core) onSplit(s *partition.Split) {
 
 // mayBegin refuses to begin a replica whose rows another partition in the store has, or may
 // get. It is asked before the store is asked for the first state: what the other one gives
-// up later, it has then, or not at all.
+// up later, it has then, or not at all. If the first state is there already, there is nothing to wait for, and
+// nobody may: the parent sends no snapshots before the child has begun on a majority, and whoever waits for one
+// may be needed for the next.
 func (c *core) mayBegin(j *startJob) error {
-	if j.isLogged || j.slot.replicas.epoch == 0 {
+	if j.isLogged || j.slot.replicas.epoch == 0 || c.isGivenOff(j.id) {
 		return nil
 	}
 	// A parent has lower hashes. One that is just starting, or waits for a snapshot, does not
@@ -61,6 +63,16 @@ func (c *core) mayBegin(j *startJob) error {
 		return errUnborn
 	}
 	return err
+}
+
+// isGivenOff reports whether the store has the first state of a group of which this node is to be one of
+// the first voters.
+func (c *core) isGivenOff(group uint64) bool {
+	if c.calls == nil || c.host.Retired(group) {
+		return false
+	}
+	p, err := partition.Open(c.db, group)
+	return err == nil && p.Birth() != nil && p.Applied() == 0 && slices.Contains(p.Birth().Voters, c.self)
 }
 
 // noteStart records that the node has a replica. One that begins with what a split has
@@ -107,20 +119,29 @@ func (c *core) narrowReplica(parent uint64, table uint32, at uint64) error {
 }
 
 // releaseChild lets a parent's log go once a child's first state is on a majority of its
-// voters: the child then commits entries. Whoever has no replica of it need not care.
+// voters: the child then commits entries. Whoever has no replica of it need not care; whose replica is empty,
+// or has not begun, asks whoever leads.
 func (c *core) releaseChild(parent *livePartition, child uint64) {
 	p := c.directory.partition(child)
 	switch {
 	case p == nil:
 		return // the catalog here may be older
 	case p.group != nil:
-		if status, err := p.group.Status(); err != nil || status.Applied == 0 {
+		status, err := p.group.Status()
+		isEmpty := err == nil && len(status.Members.Voters) == 0
+		if err != nil || status.Applied == 0 && !(isEmpty && c.isLed(child)) {
 			return
 		}
-	case p.damage != nil, p.slot.replicas.has(c.self):
+	case (p.damage != nil || p.slot.replicas.has(c.self)) && !c.isLed(child):
 		return
 	}
 	parent.Release(child)
+}
+
+// isLed reports whether somebody leads a group, and so has committed an entry.
+func (c *core) isLed(group uint64) bool {
+	_, err := c.statusSoon(group)
+	return err == nil
 }
 
 // dropChildren drops what splits have left here for children of a partition that no table
