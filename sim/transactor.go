@@ -267,6 +267,9 @@ func (t *transactor) attempt(x *tx) bool {
 		return false
 	}
 	r.clients.Sleep(t.delay())
+	if x.settled() {
+		return true // by the answer to an earlier attempt: this one would come after it
+	}
 	if len(n.deaf) > 0 {
 		r.came(n.deaf[0])
 		r.clients.Sleep(t.plan.Patience.Std())
