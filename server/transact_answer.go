@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"github.com/statordb/stator/server/api"
 	"github.com/statordb/stator/table"
 )
@@ -44,10 +46,23 @@ func (u *transactUsage) name(total, read, write *api.Optional[float64]) {
 	}
 }
 
+// add counts what an action used. A table that is named in several ways is one table, called as it was first.
+func (u *transactUsage) add(name string, units float64, indexes []table.IndexCapacity) {
+	for _, known := range u.list {
+		if bareName(known.table) == bareName(name) {
+			name = known.table
+		}
+	}
+	u.list.add(name, units, indexes)
+}
+
+// bareName is the name of a table that is given by name or ARN.
+func bareName(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
+
 func transactGetCapacity(mode api.Optional[string], request *table.TransactGetRequest, r *table.TransactGetResult) []api.ConsumedCapacity {
 	u := transactUsage{mode: mode, read: true}
 	for i := range r.Items {
-		u.list.add(request.Items[i].Table, r.Capacity[i].Read, nil)
+		u.add(request.Items[i].Table, r.Capacity[i].Read, nil)
 	}
 	return u.answer()
 }
@@ -57,9 +72,9 @@ func transactWriteCapacity(mode api.Optional[string], request *table.TransactWri
 	for i := range r.Actions {
 		a := &r.Actions[i]
 		if r.Repeated {
-			u.list.add(request.Actions[i].Table, a.Capacity.Read, nil)
+			u.add(request.Actions[i].Table, a.Capacity.Read, nil)
 		} else {
-			u.list.add(request.Actions[i].Table, a.Capacity.Write, a.Indexes)
+			u.add(request.Actions[i].Table, a.Capacity.Write, a.Indexes)
 		}
 	}
 	return u.answer()
@@ -68,6 +83,7 @@ func transactWriteCapacity(mode api.Optional[string], request *table.TransactWri
 // transactMetrics answers ReturnItemCollectionMetrics: each collection once, by table.
 func transactMetrics(mode api.Optional[string], request *table.TransactWriteRequest, r *table.TransactWriteResult) map[string][]api.ItemCollectionMetrics {
 	var all map[string][]api.ItemCollectionMetrics
+	called := map[string]string{} // by bare name
 	for i := range r.Actions {
 		a := &r.Actions[i]
 		m := collectionMetrics(mode, a.CollectionKey, a.CollectionBytes)
@@ -77,7 +93,11 @@ func transactMetrics(mode api.Optional[string], request *table.TransactWriteRequ
 		if all == nil {
 			all = map[string][]api.ItemCollectionMetrics{}
 		}
-		name := request.Actions[i].Table
+		bare := bareName(request.Actions[i].Table)
+		if called[bare] == "" {
+			called[bare] = request.Actions[i].Table
+		}
+		name := called[bare]
 		list, known := all[name], false
 		for k := range list {
 			if list[k].ItemCollectionKey.Equal(m.ItemCollectionKey) {

@@ -102,6 +102,39 @@ func TestTransactWriteAnswers(t *testing.T) {
 }
 
 // What is missing is an empty element, so that each has its place.
+// TestTransactNamesOneTable: a table that is named by name and by ARN is one table in what was used, called as it was first.
+func TestTransactNamesOneTable(t *testing.T) {
+	f := fakeTransactions()
+	key := testItem("a", "x")
+	f.writeOnce = func(*table.TransactWriteRequest) (*table.TransactWriteResult, error) {
+		return &table.TransactWriteResult{Actions: []table.TransactActionResult{
+			{Capacity: table.Capacity{Write: 2}, CollectionKey: key, CollectionBytes: 1}, {Capacity: table.Capacity{Write: 4}, CollectionKey: key, CollectionBytes: 2},
+			{Capacity: table.Capacity{Write: 6}}, {Capacity: table.Capacity{Write: 8}, CollectionKey: testItem("a", "y"), CollectionBytes: 3},
+		}}, nil
+	}
+	f.getAll = func(*table.TransactGetRequest) (*table.TransactGetResult, error) {
+		return &table.TransactGetResult{Items: make([]item.Item, 2), Capacity: []table.Capacity{{Read: 2}, {Read: 4}}}, nil
+	}
+	h := fakeEdge(f)
+	const arn = "arn:aws:dynamodb:us-east-1:000000000000:table/abc"
+	put := func(name, key string) string {
+		return `{"Put":{"TableName":"` + name + `","Item":{"a":{"S":"` + key + `"}}}}`
+	}
+	body := `{"TransactItems":[` + put(arn, "x") + "," + put("abc", "z") + "," + put("abd", "x") + "," + put("abc", "y") + `],"ReturnConsumedCapacity":"TOTAL","ReturnItemCollectionMetrics":"SIZE"}`
+	want := `{"ConsumedCapacity":[{"CapacityUnits":14.0,"TableName":"` + arn + `","WriteCapacityUnits":14.0},{"CapacityUnits":6.0,"TableName":"abd","WriteCapacityUnits":6.0}],` +
+		`"ItemCollectionMetrics":{"` + arn + `":[{"ItemCollectionKey":{"a":{"S":"x"}},"SizeEstimateRangeGB":[0.0,1.0]},{"ItemCollectionKey":{"a":{"S":"y"}},"SizeEstimateRangeGB":[0.0,1.0]}]}}`
+	if status, got := call(t, h, "TransactWriteItems", body); status != 200 || got != want {
+		t.Errorf("got %d %s\nwant 200 %s", status, got, want)
+	}
+	get := func(name, key string) string {
+		return `{"Get":{"TableName":"` + name + `","Key":{"a":{"S":"` + key + `"}}}}`
+	}
+	want = `{"ConsumedCapacity":[{"CapacityUnits":6.0,"ReadCapacityUnits":6.0,"TableName":"abc"}],"Responses":[{},{}]}`
+	if status, got := call(t, h, "TransactGetItems", `{"TransactItems":[`+get("abc", "x")+","+get(arn, "y")+`],"ReturnConsumedCapacity":"TOTAL"}`); status != 200 || got != want {
+		t.Errorf("got %d %s\nwant 200 %s", status, got, want)
+	}
+}
+
 func TestTransactGetAnswers(t *testing.T) {
 	f := fakeTransactions()
 	f.getAll = func(r *table.TransactGetRequest) (*table.TransactGetResult, error) {

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"strings"
 
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/server/api"
@@ -186,7 +185,7 @@ func parametersOf(actions []table.TransactAction) [sha256.Size]byte {
 	for i := range actions {
 		a := &actions[i]
 		b = append(b, byte(a.Kind), oneIf(a.ReturnOnFailure))
-		part([]byte(a.Table[strings.LastIndexByte(a.Table, '/')+1:])) // of a name or an ARN
+		part([]byte(bareName(a.Table)))
 		part(a.Item)
 		var condition, update []byte
 		if a.Condition != nil {
