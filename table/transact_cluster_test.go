@@ -456,6 +456,9 @@ func TestRepeatedInBetween(t *testing.T) {
 		for messages = messages[1:]; len(messages) > 0; {
 			messages = second.exchange(messages)
 		}
+		if cleared := second.clearWay(); cleared == nil || cleared.Wait() != nil {
+			t.Error("nothing was in the way")
+		}
 		err = second.cancelled()
 		if text := err.Error(); !strings.Contains(text, "ConditionalCheckFailed") || !strings.Contains(text, "TransactionConflict") {
 			t.Errorf("the repetition found %v", err)

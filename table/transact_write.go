@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/capacity"
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
@@ -33,6 +34,7 @@ func (s *Service) TransactWrite(r *TransactWriteRequest) (*TransactWriteResult, 
 		if err := t.guard(); err != nil {
 			return nil, err
 		}
+		t.isLast = attempt >= maxContends
 		result, err := t.run()
 		again, failed := t.tryAgain(attempt, detour, err)
 		if t.moved {
@@ -89,6 +91,9 @@ type transaction struct {
 	results []partition.Result // of actions, as far as they are known; by position
 	judged  []bool             // there is a result
 	machine *txn.Coordinator
+
+	isLast  bool   // attempt
+	cleared []bool // what was in the way of an action has gone; nil = nothing was, or nobody has looked
 
 	sizes    []int // of a repeated request
 	moved    bool  // a partition did not have an item
@@ -180,8 +185,12 @@ func (t *transaction) run() (*TransactWriteResult, error) {
 	}
 	// After a cancellation, the client may try again at once, and is not to meet this attempt; so
 	// it waits, unless somebody cannot be reached. Of one that is committed the participants tell.
+	cleared := t.clearWay()
 	for len(messages) > 0 && t.machine.Outcome() != txn.Committed && t.failed == nil {
 		messages = t.exchange(messages)
+	}
+	if cleared != nil {
+		_ = cleared.Wait()
 	}
 	t.inBackground(messages)
 	switch t.machine.Outcome() {
@@ -196,6 +205,30 @@ func (t *transaction) run() (*TransactWriteResult, error) {
 		t.failed = replication.ErrUnknownOutcome
 	}
 	return nil, t.failed
+}
+
+// clearWay begins to find out what became of the transactions that were in the way of this one, and to have that done, while this one
+// lets go of what it has. It returns nil if there were none, or this is the last attempt.
+func (t *transaction) clearWay() *env.Group {
+	if t.machine.Outcome() != txn.Cancelled || t.failed != nil || t.isLast {
+		return nil
+	}
+	var group *env.Group
+	for i := range t.results {
+		var conflict *partition.ConflictError
+		if r := &t.results[i]; r.Err == nil || !errors.As(r.Err, &conflict) {
+			continue
+		}
+		if group == nil {
+			group, t.cleared = env.NewGroup(t.env), make([]bool, len(t.results))
+		}
+		group.Go("clear the way", func() error {
+			gone, err := t.unblock(conflict, t.bound[i].table.id, []uint64{partition.RowHash(t.bound[i].row)})
+			t.cleared[i] = gone && err == nil
+			return nil
+		})
+	}
+	return group
 }
 
 // inBackground exchanges what is still to be sent. What is learned by that is not for the
@@ -385,8 +418,8 @@ func (t *transaction) tryAgain(attempt int, d *detour, err error) (again bool, f
 			refused = true
 			continue
 		}
-		gone, err := t.unblock(conflict, t.bound[i].table.id, []uint64{partition.RowHash(t.bound[i].row)})
-		gone, mine = gone && err == nil, mine || t.isMine(conflict)
+		gone := t.cleared != nil && t.cleared[i]
+		mine = mine || t.isMine(conflict)
 		if !gone && t.isMine(conflict) {
 			return false, &InProgressError{}
 		}
