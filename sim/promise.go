@@ -95,7 +95,7 @@ func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() 
 			return
 		}
 	}
-	o.servesBeside(id, g)
+	o.servesBeside(id, g, holds)
 	at, known := slices.BinarySearchFunc(g.tenants, o.node, func(t tenant, node string) int { return cmp.Compare(t.node, node) })
 	now := tenant{o.node, term, o.alive, holds}
 	if known {
@@ -124,8 +124,9 @@ func (c *consensus) noteSplits(id replication.GroupID, index uint64, commands []
 }
 
 // servesBeside checks what Serves does for a group that was split off, and for one that others were
-// split off. A leader that serves has applied an entry of its term, so it is known how far it is.
-func (o *nodeObserver) servesBeside(id replication.GroupID, g *groupHistory) {
+// split off. A leader that serves has applied an entry of its term, so it is known how far it is. One that is behind may
+// answer writes that were committed before: as long as it has no lease, it serves no reads.
+func (o *nodeObserver) servesBeside(id replication.GroupID, g *groupHistory, holds func() bool) {
 	ignorant := func(parent, part *groupHistory, node string) bool { return parent.at[node] < part.birth }
 	complain := func(parent, part replication.GroupID, old, new string) {
 		o.report(found(Leases, fmt.Errorf("sim: group %d: %s serves while %s has a lease as leader of group %d, from which the group was split off without its knowing",
@@ -142,7 +143,7 @@ func (o *nodeObserver) servesBeside(id replication.GroupID, g *groupHistory) {
 	}
 	for _, part := range g.parts {
 		child := o.group(part)
-		if !ignorant(g, child, o.node) {
+		if !ignorant(g, child, o.node) || !holds() {
 			continue
 		}
 		for i := range child.tenants {
