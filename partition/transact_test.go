@@ -380,6 +380,10 @@ func FuzzTransactRecords(f *testing.F) {
 	f.Add(o.append(nil))
 	f.Add((&staged{Token{1}, Token{2}, []int{0, 300}, []Place{{1, 2}}}).append(nil, 3))
 	f.Add([]byte{1, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add((&tokenRecord{at: 9, mark: 12, parameters: Token{3}, sizes: []int{0, 300}}).append(nil))
+	f.Add((&tokenRecord{at: 9, sizes: []int{1}}).append(nil))
+	f.Add((&transactions{checked: 5, ledger: txn.Ledger{Floor: 6}, marks: tokenMarks{generation: 4, count: 41, newest: 40}}).append(nil))
+	f.Add((&transactions{checked: 5, marks: tokenMarks{generation: 4}}).append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if o, err := decodePrepared(b); err == nil && b[0] == preparedFormat && !bytes.Equal(o.append(nil), b) {
 			t.Fatalf("%x is written as %x", b, o.append(nil))
@@ -387,7 +391,13 @@ func FuzzTransactRecords(f *testing.F) {
 		if d, _, err := decodeDecision(b); err == nil && d.staged != nil && !bytes.Equal(d.staged.append(nil, d.at), b) {
 			t.Fatalf("%x is written as %x", b, d.staged.append(nil, d.at))
 		}
-		_, _ = decodeToken(b)
+		if r, err := decodeToken(b); err == nil && !bytes.Equal(r.append(nil), b) {
+			t.Fatalf("%x is written as %x", b, r.append(nil))
+		}
+		var x transactions
+		if err := x.decode(b); err == nil && !bytes.Equal(x.append(nil), b) {
+			t.Fatalf("%x is written as %x", b, x.append(nil))
+		}
 	})
 }
 
