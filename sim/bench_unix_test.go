@@ -56,7 +56,7 @@ func BenchmarkOneNode(b *testing.B) { benchmarkSeeds(b, Options{Nodes: 1}, func(
 // BenchmarkNinetyReplicas has three nodes with 30 groups: the catalog, and 29 partitions of
 // a table without global indexes, which do not split.
 func BenchmarkNinetyReplicas(b *testing.B) {
-	benchmarkSeeds(b, Options{Nodes: 3}, func(p *Plan) {
+	benchmarkSeeds(b, Options{Nodes: 3, Regions: 1}, func(p *Plan) {
 		k := &p.Knobs
 		k.Partitions, k.SplitBytes, k.SplitRate = 29, 0, 0
 		p.Transactors, p.Churn, p.Expiry, p.Grammar = nil, nil, nil, nil

@@ -300,29 +300,27 @@ func doRotAndReplace(r *run, f *Fault) {
 // isWhole reports whether every group has a leader that counts on nodes that are there,
 // and these have all that is committed.
 func (r *run) isWhole() bool {
-	whole, known := map[uint64]bool{}, map[uint64]bool{}
-	for _, n := range r.nodes {
-		s := n.server
-		if s == nil || !n.up() {
-			continue
-		}
-		for _, g := range s.tables.Layout() {
-			if known[g.ID] = true; r.leaderOf(g.ID) != n {
-				continue
-			}
-			answered, err := r.inTask(n, "status", func(s *server) (err error) {
+	n := r.leaderOf(catalogGroup)
+	if n == nil || n.server == nil {
+		return false
+	}
+	all := n.server.tables.Layout()
+	for i := range all {
+		g := &all[i]
+		answered, err := false, error(nil)
+		if n := r.leaderOf(g.ID); n != nil {
+			answered, err = r.inTask(n, "status", func(s *server) (err error) {
 				if here := s.log.Group(replication.GroupID(g.ID)); here != nil {
 					g.Status, err = here.Status()
 				}
 				return err
 			})
-			if !answered || err != nil || !g.Status.Leading || !r.hasAll(&g) {
-				return false
-			}
-			whole[g.ID] = true
+		}
+		if !answered || err != nil || !g.Status.Leading || !r.hasAll(g) {
+			return false
 		}
 	}
-	return len(known) > 0 && len(whole) == len(known)
+	return true
 }
 
 // hasAll reports whether all voters of a group that is led here have its entries, and
