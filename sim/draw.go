@@ -288,7 +288,9 @@ func (d *drawer) drawNemesis() {
 		f.For = min(f.For, p.For-at)
 		p.Nemesis = append(p.Nemesis, f)
 		if overlap {
-			at += d.exp(pause)
+			if at += d.exp(pause); p.inForce(at) >= maxOverlap {
+				at = p.lastEnd() + d.exp(pause)
+			}
 			continue
 		}
 		at += f.For
@@ -297,6 +299,28 @@ func (d *drawer) drawNemesis() {
 		}
 		at += d.exp(pause)
 	}
+}
+
+// maxOverlap is how many faults of a plan lie over each other before it waits for all to be
+// over: where everything is always down, nothing is tested.
+const maxOverlap = 3
+
+// inForce counts the faults that are at a time.
+func (p *Plan) inForce(at Duration) (n int) {
+	for _, f := range p.Nemesis {
+		if f.At <= at && at < f.At+f.For {
+			n++
+		}
+	}
+	return n
+}
+
+// lastEnd returns when all faults so far are over.
+func (p *Plan) lastEnd() (end Duration) {
+	for _, f := range p.Nemesis {
+		end = max(end, f.At+f.For)
+	}
+	return end
 }
 
 // swarm chooses kinds of faults and how often each comes.

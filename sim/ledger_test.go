@@ -9,10 +9,10 @@ import (
 	"github.com/statordb/stator/table"
 )
 
-// ledgerPlan draws a plan of transactors alone.
+// ledgerPlan draws a plan of transactors alone, in one region.
 func ledgerPlan(seed uint64, nodes int, length time.Duration) *Plan {
 	for ; ; seed += 1000 {
-		p := NewPlan(seed, Options{Nodes: nodes, Duration: length})
+		p := NewPlan(seed, Options{Nodes: nodes, Regions: 1, Duration: length})
 		if p.transactions() > 0 {
 			p.Clients, p.Churn, p.Expiry, p.Grammar, p.Rot = nil, nil, nil, nil, 0
 			return p
