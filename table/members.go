@@ -93,6 +93,8 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 		to = 0
 	}
 	switch {
+	case len(changes) > 0 && !c.isCurrent(id, w):
+		c.env.Sometimes("table: members stay, since nobody knows what is wanted now")
 	case len(changes) > 0:
 		c.env.Sometimes("table: members change")
 		err = g.ChangeMembers(changes...)
@@ -106,6 +108,21 @@ func (c *core) watchGroup(id uint64, g group, w wish, settled map[uint64]wish, t
 	if err != nil && !errors.Is(err, replication.ErrBusy) && !errors.Is(err, replication.ErrNotLeader) {
 		c.env.Sometimes("table: members could not be changed")
 	}
+}
+
+// isCurrent reports whether a wish is what the catalog wants now, not just what this node knows of it: one that has
+// been started again, or is cut off, may lead a group to which another leader has added members since, and would take
+// them out again. While it leads nobody else changes the members; so what it learns now is not older than
+// what they were changed for.
+func (c *core) isCurrent(group uint64, w wish) bool {
+	if group == catalogGroup {
+		return true // its leader has it
+	}
+	if c.refresh() != nil {
+		return false
+	}
+	p := c.directory.partition(group)
+	return p != nil && w.equal(&wish{voters: p.slot.replicas.members()})
 }
 
 // isFit asks a node whether its replica of a group could lead: it is not broken, and the

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
@@ -158,4 +159,24 @@ func TestMoveBackInterrupted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOldWish: a node that leads a group does not change its members for what it knows of the catalog from before: who was added
+// since would be taken out again.
+func TestOldWish(t *testing.T) {
+	b := newBed(t, 24, "a", "b", "c")
+	b.create(simple("tab", 1))
+	b.quiet()
+	group := b.leader().catalog.snapshot().records()[0].slots[0].group
+	members := b.leader().directory.partition(group).slot.replicas.members()
+	leader := b.nodes[members[0]-1]
+	leader.do("watch", func() error {
+		p := leader.directory.partition(group)
+		leader.watchGroup(group, p.group, wish{voters: members[:2]}, map[uint64]wish{}, map[uint64]env.Mono{})
+		s, err := p.group.Status()
+		if err == nil && !sameNodes(s.Members.Voters, members) {
+			t.Errorf("the voters are %v, want %v", s.Members.Voters, members)
+		}
+		return err
+	})
 }
