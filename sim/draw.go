@@ -67,6 +67,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawTransactors() // some faults are theirs
 	d.drawHaste()
 	if !o.Calm {
+		d.drawDrift()
 		d.drawNemesis()
 		d.drawTransactionFaults()
 		d.drawSplits()

@@ -64,6 +64,9 @@ func (d *drawer) drawTransactors() {
 	}
 }
 
+// burstsOfLostCalls is how many bursts there are while requests between nodes are lost.
+const burstsOfLostCalls = 3
+
 // drawTransactions draws what the transactors ask for. Their requests come in bursts, most of
 // them for the same few keys, so that they meet without being many; if the plan's clients ask
 // about faults, transactors join half of their bursts, and have few others.
@@ -86,6 +89,11 @@ func (d *drawer) drawTransactions() {
 		for _, f := range p.Nemesis {
 			if kindOf(f.Kind).leads { // it waits for a transaction
 				times = append(times, min(p.For-1, f.At+l.exp(50*time.Millisecond)))
+			}
+			for range burstsOfLostCalls {
+				if f.Kind == callsLost { // one of some requests that are sent again later
+					times = append(times, f.At+Duration(l.Float64()*float64(f.For)))
+				}
 			}
 		}
 	}

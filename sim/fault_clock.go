@@ -1,12 +1,14 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 )
 
 // The faults of clocks. Each is in force for its time; then the clocks of the node run
-// at their true rate again, and its wall clock is set right.
+// at their own rate again, and its wall clock is set right. In some worlds that rate is not the
+// true one, for no node: so a promise that was made by one clock and is kept by another is never exact.
 //
 // What a wall clock may be off and how fast clocks may run is promised: env.Bound, and
 // replication.Options.ClockDriftPPM. Leases depend on the rates alone (see
@@ -45,6 +47,19 @@ const (
 	maxLag = time.Hour
 )
 
+// drawDrift has the clocks of some clusters drift, within what is promised. It has dice of its
+// own, so that the rest of a plan does not depend on it.
+func (d *drawer) drawDrift() {
+	p := d.plan
+	c := &drawer{Rand: rand.New(rand.NewPCG(p.Seed, 0xd21f7)), o: d.o, plan: p}
+	if !d.cluster() || d.o.Attempts > 0 || c.IntN(3) > 0 {
+		return
+	}
+	for i := range p.Nodes {
+		p.Nodes[i].Drift = c.IntN(2*promisedRate+1) - promisedRate
+	}
+}
+
 // A wrong is what is wrong with the clocks of a node.
 type wrong struct {
 	faults int           // in force
@@ -75,8 +90,8 @@ func doClock(r *run, f *Fault) {
 	r.hold(f)
 	for _, n := range nodes {
 		if n.wrong.faults--; n.wrong.faults == 0 {
-			n.setClock(0, 0)
-			n.setClock(0, -n.wrong.off)
+			n.setClock(int64(n.place.Drift), 0)
+			n.setClock(int64(n.place.Drift), -n.wrong.off)
 		}
 	}
 }

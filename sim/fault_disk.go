@@ -12,7 +12,10 @@ import (
 var diskKinds = []*kind{
 	{name: "full disk", what: "n bytes are left on a disk; with by, the node also crashes, for so long",
 		draw: func(d *drawer, f *Fault) {
-			f.Target, f.For, f.N, f.Mode = d.drawTarget(), d.exp(200*time.Millisecond), d.IntN(64<<10), powerCuts[d.IntN(len(powerCuts))]
+			f.Target, f.For, f.N, f.Mode = d.drawTarget(), d.exp(200*time.Millisecond), d.IntN(d.one(1<<10, 8<<10, 64<<10)), powerCuts[d.IntN(len(powerCuts))]
+			if d.cluster() && d.IntN(2) == 0 { // so long that something is written
+				f.For = d.drawLength(500 * time.Millisecond)
+			}
 			if d.IntN(3) == 0 {
 				f.By = Duration(1 + d.Int64N(int64(20*time.Millisecond)))
 			}

@@ -11,7 +11,7 @@ import (
 
 func drawCrashAfterRename(d *drawer, f *Fault) {
 	drawCrash(d, f)
-	f.N = 1 + d.IntN(8)
+	f.N = 1 + d.IntN(16)
 }
 
 func doCrashAfterRename(r *run, f *Fault) { r.crashAfter(f, vfs.OpRename) }
@@ -20,23 +20,36 @@ func doCrashAfterRename(r *run, f *Fault) { r.crashAfter(f, vfs.OpRename) }
 // too early.
 func doCrashAfterRemoval(r *run, f *Fault) { r.crashAfter(f, vfs.OpRemove) }
 
-// crashAfter waits for the next operation of a kind, and then for the n-th one behind it
-// that changes the disk.
+// storeDir is where Knobs.lsm has the engine's files.
+const storeDir = "store/"
+
+// An awaitedOp is an operation that somebody waits for.
+type awaitedOp struct {
+	of string // that the name of its file begins with
+	at func()
+}
+
+// crashAfter waits for the next operation of a kind, and then, for as many as half of n, for another one behind it
+// that changes the disk. If n is even only files of the store count: those of the log come and go more often.
 func (r *run) crashAfter(f *Fault, kind vfs.OpKind) {
 	for _, n := range r.targets(f) {
 		happened := false
 		if n.awaited == nil {
-			n.awaited = map[vfs.OpKind]func(){}
+			n.awaited = map[vfs.OpKind]awaitedOp{}
 		}
-		n.awaited[kind] = func() {
-			n.disk.CrashAt(1+max(1, f.N), func() {
+		only, patience := "", 100
+		if f.N%2 == 0 {
+			only, patience = storeDir, 300
+		}
+		n.awaited[kind] = awaitedOp{only, func() {
+			n.disk.CrashAt(2+f.N/2, func() {
 				happened = true
 				r.came(f)
 				n.holds++
 				n.crash(r.mode(f))
 			})
-		}
-		for i := 0; i < 100 && !happened && n.up(); i++ {
+		}}
+		for i := 0; i < patience && !happened && n.up(); i++ {
 			r.clients.Sleep(10 * time.Millisecond)
 		}
 		delete(n.awaited, kind)
@@ -45,7 +58,7 @@ func (r *run) crashAfter(f *Fault, kind vfs.OpKind) {
 			r.hold(f)
 			n.holds--
 		} else {
-			r.excuse(f, "%s was down, or there was no %s on its disk in a second", n.name, kind)
+			r.excuse(f, "%s was down, or there was no such %s on its disk in time", n.name, kind)
 		}
 		n.restart()
 	}

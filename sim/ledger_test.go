@@ -40,6 +40,10 @@ func TestLedger(t *testing.T) {
 func TestLedgerMeets(t *testing.T) {
 	p := ledgerPlan(1, 3, time.Second)
 	p.Nemesis, p.Knobs.Partitions, p.Transactors = nil, 4, nil
+	p.Knobs.Patience, p.Knobs.Stale = 0, 0
+	for i := range p.Nodes {
+		p.Nodes[i].Drift = 0
+	}
 	for i := range 2 * accounts {
 		c := TransactorPlan{Node: 1 + i%3, Patience: Duration(time.Second)}
 		for at := Duration(0); at < p.For; at += Duration(20 * time.Millisecond) {

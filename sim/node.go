@@ -44,8 +44,8 @@ type node struct {
 	slow      int // factor of the disk's latency
 	stalled   int // faults that let the disk stand still
 	latency   *rand.Rand
-	awaited   map[vfs.OpKind]func() // are called at the next operation of a kind
-	wrong     wrong                 // what the clocks are
+	awaited   map[vfs.OpKind]awaitedOp // by kind: the next one ends the wait
+	wrong     wrong                    // what the clocks are
 
 	deaf, mute []*Fault // those in force that let requests of clients, or answers to them, be lost
 }
@@ -58,6 +58,9 @@ func (r *run) newNode(number int, place NodePlan) *node {
 	}
 	n.disk.OnOp(n.onDisk)
 	n.env = r.world.NewNode(n.name)
+	if place.Drift != 0 {
+		n.setClock(int64(place.Drift), 0)
+	}
 	r.world.OnCrash(n.name, func() { n.disk.Crash(n.mode) })
 	if r.net != nil {
 		r.net.Add(transport.NodeID(n.id), transport.Site{Name: n.name, Zone: n.place.Zone, Region: n.place.Region})
@@ -147,9 +150,9 @@ func (n *node) close() {
 // onDisk is asked before every disk operation: latency, stalls and failing syncs.
 func (n *node) onDisk(op vfs.Op) error {
 	sync := op.Kind == vfs.OpSync || op.Kind == vfs.OpSyncDir
-	if f := n.awaited[op.Kind]; f != nil {
+	if a, is := n.awaited[op.Kind]; is && strings.HasPrefix(op.Name, a.of) {
 		delete(n.awaited, op.Kind)
-		f()
+		a.at()
 	}
 	if n.up() {
 		for n.stalled > 0 && op.Writes() {

@@ -63,6 +63,7 @@ const (
 type NodePlan struct {
 	Zone   string `json:"zone"`
 	Region string `json:"region,omitempty"`
+	Drift  int    `json:"drift,omitempty"` // of its clocks, as long as no fault makes them run otherwise: ppm too fast
 }
 
 // named returns the name of the zone or the region that the node is in.
@@ -238,6 +239,9 @@ func (p *Plan) check() error {
 	for _, n := range p.Nodes {
 		if n.Zone == "" {
 			return errors.New("a node has no zone")
+		}
+		if n.Drift > promisedRate || n.Drift < -promisedRate {
+			return fmt.Errorf("a node's clocks drift by %d ppm", n.Drift)
 		}
 	}
 	if err := p.Knobs.check(); err != nil {
