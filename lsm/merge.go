@@ -113,7 +113,7 @@ func (s *survivors) needs(user []byte, t key.Trailer) bool {
 		s.isGone, s.expires = true, 0
 		return !(stripe == 0 && s.hidesNothing(user, user, false))
 	}
-	return !(t.Kind() == key.Delete && stripe == 0 && s.hidesNothing(user, user, false))
+	return !(t.Kind() == key.Delete && (stripe == 0 || plant.On(plant.TombstoneUnderSnapshot)) && s.hidesNothing(user, user, false))
 }
 
 // version returns the version that is needed. It is as the source has it, unless it has

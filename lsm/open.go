@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
 	"github.com/statordb/stator/lsm/manifest"
@@ -42,7 +43,13 @@ func (db *DB) open() error {
 	}
 	s := db.manifest.State()
 	db.nextFile = s.NextFile
+	if plant.On(plant.FileNumberReused) {
+		db.nextFile = max(1, s.NextFile-2)
+	}
 	db.lastSeq = s.FlushedSeq
+	if plant.On(plant.SequenceReused) && db.lastSeq > 8 {
+		db.lastSeq -= 8
+	}
 	db.openVersion(s)
 	if err := db.removeOrphans(s.Version); err != nil {
 		return err

@@ -375,6 +375,9 @@ func (l *lease) quorum(g *Group, voters []uint64, now env.Mono) env.Mono {
 	if plant.On(plant.LeaseWithoutQuorum) {
 		return times[len(times)-1]
 	}
+	if plant.On(plant.EvenQuorum) {
+		return times[len(times)/2]
+	}
 	return times[(len(times)-1)/2]
 }
 

@@ -25,6 +25,9 @@ const (
 	SnapshotOffByOne
 	LastKeyMissed
 	RangeDeleteLostInFlush
+	TombstoneUnderSnapshot
+	SequenceReused
+	FileNumberReused
 
 	// lsm/wal
 	SyncErrorIgnored
@@ -36,6 +39,7 @@ const (
 	AckBeforeFsync
 	HardStateLost
 	LogTruncatedEarly
+	PendingSegmentRemoved
 	UnknownReportedAsFailed
 	AnswersCrossed
 	LogSpaceNotReserved
@@ -48,6 +52,7 @@ const (
 	SnapshotFailureUnreported
 	LeaseIgnoresDrift
 	LeaseWithoutQuorum
+	EvenQuorum
 	VoteHidesPromise
 	LeaseKeptInTransfer
 	AcknowledgedBeforeWrite

@@ -115,7 +115,7 @@ func (l *Log) removable(flushed uint64) (oldest wal.SegmentID, ok bool) {
 	n := 0
 	for n < len(l.segments)-1 {
 		s := &l.segments[n]
-		if s.id >= held || s.pending > 0 || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.keep {
+		if s.id >= held || s.pending > 0 && !plant.On(plant.PendingSegmentRemoved) || s.seq > flushed && !plant.On(plant.LogTruncatedEarly) || s.shared && len(l.segments)-n <= l.keep {
 			break
 		}
 		n++
