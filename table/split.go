@@ -275,8 +275,10 @@ func (p *livePartition) planSplit(at uint64, strict bool) (*partition.Split, err
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range status.Members.Voters {
-			if !isCaughtUp(&status, id) {
+		// One that does not vote yet would have the split refused as long as that is so; if it is lost, for ever.
+		m := status.Members
+		for _, id := range slices.Concat(m.Voters, m.Learners, m.Outgoing, m.Demoted) {
+			if !isCaughtUp(&status, id) || !slices.Contains(m.Voters, id) || m.Joint() {
 				return nil, fmt.Errorf("%w: node %d", errIncomplete, id)
 			}
 		}
