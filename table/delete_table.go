@@ -1,6 +1,10 @@
 package table
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/statordb/stator/replication"
+)
 
 // Delete drops a table with all its items and answers with its description in
 // status DELETING; by then the table is gone, or will be when the transition is
@@ -59,6 +63,8 @@ func (s *Service) tearDown(r *record) (err error) {
 	if err := s.removeGroups(r.groups()); err != nil {
 		return fmt.Errorf("table %s: %w", r.def.Name, err)
 	}
-	_, err = s.propose(dropCommand(r))
-	return err
+	if _, err = s.propose(dropCommand(r)); err != nil { // whoever is in charge next goes on with it
+		return fmt.Errorf("%w: table %s: %w", replication.ErrUnknownOutcome, r.def.Name, err)
+	}
+	return nil
 }

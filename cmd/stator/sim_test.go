@@ -17,7 +17,7 @@ import (
 
 func TestSimReplayWritesWhatHappened(t *testing.T) {
 	dir := t.TempDir()
-	c := simReplayCommand{simWorld: simWorld{Nodes: 3, Duration: time.Second}, What: "7", Plan: filepath.Join(dir, "p.json"),
+	c := simReplayCommand{simWorld: simWorld{Nodes: 3, Duration: time.Second, Faults: []string{"none"}}, What: "7", Plan: filepath.Join(dir, "p.json"),
 		Html: filepath.Join(dir, "p.html"), Edn: filepath.Join(dir, "h.edn")}
 	if err := c.Run(); err != nil {
 		t.Fatal(err)
