@@ -406,6 +406,32 @@ func TestClusterUnknownTable(t *testing.T) {
 	}
 }
 
+// TestClusterFirstTable: a node that did not know an account learns of it by its first table, also for
+// those who asked for the account before: as after a start, when requests come before the catalog.
+func TestClusterFirstTable(t *testing.T) {
+	b := newBed(t, 1, "a", "b", "c")
+	leader := b.ready()
+	away := b.nodes[leader.id%3]
+	guest, isKnown := away.In("444455556666", "eu-west-1")
+	if isKnown {
+		t.Fatal("the account is known")
+	}
+	leader.do("create", func() error {
+		host, _ := leader.In("444455556666", "eu-west-1")
+		_, err := host.Create(simple("first", 1))
+		return err
+	})
+	away.do("use", func() error {
+		if _, err := guest.Get(&GetRequest{Table: "first", Key: js(`{"p":{"S":"k"}}`), Consistent: true}); err != nil {
+			t.Errorf("a get from the first table of an account: %v", err)
+		}
+		if d, err := guest.Describe("first"); err != nil || d.Status != StatusActive {
+			t.Errorf("it is shown as %v, %v", d, err)
+		}
+		return nil
+	})
+}
+
 // TestClusterIndexPlaced: an index that is added to a table of a cluster has a replica in each
 // zone from its first entry on, and not on one node alone until others are added.
 func TestClusterIndexPlaced(t *testing.T) {

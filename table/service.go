@@ -369,6 +369,9 @@ func (s *Service) lookAgain(name string) (*liveTable, error) {
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		err := s.refresh()
 		live := s.live.Load()
+		if known := (*s.spaces.Load())[s.id]; known != nil { // since the catalog was asked, it may be
+			live = known.live.Load()
+		}
 		if live == nil {
 			return nil, ErrClosed
 		}
