@@ -9,6 +9,24 @@ import (
 	"github.com/statordb/stator/internal/env"
 )
 
+// numbered is an item of the tests of bad disks.
+func numbered(i int) string { return fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"}}`, i, i) }
+
+// readsSoon has the node read the first of them from table tab, each within a second.
+func (n *bedNode) readsSoon(items int) {
+	b := n.bed
+	b.t.Helper()
+	for i := range items {
+		began := b.w.Now()
+		if got := n.get("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i), true); got != numbered(i) {
+			b.t.Errorf("the node reads %s, want %s", got, numbered(i))
+		}
+		if took := b.w.Now().Sub(began); took > time.Second {
+			b.t.Errorf("get %d took %s", i, took)
+		}
+	}
+}
+
 // A node's disk stops taking writes. Those who talk to that node are answered all the
 // same, in about two election timeouts and the patience of a call, also if they came
 // before it was noticed: others take over what it led, and it asks them.
@@ -25,7 +43,6 @@ func TestClientsOfANodeWhoseDiskHangs(t *testing.T) {
 		}
 		return false
 	})
-	text := func(i int) string { return fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"}}`, i, i) }
 	sick.hung = true
 	began := b.w.Now()
 	sick.do("writes", func() error {
@@ -34,7 +51,7 @@ func TestClientsOfANodeWhoseDiskHangs(t *testing.T) {
 			g.Go("put", func() error {
 				sick.e.Sleep(time.Duration(i) * 100 * time.Millisecond)
 				began := sick.e.Now()
-				_, err := sick.Put(&PutRequest{Table: "tab", Item: js(text(i))})
+				_, err := sick.Put(&PutRequest{Table: "tab", Item: js(numbered(i))})
 				if took := sick.e.Now().Sub(began); took > 3*time.Second {
 					t.Errorf("put %d took %s", i, took)
 				}
@@ -43,15 +60,7 @@ func TestClientsOfANodeWhoseDiskHangs(t *testing.T) {
 		}
 		return g.Wait()
 	})
-	for i := range 30 {
-		before := b.w.Now()
-		if got := sick.get("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i), true); got != text(i) {
-			t.Errorf("the node reads %s, want %s", got, text(i))
-		}
-		if took := b.w.Now().Sub(before); took > time.Second {
-			t.Errorf("get %d took %s", i, took)
-		}
-	}
+	sick.readsSoon(30)
 	t.Logf("all written and read %s after the disk hung", b.w.Now().Sub(began))
 	sick.hung = false
 	b.run(5 * time.Second)
@@ -101,9 +110,8 @@ func TestClientsOfANodeWhoseLogFails(t *testing.T) {
 	b.until("the node leads a partition, too", func() bool {
 		return len(sick.directory.list(func(p *livePartition) bool { return p.leads() })) > 0
 	})
-	text := func(i int) string { return fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"}}`, i, i) }
 	for i := range 20 {
-		sick.put("tab", text(i))
+		sick.put("tab", numbered(i))
 	}
 	sick.sick = true
 	sick.do("writes", func() error {
@@ -111,7 +119,7 @@ func TestClientsOfANodeWhoseLogFails(t *testing.T) {
 		for i := range 20 {
 			g.Go("put", func() error {
 				began := sick.e.Now()
-				_, err := sick.Put(&PutRequest{Table: "tab", Item: js(text(i + 10))})
+				_, err := sick.Put(&PutRequest{Table: "tab", Item: js(numbered(i + 10))})
 				if took := sick.e.Now().Sub(began); took > 3*time.Second {
 					t.Errorf("put %d took %s", i, took)
 				}
@@ -124,15 +132,7 @@ func TestClientsOfANodeWhoseLogFails(t *testing.T) {
 		t.Fatal("the log has not failed")
 	}
 	b.until("another node is in charge", func() bool { n := b.leader(); return n != nil && n != sick })
-	for i := range 30 {
-		before := b.w.Now()
-		if got := sick.get("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i), true); got != text(i) {
-			t.Errorf("the node reads %s, want %s", got, text(i))
-		}
-		if took := b.w.Now().Sub(before); took > time.Second {
-			t.Errorf("get %d took %s", i, took)
-		}
-	}
+	sick.readsSoon(30)
 	b.run(followPause)
 	if _, here := sick.Leader(); here {
 		t.Error("the node takes itself for in charge")
