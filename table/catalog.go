@@ -73,8 +73,7 @@ type catalog struct {
 	nextGroup uint64
 	nextNode  uint64                // 0 while there are no nodes
 	watcher   func()                // called when view has changed; nil = nobody
-	broken    error                 // the store refused a batch
-	failure   atomic.Pointer[error] // broken, for other tasks
+	failure   atomic.Pointer[error] // why the store refused a batch; nil = it has not
 }
 
 // Err returns why nothing more is applied, so that what is read here grows old; nil if
@@ -88,7 +87,6 @@ func (c *catalog) Err() error {
 
 // fail notes why the catalog is broken; nil: it is not any more.
 func (c *catalog) fail(err error) {
-	c.broken = err
 	if err == nil {
 		c.failure.Store(nil)
 		return

@@ -134,13 +134,13 @@ func (c *catalogCommand) decodeFound(b []byte) error {
 // As in partitions, everything of one entry reaches the store in one batch.
 func (c *catalog) Apply(index uint64, commands [][]byte) []any {
 	results := make([]catalogResult, len(commands))
-	if c.broken == nil && index > c.applied {
+	if c.Err() == nil && index > c.applied {
 		c.applyEntry(index, commands, results)
 	}
 	answers := make([]any, len(commands))
 	for i := range results {
-		if c.broken != nil {
-			results[i] = catalogResult{err: c.broken}
+		if c.Err() != nil {
+			results[i] = catalogResult{err: c.Err()}
 		}
 		answers[i] = &results[i]
 	}

@@ -16,7 +16,7 @@ func membersKey() []byte { return []byte{partition.SpaceCatalog, catalogMembers}
 // ApplyMembers implements replication.StateMachine: the members reach the store
 // in the batch that moves the applied index.
 func (c *catalog) ApplyMembers(index uint64, members []byte) {
-	if c.broken != nil || index <= c.applied {
+	if c.Err() != nil || index <= c.applied {
 		return
 	}
 	batch := c.db.NewBatch()
@@ -48,8 +48,8 @@ func catalogSpans() []lsm.KeySpan {
 
 // Snapshot implements replication.StateMachine.
 func (c *catalog) Snapshot() (replication.SnapshotReader, error) {
-	if c.broken != nil {
-		return nil, c.broken
+	if c.Err() != nil {
+		return nil, c.Err()
 	}
 	return partition.NewCopyReader(c.db, catalogGroup, c.applied, catalogSpans()), nil
 }

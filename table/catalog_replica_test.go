@@ -75,8 +75,8 @@ func TestCatalogSnapshot(t *testing.T) {
 	}
 	for range 2 {
 		index, term := c.Restored()
-		if c.Applied() != meta.Index || index != meta.Index || term != 3 || string(c.Members()) != "members" || c.broken != nil {
-			t.Errorf("applied %d, restored %d %d, members %q, broken %v", c.Applied(), index, term, c.Members(), c.broken)
+		if c.Applied() != meta.Index || index != meta.Index || term != 3 || string(c.Members()) != "members" || c.Err() != nil {
+			t.Errorf("applied %d, restored %d %d, members %q, broken %v", c.Applied(), index, term, c.Members(), c.Err())
 		}
 		if got := c.snapshot(); !slices.Equal(got.keys, want.keys) || c.nextTable != next {
 			t.Errorf("tables %q, next %d, want %q, %d", got.keys, c.nextTable, want.keys, next)

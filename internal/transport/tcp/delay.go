@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"container/heap"
 	"sync"
 	"time"
 
@@ -19,9 +20,9 @@ import (
 // The zero delayLine is ready, and costs nothing until the first message comes.
 type delayLine struct {
 	mu     sync.Mutex
-	heap   []heldMessage // by due, then number; the least is the first
-	number uint64        // of the next message
-	alarm  alarm         // set to the first; nil until there was one
+	heap   heldMessages
+	number uint64 // of the next message
+	alarm  alarm  // set to the first; nil until there was one
 	closed bool
 }
 
@@ -70,7 +71,7 @@ func (l *delayLine) hold(s *sender, message []byte) bool {
 	s.held.Add(1)
 	s.heldBytes += len(message)
 	l.number++
-	l.push(heldMessage{due, l.number, s, message})
+	heap.Push(&l.heap, heldMessage{due, l.number, s, message})
 	if l.heap[0].number == l.number {
 		l.alarm.set(time.Until(due))
 	}
@@ -97,7 +98,7 @@ func (l *delayLine) next() bool {
 		l.mu.Unlock()
 		return false
 	}
-	m := l.pop()
+	m := heap.Pop(&l.heap).(heldMessage)
 	m.to.heldBytes -= len(m.message)
 	l.mu.Unlock()
 	m.to.pass(m.message)
@@ -115,46 +116,26 @@ func (l *delayLine) close() {
 	}
 }
 
-func (a *heldMessage) before(b *heldMessage) bool {
-	if a.due.Equal(b.due) {
-		return a.number < b.number
+// heldMessages is a heap (container/heap): what is due first comes first.
+type heldMessages []heldMessage
+
+func (h heldMessages) Len() int      { return len(h) }
+func (h heldMessages) Swap(i, k int) { h[i], h[k] = h[k], h[i] }
+func (h heldMessages) Less(i, k int) bool {
+	if h[i].due.Equal(h[k].due) {
+		return h[i].number < h[k].number
 	}
-	return a.due.Before(b.due)
+	return h[i].due.Before(h[k].due)
 }
 
-func (l *delayLine) push(m heldMessage) {
-	h := append(l.heap, m)
-	for i := len(h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !h[i].before(&h[up]) {
-			break
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
-	l.heap = h
-}
+func (h *heldMessages) Push(m any) { *h = append(*h, m.(heldMessage)) }
 
-func (l *delayLine) pop() heldMessage {
-	h := l.heap
-	first, last := h[0], len(h)-1
-	h[0], h[last] = h[last], heldMessage{}
-	h = h[:last]
-	for i := 0; ; {
-		least := i
-		for _, down := range []int{2*i + 1, 2*i + 2} {
-			if down < len(h) && h[down].before(&h[least]) {
-				least = down
-			}
-		}
-		if least == i {
-			break
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
-	}
-	l.heap = h
-	return first
+func (h *heldMessages) Pop() any {
+	last := len(*h) - 1
+	m := (*h)[last]
+	(*h)[last] = heldMessage{}
+	*h = (*h)[:last]
+	return m
 }
 
 // A timerAlarm is an alarm of the runtime, which may be late by a millisecond.

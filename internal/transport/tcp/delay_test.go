@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"container/heap"
 	"fmt"
 	"testing"
 	"time"
@@ -80,12 +81,12 @@ func TestDelayHeap(t *testing.T) {
 	n := uint64(0)
 	for i := range 200 {
 		n++
-		l.push(heldMessage{due: base.Add(time.Duration(i*37%11) * time.Millisecond), number: n})
+		heap.Push(&l.heap, heldMessage{due: base.Add(time.Duration(i*37%11) * time.Millisecond), number: n})
 	}
-	last := l.pop()
+	last := heap.Pop(&l.heap).(heldMessage)
 	for range 199 {
-		m := l.pop()
-		if m.before(&last) {
+		m := heap.Pop(&l.heap).(heldMessage)
+		if (heldMessages{m, last}).Less(0, 1) {
 			t.Fatalf("%v %d comes after %v %d", m.due.Sub(base), m.number, last.due.Sub(base), last.number)
 		}
 		last = m
