@@ -41,6 +41,32 @@ func UsageOf(pid int) (u ProcessUsage, err error) {
 	return u, nil
 }
 
+// BusyTime is how long all processors of this machine have worked since it began, what a hypervisor gave to other guests included; 0: not
+// known.
+func BusyTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	f := strings.Fields(line) // cpu, user, nice, system, idle, iowait, irq, softirq, steal, ...
+	if len(f) < 9 || f[0] != "cpu" {
+		return 0
+	}
+	var busy time.Duration
+	for i, ticks := range f[1:9] {
+		if i == 3 || i == 4 {
+			continue
+		}
+		n, err := strconv.ParseInt(ticks, 10, 64)
+		if err != nil {
+			return 0
+		}
+		busy += time.Duration(n) * time.Second / userHz
+	}
+	return busy
+}
+
 // userHz is the unit of times in /proc/PID/stat: 100 a second on every architecture that Go knows.
 const userHz = 100
 

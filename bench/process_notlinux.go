@@ -5,6 +5,7 @@ package bench
 import (
 	"errors"
 	"os"
+	"time"
 )
 
 func UsageOf(int) (ProcessUsage, error) {
@@ -16,3 +17,5 @@ func ListenerOf(int) int { return 0 }
 func UsageAfter(state *os.ProcessState) ProcessUsage {
 	return ProcessUsage{CPU: state.UserTime() + state.SystemTime()}
 }
+
+func BusyTime() time.Duration { return 0 }

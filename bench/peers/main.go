@@ -57,6 +57,9 @@ func runWorkloads(args []string) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if self, err := os.Executable(); err == nil { // else all rounds run in this process
+		f.Tools.Self = []string{self, "run"}
+	}
 	if err := f.Run(ctx, os.Stdout, os.Stderr, openers); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		stop()

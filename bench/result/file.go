@@ -84,6 +84,8 @@ type Sample struct {
 	Series []Second      `json:"series"`
 	Trials []drive.Trial `json:"trials,omitempty"` // of a search for the peak
 
+	Machine *Machine `json:"machine,omitempty"` // what it was like meanwhile
+
 	Faults []Fault `json:"faults,omitempty"` // what was done to the target meanwhile
 	Phases []Phase `json:"phases,omitempty"` // what the faults divide the run into
 

@@ -24,7 +24,7 @@ type Flags struct {
 	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb, replication, failover, simulator."`
 
 	Target []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here; cluster-3@1ms: with that delay in each direction between their zones), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
-	Rounds int      `default:"3" help:"How often each workload runs on each target, in turns."`
+	Rounds int      `default:"3" help:"How often each workload runs on each target, in turns. With several rounds each has a process and data of its own."`
 	Scale  int      `default:"1" help:"Divide keys, counts and times by this, for a quick look."`
 	Rate   float64  `help:"Operations per second instead of what the workload says; 0 leaves it."`
 	Closed bool     `help:"A closed loop instead of what the workload says."`
@@ -50,12 +50,17 @@ type Flags struct {
 
 	Outputs `embed:""`
 
+	// Of a run that measures one round for another one.
+	First int  `name:"round" hidden:"" help:"The number of the first round."`
+	Live  bool `hidden:"" help:"Progress goes to a terminal."`
+
 	// Tools are what the caller has beside package suite.
 	Tools Tools `kong:"-"`
 }
 
 // Tools are programs and functions that targets need and this package may not know.
 type Tools struct {
+	Self     []string        // this program and the words of the command run, which measures rounds in processes of their own; nil: in this one
 	Program  string          // the program stator, which starts nodes; "": no clusters
 	Simulate target.Simulate // runs a simulated world; nil: no simulator
 }
@@ -84,10 +89,11 @@ func (e *UsageError) ExitCode() int { return 2 }
 // Config checks the flags.
 func (f *Flags) Config(engines []bench.Opener) (Config, error) {
 	c := Config{
-		Targets: f.Target, Engines: engines, Rounds: f.Rounds, Dir: f.Dir, Seed: f.Seed, Slow: f.Slow / 100, Probe: f.Probe,
+		Targets: f.Target, Engines: engines, Rounds: f.Rounds, First: f.First, Dir: f.Dir, Seed: f.Seed, Slow: f.Slow / 100, Probe: f.Probe,
 		Settings:  bench.Settings{MemoryBytes: f.MemoryBytes, Compression: f.Compression},
 		Elsewhere: target.Elsewhere{Credentials: target.Credentials{Key: f.AccessKey, Secret: f.SecretKey, Token: f.Token, Region: f.Region}, PIDs: f.PIDs, Dir: f.ServerDir},
-		Program:   f.Tools.Program, Simulate: f.Tools.Simulate,
+		Program:   f.Tools.Program, Simulate: f.Tools.Simulate, Self: f.Tools.Self,
+		Args: []string{fmt.Sprint("--memory=", f.MemoryBytes), fmt.Sprint("--compression=", f.Compression), fmt.Sprint("--slow=", f.Slow), fmt.Sprint("--seed=", f.Seed)},
 	}
 	names := f.Workloads
 	if len(names) == 0 {
@@ -172,7 +178,7 @@ func (f *Flags) Run(ctx context.Context, out, progress io.Writer, engines []benc
 	if err != nil {
 		return err
 	}
-	c.Progress = &Progress{W: progress, Terminal: isTerminal(progress)}
+	c.Progress = &Progress{W: progress, Terminal: f.Live || isTerminal(progress)}
 	r, err := Run(ctx, c)
 	if r == nil {
 		return err

@@ -48,6 +48,7 @@ type Config struct {
 	Targets   []string
 	Engines   []bench.Opener // those that targets may name
 	Rounds    int
+	First     int    // number of the first round
 	Dir       string // scratch directory; "" is the system's
 	Settings  bench.Settings
 	Elsewhere target.Elsewhere // of endpoints
@@ -58,6 +59,11 @@ type Config struct {
 	Probe     bool    // what the machine can do at best
 	Events    map[string][]drive.Event
 	Progress  *Progress
+
+	// Self is this program with the words of the command run, and Args flags for all of its runs. With them, and several rounds, each round of a target that
+	// lives in a process of the harness has a process of its own. What differs from one process to another (where memory lies, seeds of
+	// hashes, how files lie) then differs from round to round, too, and does not pass for a property of the code.
+	Self, Args []string
 }
 
 // known reports whether the target can be opened.
@@ -98,85 +104,131 @@ func Run(ctx context.Context, c Config) (*result.File, error) {
 			return nil, fmt.Errorf("probe the machine: %w", err)
 		}
 	}
-	var failed []error
-	for _, w := range c.Workloads {
-		if err := c.runOne(ctx, f, w, dir); err != nil {
-			failed = append(failed, err)
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
+	m := &measuring{Config: &c, file: f, dir: dir, open: map[string]*opened{}, bad: map[string]error{}}
+	err = m.rounds(ctx)
 	c.Progress.clear()
-	return f, errors.Join(append(failed, ctx.Err())...)
+	return f, errors.Join(err, m.end(ctx), ctx.Err())
 }
 
-// runOne runs all rounds of a workload. The targets take turns, in the other direction in every other
-// round, so that what a target leaves to the next one falls on all.
-func (c *Config) runOne(ctx context.Context, f *result.File, w *drive.Workload, dir string) error {
-	open := map[string]*opened{}
-	bad := map[string]error{}
+// A measuring is a run of all workloads, targets and rounds.
+type measuring struct {
+	*Config
+	file  *result.File
+	dir   string // scratch
+	watch result.Watch
+
+	// By workload and target:
+	open map[string]*opened // endpoints whose data serves the next round, too
+	bad  map[string]error   // what failed, and is not tried again
+}
+
+// rounds takes the workloads in turns, not one after the other: so the rounds of each lie as far apart in time as they can, and what
+// the machine is like for some seconds is not taken for what the workload is like. The targets of a workload take turns, in the other direction in
+// every other round, so that what a target leaves to the next one falls on all.
+func (m *measuring) rounds(ctx context.Context) error {
 	var errs []error
-	for round := range c.Rounds {
-		order := slices.Clone(c.Targets)
+	for round := range m.Rounds {
+		order := slices.Clone(m.Targets)
 		if round%2 == 1 {
 			slices.Reverse(order)
 		}
-		for _, name := range order {
-			if bad[name] != nil || ctx.Err() != nil {
-				continue
+		for _, w := range m.Workloads {
+			for _, name := range order {
+				figure := w.Name + "/" + name
+				if m.bad[figure] != nil || ctx.Err() != nil {
+					continue
+				}
+				s, err := m.sample(ctx, w, name, m.First+round)
+				if err != nil {
+					m.bad[figure] = err
+					errs = append(errs, fmt.Errorf("%s on %s: %w", w.Name, name, err))
+					continue
+				}
+				m.file.Add(w, name, s)
 			}
-			s, err := c.sample(ctx, w, name, round, dir, open)
-			if err != nil {
-				bad[name] = err
-				errs = append(errs, fmt.Errorf("%s on %s: %w", w.Name, name, err))
-				continue
-			}
-			f.Add(w, name, s)
-			c.Progress.sample(w, name, round, s)
-		}
-	}
-	for _, name := range c.Targets {
-		if o := open[name]; o != nil {
-			if err := o.close(); err != nil {
-				errs = append(errs, fmt.Errorf("close %s: %w", name, err))
-			}
-		}
-		if bad[name] != nil && ctx.Err() == nil { // no figure of one that fails
-			g := f.Find(w.Name + "/" + name)
-			if g == nil {
-				g = &result.Figure{Workload: w, Target: name}
-				f.Figures = append(f.Figures, g)
-			}
-			g.Samples, g.Failed = nil, bad[name].Error()
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// sample runs one round. Without writes the data of the first round serves all.
-func (c *Config) sample(ctx context.Context, w *drive.Workload, name string, round int, dir string, open map[string]*opened) (*result.Sample, error) {
-	o := open[name]
+// end closes what is open, and brings figures into the order of the workloads. There is no figure of what failed.
+func (m *measuring) end(ctx context.Context) error {
+	var errs []error
+	var figures []*result.Figure
+	for _, w := range m.Workloads {
+		for _, name := range m.Targets {
+			figure := w.Name + "/" + name
+			if o := m.open[figure]; o != nil {
+				if err := o.close(); err != nil {
+					errs = append(errs, fmt.Errorf("close %s: %w", figure, err))
+				}
+			}
+			g := m.file.Find(figure)
+			if err := m.bad[figure]; err != nil && ctx.Err() == nil {
+				g = &result.Figure{Workload: w, Target: name, Failed: err.Error()}
+			}
+			if g != nil && !slices.ContainsFunc(figures, func(have *result.Figure) bool { return have.Name() == figure }) {
+				figures = append(figures, g)
+			}
+		}
+	}
+	m.file.Figures = figures
+	return errors.Join(errs...)
+}
+
+// sample runs one round, on data of its own, but for endpoints: making a table and filling it may be dear, so without writes the data of the first
+// round serves all.
+func (m *measuring) sample(ctx context.Context, w *drive.Workload, name string, round int) (*result.Sample, error) {
+	m.watch.Begin()
+	if m.ownProcess(name) {
+		s, used, err := m.inProcess(ctx, w, name, round)
+		if err == nil {
+			s.Machine = m.watch.End(used)
+		}
+		return s, err
+	}
+	figure := w.Name + "/" + name
+	o := m.open[figure]
 	if o == nil {
-		c.Progress.phase(w, name, "load")
+		m.Progress.phase(w, name, "load")
 		var err error
-		if o, err = c.open(ctx, w, name, filepath.Join(dir, fmt.Sprintf("%s-%d-%x", w.Name, round, name))); err != nil {
+		if o, err = m.openTarget(ctx, w, name, filepath.Join(m.dir, fmt.Sprintf("%s-%d-%x", w.Name, round, name))); err != nil {
 			return nil, err
 		}
-		open[name] = o
 	}
-	m, err := drive.Run(ctx, w, o.target, drive.Options{Seed: c.Seed + uint64(round), Slow: c.Slow, Trace: c.Events[w.Keys.Trace], Progress: c.Progress.of(w, name)})
-	if err == nil && m.Ops > 0 && m.Errors == m.Ops {
-		err = fmt.Errorf("every operation failed: %w", m.First)
+	delete(m.open, figure)
+	m.watch.Begin()
+	before := m.used(o.target, name)
+	measured, err := drive.Run(ctx, w, o.target, drive.Options{Seed: m.Seed + uint64(round), Slow: m.Slow, Trace: m.Events[w.Keys.Trace], Progress: m.Progress.of(w, name)})
+	machine := m.watch.End(m.used(o.target, name) - before)
+	if err == nil && measured.Ops > 0 && measured.Errors == measured.Ops {
+		err = fmt.Errorf("every operation failed: %w", measured.First)
 	}
-	if w.Writes() || len(w.Faults) > 0 || err != nil {
-		delete(open, name)
+	if err == nil && isURL(name) && !w.Writes() {
+		m.open[figure] = o
+	} else {
 		err = errors.Join(err, o.close())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return result.New(round, w, m, rawBytes(w))
+	s, err := result.New(round, w, measured, rawBytes(w))
+	if err == nil {
+		s.Machine = machine
+		m.Progress.sample(w, name, round, s)
+	}
+	return s, err
+}
+
+// used is the processor time of the harness and the target.
+func (m *measuring) used(t drive.Target, name string) time.Duration {
+	used := bench.CPUTime()
+	if _, cluster := clusterOf(name); cluster || isURL(name) {
+		if meter, ok := t.(drive.Meter); ok {
+			used += meter.Usage().CPU
+		}
+	}
+	return used
 }
 
 // rawBytes is what keys and values of all entries have.
@@ -189,7 +241,7 @@ func rawBytes(w *drive.Workload) float64 {
 	return float64(sum) / float64(n) * float64(w.Keys.Count)
 }
 
-func (c *Config) open(ctx context.Context, w *drive.Workload, name, dir string) (*opened, error) {
+func (c *Config) openTarget(ctx context.Context, w *drive.Workload, name, dir string) (*opened, error) {
 	if i := c.engine(name); i >= 0 {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err

@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -27,6 +29,7 @@ func TestBenchCommands(t *testing.T) {
 		{"bench run ddb-transact --target database-memory" + quick, 0, "ddb-transact"},
 		{"bench run failover-kill --target cluster-3 --scale 20 --rounds 1 --no-probe --json failover.json", 0, "start at 1 s"},
 		{"bench run repl-put --target cluster-1 --scale 20 --rounds 1 --no-probe", 0, "repl-put"},
+		{"bench run readrandom ddb-put --target stator,database-memory --scale 200 --rounds 2 --no-probe --json turns.json", 0, "ddb-put"},
 		{"bench run failover-kill" + quick, 1, "no nodes that could be killed"},
 		{"bench run sim-3-calm --target simulator --scale 12 --rounds 1 --no-probe", 0, "simulated seconds per CPU second"},
 		{"bench run nosuch", 2, "bench list"},
@@ -54,6 +57,7 @@ func TestBenchCommands(t *testing.T) {
 			t.Errorf("stator %s\nexit code %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out)
 		}
 	}
+	checkTurns(t, filepath.Join(dir, "turns.json"))
 	f, err := result.Read(filepath.Join(dir, "failover.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +69,38 @@ func TestBenchCommands(t *testing.T) {
 	_, out := run(t, dir, "bench", "schema")
 	if !json.Valid([]byte(out)) {
 		t.Error("the schema is not JSON")
+	}
+}
+
+// checkTurns checks that the first rounds of all came before the second ones, each with data of its own.
+func checkTurns(t *testing.T, name string) {
+	f, err := result.Read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := [2]time.Time{}
+	first := [2]time.Time{time.Now(), time.Now()}
+	for _, g := range f.Figures {
+		if len(g.Samples) != 2 {
+			t.Fatalf("%s has %d samples", g.Name(), len(g.Samples))
+		}
+		for i, s := range g.Samples {
+			if s.Round != i || s.Ops == 0 {
+				t.Errorf("%s: sample %d is of round %d, with %d operations", g.Name(), i, s.Round, s.Ops)
+			}
+			if s.Machine == nil && runtime.GOOS == "linux" {
+				t.Errorf("%s: nothing is known of the machine", g.Name())
+			}
+			if s.At.After(last[i]) {
+				last[i] = s.At
+			}
+			if s.At.Before(first[i]) {
+				first[i] = s.At
+			}
+		}
+	}
+	if len(f.Figures) != 4 || !last[0].Before(first[1]) || f.Figures[0].Name() != "readrandom/stator" || f.Figures[3].Name() != "ddb-put/database-memory" {
+		t.Errorf("%d figures; the first round ended at %v, the second one began before %v", len(f.Figures), last[0], first[1])
 	}
 }
 

@@ -31,7 +31,7 @@ func (c *benchRunCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Tools = suite.Tools{Program: self, Simulate: simulate}
+	c.Tools = suite.Tools{Self: []string{self, "bench", "run"}, Program: self, Simulate: simulate}
 	peers := c.Peers(engines)
 	if len(peers) == 0 {
 		return c.Flags.Run(ctx, os.Stdout, os.Stderr, engines)
