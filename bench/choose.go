@@ -28,12 +28,40 @@ func NewPermutation(n int, seed uint64) Permutation {
 // again until they fall into it: less than once on average.
 func (p *Permutation) At(i uint64) uint64 {
 	for {
-		for _, m := range p.mul {
-			i = i * m & p.mask
-			i ^= i >> p.half
-		}
-		if i < p.n {
+		if i = p.mix(i); i < p.n {
 			return i
+		}
+	}
+}
+
+func (p *Permutation) mix(i uint64) uint64 {
+	for _, m := range p.mul {
+		i = i * m & p.mask
+		i ^= i >> p.half
+	}
+	return i
+}
+
+// Each replaces each number by what At returns for it. All are mixed once, then those again that fell outside: so there is no branch that a
+// processor guesses wrong every fourth time, and several are under way at once.
+func (p *Permutation) Each(v []uint64) {
+	const some = 64
+	for len(v) > 0 {
+		part := v[:min(some, len(v))]
+		v = v[len(part):]
+		var left [some]uint8 // places in part
+		for i := range part {
+			left[i] = uint8(i)
+		}
+		for n := len(part); n > 0; {
+			again := 0
+			for _, at := range left[:n] {
+				x := p.mix(part[at])
+				part[at], left[again] = x, at
+				_, inside := bits.Sub64(x, p.n, 0)
+				again += 1 - int(inside)
+			}
+			n = again
 		}
 	}
 }

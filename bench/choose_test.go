@@ -171,3 +171,17 @@ func TestZipfTable(t *testing.T) {
 		}
 	}
 }
+
+// Each is At, whatever the length.
+func TestPermutationEach(t *testing.T) {
+	for _, n := range []int{2, 65, 1000, 1024, 1025} {
+		p := NewPermutation(n, 7)
+		var v, want []uint64
+		for i := range uint64(n) {
+			v, want = append(v, i), append(want, p.At(i))
+		}
+		if p.Each(v); !slices.Equal(v, want) {
+			t.Errorf("of %d: %v, want %v", n, v, want)
+		}
+	}
+}

@@ -10,7 +10,7 @@
 //
 // The loop (loop.go) is the part that costs: it allocates nothing and adds
 // less than 100 ns to an operation. Each worker records into histograms of its own
-// (record.go), which are merged at the end.
+// (record.go, tally.go), which are merged at the end.
 //
 // Reading order: file.go, plan.go, pace.go, loop.go, record.go, run.go (warm-up,
 // steady state), peak.go (the highest rate that keeps a bound).

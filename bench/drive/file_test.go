@@ -80,7 +80,7 @@ func FuzzParse(f *testing.F) {
 		}
 		p, r, op := newPlan(w), rand(1), Op{}
 		for range 100 {
-			if p.draw(&r, &op); op.Kind != Insert && op.Key >= uint64(w.Keys.Count) && w.Keys.Choose != Latest {
+			if one(p, &r, &op); op.Kind != Insert && op.Key >= uint64(w.Keys.Count) && w.Keys.Choose != Latest {
 				t.Fatalf("key %d of %d", op.Key, w.Keys.Count)
 			}
 		}

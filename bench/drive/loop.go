@@ -32,20 +32,13 @@ type Session interface {
 
 // A source says what is done next and, if it knows, when.
 type source interface {
-	// next returns false when there is nothing more to do.
-	next(w *worker) (due int64, ok bool)
+	// fill sets the next operations of a worker, and when they are due if the loop is open. It returns how many; 0 when there is nothing more
+	// to do.
+	fill(w *worker) int
 }
 
-// drawn draws from a plan.
-type drawn struct{ plan *plan }
-
-func (d drawn) next(w *worker) (int64, bool) {
-	d.plan.draw(&w.rand, &w.op)
-	if w.pacer.gap == 0 {
-		return 0, true
-	}
-	return w.pacer.due(), true
-}
+// ahead is how many operations are drawn at a time: drawings that do not wait for each other cost a processor half as much.
+const ahead = 64
 
 // A worker is one goroutine of a run.
 type worker struct {
@@ -55,39 +48,73 @@ type worker struct {
 	pacer    pacer
 	open     bool // operations have times at which they are due
 	recorder *recorder
-	op       Op
 	slow     float64 // see Options.Slow
 	typical  float64 // with slow: nanoseconds of an operation
+
+	ops     [ahead]Op
+	due     [ahead]int64 // of an open loop
+	at, n   int          // the next of ops, and how many there are
+	claimed int64        // operations of limits.left that are this worker's
 }
+
+// begin forgets what was drawn for the phase before.
+func (w *worker) begin() { w.at, w.n, w.claimed = 0, 0, 0 }
 
 // limits end a run.
 type limits struct {
 	clock  clock
 	until  int64         // nobody begins an operation that is due later
 	giveUp int64         // what was due by then and is not begun counts as not sent
-	left   *atomic.Int64 // operations; nil: no bound
+	left   *atomic.Int64 // operations that no worker has claimed; nil: no bound
+	block  int64         // how many a worker claims at a time
 	stop   atomic.Bool
 }
 
-func (l *limits) over() bool {
-	return l.stop.Load() || l.left != nil && l.left.Add(-1) < 0
+// bound ends the run after n operations.
+func (l *limits) bound(n int64, workers int) {
+	const shares = 100 // so one worker has a hundredth of its work left, at the most, when another one has none
+	l.block = min(ahead, max(1, n/int64(shares*workers)))
+	l.left = new(atomic.Int64)
+	l.left.Store(n)
+}
+
+func (l *limits) over(w *worker) bool {
+	if l.stop.Load() {
+		return true
+	}
+	if l.left == nil {
+		return false
+	}
+	if w.claimed == 0 {
+		if w.claimed = l.block + min(0, l.left.Add(-l.block)); w.claimed <= 0 {
+			w.claimed = 0
+			return true
+		}
+	}
+	w.claimed--
+	return false
 }
 
 // run does operations until a limit. This is the loop whose own cost is bounded:
 // see BenchmarkLoop.
 func (w *worker) run(l *limits) error {
-	for !l.over() {
-		due, ok := w.source.next(w)
-		if !ok || w.open && due >= l.until {
+	for !l.over(w) {
+		if w.at == w.n {
+			if w.at, w.n = 0, w.source.fill(w); w.n == 0 {
+				break
+			}
+		}
+		op, due := &w.ops[w.at], w.due[w.at]
+		if w.at++; w.open && due >= l.until {
 			break
 		}
-		if err := w.session.Prepare(&w.op); err != nil {
-			return w.failed(l, err)
+		if err := w.session.Prepare(op); err != nil {
+			return w.failed(l, op, err)
 		}
 		var err error
 		if w.open {
 			var sent bool
-			if sent, err = w.onTime(l, due); !sent {
+			if sent, err = w.onTime(l, op, due); !sent {
 				continue
 			}
 		} else {
@@ -96,18 +123,21 @@ func (w *worker) run(l *limits) error {
 				break
 			}
 			err = w.session.Do()
-			end := w.slowed(l, begin)
-			w.recorder.record(w.op.place, end, end-begin)
+			end := l.clock.now()
+			if w.slow > 0 {
+				end = w.slowed(l, begin, end)
+			}
+			w.recorder.record(op.place, end, end-begin)
 		}
 		if err == nil {
 			err = w.session.Check()
 			if err != nil {
-				return w.failed(l, err)
+				return w.failed(l, op, err)
 			}
 			continue
 		}
 		if errors.Is(err, ErrUnsupported) {
-			return w.failed(l, err)
+			return w.failed(l, op, err)
 		}
 		w.recorder.failed()
 		if w.recorder.errors++; w.recorder.firstError == nil {
@@ -119,10 +149,10 @@ func (w *worker) run(l *limits) error {
 }
 
 // onTime does an operation when it is due, or at once if that is past. If that is long past, nothing is sent.
-func (w *worker) onTime(l *limits, due int64) (sent bool, err error) {
+func (w *worker) onTime(l *limits, op *Op, due int64) (sent bool, err error) {
 	ready := l.clock.begin()
 	if ready > l.giveUp {
-		w.recorder.record(w.op.place, ready, ready-due) // at least so long
+		w.recorder.record(op.place, ready, ready-due) // at least so long
 		w.recorder.unsent++
 		w.recorder.failed()
 		return false, nil
@@ -132,19 +162,17 @@ func (w *worker) onTime(l *limits, due int64) (sent bool, err error) {
 		begin = l.clock.until(due)
 	}
 	err = w.session.Do()
-	end := w.slowed(l, begin)
-	w.recorder.record(w.op.place, end, end-due)
+	end := l.clock.now()
+	if w.slow > 0 {
+		end = w.slowed(l, begin, end)
+	}
+	w.recorder.record(op.place, end, end-due)
 	w.recorder.recordService(end-begin, begin-max(due, ready))
 	return true, err
 }
 
-// slowed returns the time, after it has made an operation that began then slower, if that is asked
-// for.
-func (w *worker) slowed(l *limits, begin int64) int64 {
-	end := l.clock.now()
-	if w.slow == 0 {
-		return end
-	}
+// slowed makes an operation slower and returns its new end.
+func (w *worker) slowed(l *limits, begin, end int64) int64 {
 	took := float64(end - begin)
 	if w.typical == 0 {
 		w.typical = took
@@ -157,9 +185,9 @@ func (w *worker) slowed(l *limits, begin int64) int64 {
 	return end
 }
 
-func (w *worker) failed(l *limits, err error) error {
+func (w *worker) failed(l *limits, op *Op, err error) error {
 	l.stop.Store(true)
-	return fmt.Errorf("%s of key %d: %w", w.op.Kind, w.op.Key, err)
+	return fmt.Errorf("%s of key %d: %w", op.Kind, op.Key, err)
 }
 
 // grace is for how long after the end of a run what was due before is still done.

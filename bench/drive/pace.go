@@ -28,15 +28,16 @@ func newPacer(p Pace, worker, workers int, r *rand) pacer {
 	return t
 }
 
-// due returns when the next operation is due.
-func (t *pacer) due() int64 {
-	at := t.next
-	if t.gaps != nil {
-		t.next += t.gaps.ExpFloat64() * t.gap // by a table: a logarithm costs as much as a histogram
-	} else {
-		t.next += t.gap
+// fill sets when the next operations are due.
+func (t *pacer) fill(due []int64) {
+	for i := range due {
+		due[i] = int64(t.next)
+		if t.gaps != nil {
+			t.next += t.gaps.ExpFloat64() * t.gap // by a table: a logarithm costs more
+		} else {
+			t.next += t.gap
+		}
 	}
-	return int64(at)
 }
 
 // How a worker waits: it sleeps while there is time for the sleep to end late, and

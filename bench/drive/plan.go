@@ -44,6 +44,9 @@ func (r *rand) next() uint64 {
 	return hi ^ lo
 }
 
+// apart begins another sequence here.
+func (r *rand) apart() rand { return *r ^ 0x5851f42d4c957f2d }
+
 // Uint64 makes it a source for what the standard library draws.
 func (r *rand) Uint64() uint64 { return r.next() }
 
@@ -64,11 +67,11 @@ type plan struct {
 	scatter bench.Permutation
 	hot     uint64 // hotspot: how many keys are hot
 
-	kinds  []Kind
-	shares []float64 // sums of shares, up to 1
-	sizes  sizes
-	length int
-	batch  int
+	kinds   []Kind
+	cuts    []uint64 // between the kinds, as shares of 2^64
+	lengths []int    // of scans, queries and batches, by kind
+	sizes   sizes
+	ahead   int // how many operations may be drawn at a time
 
 	newest atomic.Uint64 // keys that there are, inserted ones included
 	serial atomic.Uint64 // operations begun, for Sequential and Scattered
@@ -77,21 +80,31 @@ type plan struct {
 func newPlan(w *Workload) *plan {
 	p := &plan{
 		keys: w.Keys, n: uint64(w.Keys.Count), scatter: bench.NewPermutation(w.Keys.Count, 99),
-		sizes: newSizes(w.Values), length: w.ScanLength, batch: w.Batch,
+		sizes: newSizes(w.Values), ahead: ahead,
 	}
 	if c := w.Keys.Choose; c == Zipfian || c == Latest {
 		p.zipf = bench.NewZipf(w.Keys.Count, w.Keys.Theta)
 	}
 	p.hot = max(1, min(p.n-1, uint64(float64(p.n)*w.Keys.HotKeys)))
 	sum := 0.0
+	var sums []float64
 	for _, k := range Kinds {
-		if s := w.Operations[k]; s > 0 {
-			sum += s
-			p.kinds, p.shares = append(p.kinds, k), append(p.shares, sum)
+		s := w.Operations[k]
+		if s <= 0 {
+			continue
 		}
+		sum += s
+		length := w.ScanLength
+		if k == GetMany || k == PutMany || k == Transact {
+			length = w.Batch
+		}
+		p.kinds, p.lengths, sums = append(p.kinds, k), append(p.lengths, length), append(sums, sum)
 	}
-	for i := range p.shares {
-		p.shares[i] /= sum
+	for _, s := range sums[:len(sums)-1] {
+		p.cuts = append(p.cuts, uint64(min(s/sum*(1<<64), 1<<64-2048))) // the largest below 1
+	}
+	if c := w.Keys.Choose; c == Latest || c == Sequential || c == Scattered || w.Operations[Insert] > 0 {
+		p.ahead = 1
 	}
 	if p.newest.Store(p.n); w.Empty {
 		p.newest.Store(0)
@@ -99,30 +112,60 @@ func newPlan(w *Workload) *plan {
 	return p
 }
 
-// draw fills op in.
-func (p *plan) draw(r *rand, op *Op) {
-	op.Kind, op.place = p.kinds[0], 0
-	if len(p.kinds) > 1 {
-		u := r.float()
-		for i, s := range p.shares {
-			if op.Kind, op.place = p.kinds[i], uint8(i); u < s {
-				break
-			}
+// fill draws the next operations of a worker. What depends on what has been done so far, or is counted over all workers, is drawn one at a time.
+func (p *plan) fill(w *worker) int {
+	ops := w.ops[:p.ahead]
+	if p.draw(&w.rand, ops); w.open {
+		w.pacer.fill(w.due[:p.ahead])
+	}
+	return p.ahead
+}
+
+// draw fills ops in.
+func (p *plan) draw(r *rand, ops []Op) {
+	for i := range ops {
+		op := &ops[i]
+		if len(p.kinds) > 1 {
+			op.place = p.place(r.next())
 		}
+		op.Kind, op.Length = p.kinds[op.place], p.lengths[op.place]
+		op.Size = p.sizes.draw(r)
+		op.plan = p
 	}
-	if op.Kind == Insert {
-		op.Key = p.newest.Add(1) - 1
-	} else {
-		op.Key = p.key(r, 0)
+	if p.keys.Choose == Zipfian && p.ahead > 1 {
+		p.zipfian(r, ops)
+		return
 	}
-	op.Size = p.sizes.draw(r)
-	switch op.Kind {
-	case GetMany, PutMany, Transact:
-		op.Length = p.batch
-	default:
-		op.Length = p.length
+	for i := range ops {
+		if op := &ops[i]; op.Kind == Insert {
+			op.Key = p.newest.Add(1) - 1
+		} else {
+			op.Key = p.key(r, 0)
+		}
+		ops[i].random = r.apart()
 	}
-	op.plan, op.random = p, *r^0x5851f42d4c957f2d
+}
+
+// zipfian draws keys as key does, many at once.
+func (p *plan) zipfian(r *rand, ops []Op) {
+	var keys [ahead]uint64
+	for i := range ops {
+		keys[i] = p.zipf.Rank(r.float())
+		ops[i].random = r.apart()
+	}
+	p.scatter.Each(keys[:len(ops)])
+	for i := range ops {
+		ops[i].Key = keys[i]
+	}
+}
+
+// place is that of the kind whose share the number falls into. There are no branches for a processor to guess.
+func (p *plan) place(u uint64) (at uint8) {
+	for _, c := range p.cuts {
+		_, below := bits.Sub64(u, c, 0)
+		at += uint8(1 - below)
+	}
+	return at
 }
 
 // key draws the number of a key. A batch counts in i which of its keys it is.

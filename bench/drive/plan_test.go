@@ -18,10 +18,17 @@ func counts(t *testing.T, k Keys) (byKey []int, p *plan) {
 	byKey = make([]int, w.Keys.Count)
 	r, op := rand(7), Op{}
 	for range draws {
-		p.draw(&r, &op)
+		one(p, &r, &op)
 		byKey[op.Key]++
 	}
 	return byKey, p
+}
+
+// one draws one operation.
+func one(p *plan, r *rand, op *Op) {
+	ops := make([]Op, 1)
+	p.draw(r, ops)
+	*op = ops[0]
 }
 
 // within tells whether got is within four standard deviations of a count with that mean.
@@ -74,7 +81,7 @@ func TestLatestFollowsInserts(t *testing.T) {
 	r, op := rand(1), Op{}
 	inserted, newest := 0, 0
 	for range 10_000 {
-		p.draw(&r, &op)
+		one(p, &r, &op)
 		switch {
 		case op.Kind == Insert && op.Key != uint64(100+inserted):
 			t.Fatalf("insert %d is of key %d", inserted, op.Key)
@@ -108,7 +115,7 @@ func TestShares(t *testing.T) {
 	p := newPlan(w)
 	r, op, gets := rand(3), Op{}, 0
 	for range draws {
-		if p.draw(&r, &op); op.Kind == Get {
+		if one(p, &r, &op); op.Kind == Get {
 			gets++
 		}
 		if p.kinds[op.place] != op.Kind {
@@ -156,7 +163,7 @@ func TestTogether(t *testing.T) {
 	p := newPlan(w)
 	r, op := rand(7), Op{}
 	for range 200 {
-		p.draw(&r, &op)
+		one(p, &r, &op)
 		seen := map[uint64]bool{}
 		for i := range op.Length {
 			k := op.More(i)
@@ -175,5 +182,40 @@ func TestTogether(t *testing.T) {
 		if s := w.Scaled(by + 1); s.check() != nil {
 			t.Errorf("divided by %d: %v", by+1, s.check())
 		}
+	}
+}
+
+// Operations that are drawn ahead are those that are drawn one by one would be: each batch has keys of its own, and what counts over all workers
+// is not drawn ahead.
+func TestDrawnAhead(t *testing.T) {
+	for _, choose := range []Choice{Uniform, Zipfian, Hotspot, Latest, Sequential, Scattered} {
+		w := &Workload{Name: "x", Keys: Keys{Count: 1 << 20, Choose: choose}, Operations: map[Kind]float64{GetMany: 1}}
+		w.setDefaults()
+		p := newPlan(w)
+		if counted := choose == Latest || choose == Sequential || choose == Scattered; counted != (p.ahead == 1) {
+			t.Errorf("%s is drawn %d at a time", choose, p.ahead)
+		}
+		if p.ahead == 1 {
+			continue
+		}
+		worker := &worker{rand: 3}
+		seen, same := map[uint64]bool{}, 0
+		for range p.fill(worker) {
+			op := &worker.ops[worker.at]
+			worker.at++
+			if second := op.More(1); seen[second] {
+				same++
+			} else {
+				seen[second] = true
+			}
+		}
+		if worker.at != ahead || same > ahead/2 { // zipfian: the hottest key comes often
+			t.Errorf("%s: the second keys of %d batches are %d", choose, worker.at, len(seen))
+		}
+	}
+	w := &Workload{Name: "x", Operations: map[Kind]float64{Get: 1, Insert: 1}}
+	w.setDefaults()
+	if p := newPlan(w); p.ahead != 1 {
+		t.Errorf("inserts are drawn %d at a time", p.ahead)
 	}
 }

@@ -21,12 +21,17 @@ func newInterval() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(Lo
 // A recorder keeps what one worker measures. Nothing in it is shared but, once a
 // second, the series.
 type recorder struct {
-	latency []*hdrhistogram.Histogram // by the place of the kind
-	service *hdrhistogram.Histogram   // from the real start; nil in a closed loop, where that is the same
-	late    *hdrhistogram.Histogram   // how late the harness itself began; nil in a closed loop
+	latency []tally // by the place of the kind
+	service tally   // from the real start; of an open loop: in a closed one it is the same
+	late    tally   // how late the harness itself began; of an open loop
 
-	interval *hdrhistogram.Histogram // of the second
-	second   int64
+	// What was poured out of them.
+	latencies      []*hdrhistogram.Histogram
+	services, lags *hdrhistogram.Histogram // nil in a closed loop
+
+	interval *hdrhistogram.Histogram // of one second
+	number   int64                   // of that second
+	until    int64                   // its end, in nanoseconds from the start
 	series   *series
 
 	ops, errors, unsent int64
@@ -37,26 +42,27 @@ type recorder struct {
 }
 
 func newRecorder(kinds int, open bool, s *series) *recorder {
-	r := &recorder{interval: newInterval(), series: s}
+	r := &recorder{interval: newInterval(), series: s, until: second}
 	for range kinds {
-		r.latency = append(r.latency, NewHistogram())
+		r.latency, r.latencies = append(r.latency, newTally()), append(r.latencies, NewHistogram())
 	}
 	if open {
-		r.service, r.late = NewHistogram(), NewHistogram()
+		r.service, r.late = newTally(), newTally()
+		r.services, r.lags = NewHistogram(), NewHistogram()
 	}
 	return r
 }
 
 // record takes an operation that ended at the time, in nanoseconds from the start.
 func (r *recorder) record(place uint8, end, latency int64) {
-	if s := end / int64(time.Second); s != r.second {
+	if end >= r.until {
 		r.flush()
-		r.second = s
+		r.number = end / second
+		r.until = (r.number + 1) * second
 	}
-	latency = min(max(latency, 1), int64(Longest))
+	latency = inRange(latency)
 	r.ops++
-	r.latency[place].RecordValue(latency) // in range
-	r.interval.RecordValue(latency)
+	r.latency[place].add(latency)
 	if r.keep {
 		r.outcomes = append(r.outcomes, outcome{end: end, latency: latency})
 	}
@@ -70,14 +76,21 @@ func (r *recorder) failed() {
 }
 
 func (r *recorder) recordService(service, late int64) {
-	r.service.RecordValue(min(max(service, 1), int64(Longest)))
-	r.late.RecordValue(min(max(late, 1), int64(Longest)))
+	r.service.add(inRange(service))
+	r.late.add(inRange(late))
 }
 
-// flush adds the second to the series.
+// flush adds the second to the sums and the series.
 func (r *recorder) flush() {
+	for i := range r.latency {
+		r.latency[i].pour(r.latencies[i], r.interval)
+	}
+	if r.services != nil {
+		r.service.pour(r.services)
+		r.late.pour(r.lags)
+	}
 	if r.interval.TotalCount() > 0 {
-		r.series.add(r.second, r.interval)
+		r.series.add(r.number, r.interval)
 		r.interval.Reset()
 	}
 }

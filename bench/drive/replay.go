@@ -22,20 +22,20 @@ func newReplay(events []Event, w *Workload) *replay {
 	return p
 }
 
-func (p *replay) next(w *worker) (int64, bool) {
+// fill takes one at a time, so that no worker waits with an event that another one could begin on time.
+func (p *replay) fill(w *worker) int {
 	i := p.at.Add(1) - 1
 	if i >= int64(len(p.events)) {
-		return 0, false
+		return 0
 	}
-	e := &p.events[i]
-	w.op = Op{Kind: e.Kind, Key: e.Key, Size: e.Size, Length: e.Length, place: p.places[e.Kind], random: w.rand}
+	e, op := &p.events[i], &w.ops[0]
+	*op = Op{Kind: e.Kind, Key: e.Key, Size: e.Size, Length: max(1, e.Length), place: p.places[e.Kind], random: w.rand}
 	w.rand.next()
-	if w.op.Size == 0 {
-		w.op.Size = p.sizes(e.Key)
+	if op.Size == 0 {
+		op.Size = p.sizes(e.Key)
 	}
-	w.op.Length = max(1, w.op.Length)
-	if p.speed == 0 {
-		return 0, true
+	if w.due[0] = 0; p.speed > 0 {
+		w.due[0] = int64(float64(e.At) / p.speed)
 	}
-	return int64(float64(e.At) / p.speed), true
+	return 1
 }

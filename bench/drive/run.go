@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -207,8 +206,7 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	open := r.open || pace.Rate > 0
 	l := &limits{until: int64(length), giveUp: int64(length + grace(length))}
 	if n := r.count(phase); n > 0 {
-		l.left = new(atomic.Int64)
-		l.left.Store(n)
+		l.bound(n, len(r.workers))
 	}
 	kinds := Kinds
 	if r.plan != nil {
@@ -223,9 +221,10 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 		w.recorder, w.open = newRecorder(len(kinds), open, s), open
 		w.recorder.keep = faults
 		w.pacer = newPacer(pace, i, len(r.workers), &w.rand)
-		if w.source = (source)(drawn{r.plan}); r.trace != nil {
+		if w.source = (source)(r.plan); r.trace != nil {
 			w.source = r.trace
 		}
+		w.begin()
 	}
 	meter, _ := t.(Meter)
 	var before Usage
@@ -332,7 +331,7 @@ func (r *run) merge(kinds []Kind, s *series, wall time.Duration, open bool) *Mea
 		if m.First == nil {
 			m.First = rec.firstError
 		}
-		for i, h := range rec.latency {
+		for i, h := range rec.latencies {
 			if h.TotalCount() == 0 {
 				continue
 			}
@@ -343,8 +342,8 @@ func (r *run) merge(kinds []Kind, s *series, wall time.Duration, open bool) *Mea
 			m.Latency.Merge(h)
 		}
 		if open {
-			m.Service.Merge(rec.service)
-			m.Late.Merge(rec.late)
+			m.Service.Merge(rec.services)
+			m.Late.Merge(rec.lags)
 		}
 	}
 	if !open {

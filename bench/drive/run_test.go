@@ -106,9 +106,11 @@ func TestArrivals(t *testing.T) {
 	r := rand(9)
 	p := newPacer(Pace{Rate: 1000, Arrivals: Poisson}, 0, 4, &r)
 	var sum, squares float64
-	last, n := p.due(), 20_000
-	for range n {
-		at := p.due()
+	const n = 20_000
+	due := make([]int64, n+1)
+	p.fill(due)
+	last := due[0]
+	for _, at := range due[1:] {
 		gap := float64(at-last) / 1e6
 		sum, squares, last = sum+gap, squares+gap*gap, at
 	}
@@ -119,8 +121,8 @@ func TestArrivals(t *testing.T) {
 	}
 	for i := range 3 { // constant arrivals of three workers take turns
 		c := newPacer(Pace{Rate: 1000, Arrivals: Constant}, i, 3, &r)
-		if a, b := c.due(), c.due(); a != int64(i)*1e6 || b != a+3e6 {
-			t.Errorf("worker %d: %d, %d", i, a, b)
+		if c.fill(due[:2]); due[0] != int64(i)*1e6 || due[1] != due[0]+3e6 {
+			t.Errorf("worker %d: %d, %d", i, due[0], due[1])
 		}
 	}
 }
@@ -241,15 +243,23 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// idle is a target that does nothing.
+type idle struct{}
+
+func (idle) Prepare(*Op) error { return nil }
+func (idle) Do() error         { return nil }
+func (idle) Check() error      { return nil }
+func (idle) Close() error      { return nil }
+
 func loop(workload *Workload, open bool, count int64) (*worker, *limits) {
 	p := newPlan(workload)
-	w := &worker{session: &synthetic{do: func(int64) error { return nil }}, source: drawn{p}, open: open,
+	w := &worker{session: idle{}, source: p, open: open,
 		recorder: newRecorder(len(p.kinds), open, newSeries(time.Minute)), rand: 1}
 	if open {
 		w.pacer = newPacer(Pace{Rate: 1e8, Arrivals: Poisson}, 0, 1, &w.rand) // always late: nobody waits
 	}
-	l := &limits{clock: newClock(), until: math.MaxInt64, giveUp: math.MaxInt64, left: new(atomic.Int64)}
-	l.left.Store(count)
+	l := &limits{clock: newClock(), until: math.MaxInt64, giveUp: math.MaxInt64}
+	l.bound(count, 1)
 	return w, l
 }
 
