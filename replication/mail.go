@@ -70,10 +70,16 @@ func canWait(m *raftpb.Message) bool {
 // raft wanted to write before it is durable. All others may be sent at once: a
 // leader's disk and the network then work at the same time (Ongaro's thesis,
 // 10.2.1), and a candidate counts its own vote only when that is written.
-func mustWait(m *raftpb.Message) bool {
+//
+// To raft the answer to a heartbeat promises nothing. But a lease may rest on it, and a replica that has
+// been in no term yet takes itself for free after a crash (lease.restart): so the first answer in a term waits
+// until that is written.
+func (g *Group) mustWait(m *raftpb.Message) bool {
 	switch m.GetType() {
 	case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
 		return !plant.On(plant.AcknowledgedBeforeWrite)
+	case raftpb.MsgHeartbeatResp:
+		return m.GetTerm() > g.log.Hard().Term
 	}
 	return false
 }
@@ -83,7 +89,7 @@ func (g *Group) sendEarly() {
 	all := g.ready.Messages
 	late := all[:0]
 	for _, m := range all {
-		if mustWait(m) {
+		if g.mustWait(m) {
 			late = append(late, m)
 		} else {
 			g.send(m)

@@ -79,6 +79,8 @@ func (g *Group) observeSent(m *raftpb.Message) {
 		o.Promised(g.id, Promise{Term: m.GetTerm(), Index: m.GetIndex()})
 	case m.GetType() == raftpb.MsgVoteResp:
 		o.Promised(g.id, Promise{Term: m.GetTerm(), Vote: m.GetTo()})
+	case m.GetType() == raftpb.MsgHeartbeatResp: // a lease may count on it
+		o.Promised(g.id, Promise{Term: m.GetTerm()})
 	}
 }
 

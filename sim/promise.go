@@ -190,6 +190,9 @@ func (o *nodeObserver) Bound(id replication.GroupID, term uint64, until env.Mono
 	}
 	g := o.group(id)
 	before := g.bonds[o.id]
+	if before.term > g.vows[o.node].term && term < before.term {
+		before = before.before(before.term) // it has not answered that leader: nobody counts on it
+	}
 	now := bond{until: until, clock: o.clock, term: max(term, before.term)}
 	switch {
 	case term > before.term:

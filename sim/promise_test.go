@@ -130,6 +130,21 @@ func TestPromises(t *testing.T) {
 			w.a.Bound(1, 1, 100)
 			w.a.Bound(1, 1, 0)
 		}},
+		"a bond to a leader that has had no answer": {"", func(w world) {
+			w.a.Bound(1, 1, 100)
+			w.a.Bound(1, 0, 0)
+		}},
+		"a bond to a leader that has had one": {Leases, func(w world) {
+			w.a.Bound(1, 1, 100)
+			w.a.Promised(1, promise{Term: 1})
+			w.a.Bound(1, 0, 0)
+		}},
+		"a bond to a leader before one that has had no answer": {Leases, func(w world) {
+			w.a.Bound(1, 1, 100)
+			w.a.Promised(1, promise{Term: 1})
+			w.a.Bound(1, 2, 120)
+			w.a.Bound(1, 1, 99)
+		}},
 		"a vote that hides a bond": {Leases, func(w world) {
 			w.a.Bound(1, 1, 100)
 			w.a.Voted(1, 2, 99, 0)
