@@ -4,7 +4,7 @@ package partition
 // what a group remembers, or send a copy in more than one chunk. It holds for the whole
 // process, and must be the same at all replicas for as long as they live.
 //
-// requests is of how many log entries a group remembers the requests, at least 64;
+// requests is of how many log entries a group remembers the requests, at least 4;
 // chunkBytes is how much of a copy is in a chunk. 0 is the default. The returned function
 // takes it back.
 func Tune(requests, chunkBytes int) (restore func()) {

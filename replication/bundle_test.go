@@ -158,6 +158,36 @@ func TestBundleKeepsWhatItCarries(t *testing.T) {
 	}
 }
 
+// TestBundleWithoutGroup: what is left of a bundle is what it says of others, byte for byte.
+func TestBundleWithoutGroup(t *testing.T) {
+	cases := bundleCases()
+	all, others, alone := appendBundleHeader(nil), appendBundleHeader(nil), appendBundleHeader(nil)
+	for i := range cases {
+		if all = cases[i].append(all); cases[i].beat != nil || cases[i].group != 5 {
+			others = cases[i].append(others)
+		} else {
+			alone = cases[i].append(alone)
+		}
+	}
+	if len(others) == 1 || len(alone) == 1 {
+		t.Fatal("the bundle has no such group, or no other")
+	}
+	for _, test := range []struct {
+		name    string
+		b, want []byte
+	}{
+		{"of several groups", all, others},
+		{"of others", others, others},
+		{"of this one", alone, nil},
+		{"cut off", all[:len(all)-1], all[:len(all)-1]},
+		{"of a later version", []byte{99, 5}, []byte{99, 5}},
+	} {
+		if got := WithoutGroup(test.b, 5); !bytes.Equal(got, test.want) || (got == nil) != (test.want == nil) {
+			t.Errorf("%s: %x, want %x", test.name, got, test.want)
+		}
+	}
+}
+
 // What this lane does not carry is refused: a snapshot, a proposal, entries
 // whose indexes the receiver could not tell.
 func TestBundleRefusesMessagesOfOtherLanes(t *testing.T) {

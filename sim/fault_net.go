@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/transport"
+	"github.com/statordb/stator/replication"
 )
 
 // The faults of the network. Each is in force for its time.
@@ -43,6 +44,15 @@ var networkKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.For = min(f.For, maxClog) }, do: around(func(f *Fault) transport.Trouble {
 			return transport.Trouble{Clog: f.For.Std()}
 		})},
+	{name: groupDeaf, what: "what a node is sent about one group (n 1: the catalog) is lost, and nothing else: it does not learn what others decide", nodes: 3,
+		draw: func(d *drawer, f *Fault) {
+			if drawOne(d, f); d.IntN(2) == 0 {
+				f.Target = nodeName(1 + d.IntN(len(d.plan.Nodes)))
+			}
+			if f.N = 1; d.IntN(3) == 0 {
+				f.N = 1 + d.IntN(1+2*d.plan.Knobs.Partitions)
+			}
+		}, do: doGroupDeaf},
 	{name: clientLink, what: "clients do not reach a node; n 1: only its answers are lost", nodes: 2,
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = d.IntN(2) }, do: doClientLink},
 	{name: "lag", what: "all messages of a node, or of those of a zone, take by longer", nodes: 2,
@@ -64,6 +74,7 @@ var networkKinds = []*kind{
 const (
 	clientLink = "client link"
 	callsLost  = "calls lost"
+	groupDeaf  = "group deaf"
 )
 
 // maxClog bounds how late a message can be, so that a run knows when none is under
@@ -119,6 +130,37 @@ func into(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
 
 func outOf(what func(f *Fault) transport.Trouble) func(r *run, f *Fault) {
 	return func(r *run, f *Fault) { r.trouble(f, r.waysOf(f, r.net.OutOf), what(f)) }
+}
+
+// withoutGroup takes out of a message what it says of a group.
+func (r *run) withoutGroup(lane transport.Lane, message []byte, group uint64) []byte {
+	if lane != transport.Raft {
+		return message
+	}
+	rest := replication.WithoutGroup(message, replication.GroupID(group))
+	if len(rest) != len(message) {
+		r.unheard++
+	}
+	return rest
+}
+
+// doGroupDeaf is in force for a group, whoever leads it. The node still hears the nodes that it shares
+// other groups with, and may be asked about what it does not know.
+func doGroupDeaf(r *run, f *Fault) {
+	group := r.groupOf(max(1, f.N))
+	ways := r.waysOf(f, r.net.Into)
+	if group == 0 || len(ways) == 0 {
+		r.excuse(f, "there was no such group, or nobody to be deaf")
+		return
+	}
+	before := r.unheard
+	a := r.net.Apply(ways, transport.Trouble{Muted: group})
+	r.hold(f)
+	if a.Heal(); r.unheard > before {
+		r.came(f)
+	} else {
+		r.excuse(f, "nobody had anything to say to %s about group %d", f.Target, group)
+	}
 }
 
 // doClientLink fires where a request or an answer is lost; see client.attempt.

@@ -67,13 +67,53 @@ func (d *drawer) drawSplits() {
 			continue
 		}
 		p.Nemesis = append(p.Nemesis, f)
-		if k := kindOf("crash"); d.cluster() && s.IntN(4) == 0 && d.wanted(k.name) { // of whoever is about to lead the child
-			c := Fault{At: min(p.For-1, f.At+s.exp(100*time.Millisecond)), Kind: k.name}
-			k.draw(s, &c)
-			c.Target, c.For = fmt.Sprint("leader of group ", 2+p.Knobs.Partitions+s.IntN(4)), min(c.For, p.For-c.At)
-			p.Nemesis = append(p.Nemesis, c)
+		if d.cluster() && s.IntN(2) == 0 {
+			s.drawBesideSplit(&f)
 		}
 	}
+}
+
+// drawBesideSplit draws a fault of those who have to do with a split, while it is under way: requests and
+// leases go over from one group to another meanwhile, and some hear of it late.
+func (d *drawer) drawBesideSplit(split *Fault) {
+	p := d.plan
+	parent := "leader of " + split.Target
+	if t, _ := parseTarget(split.Target, p); t.kind == "index group" {
+		parent = "leader of " + d.drawGroup()
+	}
+	f := Fault{At: split.At + d.exp(100*time.Millisecond), Kind: "crash", Target: fmt.Sprint("leader of group ", 2+p.Knobs.Partitions+d.IntN(4))}
+	choice := d.IntN(8)
+	switch choice {
+	case 0, 1: // of whoever is about to lead the child
+	case 2: // the leader of the parent hears nothing, and has its lease
+		f.Kind, f.Target = []string{"disk stall", "pause", "isolate", "deaf", "mute"}[d.IntN(5)], parent
+	case 3, 4: // requests are sent again when it is over
+		f.Kind, f.Target = callsLost, parent
+		f.At = max(0, split.At-d.exp(200*time.Millisecond))
+	case 5: // a client's request is
+		f.Kind, f.Target = clientLink, d.drawTarget()
+		f.At = max(0, split.At-d.exp(200*time.Millisecond))
+	default: // a node does not hear of it
+		f.Kind, f.Target = groupDeaf, nodeName(1+d.IntN(len(p.Nodes)))
+		f.At = max(0, split.At-d.exp(20*time.Millisecond))
+	}
+	k := kindOf(f.Kind)
+	if f.At >= p.For || !k.fits(p) || !d.wanted(k.name) {
+		return
+	}
+	drawn := f
+	k.draw(d, &drawn)
+	f.For, f.Mode, f.N, f.By = drawn.For, drawn.Mode, drawn.N, drawn.By
+	switch choice {
+	case 3, 4:
+		f.For, f.N = Duration(d.Int64N(int64(600*time.Millisecond))), d.one(300_000, 1_000_000)
+	case 5:
+		f.For, f.N = Duration(d.Int64N(int64(600*time.Millisecond))), 1
+	case 6, 7:
+		f.For, f.N = Duration(500*time.Millisecond)+d.exp(2*time.Second), 1
+	}
+	f.For = min(f.For, p.For-f.At)
+	p.Nemesis = append(p.Nemesis, f)
 }
 
 func (d *drawer) drawSplitTarget() string {

@@ -70,7 +70,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 64 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 4 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil
@@ -150,7 +150,7 @@ func (d *drawer) drawKnobs() Knobs {
 		k.Sync = "always"
 		k.Tick = Duration(time.Duration(d.one(10, 20, 50, 100)) * time.Millisecond)
 		k.Leaves = d.one(-1, -1, 4)
-		k.Window = d.one(0, 64, 256)
+		k.Window = d.one(0, 8, 64)
 		k.Chunk = d.one(0, 200, 200, 2000)
 		k.Keep = d.one(0, 0, 1, 2, 5, 20)
 	}

@@ -50,6 +50,7 @@ type run struct {
 	clients  *env.Env // the clients' node, which has no faults
 	nodes    []*node
 	net      *transport.Network // nil for one node
+	unheard  int                // messages of which a part was lost; see doGroupDeaf
 	reigns   int                // of all groups, so far
 	jitter   *jitter
 	watches  []*snapshotWatch
@@ -140,7 +141,7 @@ func newRun(p *Plan, o Options) *run {
 	r.tasks = env.NewGroup(r.clients)
 	if len(p.Nodes) > 1 {
 		links := p.Links.options()
-		links.Hook = r.onMessage
+		links.Hook, links.Without = r.onMessage, r.withoutGroup
 		r.net = transport.NewNetwork(w, links)
 		r.history.replicated, r.history.leasesBroken = true, p.breaksLeases()
 	}

@@ -76,6 +76,14 @@ func (l *Link) happens(c PPM) bool { return c > 0 && l.draw(1e6) < uint64(c) }
 
 // send begins the way of a message.
 func (l *Link) send(lane Lane, message []byte) {
+	if matter := l.now.Muted; matter != 0 && l.n.o.Without != nil {
+		rest := l.n.o.Without(lane, message, matter)
+		if rest == nil {
+			l.n.tell(l, lane, Lost, message)
+			return
+		}
+		message = rest
+	}
 	switch {
 	case l.now.Cut:
 		l.n.tell(l, lane, CutOff, message)

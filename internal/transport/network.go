@@ -67,6 +67,10 @@ type NetworkOptions struct {
 	// Hook is told what becomes of each message; it must not keep it. Default:
 	// nobody.
 	Hook func(Event)
+	// Without returns what is left of a message when all that it says of a matter is taken
+	// out of it: the message itself if it says nothing of that, nil if there is nothing else in it.
+	// Default: messages stay as they are.
+	Without func(lane Lane, message []byte, matter uint64) []byte
 }
 
 // A Fate is what becomes of a message.

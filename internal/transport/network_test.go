@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -280,6 +281,38 @@ func TestNetworkShapes(t *testing.T) {
 				t.Error("node 1 does not reach itself")
 			}
 		})
+	}
+}
+
+// TestNetworkMuted: what is said of a matter is taken out of messages, and those that say nothing else are lost.
+func TestNetworkMuted(t *testing.T) {
+	c := newTown(t, 7, 2, NetworkOptions{Without: func(lane Lane, message []byte, matter uint64) []byte {
+		if lane != Raft {
+			return message
+		}
+		if rest := bytes.ReplaceAll(message, []byte{byte('0' + matter)}, nil); len(rest) > 0 {
+			return rest
+		}
+		return nil
+	}})
+	muted := c.n.Apply(c.n.Into(2), Trouble{Muted: 3})
+	for _, text := range []string{"3", "1323", "12"} {
+		c.ends[1].Send(2, Raft, []byte(text))
+		c.ends[1].Send(2, Call, []byte(text+"!"))
+		c.ends[2].Send(1, Raft, []byte(text))
+	}
+	c.wait(t, time.Second)
+	slices.Sort(c.got[2])
+	if want := []string{"1:12", "1:12", "1:12!", "1:1323!", "1:3!"}; !slices.Equal(c.got[2], want) {
+		t.Errorf("got %q, want %q", c.got[2], want)
+	}
+	if lost := c.n.Link(1, 2).Count(Lost); lost != 1 || len(c.got[1]) != 3 {
+		t.Errorf("%d were lost, and %d came the other way; want 1 and 3", lost, len(c.got[1]))
+	}
+	muted.Heal()
+	c.got[2] = nil
+	if c.burst(t, 1, 2, 4); len(c.got[2]) != 4 {
+		t.Errorf("got %q afterwards", c.got[2])
 	}
 }
 

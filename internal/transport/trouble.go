@@ -17,6 +17,7 @@ type Trouble struct {
 	Cut       bool          // nothing gets through
 	Loss      PPM           // messages vanish
 	CallLoss  PPM           // requests and answers do (Call), while other lanes work
+	Muted     uint64        // what messages say of this matter is taken out of them (NetworkOptions.Without); 0: of none
 	Double    PPM           // messages come twice
 	Reorder   PPM           // messages are overtaken
 	Corrupt   PPM           // bytes change on the way; the receiver drops the message
@@ -219,6 +220,9 @@ func (t *Trouble) add(u Trouble) {
 	t.Double = min(1e6, t.Double+u.Double)
 	t.Reorder = min(1e6, t.Reorder+u.Reorder)
 	t.Corrupt = min(1e6, t.Corrupt+u.Corrupt)
+	if u.Muted != 0 { // of several the last one
+		t.Muted = u.Muted
+	}
 	t.Lag += u.Lag
 	t.Clog = max(t.Clog, u.Clog)
 	if u.Bandwidth > 0 && (t.Bandwidth == 0 || u.Bandwidth < t.Bandwidth) {
