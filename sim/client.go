@@ -252,6 +252,7 @@ func (c *client) gets(keys []string, stale bool) []*Operation {
 func (c *client) query(o *Op) {
 	q := &reading{
 		hash: o.Key, bound: o.Bound, lower: o.Lower, upper: o.Upper, reverse: o.Reverse, limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale,
+		least: o.Least, only: c.only(o, fmt.Sprintf("%s/s%d", o.Key, o.Lower)),
 	}
 	var keys []string
 	for s := range hotRanges {
@@ -271,8 +272,16 @@ func (c *client) scan(o *Op) {
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
 	}
-	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale}
+	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale, least: o.Least, only: c.only(o, hotKey(0))}
 	c.pages("scan", q, keys)
+}
+
+// only returns the value that a filter asks for; "": none.
+func (c *client) only(o *Op, key string) string {
+	if o.If == conditions[IfValue] {
+		return c.knows[key]
+	}
+	return ""
 }
 
 // sortBounds are the conditions on the sort key of a query.

@@ -229,6 +229,16 @@ func (d *drawer) drawQuery(o *Op, hash int) {
 	o.Upper, o.Limit, o.Reverse = o.Lower+d.IntN(hotRanges-o.Lower), d.IntN(4), d.IntN(2) == 0
 }
 
+// drawFilter has a query or scan show some of the items that it reads, at times.
+func (d *drawer) drawFilter(o *Op) {
+	switch d.IntN(4) {
+	case 0:
+		o.Least = int64(1 + d.IntN(4))
+	case 1:
+		o.If = conditions[IfValue]
+	}
+}
+
 // drawSteps draws what else goes on, on stacks that have whole tables.
 func (d *drawer) drawSteps() {
 	p := d.plan

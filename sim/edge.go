@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/statordb/stator/item"
 )
 
 // An edgeEntrance enters a node above its JSON edge, as an SDK would, with bodies that
@@ -53,17 +55,45 @@ type edgeAnswer struct {
 	Items            []edgeItem
 	LastEvaluatedKey edgeItem
 
-	Responses           []struct{ Item edgeItem }
+	Responses           edgeResponses
 	CancellationReasons []struct {
 		Code, Message string
 		Item          edgeItem
 	}
 	ConsumedCapacity []struct{ ReadCapacityUnits, WriteCapacityUnits float64 } // of a transaction
 
+	NextToken       string
+	UnprocessedKeys map[string]struct{ Keys []edgeItem }
+
 	UnprocessedItems map[string][]struct {
 		PutRequest    *struct{ Item edgeItem }
 		DeleteRequest *struct{ Key edgeItem }
 	}
+}
+
+// edgeResponses are a list for transactions and statements, and items by table for BatchGetItem.
+type edgeResponses struct {
+	List []struct {
+		Item  edgeItem
+		Error *struct{ Code, Message string }
+	}
+	Tables map[string][]edgeItem
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *edgeResponses) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '{' {
+		return json.Unmarshal(b, &r.Tables)
+	}
+	return json.Unmarshal(b, &r.List)
+}
+
+// of returns what was answered of a table.
+func (r *edgeResponses) of(name string) (list []item.Item) {
+	for _, it := range r.Tables[name] {
+		list = append(list, it.item())
+	}
+	return list
 }
 
 // An edgeFault is an error that the edge answers with.
@@ -230,19 +260,10 @@ func (q *reading) request() (name string, body object) {
 		body["ExpressionAttributeValues"] = values
 		return "Query", body
 	}
-	values := edgeItem{}
-	filter := "attribute_exists(v)"
+	values, filter := edgeItem{}, ""
 	if name = "Query"; q.hash == "" {
-		name = "Scan"
-		var list []string
-		for p := range hotHashes {
-			hash := fmt.Sprint("p", p)
-			list = append(list, ":"+hash)
-			values[":"+hash] = edgeValue{S: hash}
-		}
-		filter += " AND p IN (" + strings.Join(list, ", ") + ")"
-		if !q.filter {
-			clear(values)
+		if name = "Scan"; q.filter {
+			filter, values = hotFilterText()
 		}
 	} else {
 		values[":p"] = edgeValue{S: q.hash}
@@ -250,9 +271,11 @@ func (q *reading) request() (name string, body object) {
 			values[name] = edgeValue{S: text}
 		}
 		body["KeyConditionExpression"] = "p = :p" + sortBounds[q.bound].text
-		body["ScanIndexForward"] = !q.reverse
+		if body["ScanIndexForward"] = !q.reverse; q.filter {
+			filter = writtenFilter
+		}
 	}
-	if q.filter {
+	if filter = q.filterText(filter, values); filter != "" {
 		body["FilterExpression"] = filter
 	}
 	if len(values) > 0 {

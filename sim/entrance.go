@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/statordb/stator/expr"
@@ -33,7 +34,9 @@ type reading struct {
 	bound   int    // place in sortBounds
 	lower   int
 	upper   int
-	filter  bool // say what is wanted by a filter, too
+	filter  bool   // say what is wanted by a filter, too
+	least   int64  // the filter leaves out what has a smaller count
+	only    string // and what has another value; "": none
 	reverse bool
 	limit   int
 }
@@ -48,6 +51,35 @@ type seenPage struct {
 type seenRow struct {
 	key   string
 	state *State
+}
+
+// filterText adds to a filter what the reading leaves out, with its values.
+func (q *reading) filterText(text string, values edgeItem) string {
+	and := func(more string) {
+		if text != "" {
+			text += " AND "
+		}
+		text += more
+	}
+	if q.least > 0 {
+		values[":least"] = edgeNumber(q.least)
+		and("n >= :least")
+	}
+	if q.only != "" {
+		values[":only"] = edgeValue{S: q.only}
+		and("v = :only")
+	}
+	return text
+}
+
+// condition parses the filter that consists of a text and what the reading leaves out; nil if there is none.
+func (q *reading) condition(text string, values edgeItem) (*expr.Condition, error) {
+	parts := edgeItem{}
+	maps.Copy(parts, values)
+	if text = q.filterText(text, parts); text == "" {
+		return nil, nil
+	}
+	return expr.ParseCondition(expr.FilterExpression, text, expr.NewParams(nil, parts.item()))
 }
 
 // bounds returns the values of a query's condition on the sort key, by name.
@@ -95,7 +127,9 @@ func (e tableEntrance) read(q *reading, start item.Item) (*table.Page, error) {
 	}
 	if q.hash == "" {
 		if q.filter {
-			filter, err = hotFilter()
+			filter, err = q.condition(hotFilterText())
+		} else {
+			filter, err = q.condition("", nil)
 		}
 		if err != nil {
 			return nil, err
@@ -107,8 +141,12 @@ func (e tableEntrance) read(q *reading, start item.Item) (*table.Page, error) {
 		values[name] = item.String(text)
 	}
 	condition, err := expr.ParseKeyCondition("p = :p"+sortBounds[q.bound].text, expr.NewParams(nil, item.NewItem(values)))
-	if err == nil && q.filter {
-		filter, err = writtenFilter()
+	if err == nil {
+		text := ""
+		if q.filter {
+			text = writtenFilter
+		}
+		filter, err = q.condition(text, edgeItem{})
 	}
 	if err != nil {
 		return nil, err

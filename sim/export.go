@@ -86,7 +86,8 @@ var (
 // Events returns the history as events.
 func (h *History) Events() []Event {
 	var events []Event
-	for _, o := range h.Operations {
+	operations := slices.DeleteFunc(slices.Clone(h.Operations), func(o *Operation) bool { return o.Outcome == Refused && o.Least > 0 })
+	for _, o := range operations {
 		call := Event{Type: "invoke", Time: int64(o.Began), F: kindNames[o.Kind], Key: o.Key, If: conditionNames[o.If], place: o.Call}
 		if o.If == IfValue {
 			call.Expected = o.Expected
@@ -99,7 +100,7 @@ func (h *History) Events() []Event {
 			events = append(events, o.completion())
 		}
 	}
-	processes(h.Operations, events)
+	processes(operations, events)
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.place, b.place) })
 	for i := range events {
 		events[i].Index = i

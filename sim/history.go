@@ -66,6 +66,9 @@ type Operation struct {
 	Expected string // of IfValue
 	Value    string // of Put and Add: unique in the history
 	Count    int64  // of Put and Add
+	// Least, of a Get that is a row of a query or scan: a filter shows no item with a smaller count. Where
+	// the row is not shown, by that or by If, it counts as refused.
+	Least int64
 
 	Call, Return int64    // places in the history; Return 0: none yet
 	Began, Ended env.Mono // Ended 0: no answer
@@ -86,7 +89,9 @@ func (o *Operation) String() string {
 	text := fmt.Sprintf("[%d,%d] client %d: ", o.Call, o.Return, o.Client)
 	switch o.Kind {
 	case Get:
-		text += "get " + o.Key
+		if text += "get " + o.Key; o.Least > 0 {
+			text += fmt.Sprintf(" if of %d or more", o.Least)
+		}
 	case Put:
 		text += fmt.Sprintf("put %s = %s+%d", o.Key, o.Value, o.Count)
 	case Add:

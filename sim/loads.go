@@ -128,6 +128,9 @@ func (d *drawer) drawLoads() {
 			case weak:
 				o.Stale = l.IntN(2) == 0
 			}
+			if o.Do == "query" || o.Do == "scan" {
+				l.drawFilter(o)
+			}
 		}
 	}
 	if !d.cluster() {

@@ -64,6 +64,9 @@ func (s State) compare(o State) int {
 }
 
 func (o *Operation) holds(s State) bool {
+	if o.Kind == Get && o.Least > 0 && (!s.Exists || s.Count < o.Least) {
+		return false
+	}
 	switch o.If {
 	case IfAbsent:
 		return !s.Exists
@@ -146,7 +149,7 @@ func (h *History) check(budget int) error {
 	byKey, weak := map[string][]*Operation{}, map[string][]*Operation{}
 	var keys []string
 	for _, o := range h.Operations {
-		if o.Kind == Get && o.Outcome != Done {
+		if o.Kind == Get && o.Outcome != Done && (o.Outcome != Refused || h.isWeak(o)) {
 			continue
 		}
 		if byKey[o.Key] == nil && weak[o.Key] == nil {

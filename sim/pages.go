@@ -20,7 +20,8 @@ func (c *client) pages(name string, q *reading, keys []string) {
 	}
 	for _, o := range p.missing {
 		if p.done {
-			c.run.history.End(o, Done, &State{})
+			notShown := p.notShown()
+			c.run.history.End(o, notShown.outcome, notShown.saw)
 		} else {
 			c.run.history.drop(o)
 		}
@@ -43,6 +44,11 @@ func (p *paging) next(name string) bool {
 	var page *seenPage
 	h, first := &p.c.run.history, p.start == nil
 	operations := p.c.gets(p.left, p.q.stale)
+	for _, o := range operations {
+		if o.Least, o.Expected = p.q.least, p.q.only; o.Expected != "" {
+			o.If = IfValue
+		}
+	}
 	answered := p.c.send(name, operations, func(e entrance) ([]answer, error) {
 		got, outcome, err := e.page(p.q, p.start)
 		if err != nil || outcome != Done {
@@ -61,7 +67,7 @@ func (p *paging) next(name string) bool {
 	for _, o := range operations {
 		at := slices.IndexFunc(p.missing, func(m *Operation) bool { return m.Key == o.Key })
 		switch {
-		case o.Outcome != Done:
+		case o.Outcome != Done && o.Outcome != Refused:
 			if p.left = append(p.left, o.Key); first && p.q.isScan() {
 				p.missing = append(p.missing, o)
 			} else {
@@ -77,6 +83,14 @@ func (p *paging) next(name string) bool {
 	return true
 }
 
+// notShown is what a page tells of a key that it is about and does not show.
+func (p *paging) notShown() answer {
+	if p.q.least > 0 || p.q.only != "" {
+		return answer{outcome: Refused}
+	}
+	return answer{Done, &State{}}
+}
+
 func (q *reading) isScan() bool { return q.hash == "" }
 
 // answers says what a page tells of the keys that are left; Unknown: nothing.
@@ -84,7 +98,7 @@ func (p *paging) answers(page *seenPage, operations []*Operation) ([]answer, err
 	answers := make([]answer, len(operations))
 	for i, o := range operations {
 		if !p.q.isScan() && p.q.covers(page, o.Key) || p.q.isScan() && p.start == nil && page.next == nil {
-			answers[i] = answer{Done, &State{}}
+			answers[i] = p.notShown()
 		}
 	}
 	seen := map[string]bool{}

@@ -128,13 +128,16 @@ type Op struct {
 	Second string `json:"second,omitempty"` // batch: the other key
 	Drop   bool   `json:"drop,omitempty"`   // batch: delete it
 
-	Index   string `json:"index,omitempty"` // index: which one; see indexes
-	Stale   bool   `json:"stale,omitempty"` // get, query, scan, local index: eventually consistent
-	Bound   int    `json:"bound,omitempty"` // query: the place of its sort key condition in sortBounds
-	Lower   int    `json:"lower,omitempty"`
-	Upper   int    `json:"upper,omitempty"`
-	Limit   int    `json:"limit,omitempty"` // query, scan: items of a page; 0: no limit
-	Reverse bool   `json:"reverse,omitempty"`
+	Index string `json:"index,omitempty"` // index: which one; see indexes
+	Stale bool   `json:"stale,omitempty"` // get, query, scan, local index: eventually consistent
+	Bound int    `json:"bound,omitempty"` // query: the place of its sort key condition in sortBounds
+	Lower int    `json:"lower,omitempty"`
+	Upper int    `json:"upper,omitempty"`
+	Limit int    `json:"limit,omitempty"` // query, scan: items of a page; 0: no limit
+	// Least, of query and scan, has a filter show no items but those that have a count of so much;
+	// so has If "known", but those of a value that the client knows.
+	Least   int64 `json:"least,omitempty"`
+	Reverse bool  `json:"reverse,omitempty"`
 }
 
 // A Step is one step of a task that decides what to do when it sees what is there:
@@ -345,8 +348,8 @@ func (o *Op) check(k *Knobs) error {
 		return fmt.Errorf("second key %q", o.Second)
 	case (single && kind != Get && kind != Delete || o.Do == "batch") && o.Value == "":
 		return fmt.Errorf("%s without a value", o.Do)
-	case o.Bound < 0 || o.Bound >= len(sortBounds) || o.Limit < 0:
-		return fmt.Errorf("bound %d or limit %d", o.Bound, o.Limit)
+	case o.Bound < 0 || o.Bound >= len(sortBounds) || o.Limit < 0 || o.Least < 0:
+		return fmt.Errorf("bound %d, limit %d or least %d", o.Bound, o.Limit, o.Least)
 	}
 	return nil
 }

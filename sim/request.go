@@ -30,23 +30,21 @@ func definition(partitions int, facets []string) table.Definition {
 	})
 }
 
-// hotFilter holds for the hot keys. If p and v are facets, the others are not read.
-func hotFilter() (*expr.Condition, error) {
-	values := map[string]item.Value{}
-	list := ""
+// hotFilterText is a filter that holds for the hot keys, with its values. If p and v are facets, the others are
+// not read.
+func hotFilterText() (text string, values edgeItem) {
+	values = edgeItem{}
+	var list []string
 	for p := range hotHashes {
-		name := fmt.Sprint(":p", p)
-		values[name] = item.String(name[1:])
-		list += "," + name
+		hash := fmt.Sprint("p", p)
+		list = append(list, ":"+hash)
+		values[":"+hash] = edgeValue{S: hash}
 	}
-	return expr.ParseCondition(expr.FilterExpression, "attribute_exists(v) AND p IN ("+list[1:]+")",
-		expr.NewParams(nil, item.NewItem(values)))
+	return writtenFilter + " AND p IN (" + strings.Join(list, ", ") + ")", values
 }
 
 // writtenFilter holds for every item.
-func writtenFilter() (*expr.Condition, error) {
-	return expr.ParseCondition(expr.FilterExpression, "attribute_exists(v)", expr.NewParams(nil, nil))
-}
+const writtenFilter = "attribute_exists(v)"
 
 // A key is "p/s".
 func keyItem(key string) map[string]item.Value {

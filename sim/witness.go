@@ -268,19 +268,36 @@ func (w *witness) read(operations []*Operation) bool {
 			lower = max(lower, ended[next].pos)
 		}
 		lower = max(lower, reads.before(o.Call))
-		versions := w.at[*o.Saw]
-		i := sort.SearchInts(versions, lower)
-		if i == len(versions) {
+		seen := w.seenBy(o, lower)
+		if seen < 0 {
 			return false
 		}
 		after := sort.Search(len(writes), func(i int) bool { return writes[i].Call > o.Return })
-		if versions[i] >= first[after] {
+		if seen >= first[after] {
 			return false
 		}
-		o.Took = max(o.Began, w.times[versions[i]])
-		reads.add(placed{o, versions[i]})
+		o.Took = max(o.Began, w.times[seen])
+		reads.add(placed{o, seen})
 	}
 	return true
+}
+
+// seenBy returns the earliest version from lower on that explains what a read was answered; -1 if
+// there is none. One that shows nothing because of its filter has seen a version that this leaves out.
+func (w *witness) seenBy(o *Operation, lower int) int {
+	if o.Outcome == Refused {
+		for v := lower; v < len(w.versions); v++ {
+			if !o.holds(w.versions[v]) {
+				return v
+			}
+		}
+		return -1
+	}
+	versions := w.at[*o.Saw]
+	if i := sort.SearchInts(versions, lower); i < len(versions) && o.holds(*o.Saw) {
+		return versions[i]
+	}
+	return -1
 }
 
 // returns are reads that may not have returned yet, by their return.
