@@ -161,6 +161,9 @@ func drawPair(d *drawer, _ string) Transaction {
 }
 
 func drawLists(d *drawer, value string) Transaction {
+	if d.IntN(10) == 0 {
+		return Transaction{Do: gather, Keys: d.some(ledgerKeys("l"), 1+d.IntN(lists))}
+	}
 	keys := d.some(ledgerKeys("l"), 1+d.IntN(lists))
 	if d.IntN(2) == 0 {
 		return Transaction{Do: "lists", Keys: keys}
@@ -174,6 +177,9 @@ func drawLists(d *drawer, value string) Transaction {
 }
 
 func drawRegisters(d *drawer, value string) Transaction {
+	if d.IntN(4) == 0 {
+		return drawMany(d, value)
+	}
 	keys := d.some(ledgerKeys(fmt.Sprint("g", d.IntN(groups))), 1+d.IntN(groupSize))
 	if d.IntN(5) < 2 {
 		return Transaction{Do: "see", Keys: keys}

@@ -22,6 +22,13 @@ type ledgerWay interface {
 	// single carries out a write of one item, and returns the item as it was before or, of an
 	// update, is now.
 	single(x *tx) (item.Item, error)
+	// scatter writes the items of single requests in one batch. left are the keys of those
+	// that were not processed.
+	scatter(list []*tx) (left []string, err error)
+	// gather reads the items of single requests in one batch, by key.
+	gather(list []*tx) (found map[string]item.Item, left []string, err error)
+	// sweep scans a page; next is where another one begins, nil if there is none.
+	sweep(limit int, start any) (rows []item.Item, next any, err error)
 }
 
 func (x *tx) way(s *server) ledgerWay {
@@ -239,7 +246,7 @@ func (w jsonWay) read(x *tx) ([]item.Item, error) {
 
 func (a *edgeAnswer) items() (list []item.Item) {
 	if a != nil {
-		for _, r := range a.Responses {
+		for _, r := range a.Responses.List {
 			list = append(list, r.Item.item())
 		}
 	}

@@ -29,6 +29,8 @@ func TestLedgerWays(t *testing.T) {
 			{Do: "set", Keys: []string{"g0.0", "g0.2"}, Value: "v5", How: []string{"delete", "delete"}},
 			{Do: "set", Keys: []string{"g0.1"}, Value: "v6", How: []string{"put known"}}, {Do: "see", Keys: ledgerKeys("g0")},
 			{Do: "once", Keys: onceKeys("v7", 3), Value: "v7", Again: "same"},
+			{Do: scatter, Keys: []string{"g0.0", "g0.1", "g1.1"}, How: []string{"put", "delete", "put"}, Value: "v8"},
+			{Do: gather, Keys: []string{"l0", "g0.0", "l3", "g0.1"}}, {Do: sweep, Count: 2},
 		} {
 			x.At, x.Via = Duration(i)*Duration(100*time.Millisecond), via
 			c.Ops = append(c.Ops, x)
@@ -38,7 +40,8 @@ func TestLedgerWays(t *testing.T) {
 		var outcomes string
 		err := r.world.Do(r.clients, "story", func() {
 			r.story()
-			for _, x := range r.ledger.requests[:len(c.Ops)] {
+			parts := 3 + 4 + groups*groupSize + lists - 3 // of the last three requests
+			for _, x := range r.ledger.requests[:len(c.Ops)+parts] {
 				outcomes += fmt.Sprintln(x.op.Do, x.op.Keys, x.outcome, x.list.Saw)
 				for i := range x.group.Parts {
 					outcomes += fmt.Sprintln("    ", &x.group.Parts[i])

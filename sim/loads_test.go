@@ -26,6 +26,10 @@ func TestWorkload(t *testing.T) {
 			}
 			for i := range p.Transactors {
 				for _, x := range p.Transactors[i].Ops {
+					if x.Do == sweep { // of everything, for the sake of registers
+						has["registers"] = true
+						continue
+					}
 					load := map[string]string{"a": "accounts", "d": "pairs", "l": "lists", "g": "registers", "o": "once"}[x.Keys[0][:1]]
 					has[load] = true
 				}

@@ -37,6 +37,7 @@ type TransactorPlan struct {
 //	see       reads the registers of a group at one moment. One: a single read
 //	once      puts items that nobody else writes or reads, and that are not there before. Their
 //	          keys are "o", the value, a dot and a letter. In the end all are there, or none
+//	scatter, gather, sweep: of many items, each on its own; see scatter
 type Transaction struct {
 	At    Duration `json:"at"`
 	Do    string   `json:"do"`
@@ -107,7 +108,8 @@ var transactKinds = map[string]struct {
 	"leave": {"d", 2, 2}, "join": {"d", 1, 1}, "watch": {"d", 2, 2},
 	"append": {"l", 1, lists}, "lists": {"l", 1, lists},
 	"set": {"g", 1, groupSize}, "see": {"g", 1, groupSize},
-	"once": {"o", 2, 4},
+	"once":  {"o", 2, 4},
+	scatter: {"g", 1, groups * groupSize}, gather: {"", 1, groups*groupSize + lists}, sweep: {"", 0, 0},
 }
 
 func (t *TransactorPlan) check(p *Plan) error {
@@ -138,12 +140,12 @@ func (x *Transaction) check() error {
 		return fmt.Errorf("%s at %s", x.Do, x.At)
 	case len(x.Keys) < kind.least || len(x.Keys) > kind.at:
 		return fmt.Errorf("%s of %d keys", x.Do, len(x.Keys))
-	case x.Do == "transfer" && x.Count < 0:
-		return fmt.Errorf("transfer of %d", x.Count)
-	case (x.Do == "append" || x.Do == "set" || x.Do == "once") && x.Value == "":
+	case (x.Do == "transfer" || x.Do == sweep) && x.Count < 0:
+		return fmt.Errorf("%s of %d", x.Do, x.Count)
+	case (x.Do == "append" || x.Do == "set" || x.Do == "once" || x.Do == scatter) && x.Value == "":
 		return fmt.Errorf("%s without a value", x.Do)
-	case x.Do == "set" && len(x.How) != len(x.Keys):
-		return fmt.Errorf("set of %d keys says how for %d", len(x.Keys), len(x.How))
+	case (x.Do == "set" || x.Do == scatter) && len(x.How) != len(x.Keys):
+		return fmt.Errorf("%s of %d keys says how for %d", x.Do, len(x.Keys), len(x.How))
 	case x.Do == "append" && len(x.How) > 0 && (len(x.Keys) < 2 || !slices.Equal(x.How, []string{"known"})):
 		return fmt.Errorf("append if %q", x.How)
 	case x.Via != "" && x.Via != "json" && x.Via != "partiql":
@@ -164,8 +166,15 @@ func (x *Transaction) check() error {
 				return fmt.Errorf("%s of two groups", x.Do)
 			}
 		}
-		if x.Do == "set" {
-			if _, _, err := parseHow(x.How[i]); err != nil {
+		if x.Do == gather && key[0] != 'g' && key[0] != 'l' {
+			return fmt.Errorf("%s of key %q", x.Do, key)
+		}
+		if x.Do == "set" || x.Do == scatter {
+			kind, condition, err := parseHow(x.How[i])
+			if err == nil && x.Do == scatter && (kind == Get || condition != Always) {
+				err = fmt.Errorf("%s how %q", x.Do, x.How[i])
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -217,6 +226,10 @@ func (r *run) startTransactors() {
 const maxOpenTransactions = 6
 
 func (t *transactor) request(op *Transaction) {
+	if op.isOfMany() {
+		t.many(op)
+		return
+	}
 	x := t.begin(op)
 	x.weak = !x.isWrite() && t.run.plan.breaksLeases()
 	if t.run.ledger.crowded(x) {
@@ -261,13 +274,22 @@ func (t *transactor) learn(x *tx) {
 // attempt sends the request once, and reports whether it was answered in time. What it
 // comes to later counts, too.
 func (t *transactor) attempt(x *tx) bool {
+	return t.ask("transaction", []*tx{x}, func(s *server) ([]Outcome, error) {
+		t.run.coordinator = s.n
+		outcome, err := x.carryOut(s)
+		return []Outcome{outcome}, err
+	})
+}
+
+// ask has f carry out requests on the node, together.
+func (t *transactor) ask(name string, list []*tx, f func(s *server) ([]Outcome, error)) bool {
 	r := t.run
 	n := t.target()
 	if n == nil {
 		return false
 	}
 	r.clients.Sleep(t.delay())
-	if x.settled() {
+	if !slices.ContainsFunc(list, func(x *tx) bool { return !x.settled() }) {
 		return true // by the answer to an earlier attempt: this one would come after it
 	}
 	if len(n.deaf) > 0 {
@@ -277,28 +299,36 @@ func (t *transactor) attempt(x *tx) bool {
 	}
 	s := n.server
 	if s == nil || !n.up() { // the connection is refused
-		x.end(Failed)
+		for _, x := range list {
+			x.end(Failed)
+		}
 		return true
 	}
-	x.open++
+	for _, x := range list {
+		x.open++
+	}
 	answered, back := env.NewFuture[bool](r.clients), t.delay()
-	s.e.Go("transaction", func() {
-		outcome := Failed
-		var err error
+	s.e.Go(name, func() {
+		outcomes := slices.Repeat([]Outcome{Failed}, len(list))
 		if s.ready() {
-			r.coordinator = n
-			outcome, err = x.carryOut(s)
+			got, err := f(s)
+			if err != nil {
+				r.fail(err)
+				got = make([]Outcome, len(list))
+			}
+			outcomes = got
 		}
-		if err != nil {
-			r.fail(err)
+		lost := len(n.mute) > 0
+		for i, x := range list {
+			if x.open--; lost {
+				outcomes[i] = Unknown
+			}
+			x.end(outcomes[i])
 		}
-		x.open--
-		if len(n.mute) > 0 { // the answer is lost
+		if lost { // the answer is
 			r.came(n.mute[0])
-			x.end(Unknown)
 			return
 		}
-		x.end(outcome)
 		r.world.After(back, func() { answered.Set(true, nil) })
 	})
 	_, _, ok := answered.AwaitFor(t.plan.Patience.Std())
