@@ -141,7 +141,7 @@ func (r *Row) judge(base, head *result.Figure, m result.Metric, confidence float
 	if r.Paired {
 		s = pairs(base, head, m, confidence)
 	} else {
-		s = apart(b, h, confidence)
+		s = apart(b, h, confidence, math.Hypot(m.Wander(base), m.Wander(head)))
 	}
 	r.Worse, r.Low, r.High = s.Center, s.Lo, s.Hi
 	r.P = benchmath.AssumeNothing.Compare(sample(b), sample(h)).P
@@ -203,8 +203,8 @@ func pairs(base, head *result.Figure, m result.Metric, confidence float64) bench
 }
 
 // apart bounds the ratio of two medians by the bounds of each. Both hold at once with the
-// confidence asked for.
-func apart(base, head []float64, confidence float64) benchmath.Summary {
+// confidence asked for. between is by how much runs of one build differ, as the standard deviation of a logarithm.
+func apart(base, head []float64, confidence, between float64) benchmath.Summary {
 	each := 1 - (1-confidence)/2
 	b, h := benchmath.AssumeNothing.Summary(sample(base), each), benchmath.AssumeNothing.Summary(sample(head), each)
 	s := benchmath.Summary{Center: h.Center / b.Center, Lo: max(0, h.Lo/b.Hi), Hi: h.Hi / max(0, b.Lo), Warnings: append(b.Warnings, h.Warnings...)}
@@ -214,7 +214,7 @@ func apart(base, head []float64, confidence float64) benchmath.Summary {
 	if math.IsNaN(s.Hi) {
 		s.Hi = math.Inf(1)
 	}
-	wander := math.Hypot(drift(base), drift(head))
+	wander := math.Hypot(math.Hypot(drift(base), drift(head)), math.Sqrt2*math.Erfinv(confidence)*between)
 	s.Lo, s.Hi = s.Lo*math.Exp(-wander), s.Hi*math.Exp(wander)
 	return s
 }
@@ -298,7 +298,7 @@ func (r *Report) Text(w io.Writer) error {
 func (r *Report) remarks() []string {
 	how := "Pairs of neighbouring rounds are compared."
 	if !r.Paired {
-		how = "The results were not made in turns (stator bench gate does that). Their intervals are widened by how far each drifted within itself; a machine that drifted further between them still looks like a difference."
+		how = "The results were not made in turns (stator bench gate does that). Their intervals are widened by how far each drifted within itself, and by how far runs of one build lie apart (docs/bench.md); a machine that drifted further between them still looks like a difference."
 	}
 	remarks := []string{how, fmt.Sprintf("Each interval holds with %.4g %%. Above 0: head is worse.", 100*r.Confidence)}
 	if len(r.Missing) > 0 {

@@ -343,7 +343,7 @@ func TestHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, err := ReadHistory(dir)
+	files, err := result.ReadFolder(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestHistory(t *testing.T) {
 	if err := HistoryText(&b, len(files), changes); err != nil || !strings.Contains(b.String(), "commit12") {
 		t.Errorf("%v: %s", err, b.String())
 	}
-	if _, err := ReadHistory(t.TempDir()); err == nil {
+	if _, err := result.ReadFolder(t.TempDir()); err == nil {
 		t.Error("an empty folder is no error")
 	}
 }

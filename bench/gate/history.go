@@ -3,10 +3,8 @@ package gate
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -101,30 +99,6 @@ func bestSplit(v []float64) (split int, q float64) {
 		split = minLevel
 	}
 	return split, q
-}
-
-// maxHistory bounds what is looked at, from the newest result back.
-const maxHistory = 300
-
-// ReadHistory reads all results of a folder, oldest first.
-func ReadHistory(dir string) ([]*result.File, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%s: %w: no results (*.json)", dir, fs.ErrNotExist)
-	}
-	var all []*result.File
-	for _, name := range names {
-		f, err := result.Read(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, f)
-	}
-	slices.SortStableFunc(all, func(a, b *result.File) int { return a.Time.Compare(b.Time) })
-	return all[max(0, len(all)-maxHistory):], nil
 }
 
 // History finds the changes that are at least as large as the thresholds.

@@ -69,18 +69,22 @@ func SmallerIsBetter(w io.Writer, f *File) error {
 			if m.More || s.Median == 0 {
 				continue
 			}
-			entries = append(entries, entry{g.Name() + " " + m.Name, m.Unit, s.Median, fmt.Sprintf("± %.4g", (s.Max-s.Min)/2), fmt.Sprintf("%d rounds", len(g.Samples))})
+			e := entry{g.Name() + " " + m.Name, m.Unit, s.Median, "", fmt.Sprintf("%d rounds", len(g.Samples))}
+			if i := m.Another(g); i.Level > 0 {
+				e.Range, e.Extra = fmt.Sprintf("± %.4g", (i.High-i.Low)/2), fmt.Sprintf("%d rounds; another run lies from %.4g to %.4g in %.0f %% of cases", len(g.Samples), i.Low, i.High, 100*i.Level)
+			}
+			entries = append(entries, e)
 		}
 	}
 	return writeJSON(w, entries)
 }
 
-// BMF writes Bencher's metric format.
+// BMF writes Bencher's metric format. Bounds are those between which another run lies.
 func BMF(w io.Writer, f *File) error {
 	type measure struct {
-		Value float64 `json:"value"`
-		Lower float64 `json:"lower_value"`
-		Upper float64 `json:"upper_value"`
+		Value float64  `json:"value"`
+		Lower *float64 `json:"lower_value,omitempty"`
+		Upper *float64 `json:"upper_value,omitempty"`
 	}
 	all := map[string]map[string]measure{}
 	// Bencher's own measures have these names.
@@ -93,7 +97,11 @@ func BMF(w io.Writer, f *File) error {
 				if n := names[name]; n != "" {
 					name = n
 				}
-				measures[name] = measure{s.Median, s.Min, s.Max}
+				measure := measure{Value: s.Median}
+				if i := m.Another(g); i.Level > 0 {
+					measure.Lower, measure.Upper = &i.Low, &i.High
+				}
+				measures[name] = measure
 			}
 		}
 		if len(measures) > 0 {
@@ -112,16 +120,16 @@ func writeJSON(w io.Writer, v any) error {
 
 // Markdown writes a summary for a pull request.
 func Markdown(w io.Writer, f *File) error {
-	fmt.Fprint(w, "| workload | target | rate/s | spread | p50 | p99 | p99.9 | CPU/op | notes |\n|---|---|--:|--:|--:|--:|--:|--:|---|\n")
+	fmt.Fprint(w, "| workload | target | rate/s | another run | p50 | p99 | p99.9 | CPU/op | notes |\n|---|---|--:|--:|--:|--:|--:|--:|---|\n")
 	for _, g := range f.Figures {
 		if len(g.Samples) == 0 {
 			fmt.Fprintf(w, "| %s | %s | | | | | | | no figure: %.200s |\n", cell(g.Workload.Name), cell(g.Target), cell(g.Failed))
 			continue
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cell(g.Workload.Name), cell(g.Target), Count(g.median("rate")), g.spread("rate"),
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cell(g.Workload.Name), cell(g.Target), Count(g.median("rate")), g.another("rate"),
 			Span(g.median("p50")), Span(g.median("p99")), Span(g.median("p999")), Span(g.median("cpu")), cell(strings.Join(g.notes(), "; ")))
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", strings.ReplaceAll(f.Environment.line(), "\n", "; "))
+	_, err := fmt.Fprintf(w, "\n%s\n\n%s\n", aboutAnother, strings.ReplaceAll(f.Environment.line(), "\n", "; "))
 	return err
 }
 

@@ -36,6 +36,9 @@ type Figure struct {
 	Target   string          `json:"target"`   // engine, database, a URL, or the name of a peer
 	Samples  []*Sample       `json:"samples"`
 	Failed   string          `json:"failed,omitempty"` // why there are no samples
+
+	// AnotherRun says, by the name of a metric, where the median of another run's samples lies.
+	AnotherRun map[string]Interval `json:"another_run,omitempty"`
 }
 
 // Name is that of the workload and, behind a slash, of the target.
@@ -263,7 +266,7 @@ func (f *File) Add(w *drive.Workload, target string, s *Sample) {
 func (f *File) Join(other *File) {
 	for _, g := range other.Figures {
 		if own := f.Find(g.Name()); own != nil {
-			own.Samples = append(own.Samples, g.Samples...)
+			own.Samples, own.AnotherRun = append(own.Samples, g.Samples...), nil
 			continue
 		}
 		f.Figures = append(f.Figures, g)

@@ -25,7 +25,7 @@ var report = template.Must(template.New("report").Funcs(template.FuncMap{
 // HTML writes a page that needs nothing else: no script, no font, no network. Figures of one
 // workload stand side by side, one for each target.
 func HTML(w io.Writer, f *File) error {
-	page := pageOf{File: f, Line: f.Environment.line(), Title: cmp.Or(f.Label, "Stator bench")}
+	page := pageOf{File: f, Line: f.Environment.line(), About: aboutAnother, Title: cmp.Or(f.Label, "Stator bench")}
 	var order []string
 	groups := map[string]*groupOf{}
 	for _, g := range f.Figures {
@@ -52,6 +52,7 @@ type pageOf struct {
 	*File
 	Title  string
 	Line   string
+	About  string // of the column "another run"
 	Groups []*groupOf
 }
 
@@ -70,7 +71,7 @@ type drawnFigure struct {
 	Color                             string
 	Rate, P50, P90, P99, P999, Max    float64
 	CPU, Allocs, RSS, WriteAmp, Space float64
-	Spread, Ratio                     string
+	Another, Ratio                    string
 	Notes                             []string
 	curve                             []point
 	series, cpu, written              []point
@@ -109,7 +110,7 @@ type point struct{ x, y float64 }
 var colors = []string{"#1f5fbf", "#d9822b", "#2e8b57", "#8a3ffc", "#b02a37", "#5b6770"}
 
 func figureOf(g *Figure, i int) (*drawnFigure, error) {
-	d := &drawnFigure{Figure: g, Color: colors[i%len(colors)], Notes: g.notes(), Spread: g.spread("rate")}
+	d := &drawnFigure{Figure: g, Color: colors[i%len(colors)], Notes: g.notes(), Another: g.another("rate")}
 	if len(g.Samples) == 0 {
 		return d, nil
 	}

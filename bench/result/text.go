@@ -14,19 +14,20 @@ import (
 func Text(w io.Writer, f *File) error {
 	fmt.Fprintf(w, "%s\n\n", f.Environment.line())
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "workload\ttarget\trate/s\tspread\tp50\tp99\tp99.9\tmax\tCPU/op\tallocs\twrite amp\tnotes\t")
+	fmt.Fprintln(t, "workload\ttarget\trate/s\tanother run\tp50\tp99\tp99.9\tmax\tCPU/op\tallocs\twrite amp\tnotes\t")
 	for _, g := range f.Figures {
 		if len(g.Samples) == 0 {
 			fmt.Fprintf(t, "%s\t%s\tno figure\t\t\t\t\t\t\t\t\t%.200s\t\n", g.Workload.Name, g.Target, strings.ReplaceAll(g.Failed, "\n", "; "))
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", g.Workload.Name, g.Target,
-			Count(g.median("rate")), g.spread("rate"), Span(g.median("p50")), Span(g.median("p99")), Span(g.median("p999")), Span(g.median("max")),
+			Count(g.median("rate")), g.another("rate"), Span(g.median("p50")), Span(g.median("p99")), Span(g.median("p999")), Span(g.median("max")),
 			Span(g.median("cpu")), number(g.median("allocs")), number(g.median("writeamp")), strings.Join(g.notes(), "; "))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintf(w, "\n%s\n", aboutAnother)
 	for _, g := range f.Figures {
 		if err := g.phasesText(w); err != nil {
 			return err
@@ -101,18 +102,17 @@ func (e *Environment) line() string {
 	return text
 }
 
-// spread is how far the rounds lie from their median, in percent.
-func (f *Figure) spread(metric string) string {
+// another is where another run's median lies.
+func (f *Figure) another(metric string) string {
 	m, err := MetricOf(metric)
-	if err != nil || len(f.Samples) < 2 {
+	if err != nil {
 		return ""
 	}
-	s := m.Spread(f)
-	if s.Median == 0 {
-		return ""
-	}
-	return fmt.Sprintf("−%.0f +%.0f %%", 100*(1-s.Min/s.Median), 100*(s.Max/s.Median-1))
+	return m.Another(f).Text()
 }
+
+// aboutAnother explains the column.
+const aboutAnother = "another run: where the rate of another run with as many rounds lies in 95 of 100 cases, while the machine is as busy. The JSON has it of every metric."
 
 func number(v float64) string {
 	if v == 0 {

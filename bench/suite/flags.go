@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,18 +24,19 @@ import (
 type Flags struct {
 	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb, replication, failover, simulator."`
 
-	Target []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here; cluster-3@1ms: with that delay in each direction between their zones), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
-	Rounds int      `default:"3" help:"How often each workload runs on each target, in turns. With several rounds each has a process and data of its own."`
-	Scale  int      `default:"1" help:"Divide keys, counts and times by this, for a quick look."`
-	Rate   float64  `help:"Operations per second instead of what the workload says; 0 leaves it."`
-	Closed bool     `help:"A closed loop instead of what the workload says."`
-	Work   int      `name:"workers" help:"Workers instead of what the workload says."`
-	Seed   uint64   `help:"Other draws of keys and operations."`
-	Trace  string   `type:"existingfile" placeholder:"FILE" help:"Replay what stator serve --record has recorded, instead of workloads."`
-	Speed  float64  `default:"1" help:"Of --trace: 2 is twice as fast as recorded, 0 as fast as can be."`
-	Slow   float64  `placeholder:"PERCENT" help:"Make each operation slower by this, to see what a gate notices."`
-	Label  string   `help:"What the result is called."`
-	Errors bool     `name:"allow-errors" help:"Operations may fail: they are counted, and the command still ends with 0. For runs in which a node is killed."`
+	Target  []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here; cluster-3@1ms: with that delay in each direction between their zones), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
+	Rounds  int      `default:"3" help:"How often each workload runs on each target, in turns. With several rounds each has a process and data of its own."`
+	Scale   int      `default:"1" help:"Divide keys, counts and times by this, for a quick look."`
+	Rate    float64  `help:"Operations per second instead of what the workload says; 0 leaves it."`
+	Closed  bool     `help:"A closed loop instead of what the workload says."`
+	Work    int      `name:"workers" help:"Workers instead of what the workload says."`
+	Seed    uint64   `help:"Other draws of keys and operations."`
+	Trace   string   `type:"existingfile" placeholder:"FILE" help:"Replay what stator serve --record has recorded, instead of workloads."`
+	Speed   float64  `default:"1" help:"Of --trace: 2 is twice as fast as recorded, 0 as fast as can be."`
+	Slow    float64  `placeholder:"PERCENT" help:"Make each operation slower by this, to see what a gate notices."`
+	History string   `type:"path" placeholder:"DIR" help:"A folder of results of this machine. How far they lie apart says where another run lies, and this result is added to it. Also for bench history."`
+	Label   string   `help:"What the result is called."`
+	Errors  bool     `name:"allow-errors" help:"Operations may fail: they are counted, and the command still ends with 0. For runs in which a node is killed."`
 
 	Dir         string            `type:"path" help:"Scratch directory; default the system's."`
 	MemoryBytes int64             `name:"memory" default:"268435456" help:"Memory for an engine's caches in bytes; write buffers come on top."`
@@ -184,11 +186,37 @@ func (f *Flags) Run(ctx context.Context, out, progress io.Writer, engines []benc
 		return err
 	}
 	r.Label, r.Command = f.Label, withoutSecrets(os.Args)
-	err = errors.Join(err, result.Text(out, r), f.Write(r))
+	earlier, readErr := f.earlier()
+	r.Foresee(earlier)
+	err = errors.Join(err, readErr, result.Text(out, r), f.Write(r), f.remember(r, err == nil))
 	if !f.Errors {
 		err = errors.Join(err, failures(r))
 	}
 	return err
+}
+
+// earlier are the results of the folder of --history, oldest first.
+func (f *Flags) earlier() ([]*result.File, error) {
+	if f.History == "" {
+		return nil, nil
+	}
+	files, err := result.ReadFolder(f.History)
+	if errors.Is(err, fs.ErrNotExist) { // this is the first one
+		return nil, nil
+	}
+	return files, err
+}
+
+// remember adds a result in which nothing failed to that folder.
+func (f *Flags) remember(r *result.File, whole bool) error {
+	if f.History == "" || !whole {
+		return nil
+	}
+	if err := os.MkdirAll(f.History, 0o755); err != nil {
+		return err
+	}
+	name := time.Now().UTC().Format("20060102-150405.000") + ".json"
+	return r.Write(filepath.Join(f.History, name))
 }
 
 // withoutSecrets leaves out what no file should keep.

@@ -138,7 +138,7 @@ var (
 )
 
 // Every command in the pages about figures can be run: those of stator are parsed, those of "bench run" are run
-// in short form, those of go test name functions that exist, those of bench/edge flags that it has.
+// in short form, those of go test name functions that exist, those of go run flags that the program has.
 func TestDocumentedCommands(t *testing.T) {
 	if _, err := binary(); err != nil { // before the directory changes
 		t.Fatal(err)
@@ -168,9 +168,9 @@ func TestDocumentedCommands(t *testing.T) {
 			case strings.HasPrefix(command, "go test "):
 				seen++
 				checkGoTest(t, page, command)
-			case strings.HasPrefix(command, "go run ./bench/edge"):
+			case strings.HasPrefix(command, "go run ./bench/"):
 				seen++
-				checkEdge(t, page, command)
+				checkGoRun(t, page, command)
 			}
 		}
 	}
@@ -251,12 +251,14 @@ func checkGoTest(t *testing.T, page, command string) {
 	}
 }
 
-func checkEdge(t *testing.T, page, command string) {
-	main, err := os.ReadFile(filepath.Join(testSourceAt, "bench/edge/main.go"))
+func checkGoRun(t *testing.T, page, command string) {
+	args := words(command)
+	main, err := os.ReadFile(filepath.Join(testSourceAt, args[2], "main.go"))
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("%s: %s: %v", page, command, err)
+		return
 	}
-	for _, a := range words(command)[3:] {
+	for _, a := range args[3:] {
 		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); strings.HasPrefix(a, "-") && !strings.Contains(string(main), `"`+name+`"`) {
 			t.Errorf("%s: %s: no flag %s", page, command, a)
 		}

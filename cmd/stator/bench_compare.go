@@ -88,7 +88,7 @@ func (c *benchHistoryCommand) Run() error {
 	if err != nil {
 		return &suite.UsageError{Err: err}
 	}
-	files, err := gate.ReadHistory(c.Dir)
+	files, err := result.ReadFolder(c.Dir)
 	if err != nil {
 		return err
 	}
