@@ -115,12 +115,13 @@ func (b *builder) prepare() (t *liveTable, at int, err error) {
 		return nil, 0, errSplitting // what it is split into must be told, too
 	}
 	at = slices.IndexFunc(r.places, func(p indexPlace) bool { return p.status != indexActive })
-	t = (*b.s.live.Load())[b.table]
-	if at < 0 || t == nil || t.failed != nil {
+	if at < 0 {
 		return nil, 0, nil
 	}
-	// What runs here follows the catalog, and may not have come to the index yet.
-	if at >= len(t.places) || t.places[at].id != r.places[at].id || t.places[at].status != r.places[at].status {
+	// What runs here follows the catalog. It may not have come to the index yet or, just
+	// started, to the table; and of a table whose replica is broken here, another may come.
+	t = (*b.s.live.Load())[b.table]
+	if t == nil || t.failed != nil || at >= len(t.places) || t.places[at].id != r.places[at].id || t.places[at].status != r.places[at].status {
 		b.s.env.Sometimes("table: index builder is ahead of the node")
 		return nil, 0, errNotFollowed
 	}
