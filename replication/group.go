@@ -56,6 +56,8 @@ type Group struct {
 	noSnapshotBefore env.Mono
 	batchBytes       int
 	flying           int  // bytes of the flights
+	given            bool // entries came since the log was acknowledged
+	said             acknowledged
 	stalled          bool // it waits for flights to arrive; see worker.isFlooded
 	failure          error
 	started          *env.Future[struct{}]

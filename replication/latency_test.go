@@ -39,3 +39,35 @@ func TestWriteTakesOneRoundTripAndOneSync(t *testing.T) {
 		t.Errorf("p50 %s, want at most 0.5 ms more than %s", p50, bound)
 	}
 }
+
+// What a follower is told of a commit goes along with the next entries, if these come soon, and what it answers to
+// that goes along with something, too: a write costs two messages to each follower. The followers of the
+// last write apply it all the same.
+func TestWordOfACommitGoesAlong(t *testing.T) {
+	const tick = 100 * time.Millisecond
+	const writes = 50
+	for _, c := range []struct {
+		pause    time.Duration // between writes
+		messages int           // of a write and each follower, at the most
+	}{{time.Millisecond, 2}, {2 * tick / 20, 3}} {
+		b := newTrioOn(t, 1, replaceJitter(t), 3, 1, transport.NetworkOptions{}, func(_ int, o *Options) { o.Tick = tick })
+		b.runUntil(t, 10*tick, "a leader", func() bool { return b.leader(1) != nil })
+		n := b.leader(1)
+		before, began := b.net.Count(transport.Delivered), b.w.Now()
+		for identity := range uint64(writes) {
+			b.mustPropose(t, 1, identity)
+			b.run(t, c.pause)
+		}
+		ticks := int(b.w.Now().Sub(began)/tick) + 1
+		// A tick is a beat of each node to each other, and a heartbeat of each follower with its answer.
+		if sent, most := int(b.net.Count(transport.Delivered)-before), 2*c.messages*writes+ticks*(6+4); sent > most {
+			t.Errorf("a write each %s: %d messages for %d of them, want at most %d", c.pause, sent, writes, most)
+		}
+		b.run(t, tick/20+10*time.Millisecond)
+		for _, other := range b.nodes {
+			if applied, want := other.groups[0].applied, n.groups[0].applied; applied != want {
+				t.Errorf("%s has applied %d entries a little later, the leader %d", other.name(), applied, want)
+			}
+		}
+	}
+}

@@ -1,8 +1,12 @@
 package replication
 
 import (
+	"slices"
+	"time"
+
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/replication/raftlog"
@@ -13,36 +17,51 @@ import (
 type outbox struct {
 	letters []letter // in the order in which their nodes were first written to
 	spare   int      // size of the largest bundle lately
+	soonBy  env.Mono // when what is to leave soon leaves by itself; 0: not known, or there is none
 }
 
-// A letter that says only what can wait is sent when there is more to say, or
-// before the worker parks: while commands keep coming, followers learn with the next
-// entries that the last ones are committed, and nothing travels for that alone.
 type letter struct {
-	to     uint64
-	bundle []byte
-	urgent bool
+	to      uint64
+	bundle  []byte
+	urgency urgency
 }
+
+// An urgency says when a letter leaves. It may always go along with something more urgent for the
+// same node, and mostly does: each letter that travels by itself costs both nodes a wake-up.
+type urgency byte
+
+const (
+	// idle is what tells its reader nothing new. It leaves with the next tick at the latest.
+	idle urgency = iota
+	// soon is word that the log is committed further, without entries: followers can apply
+	// these. It leaves after Node.wordPause at the latest.
+	soon
+	now
+)
 
 // maxBundleBytes is the size from which a bundle is not added to.
 const maxBundleBytes = 1 << 20
 
-// to returns the bundle for a node, to add something that can wait or not. It is valid
-// until the next call.
-func (o *outbox) to(node uint64, urgent bool) *[]byte {
+// to returns the bundle for a node, to add something to. It is valid until the next call.
+func (o *outbox) to(node uint64, u urgency) *[]byte {
 	for i := range o.letters {
 		if l := &o.letters[i]; l.to == node && len(l.bundle) < maxBundleBytes {
-			l.urgent = l.urgent || urgent
+			l.urgency = max(l.urgency, u)
 			return &l.bundle
 		}
 	}
 	bundle := appendBundleHeader(make([]byte, 0, max(64, o.spare)))
-	o.letters = append(o.letters, letter{node, bundle, urgent})
+	o.letters = append(o.letters, letter{node, bundle, u})
 	return &o.letters[len(o.letters)-1].bundle
 }
 
-// flush sends what is urgent, or everything. The transport keeps the bundles.
-func (w *worker) flush(everything bool) {
+// has reports whether a letter is at least so urgent.
+func (o *outbox) has(u urgency) bool {
+	return slices.ContainsFunc(o.letters, func(l letter) bool { return l.urgency >= u })
+}
+
+// flush sends letters that are at least so urgent. The transport keeps the bundles.
+func (w *worker) flush(least urgency) {
 	o := &w.out
 	if len(o.letters) == 0 {
 		return
@@ -50,7 +69,7 @@ func (w *worker) flush(everything bool) {
 	o.spare /= 2
 	kept := o.letters[:0]
 	for _, l := range o.letters {
-		if !l.urgent && !everything {
+		if l.urgency < least {
 			kept = append(kept, l)
 			continue
 		}
@@ -59,12 +78,45 @@ func (w *worker) flush(everything bool) {
 	}
 	clear(o.letters[len(kept):])
 	o.letters = kept
+	if !o.has(soon) {
+		o.soonBy = 0
+	}
 }
 
-// canWait reports whether a message only tells how far the log is committed.
-func canWait(m *raftpb.Message) bool {
-	return m.GetType() == raftpb.MsgApp && len(m.GetEntries()) == 0
+// linger returns how long the worker may park before it has to send what is to leave soon.
+func (w *worker) linger() time.Duration {
+	t := w.node.e.Now()
+	if w.out.soonBy == 0 {
+		w.out.soonBy = t.Add(w.node.wordPause())
+	}
+	return w.out.soonBy.Sub(t)
 }
+
+// wordPause is how long word of a commit waits for something to go along with: 5 ms, if a tick is 100. What a
+// client does next mostly comes within that, if it comes at all.
+func (n *Node) wordPause() time.Duration { return n.o.Tick / 20 }
+
+// urgencyOf is asked for each message once, in the order in which they leave.
+func (g *Group) urgencyOf(m *raftpb.Message) urgency {
+	switch m.GetType() {
+	case raftpb.MsgApp:
+		if len(m.GetEntries()) == 0 {
+			return soon
+		}
+	case raftpb.MsgAppResp:
+		// Raft answers word of a commit, too. What that says the leader has been told already,
+		// unless the answer to the last entries was lost: then these come again.
+		said := acknowledged{m.GetTo(), m.GetTerm(), m.GetIndex()}
+		if !m.GetReject() && !g.given && said == g.said {
+			return idle
+		}
+		g.said, g.given = said, false
+	}
+	return now
+}
+
+// acknowledged is what a follower has told a leader last of its log.
+type acknowledged struct{ leader, term, index uint64 }
 
 // mustWait reports whether a message claims something that holds only once what
 // raft wanted to write before it is durable. All others may be sent at once: a
@@ -118,7 +170,7 @@ func (g *Group) send(m *raftpb.Message) {
 	}
 	g.observeSent(m)
 	n := g.lease.stamp(g, m)
-	to := g.worker.out.to(m.GetTo(), !canWait(m))
+	to := g.worker.out.to(m.GetTo(), g.urgencyOf(m))
 	*to, _ = appendMessage(*to, g.id, m, &n)
 }
 
@@ -228,6 +280,7 @@ func (w *worker) receive(g *Group, m *message, size int) {
 	}
 	w.rouse(g, m)
 	g.lease.arrived(g, m)
+	g.given = g.given || len(m.raft.Entries) > 0
 	if (m.typ == typeVote || m.typ == typePreVote) && g.yields(m.raft.GetFrom()) {
 		last := g.log.Last()
 		m.raft.Index, m.raft.LogTerm = &last.Index, &last.Term

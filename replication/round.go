@@ -45,8 +45,9 @@ func (w *worker) round() {
 		f(nil)
 	}
 	w.read()
+	least := now
 	if w.due {
-		w.due = false
+		w.due, least = false, idle
 		w.tick()
 	}
 	if len(w.taken) > 0 {
@@ -57,7 +58,7 @@ func (w *worker) round() {
 	for i := 0; i < maxSteps && len(w.active) > 0; i++ {
 		w.step()
 	}
-	w.flush(false)
+	w.flush(least)
 	w.node.log.Unreserve(&w.batch)
 	if w.stuck.Load() > 0 {
 		w.stuck.Add(-1)
@@ -163,7 +164,7 @@ func (g *Group) stepRaft(m *raftpb.Message) (err error) {
 // and then each sends, applies and answers.
 func (w *worker) step() {
 	mustSync := w.collectReady()
-	w.flush(false)
+	w.flush(now)
 	for _, g := range w.active {
 		if g.lease.leads != 0 {
 			g.failure = w.applyStable(g)
@@ -175,7 +176,7 @@ func (w *worker) step() {
 	for _, g := range w.active {
 		g.sendLate()
 	}
-	w.flush(false)
+	w.flush(now)
 	n := 0
 	for _, g := range w.active {
 		more, err := w.finish(g)

@@ -221,7 +221,7 @@ func (w *worker) rouse(g *Group, m *message) {
 // call sends a wake-up call.
 func (w *worker) call(g *Group, to uint64) {
 	if to != w.node.o.NodeID {
-		bundle := w.out.to(to, true)
+		bundle := w.out.to(to, now)
 		*bundle = appendWake(*bundle, g.id, g.lease.term)
 	}
 }

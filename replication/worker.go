@@ -146,26 +146,14 @@ func (w *worker) wait() bool {
 			w.mu.Unlock()
 			return true
 		}
-		if len(w.out.letters) > 0 {
-			w.mu.Unlock()
-			w.linger()
-			continue
-		}
 		w.awake = false
 		w.mu.Unlock()
-		w.wake.Recv()
-	}
-}
-
-// linger sends what can wait, unless somebody proposes something at once.
-func (w *worker) linger() {
-	for range 4 {
-		w.node.e.Yield()
-		if w.proposals() > 0 {
-			return
+		if !w.out.has(soon) {
+			w.wake.Recv()
+		} else if _, woken := w.wake.RecvFor(w.linger()); !woken {
+			w.flush(soon)
 		}
 	}
-	w.flush(true)
 }
 
 // gather lets those who were just answered propose again before the round
