@@ -167,7 +167,7 @@ func (c *core) resolve(id txn.ID, outcome txn.Outcome, at txn.Timestamp, table u
 // forget takes the record of a transaction away, of which nobody will ask any more.
 func (c *core) forget(id txn.ID, anchor partition.Place) error {
 	return c.at(anchor, func(p *livePartition) error {
-		_, err := p.run(&partition.Command{Kind: partition.Forget, Transaction: &partition.Transaction{ID: id, Hashes: []uint64{anchor.Hash}}})
+		_, err := p.run(forgetCommand(id, anchor))
 		return err
 	})
 }

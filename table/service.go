@@ -111,7 +111,8 @@ type core struct {
 
 	life     uint64 // of the node, in the ids of its transactions
 	tokens   tokenGuard
-	mark     time.Duration         // see Options.TokenMark
+	mark     time.Duration // see Options.TokenMark
+	forgets  forgetting
 	stirred  *env.Queue[struct{}]  // wakes watchTransactions
 	closing  *env.Future[struct{}] // set when Close begins
 	builders *env.Group            // tasks that create and delete indexes, and expired items
@@ -168,6 +169,7 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	s.mark = cmp.Or(max(0, o.TokenMark), partition.TokenLife/partition.TokenMarks)
 	s.tokens.life = partition.TokenMarks * s.mark
 	s.births.mu.Bind(e)
+	s.forgets.mu.Bind(e)
 	s.heats.mu.Bind(e)
 	s.split = o.thresholds()
 	if o.Calls != nil {

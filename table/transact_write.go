@@ -287,7 +287,7 @@ func (t *transaction) ask(m txn.Message) (r txn.Reply) {
 	case txn.OpDecide:
 		r.Outcome, r.At, err = t.core.decide(t.id, m.Outcome, m.At, p.table.id, p.hashes, t.allSizes())
 	case txn.OpForget:
-		_ = t.core.forget(t.id, t.anchor())
+		t.core.forgetLater(t.id, t.anchor())
 	case txn.OpCommit:
 		err = t.core.resolve(t.id, txn.Committed, m.At, p.table.id, p.hashes)
 		if plant.On(plant.ForgottenEarly) {
