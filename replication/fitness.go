@@ -49,8 +49,8 @@ func (n *Node) noteFull(err error) {
 	}
 }
 
-// checkFitness is called once per tick.
-func (n *Node) checkFitness() {
+// checkFitness is called once per tick. It reports whether the node has become unfit.
+func (n *Node) checkFitness() (worse bool) {
 	f, now, limit := &n.fitness, n.e.Now(), int64(n.o.SlowSync)
 	smoothed := f.sync.Load()
 	f.sync.CompareAndSwap(smoothed, smoothed-smoothed/64) // what no write confirms is forgotten
@@ -69,12 +69,13 @@ func (n *Node) checkFitness() {
 	switch {
 	case bad:
 		f.until = now.Add(unfitTicks * n.o.Tick)
-		if f.unfit.CompareAndSwap(false, true) {
+		if worse = f.unfit.CompareAndSwap(false, true); worse {
 			n.e.Sometimes("replication: unfit to lead")
 		}
 	case now >= f.until && smoothed < limit/2:
 		f.unfit.Store(false)
 	}
+	return worse
 }
 
 // mayCampaign reports whether this node may try to lead the group.

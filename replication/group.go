@@ -120,7 +120,7 @@ func newGroup(n *Node, s *raftlog.Storage, sm StateMachine) *Group {
 
 const (
 	electionTicks  = 10
-	heartbeatTicks = 1
+	heartbeatTicks = 2
 
 	maxMessageBytes     = 1 << 20
 	maxInflightMessages = 256

@@ -11,7 +11,7 @@ import (
 )
 
 // Nodes watch each other, so that groups that have nothing to do need not. Each
-// sends a beat per tick to every node that it shares a group with; whatever comes
+// sends a beat every beatTicks to every node that it shares a group with; whatever comes
 // from a node shows that it lives.
 //
 // A peer is silent when nothing has come for an election timeout of this node's own
@@ -42,6 +42,11 @@ const (
 	newsBack                  // heard again after long
 	newsUnfit                 // its disk is bad; it may be stuck (see Group.endure)
 )
+
+// beatTicks is how many ticks lie between two beats. Five of them fit into the silence of
+// an election timeout, which begins with the last one: fewer beats do not notice later that a
+// node is gone.
+const beatTicks = 2
 
 // longSilence is after how many ticks groups go to sleep without a member. It is
 // longer than the silence after which that member's replica no longer sleeps.
@@ -185,19 +190,20 @@ func (n *Node) startTicks() {
 }
 
 func (n *Node) runTicks() error {
-	for {
+	for i := 0; ; i++ {
 		if _, _, stopped := n.stop.AwaitFor(n.o.Tick); stopped {
 			return nil
 		}
-		n.tick()
+		n.tick(i%beatTicks == 0)
 	}
 }
 
-func (n *Node) tick() {
+func (n *Node) tick(beats bool) {
 	peers, silent := n.liveness.tick()
 	if n.Err() == nil { // a node whose log has failed is as good as gone
-		n.checkFitness()
-		n.beat(peers...)
+		if n.checkFitness() || beats { // bad news do not wait
+			n.beat(peers...)
+		}
 	}
 	for _, id := range silent {
 		n.e.Sometimes("replication: node is silent")

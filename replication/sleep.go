@@ -68,8 +68,26 @@ func (w *worker) wakeUp(g *Group) {
 // worker that could not run has not lost its leaders.
 func (w *worker) postTick() {
 	w.mu.Lock()
+	if !w.awake && w.missed < w.spare && !w.node.fitness.unfit.Load() {
+		w.missed++
+		w.mu.Unlock()
+		return
+	}
 	w.ticks = 1
 	w.pokeAndUnlock()
+}
+
+// mayMiss returns how many ticks would do nothing, if nothing else happens before: none
+// while a group's clock runs, a letter is to leave with the next one or leaderships are to be handed over, else
+// those until the patrol comes by. So the worker of groups that all sleep does, too.
+func (w *worker) mayMiss() int {
+	if len(w.clocked)+len(w.out.letters) > 0 || w.evacuating > 0 || w.stuck.Load() > 0 {
+		return 0
+	}
+	if len(w.groups) == 0 {
+		return patrolTicks
+	}
+	return max(0, (patrolTicks-w.patrolled-1)/len(w.groups))
 }
 
 // tick advances the clocks of the groups that are awake.

@@ -3,6 +3,7 @@ package replication
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"testing"
 	"time"
 
@@ -308,7 +309,16 @@ func TestDamagedVoterIsReplaced(t *testing.T) {
 	b.write(t, 5)
 	leader, fresh := b.leader(t), b.nodes[3]
 	change := func(c ...Change) error {
-		return b.do(t, leader, func() error { return leader.groups[1].ChangeMembers(c...) })
+		return b.do(t, leader, func() error {
+			for {
+				// The leader learns by a heartbeat that a learner has caught up.
+				err := leader.groups[1].ChangeMembers(c...)
+				if !errors.Is(err, ErrBusy) {
+					return err
+				}
+				leader.e.Sleep(leader.node.o.Tick)
+			}
+		})
 	}
 	if err := change(Change{Remove, broken.id}); err != nil {
 		t.Fatalf("remove: %v", err)

@@ -27,6 +27,8 @@ type worker struct {
 	posts    []func(error)
 	in       inbox
 	ticks    int          // 1: the task shall tick
+	missed   int          // ticks that nobody needed; see mayMiss
+	spare    int          // how many of those there may be, while the task waits
 	spares   [][]proposal // empty; for the queues of groups that have none
 	awake    bool         // a wake-up is under way or not needed
 	stopping bool
@@ -146,7 +148,7 @@ func (w *worker) wait() bool {
 			w.mu.Unlock()
 			return true
 		}
-		w.awake = false
+		w.awake, w.spare = false, w.mayMiss()
 		w.mu.Unlock()
 		if !w.out.has(soon) {
 			w.wake.Recv()
@@ -191,6 +193,8 @@ func (w *worker) take() (posts []func(error)) {
 	w.mu.Lock()
 	posts, w.posts = w.posts, nil
 	w.due, w.ticks = w.ticks > 0, 0
+	w.patrolled += w.missed * len(w.groups)
+	w.missed = 0
 	w.spares = append(w.spares, w.freed...)
 	w.spares = w.spares[:min(len(w.spares), maxSpares)]
 	room := w.node.o.RoundBytes
