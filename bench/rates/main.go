@@ -1,7 +1,10 @@
 // Command rates finds out how often "stator bench gate" is wrong: it builds this commit with the engine made slower by
 // some percent, and not at all, and has the gate judge each build several times.
 //
-//	go run ./bench/rates [-slower 0,2,5,10,30] [-trials 5] [-rounds 12]
+//	go run ./bench/rates [-slower 0,2,5,10,30] [-trials 5] [-rounds 12] [-together] [-for 7m] [-keep DIR]
+//
+// With -for it begins no trial that would end later than that. With -keep it goes on where it was stopped. The table is printed at the end, however
+// that comes.
 //
 // A build is made slower by a loop in Get and Apply of the engine, as long as that share of what an operation costs
 // in processor time, which is measured first. All of it happens in a clone that is deleted at the end: nothing of it is in
@@ -21,8 +24,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/statordb/stator/bench/gate"
 	"github.com/statordb/stator/bench/result"
@@ -34,8 +39,8 @@ func main() {
 	flag.IntVar(&o.trials, "trials", 5, "how often the gate judges each build")
 	flag.IntVar(&o.rounds, "rounds", 12, "pairs of runs in each trial")
 	flag.BoolVar(&o.together, "together", false, "let both sides of a pair take turns of 20 ms")
-	flag.StringVar(&o.keep, "keep", "", "keep the programs in this directory, and use those that are there")
-	flag.StringVar(&o.json, "json", "", "write what each trial found to this file, a line for each")
+	flag.DurationVar(&o.limit, "for", 0, "begin no trial that would end later than this; 0 is no bound")
+	flag.StringVar(&o.keep, "keep", "", "keep the programs in this directory and what each trial found, and go on with what is there")
 	flag.Parse()
 	for _, text := range strings.Split(*slower, ",") {
 		p, err := strconv.ParseFloat(text, 64)
@@ -57,7 +62,8 @@ type options struct {
 	slower         []float64
 	trials, rounds int
 	together       bool
-	keep, json     string
+	limit          time.Duration
+	keep           string
 }
 
 // thresholds at which each trial is judged.
@@ -70,20 +76,22 @@ var workloads = []string{
 }
 
 func (o *options) run(ctx context.Context) (err error) {
+	begin := time.Now()
 	tmp, err := os.MkdirTemp("", "stator-rates-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	b := &builder{ctx: ctx, tmp: tmp, source: filepath.Join(tmp, "source"), programs: tmp}
-	if o.keep != "" {
-		if b.programs, err = filepath.Abs(o.keep); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(b.programs, 0o755); err != nil {
-			return err
-		}
+	if o.keep == "" {
+		o.keep = tmp
 	}
+	if o.keep, err = filepath.Abs(o.keep); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.keep, 0o755); err != nil {
+		return err
+	}
+	b := &builder{ctx: ctx, tmp: tmp, source: filepath.Join(tmp, "source"), programs: o.keep}
 	base, err := b.build("base", 0, 0)
 	if err != nil {
 		return err
@@ -96,120 +104,179 @@ func (o *options) run(ctx context.Context) (err error) {
 		}
 		files = append(files, file)
 	}
-	reads, writes, err := o.costs(ctx, base, tmp, files)
+	heads, err := o.heads(ctx, b, base, tmp, files)
 	if err != nil {
 		return err
 	}
-	step := spinCost()
-	fmt.Printf("a get costs %.0f ns of processor time, a put %.0f; a step of the loop %.2f\n", reads, writes, step)
-	heads := map[float64]string{}
-	for _, p := range o.slower {
-		if heads[p], err = b.build(fmt.Sprint("slower-", p), int(p/100*reads/step), int(p/100*writes/step)); err != nil {
-			return err
-		}
+	done, err := o.before()
+	if err != nil {
+		return err
 	}
-	table := map[float64]*row{}
-	for trial := range o.trials { // all builds in each, so that what the machine does falls on all
+	fmt.Fprintf(os.Stderr, "built after %v; %d trials are there\n", time.Since(begin).Round(time.Second), len(done))
+	longest := time.Duration(0)
+	for number := range o.trials { // all builds in each, so that what the machine does falls on all
 		for _, p := range o.slower {
-			r := table[p]
-			if r == nil {
-				r = &row{slower: p, verdicts: map[float64]map[gate.Verdict]int{}}
-				table[p] = r
+			if o.limit > 0 && time.Since(begin)+longest > o.limit {
+				fmt.Fprintf(os.Stderr, "no time is left for another trial of up to %v\n", longest.Round(time.Second))
+				return o.print(done)
 			}
-			if err := o.trial(ctx, base, heads[p], tmp, files, r); err != nil {
-				return err
+			if slices.ContainsFunc(done, func(t trial) bool { return t.Slower == p && t.Number == number }) {
+				continue
 			}
-			fmt.Fprintf(os.Stderr, "trial %d of %d, %v %%\n", trial+1, o.trials, p)
-		}
-		if err := o.print(table); err != nil {
-			return err
+			from := time.Now()
+			t, err := o.trial(ctx, base, heads[p], tmp, files)
+			if err != nil {
+				return errors.Join(err, o.print(done))
+			}
+			t.Slower, t.Number = p, number
+			done = append(done, t)
+			if err := o.note(t); err != nil {
+				return errors.Join(err, o.print(done))
+			}
+			longest = max(longest, time.Since(from))
+			fmt.Fprintf(os.Stderr, "trial %d of %d, %v %%: %v, %v in all\n", number+1, o.trials, p, time.Since(from).Round(time.Second), time.Since(begin).Round(time.Second))
 		}
 	}
-	return nil
+	return o.print(done)
 }
 
-// A row is what the gate said of one build.
-type row struct {
-	slower   float64
-	worse    []float64 // medians of all trials and figures
-	verdicts map[float64]map[gate.Verdict]int
+// heads builds all programs that are slower, or finds them.
+func (o *options) heads(ctx context.Context, b *builder, base, tmp string, files []string) (map[float64]string, error) {
+	reads, writes, step := 0.0, 0.0, 0.0
+	heads := map[float64]string{}
+	for _, p := range o.slower {
+		name := fmt.Sprint("slower-", p)
+		if heads[p] = filepath.Join(o.keep, name); exists(heads[p]) {
+			continue
+		}
+		if step == 0 {
+			var err error
+			if reads, writes, err = o.costs(ctx, base, tmp, files); err != nil {
+				return nil, err
+			}
+			step = spinCost()
+			fmt.Fprintf(os.Stderr, "a get costs %.0f ns of processor time, a put %.0f; a step of the loop %.2f\n", reads, writes, step)
+		}
+		if _, err := b.build(name, int(p/100*reads/step), int(p/100*writes/step)); err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// A trial is what the gate said of one build once.
+type trial struct {
+	Slower   float64   `json:"slower"`
+	Number   int       `json:"number"`
+	Rounds   int       `json:"rounds"`
+	Together bool      `json:"together"`
+	Worse    []float64 `json:"worse"` // medians of its figures
+
+	Verdicts [][]gate.Verdict `json:"verdicts"` // of each threshold, of each figure
 }
 
 // trial runs the gate once and judges its samples at each threshold.
-func (o *options) trial(ctx context.Context, base, head, tmp string, files []string, r *row) error {
+func (o *options) trial(ctx context.Context, base, head, tmp string, files []string) (t trial, err error) {
 	keep := filepath.Join(tmp, "keep")
 	args := append([]string{"bench", "gate", "--base-program=" + base, "--head-program=" + head, "--scale=1", "--dir=" + tmp, "--keep=" + keep, fmt.Sprint("--rounds=", o.rounds), fmt.Sprint("--together=", o.together)}, files...)
 	out, err := exec.CommandContext(ctx, base, args...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !(errors.As(err, &exit) && (exit.ExitCode() == gate.ExitRegression || exit.ExitCode() == gate.ExitInconclusive)) {
-		return fmt.Errorf("gate: %w\n%s", err, out)
+		return t, fmt.Errorf("gate: %w\n%s", err, out)
 	}
 	baseFile, err := result.Read(filepath.Join(keep, "base.json"))
 	if err != nil {
-		return err
+		return t, err
 	}
 	headFile, err := result.Read(filepath.Join(keep, "head.json"))
 	if err != nil {
-		return err
+		return t, err
 	}
-	for _, t := range thresholds {
-		report, err := gate.Compare(baseFile, headFile, gate.Options{Thresholds: gate.Thresholds{"cpu": t}})
+	t.Rounds, t.Together = o.rounds, o.together
+	for i, threshold := range thresholds {
+		report, err := gate.Compare(baseFile, headFile, gate.Options{Thresholds: gate.Thresholds{"cpu": threshold}})
 		if err != nil {
-			return err
+			return t, err
 		}
+		var verdicts []gate.Verdict
 		for _, figure := range report.Rows {
-			if r.verdicts[t] == nil {
-				r.verdicts[t] = map[gate.Verdict]int{}
-			}
-			r.verdicts[t][figure.Verdict]++
-			if t == thresholds[0] {
-				r.worse = append(r.worse, figure.Worse)
+			verdicts = append(verdicts, figure.Verdict)
+			if i == 0 {
+				t.Worse = append(t.Worse, figure.Worse)
 			}
 		}
+		t.Verdicts = append(t.Verdicts, verdicts)
 	}
-	if o.json == "" {
-		return nil
-	}
-	return o.log(r)
+	return t, nil
 }
 
-// log adds what is known of the row so far.
-func (o *options) log(r *row) error {
-	f, err := os.OpenFile(o.json, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+func (o *options) trialsFile() string { return filepath.Join(o.keep, "trials.jsonl") }
+
+// note keeps what a trial found, a line for each.
+func (o *options) note(t trial) error {
+	f, err := os.OpenFile(o.trialsFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	verdicts := map[string]map[gate.Verdict]int{}
-	for t, n := range r.verdicts {
-		verdicts[fmt.Sprint(t)] = n
-	}
-	err = json.NewEncoder(f).Encode(map[string]any{"slower": r.slower, "worse": r.worse, "verdicts": verdicts})
-	return errors.Join(err, f.Close())
+	return errors.Join(json.NewEncoder(f).Encode(t), f.Close())
 }
 
-// print writes the table so far.
-func (o *options) print(table map[float64]*row) error {
-	fmt.Printf("\n| build slower by | verdicts | measured | ")
-	for _, t := range thresholds {
-		fmt.Printf("at %.0f %%: regression / inconclusive / same / better | ", 100*t)
+// before are the trials of a run that was stopped. A line that is not whole ended it, and is left out.
+func (o *options) before() (done []trial, err error) {
+	text, err := os.ReadFile(o.trialsFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
 	}
-	fmt.Printf("\n|--:|--:|--:|%s\n", strings.Repeat("--:|", len(thresholds)))
+	for line := range strings.Lines(string(text)) {
+		var t trial
+		if json.Unmarshal([]byte(line), &t) == nil && t.Rounds == o.rounds && t.Together == o.together && len(t.Verdicts) == len(thresholds) {
+			done = append(done, t)
+		}
+	}
+	return done, err
+}
+
+// print writes the table.
+func (o *options) print(done []trial) error {
+	fmt.Printf("\n| built slower by | verdicts | measured (from, to) |")
+	for _, t := range thresholds {
+		fmt.Printf(" at %.0f %% |", 100*t)
+	}
+	fmt.Printf("\n|--:|--:|---|%s\n", strings.Repeat("---|", len(thresholds)))
 	for _, p := range o.slower {
-		r := table[p]
-		if r == nil {
+		var worse []float64
+		counts := make([]map[gate.Verdict]int, len(thresholds))
+		for _, t := range done {
+			if t.Slower != p {
+				continue
+			}
+			worse = append(worse, t.Worse...)
+			for i, verdicts := range t.Verdicts {
+				for _, v := range verdicts {
+					if counts[i] == nil {
+						counts[i] = map[gate.Verdict]int{}
+					}
+					counts[i][v]++
+				}
+			}
+		}
+		if len(worse) == 0 {
 			continue
 		}
-		low, high, sum := r.worse[0], r.worse[0], 0.0
-		for _, w := range r.worse {
-			low, high, sum = min(low, w), max(high, w), sum+w
-		}
-		fmt.Printf("| %v %% | %d | %+.1f %% (%+.1f to %+.1f) |", p, len(r.worse), 100*(sum/float64(len(r.worse))-1), 100*(low-1), 100*(high-1))
-		for _, t := range thresholds {
-			v := r.verdicts[t]
+		slices.Sort(worse)
+		n := len(worse)
+		fmt.Printf("| %v %% | %d | %+.1f %% (%+.1f to %+.1f) |", p, n, 100*((worse[(n-1)/2]+worse[n/2])/2-1), 100*(worse[0]-1), 100*(worse[n-1]-1))
+		for _, v := range counts {
 			fmt.Printf(" %d / %d / %d / %d |", v[gate.Regression], v[gate.Inconclusive], v[gate.Same], v[gate.Better])
 		}
 		fmt.Println()
 	}
+	fmt.Println("\nNumbers are regression / inconclusive / same / better; a verdict is one of a workload in one trial, of processor time.")
 	return nil
 }
 

@@ -11,8 +11,23 @@ import (
 	"github.com/statordb/stator/bench"
 )
 
-// spinSource is the loop that makes a build slower. A step is a multiplication that waits for the one before.
+// spinSource is the loop that makes a build slower. A step is a multiplication that waits for the one before. How many steps there are is set
+// when the program is linked, so that everything is compiled once.
 const spinSource = `package lsm
+
+import "strconv"
+
+var getSteps, applySteps string
+
+var spinsInGet, spinsInApply = number(getSteps), number(applySteps)
+
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
 
 //go:noinline
 func spin(steps int) uint64 {
@@ -53,9 +68,9 @@ func spinCost() float64 {
 }
 
 // places are where operations begin.
-var places = []struct{ file, signature string }{
-	{"lsm/get.go", "func (db *DB) Get(user, dst []byte) ([]byte, error) {\n"},
-	{"lsm/commit.go", "func (db *DB) Apply(b *Batch) error {\n"},
+var places = []struct{ file, signature, steps string }{
+	{"lsm/get.go", "func (db *DB) Get(user, dst []byte) ([]byte, error) {\n", "spinsInGet"},
+	{"lsm/commit.go", "func (db *DB) Apply(b *Batch) error {\n", "spinsInApply"},
 }
 
 // A builder builds programs of a clone.
@@ -65,7 +80,7 @@ type builder struct {
 	programs    string // directory
 }
 
-// clone shares the objects of this repository, so it takes no time and leaves nothing there. It is made once.
+// clone makes one of this repository, with the loop in it. It shares the objects, so it takes no time and leaves nothing there. It is made once.
 func (b *builder) clone() error {
 	if _, err := os.Stat(b.source); err == nil {
 		return nil
@@ -74,7 +89,24 @@ func (b *builder) clone() error {
 	if err != nil {
 		return fmt.Errorf("this is no git repository: %w", err)
 	}
-	return b.do(b.tmp, "git", "clone", "--quiet", "--shared", strings.TrimSpace(string(root)), b.source)
+	if err := b.do(b.tmp, "git", "clone", "--quiet", "--shared", strings.TrimSpace(string(root)), b.source); err != nil {
+		return err
+	}
+	for _, p := range places {
+		file := filepath.Join(b.source, p.file)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		slower := strings.Replace(string(text), p.signature, p.signature+"\tspin("+p.steps+")\n", 1)
+		if slower == string(text) {
+			return fmt.Errorf("%s has no %q any more", p.file, p.signature)
+		}
+		if err := os.WriteFile(file, []byte(slower), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(b.source, "lsm", "spin.go"), []byte(spinSource), 0o644)
 }
 
 // build makes a program with loops of so many steps; 0 is none.
@@ -86,35 +118,9 @@ func (b *builder) build(name string, get, apply int) (program string, err error)
 	if err := b.clone(); err != nil {
 		return "", err
 	}
-	if err := b.do(b.source, "git", "checkout", "--quiet", "--", "."); err != nil {
-		return "", err
-	}
-	spinFile := filepath.Join(b.source, "lsm", "spin.go")
-	if get+apply == 0 {
-		if err := os.Remove(spinFile); err != nil && !os.IsNotExist(err) {
-			return "", err
-		}
-	} else if err := os.WriteFile(spinFile, []byte(spinSource), 0o644); err != nil {
-		return "", err
-	}
-	for i, steps := range []int{get, apply} {
-		if steps == 0 {
-			continue
-		}
-		file := filepath.Join(b.source, places[i].file)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return "", err
-		}
-		slower := strings.Replace(string(text), places[i].signature, places[i].signature+fmt.Sprintf("\tspin(%d)\n", steps), 1)
-		if slower == string(text) {
-			return "", fmt.Errorf("%s has no %q any more", places[i].file, places[i].signature)
-		}
-		if err := os.WriteFile(file, []byte(slower), 0o644); err != nil {
-			return "", err
-		}
-	}
-	return program, b.do(b.source, "go", "build", "-trimpath", "-o", program, "./cmd/stator")
+	const lsm = "github.com/statordb/stator/lsm"
+	set := fmt.Sprintf("-X %s.getSteps=%d -X %s.applySteps=%d", lsm, get, lsm, apply)
+	return program, b.do(b.source, "go", "build", "-trimpath", "-ldflags", set, "-o", program, "./cmd/stator")
 }
 
 func (b *builder) do(dir string, args ...string) error {

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/statordb/stator/bench"
+	"github.com/statordb/stator/bench/drive"
 )
 
 // TSV writes a line for each figure with the columns that RocksDB's tools/benchmark.sh writes for
-// db_bench. What is not known here is NA.
+// db_bench, in its units: times of operations in microseconds, processor time in thousands of seconds, memory in GiB. What is not known here is NA. All are
+// medians.
 func TSV(w io.Writer, f *File) error {
 	fmt.Fprintln(w, strings.Join([]string{"ops_sec", "mb_sec", "lsm_sz", "blob_sz", "c_wgb", "w_amp", "c_mbps", "c_wsecs", "c_csecs", "b_rgb", "b_wgb",
 		"usec_op", "p50", "p99", "p99.9", "p99.99", "pmax", "uptime", "stall%", "Nstall", "u_cpu", "s_cpu", "rss", "test", "date", "version", "job_id", "githash"}, "\t"))
@@ -16,13 +20,21 @@ func TSV(w io.Writer, f *File) error {
 		if len(g.Samples) == 0 {
 			continue
 		}
-		s := g.Samples[len(g.Samples)-1]
+		of := func(value func(*Sample) float64) float64 {
+			var v []float64
+			for _, s := range g.Samples {
+				v = append(v, value(s))
+			}
+			return middle(v)
+		}
 		us := func(name string) string { return orNA("%.1f", g.median(name)/1e3) }
 		_, err := fmt.Fprintln(w, strings.Join([]string{
-			orNA("%.0f", g.median("rate")), orNA("%.1f", s.UserBytes/max(s.Seconds, 1e-9)/1e6), sizeOrNA(g.median("disk")), "NA",
-			orNA("%.2f", s.WrittenBytes/1e9), orNA("%.1f", g.median("writeamp")), "NA", "NA", "NA", "NA", "NA",
-			us("time"), us("p50"), us("p99"), us("p999"), orNA("%.1f", float64(s.Latency.P9999)/1e3), us("max"), orNA("%.0f", s.Seconds),
-			fmt.Sprintf("%.1f", 100*s.StallSeconds/max(s.Seconds, 1e-9)), fmt.Sprintf("%.0f", s.Stalls), orNA("%.1f", s.CPUPerOp*float64(s.Ops)/1e9), "NA", orNA("%.2f", g.median("rss")/1e9),
+			orNA("%.0f", g.median("rate")), orNA("%.1f", g.median("rate")*bytesOfOne(g)/(1<<20)), sizeOrNA(g.median("disk")), "NA",
+			orNA("%.2f", of(func(s *Sample) float64 { return s.WrittenBytes / (1 << 30) })), orNA("%.1f", g.median("writeamp")), "NA", "NA", "NA", "NA", "NA",
+			us("time"), us("p50"), us("p99"), us("p999"), orNA("%.1f", of(func(s *Sample) float64 { return float64(s.Latency.P9999) / 1e3 })), us("max"),
+			fmt.Sprintf("%.0f", of(func(s *Sample) float64 { return s.Seconds })),
+			fmt.Sprintf("%.1f", of(func(s *Sample) float64 { return 100 * s.StallSeconds / max(s.Seconds, 1e-9) })), fmt.Sprintf("%.0f", of(func(s *Sample) float64 { return s.Stalls })),
+			orNA("%.4f", of(func(s *Sample) float64 { return s.CPUPerOp * float64(s.Ops) / 1e12 })), "NA", orNA("%.2f", g.median("rss")/(1<<30)),
 			tag(g.Workload.Name), f.Time.Format("2006-01-02T15:04:05"), tag(g.Target), "NA", orText(f.Commit),
 		}, "\t"))
 		if err != nil {
@@ -30,6 +42,28 @@ func TSV(w io.Writer, f *File) error {
 		}
 	}
 	return nil
+}
+
+// bytesOfOne is what keys and values of an operation have on average, if each is of one entry that is there; else 0.
+func bytesOfOne(g *Figure) float64 {
+	for k, share := range g.Workload.Operations {
+		switch k {
+		case drive.Get, drive.Put, drive.Insert, drive.Add:
+		default:
+			if share > 0 {
+				return 0
+			}
+		}
+	}
+	if g.Workload.Keys.Choose == drive.FromTrace || len(g.Workload.Operations) == 0 {
+		return 0
+	}
+	size, sum := g.Workload.Sizes(), 0
+	const some = 1000
+	for i := range uint64(some) {
+		sum += bench.KeySize + size(i)
+	}
+	return float64(sum) / some
 }
 
 func orNA(format string, v float64) string {
@@ -50,7 +84,10 @@ func sizeOrNA(bytes float64) string {
 	if bytes == 0 {
 		return "NA"
 	}
-	return fmt.Sprintf("%.0fMB", bytes/1e6)
+	if bytes >= 1<<30 {
+		return fmt.Sprintf("%.0fGB", bytes/(1<<30))
+	}
+	return fmt.Sprintf("%.0fMB", bytes/(1<<20))
 }
 
 // SmallerIsBetter writes what github-action-benchmark reads as customSmallerIsBetter.
