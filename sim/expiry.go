@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,31 +33,73 @@ type life = server
 const (
 	expiringTable = "expiring"
 	expiringKeys  = 6
-	ttlInterval   = 20 * time.Millisecond // pause between sweeps of the node
-	ttlPause      = 10 * time.Millisecond // mean pause between operations
+	ttlInterval   = 20 * time.Millisecond // pause between sweeps of a node that is alone
+	// clusterTTLInterval is that of clusters that have such items.
+	clusterTTLInterval = 100 * time.Millisecond
+	ttlPause           = 10 * time.Millisecond // mean pause between operations
 )
 
-// step does one thing to one item.
+// step does one thing to one item, or has several be prolonged when a sweep may be at them.
 func (x *expirer) step() {
 	if !x.ready && !x.create() {
 		return
 	}
 	i := x.rng.IntN(expiringKeys)
-	key := strconv.Itoa(i)
-	if x.spent[i] > 0 {
-		key = fmt.Sprintf("%d.%d", i, x.spent[i])
-	}
-	switch x.rng.IntN(4) {
+	switch x.rng.IntN(6) {
 	case 0:
-		x.put(key)
+		x.put(x.name(i), x.rng.IntN(3) == 0)
 	case 1, 2:
-		x.prolong(key)
+		x.prolong(x.name(i))
+	case 3:
+		x.look(x.name(i))
 	default:
-		x.look(key)
+		x.race(i)
 	}
-	if x.doubt[key] != nil && len(x.run.nodes) > 1 { // what had no answer may yet happen, at any time
+	x.leave(i)
+}
+
+// name is what the item of a number is called now.
+func (x *expirer) name(i int) string {
+	if x.spent[i] == 0 {
+		return strconv.Itoa(i)
+	}
+	return fmt.Sprintf("%d.%d", i, x.spent[i])
+}
+
+// leave takes another name for an item in a cluster if a change of it had no answer: that may yet happen, at
+// any time.
+func (x *expirer) leave(i int) {
+	if x.doubt[x.name(i)] != nil && len(x.run.nodes) > 1 {
 		x.spent[i]++
 	}
+}
+
+// race puts items whose time has passed and prolongs them one after the other, about when the next sweep
+// finds them: what a sweep has seen need not be so any more when it deletes it.
+func (x *expirer) race(first int) {
+	some := 1 + x.rng.IntN(expiringKeys)
+	for i := range some {
+		x.put(x.name((first+i)%expiringKeys), false)
+	}
+	x.run.clients.Sleep(time.Duration(x.rng.Int64N(int64(2 * x.run.plan.ttlInterval()))))
+	for i := range some {
+		key := (first + i) % expiringKeys
+		if x.prolong(x.name(key)); x.rng.IntN(2) == 0 {
+			x.look(x.name(key))
+		}
+		x.leave(key)
+	}
+}
+
+// ttlInterval is the pause between sweeps of the nodes.
+func (p *Plan) ttlInterval() time.Duration {
+	switch {
+	case len(p.Nodes) == 1:
+		return ttlInterval
+	case len(p.Expiry) == 0:
+		return time.Second
+	}
+	return clusterTTLInterval
 }
 
 // create makes the table, or finds that it is there.
@@ -92,14 +135,21 @@ func (s *server) at(d time.Duration) item.Value {
 }
 
 // lasting are times of items that stay: in a day, soon, and so long ago that they do not count. The clock by
-// which they are chosen may be behind by a lag, and is set right later.
-var lasting = []time.Duration{24 * time.Hour, maxLag + 10*time.Minute, -6 * 365 * 24 * time.Hour}
+// which they are chosen may be behind by a lag, and is set right later; where none is, soon means sooner, but not
+// before the run is over.
+func (p *Plan) lasting() []time.Duration {
+	soon := 20 * time.Minute
+	if slices.ContainsFunc(p.Nemesis, func(f Fault) bool { return f.Kind == clockJump || f.Then != nil && f.Then.Kind == clockJump }) {
+		soon = maxLag + 10*time.Minute
+	}
+	return []time.Duration{24 * time.Hour, soon, -6 * 365 * 24 * time.Hour}
+}
 
 // put puts an item whose time passed a minute ago, or one that may stay.
-func (x *expirer) put(key string) {
-	stays := x.rng.IntN(3) == 0
+func (x *expirer) put(key string, stays bool) {
 	from := -time.Minute
 	if stays {
+		lasting := x.run.plan.lasting()
 		from = lasting[x.rng.IntN(len(lasting))]
 	}
 	x.change(key, stays, func(s *server) error {

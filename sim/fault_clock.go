@@ -19,7 +19,7 @@ var clockKinds = []*kind{
 			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(time.Second), 500+d.IntN(19_001)
 			f.By = Duration(d.Int64N(int64(2*maxOffset)) - int64(maxOffset))
 		}, do: doClock},
-	{name: "clock jump", what: "a wall clock is off by by, which is more than it claims; clients may see that times differ, and nothing else",
+	{name: clockJump, what: "a wall clock is off by by, which is more than it claims; clients may see that times differ, and nothing else",
 		draw: func(d *drawer, f *Fault) {
 			f.Target, f.For, f.N = d.drawTarget(), d.drawLength(time.Second), promisedRate
 			f.By = Duration(d.Int64N(int64(maxJump)))
@@ -36,6 +36,7 @@ var clockKinds = []*kind{
 
 const (
 	brokenClock = "broken clock"
+	clockJump   = "clock jump"
 	// promisedRate is how much too fast or slow clocks may run, in parts per million.
 	promisedRate = 10_000
 	brokenRate   = 500_000

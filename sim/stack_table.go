@@ -15,9 +15,8 @@ import (
 type tableStack struct{}
 
 func (tableStack) options(n *node, o *whole.Options) {
-	o.TTLInterval = ttlInterval
+	o.TTLInterval = n.run.plan.ttlInterval()
 	if c := o.Cluster; c != nil {
-		o.TTLInterval = time.Second
 		if n.id <= uint64(len(n.run.plan.Nodes)) { // others join
 			for i, p := range n.run.plan.Nodes {
 				c.Founders = append(c.Founders, table.Member{ID: uint64(i + 1), Zone: p.Zone})
