@@ -272,7 +272,7 @@ func (c *client) scan(o *Op) {
 	for i := range hotHashes * hotRanges {
 		keys = append(keys, hotKey(i))
 	}
-	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale, least: o.Least, only: c.only(o, hotKey(0))}
+	q := &reading{limit: o.Limit, filter: c.run.plan.Knobs.Facets, stale: o.Stale, least: o.Least, only: c.only(o, hotKey(0)), of: o.Segments}
 	c.pages("scan", q, keys)
 }
 

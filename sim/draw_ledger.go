@@ -54,6 +54,9 @@ func (d *drawer) drawTransactors() {
 		// A table that is made needs the elections of its groups within it.
 		p.Knobs.Patience = max(Duration(time.Duration(l.one(200, 1000))*time.Millisecond), 40*p.Knobs.Tick)
 	}
+	if d.o.Attempts == 0 {
+		p.Knobs.Books, p.Knobs.HeldIndex = l.one(0, 0, 0, 2), l.IntN(4) == 0
+	}
 	transactors := 2 + l.IntN(5)
 	if d.cluster() {
 		transactors = 2 + l.IntN(3)
@@ -98,25 +101,60 @@ func (d *drawer) drawTransactions() {
 		}
 	}
 	slices.Sort(times)
-	loads := make([]int, len(times))
+	loads, duels := make([]int, len(times)), make([]*Transaction, len(times))
 	for i := range loads {
-		loads[i] = l.weighted(l.weights)
+		if loads[i] = l.weighted(l.weights); l.IntN(3) == 0 {
+			duels[i] = l.drawDuel(loads[i])
+		}
 	}
 	for i := range p.Transactors {
 		t := &p.Transactors[i]
 		for k, at := range times {
-			for range l.IntN(5) {
-				load := loads[k]
+			for round := range l.IntN(5) {
+				load, value := loads[k], fmt.Sprintf("t%d.%d", i+1, len(t.Ops)+1)
 				if l.IntN(4) == 0 {
 					load = l.weighted(l.weights)
 				}
-				x := transactLoads[load](l.drawer, fmt.Sprintf("t%d.%d", i+1, len(t.Ops)+1))
+				x := transactLoads[load](l.drawer, value)
+				if round == 0 && duels[k] != nil {
+					x = duels[k].turned(i, value)
+				}
 				x.At, x.Via = at, []string{"", "", "json", "partiql"}[l.IntN(4)]
 				t.Ops = append(t.Ops, x)
 				at += l.exp(l.gap)
 			}
 		}
 	}
+}
+
+// drawDuel draws a transaction that all of a burst send at the same moment, each with its keys in another
+// order: what one only looks at another one writes, and whichever comes first to one partition may come second to
+// the next. nil: this load has none.
+func (l *ledgerDrawer) drawDuel(load int) *Transaction {
+	for range 8 {
+		x := transactLoads[load](l.drawer, "duel")
+		if x.Again = ""; len(x.Keys) < 2 {
+			continue
+		}
+		switch x.Do {
+		case "append":
+			x.How = []string{"known"}
+			return &x
+		case "transfer", "leave", "set":
+			return &x
+		}
+	}
+	return nil
+}
+
+// turned returns the request with its keys turned by so many places.
+func (x Transaction) turned(by int, value string) Transaction {
+	by %= len(x.Keys)
+	x.Keys = slices.Concat(x.Keys[by:], x.Keys[:by])
+	if x.Value != "" {
+		x.Value = value
+	}
+	return x
 }
 
 // transactLoads draw one request each, of accounts, pairs, lists, registers and items put once.
@@ -177,7 +215,7 @@ func drawLists(d *drawer, value string) Transaction {
 }
 
 func drawRegisters(d *drawer, value string) Transaction {
-	if d.IntN(4) == 0 {
+	if d.IntN(3) == 0 {
 		return drawMany(d, value)
 	}
 	keys := d.some(ledgerKeys(fmt.Sprint("g", d.IntN(groups))), 1+d.IntN(groupSize))

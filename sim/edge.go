@@ -254,6 +254,9 @@ func (q *reading) request() (name string, body object) {
 	if q.limit > 0 {
 		body["Limit"] = q.limit
 	}
+	if q.of > 0 {
+		body["Segment"], body["TotalSegments"] = q.segment, q.of
+	}
 	if q.index != "" {
 		text, values := q.indexCondition()
 		body["IndexName"], body["KeyConditionExpression"], body["ScanIndexForward"] = q.index, text, !q.reverse

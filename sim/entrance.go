@@ -39,6 +39,8 @@ type reading struct {
 	only    string // and what has another value; "": none
 	reverse bool
 	limit   int
+	segment int // of a scan, of so many segments; 0 of 0: it is not a parallel one
+	of      int
 }
 
 // A seenPage is what a page shows.
@@ -134,7 +136,9 @@ func (e tableEntrance) read(q *reading, start item.Item) (*table.Page, error) {
 		if err != nil {
 			return nil, err
 		}
-		return e.s.tables.Scan(&table.ScanRequest{Table: tableName, Filter: filter, Consistent: !q.stale, Limit: q.limit, StartKey: start})
+		return e.s.tables.Scan(&table.ScanRequest{
+			Table: tableName, Filter: filter, Consistent: !q.stale, Limit: q.limit, StartKey: start, Segment: q.segment, TotalSegments: q.of,
+		})
 	}
 	values := map[string]item.Value{":p": item.String(q.hash)}
 	for name, text := range q.bounds() { //sim:ok a map of them

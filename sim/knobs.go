@@ -17,8 +17,10 @@ import (
 // are common. Sizes are in bytes.
 type Knobs struct {
 	Partitions int      `json:"partitions"`
-	Lacks      []string `json:"lacks,omitempty"` // global indexes that the table does not have
-	SyncTime   Duration `json:"sync_time"`       // mean latency of a sync
+	Lacks      []string `json:"lacks,omitempty"`      // global indexes that the table does not have
+	Books      int      `json:"books,omitempty"`      // tables of the ledger, 1 or 2; 0: 1
+	HeldIndex  bool     `json:"held_index,omitempty"` // the ledger has a global index
+	SyncTime   Duration `json:"sync_time"`            // mean latency of a sync
 	Facets     bool     `json:"facets,omitempty"`
 	Verify     bool     `json:"verify,omitempty"` // the engine's files, after each flush and compaction
 
@@ -70,7 +72,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 4 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 4 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Books < 0 || k.Books > 2 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil

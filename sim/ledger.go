@@ -12,16 +12,46 @@ import (
 	"github.com/statordb/stator/table"
 )
 
-const ledgerName = "ledger"
+const (
+	ledgerName = "ledger"
+	// otherBook is the second table of worlds whose ledger has two: it has every other key, so that
+	// transactions have items of both.
+	otherBook = "otherbook"
+	// heldIndex is that of the ledger's global index, by what registers hold.
+	heldIndex = "byHeld"
+)
 
-func ledgerDefinition(partitions int) table.Definition {
-	return table.Definition{
-		Name:        ledgerName,
+// ledgerDefinition is that of the ledger, or of its other book.
+func ledgerDefinition(name string, partitions int, indexed bool) table.Definition {
+	d := table.Definition{
+		Name:        name,
 		Attributes:  []table.AttributeDefinition{{Name: "k", Type: item.S}},
 		Keys:        []table.KeyElement{{Name: "k", Role: table.Hash}},
 		BillingMode: "PAY_PER_REQUEST",
 		Partitions:  partitions,
 	}
+	if indexed {
+		d.Attributes = append(d.Attributes, table.AttributeDefinition{Name: "v", Type: item.S})
+		d.GlobalIndexes = []table.IndexDefinition{{Name: heldIndex, Keys: []table.KeyElement{{Name: "v", Role: table.Hash}}, Projection: &table.Projection{Type: "ALL"}}}
+	}
+	return d
+}
+
+// book returns the table that has a key of the ledger.
+func (r *run) book(key string) string {
+	if r.plan.Knobs.Books > 1 && key[len(key)-1]%2 == 1 {
+		return otherBook
+	}
+	return ledgerName
+}
+
+// books counts the tables that a request is about.
+func (x *tx) books() int {
+	seen := map[string]bool{}
+	for _, key := range x.op.Keys {
+		seen[x.run.book(key)] = true
+	}
+	return len(seen)
 }
 
 // A ledger is what is known of the table of the transactors: what each of them asked
@@ -409,6 +439,7 @@ func listIn(it item.Item) (list []string) {
 // A ledgerAction is what a transaction, or a single write, does with one item, in words that all
 // ways into a node are made of.
 type ledgerAction struct {
+	book      string // the table
 	kind      table.ActionKind
 	put       edgeItem // the item
 	update    string
@@ -426,6 +457,12 @@ func (x *tx) actions() []ledgerAction {
 }
 
 func (x *tx) action(i int, key string) ledgerAction {
+	a := x.actionOn(i, key)
+	a.book = x.run.book(key)
+	return a
+}
+
+func (x *tx) actionOn(i int, key string) ledgerAction {
 	switch x.op.Do {
 	case "transfer":
 		a := ledgerAction{kind: table.TransactUpdate, update: "SET n = n + :n", values: edgeItem{":n": edgeNumber(x.op.Count)}}
@@ -518,7 +555,11 @@ func (r *run) createLedger() {
 	if len(r.plan.Transactors) == 0 || r.err != nil {
 		return
 	}
-	r.createTable(ledgerDefinition(r.plan.Knobs.Partitions))
+	k := &r.plan.Knobs
+	r.createTable(ledgerDefinition(ledgerName, k.Partitions, k.HeldIndex))
+	if k.Books > 1 {
+		r.createTable(ledgerDefinition(otherBook, 1, false))
+	}
 	var rows []item.Item
 	for i := range accounts {
 		rows = append(rows, item.NewItem(map[string]item.Value{"k": item.String(accountKey(i)), "n": number(opening), "t": number(0)}))
@@ -528,7 +569,7 @@ func (r *run) createLedger() {
 	}
 	for _, it := range rows {
 		r.must("open the ledger", func(s *server) error {
-			_, err := s.tables.Put(&table.PutRequest{Table: ledgerName, Item: it})
+			_, err := s.tables.Put(&table.PutRequest{Table: r.book(textIn(it, "k")), Item: it})
 			return err
 		})
 	}
@@ -596,6 +637,11 @@ func (r *run) verifyLedger() {
 	}
 	r.checkTouches()
 	r.checkOnce()
+	if r.plan.Knobs.HeldIndex && !r.rotten() && r.err == nil {
+		r.demand(Mirror, r.someNode(), "check the index of the ledger", func(s *server) error {
+			return s.awaitIndex(true, func() error { return s.checkIndex(ledgerName, heldIndex, true) })
+		})
+	}
 }
 
 // checkOnce looks for transactions of which a part was done. Nobody has come across their items,
@@ -607,7 +653,7 @@ func (r *run) checkOnce() {
 		}
 		got := &table.TransactGetRequest{}
 		for _, key := range x.op.Keys {
-			got.Items = append(got.Items, table.TransactGetItem{Table: ledgerName, Key: ledgerKey(key)})
+			got.Items = append(got.Items, table.TransactGetItem{Table: r.book(key), Key: ledgerKey(key)})
 		}
 		there := 0
 		r.must("read what was put once", func(s *server) error {
@@ -655,7 +701,7 @@ func (r *run) checkTouches() {
 		}
 		var got int64
 		r.must("read touches", func(s *server) error {
-			g, err := s.tables.Get(&table.GetRequest{Table: ledgerName, Key: ledgerKey(accountKey(i)), Consistent: true})
+			g, err := s.tables.Get(&table.GetRequest{Table: r.book(accountKey(i)), Key: ledgerKey(accountKey(i)), Consistent: true})
 			if err == nil {
 				got = numberIn(g.Item, "t")
 			}

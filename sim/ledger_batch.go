@@ -16,7 +16,7 @@ import (
 //
 //	scatter   puts and deletes registers, as how says. What was not processed is sent again
 //	gather    reads registers and lists
-//	sweep     scans the ledger, count items a page (0: as many as there is room for), and keeps what
+//	sweep     scans the ledger, one book after the other, count items a page (0: as many as there is room for), and keeps what
 //	          it shows of registers and lists
 const (
 	scatter = "scatter"
@@ -28,7 +28,7 @@ func (x *Transaction) isOfMany() bool { return x.Do == scatter || x.Do == gather
 
 // drawMany draws one of them, about registers.
 func drawMany(d *drawer, value string) Transaction {
-	switch d.IntN(4) {
+	switch d.IntN(6) {
 	case 0:
 		return Transaction{Do: gather, Keys: d.some(ledgerKeys("g"), 2+d.IntN(4))}
 	case 1:
@@ -109,7 +109,11 @@ func (t *transactor) carryOutMany(s *server, op *Transaction, list []*tx) ([]Out
 	case gather:
 		found, left, err = way.gather(list)
 	default:
-		err = sweepAll(way, int(op.Count), found)
+		for _, book := range []string{ledgerName, otherBook}[:max(1, t.run.plan.Knobs.Books)] {
+			if err == nil {
+				err = sweepAll(way, book, int(op.Count), found)
+			}
+		}
 	}
 	if err != nil {
 		outcome, unexcused := list[0].judge(err)
@@ -135,10 +139,10 @@ func (t *transactor) carryOutMany(s *server, op *Transaction, list []*tx) ([]Out
 }
 
 // sweepAll reads all pages.
-func sweepAll(way ledgerWay, limit int, found map[string]item.Item) error {
+func sweepAll(way ledgerWay, book string, limit int, found map[string]item.Item) error {
 	var start any
 	for {
-		rows, next, err := way.sweep(limit, start)
+		rows, next, err := way.sweep(book, limit, start)
 		if err != nil {
 			return err
 		}
@@ -163,58 +167,68 @@ func isFull(err error) bool {
 }
 
 func (w tableWay) scatter(list []*tx) (left []string, err error) {
-	t := table.BatchWriteTable{Table: ledgerName}
+	request := &table.BatchWriteRequest{}
 	for _, x := range list {
-		if a := x.action(0, x.op.Keys[0]); a.put != nil {
-			t.Writes = append(t.Writes, table.BatchWriteOp{Put: a.put.item()})
-		} else {
-			t.Writes = append(t.Writes, table.BatchWriteOp{Delete: ledgerKey(x.op.Keys[0])})
+		a := x.action(0, x.op.Keys[0])
+		i := slices.IndexFunc(request.Tables, func(t table.BatchWriteTable) bool { return t.Table == a.book })
+		if i < 0 {
+			i, request.Tables = len(request.Tables), append(request.Tables, table.BatchWriteTable{Table: a.book})
 		}
+		write := table.BatchWriteOp{Delete: ledgerKey(x.op.Keys[0])}
+		if a.put != nil {
+			write = table.BatchWriteOp{Put: a.put.item()}
+		}
+		request.Tables[i].Writes = append(request.Tables[i].Writes, write)
 	}
-	r, err := w.s.tables.BatchWrite(&table.BatchWriteRequest{Tables: []table.BatchWriteTable{t}})
+	r, err := w.s.tables.BatchWrite(request)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range r.Tables[0].Unprocessed {
-		it := u.Put
-		if it == nil {
-			it = u.Delete
+	for i := range r.Tables {
+		for _, u := range r.Tables[i].Unprocessed {
+			it := u.Put
+			if it == nil {
+				it = u.Delete
+			}
+			left = append(left, textIn(it, "k"))
 		}
-		left = append(left, textIn(it, "k"))
 	}
 	return left, nil
 }
 
 func (w tableWay) gather(list []*tx) (map[string]item.Item, []string, error) {
-	t := table.BatchGetTable{Table: ledgerName, Consistent: true}
+	request := &table.BatchGetRequest{}
 	for _, x := range list {
-		t.Keys = append(t.Keys, ledgerKey(x.op.Keys[0]))
+		book := x.run.book(x.op.Keys[0])
+		i := slices.IndexFunc(request.Tables, func(t table.BatchGetTable) bool { return t.Table == book })
+		if i < 0 {
+			i, request.Tables = len(request.Tables), append(request.Tables, table.BatchGetTable{Table: book, Consistent: true})
+		}
+		request.Tables[i].Keys = append(request.Tables[i].Keys, ledgerKey(x.op.Keys[0]))
 	}
-	r, err := w.s.tables.BatchGet(&table.BatchGetRequest{Tables: []table.BatchGetTable{t}})
+	r, err := w.s.tables.BatchGet(request)
 	if err != nil {
 		return nil, nil, err
 	}
-	return byLedgerKey(r.Tables[0].Items), ledgerKeysOf(r.Tables[0].Unprocessed), nil
+	found, left := map[string]item.Item{}, []string(nil)
+	for i := range r.Tables {
+		addByKey(found, r.Tables[i].Items)
+		for _, key := range r.Tables[i].Unprocessed {
+			left = append(left, textIn(key, "k"))
+		}
+	}
+	return found, left, nil
 }
 
-func byLedgerKey(items []item.Item) map[string]item.Item {
-	found := map[string]item.Item{}
+func addByKey(found map[string]item.Item, items []item.Item) {
 	for _, it := range items {
 		found[textIn(it, "k")] = it
 	}
-	return found
 }
 
-func ledgerKeysOf(items []item.Item) (keys []string) {
-	for _, it := range items {
-		keys = append(keys, textIn(it, "k"))
-	}
-	return keys
-}
-
-func (w tableWay) sweep(limit int, start any) ([]item.Item, any, error) {
+func (w tableWay) sweep(book string, limit int, start any) ([]item.Item, any, error) {
 	from, _ := start.(item.Item)
-	page, err := w.s.tables.Scan(&table.ScanRequest{Table: ledgerName, Consistent: true, Limit: limit, StartKey: from})
+	page, err := w.s.tables.Scan(&table.ScanRequest{Table: book, Consistent: true, Limit: limit, StartKey: from})
 	if err != nil || page.LastKey == nil {
 		return itemsOf(page), nil, err
 	}
@@ -229,47 +243,57 @@ func itemsOf(page *table.Page) []item.Item {
 }
 
 func (w jsonWay) scatter(list []*tx) (left []string, err error) {
-	var writes []object
+	writes := map[string][]object{}
 	for _, x := range list {
 		if a := x.action(0, x.op.Keys[0]); a.put != nil {
-			writes = append(writes, object{"PutRequest": object{"Item": a.put}})
+			writes[a.book] = append(writes[a.book], object{"PutRequest": object{"Item": a.put}})
 		} else {
-			writes = append(writes, object{"DeleteRequest": object{"Key": ledgerEdgeKey(x.op.Keys[0])}})
+			writes[a.book] = append(writes[a.book], object{"DeleteRequest": object{"Key": ledgerEdgeKey(x.op.Keys[0])}})
 		}
 	}
-	answer, err := w.ask("BatchWriteItem", object{"RequestItems": object{ledgerName: writes}})
+	answer, err := w.ask("BatchWriteItem", object{"RequestItems": writes})
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range answer.UnprocessedItems[ledgerName] {
-		switch {
-		case u.PutRequest != nil:
-			left = append(left, u.PutRequest.Item["k"].S)
-		case u.DeleteRequest != nil:
-			left = append(left, u.DeleteRequest.Key["k"].S)
+	for _, book := range sortedKeys(answer.UnprocessedItems) {
+		for _, u := range answer.UnprocessedItems[book] {
+			switch {
+			case u.PutRequest != nil:
+				left = append(left, u.PutRequest.Item["k"].S)
+			case u.DeleteRequest != nil:
+				left = append(left, u.DeleteRequest.Key["k"].S)
+			}
 		}
 	}
 	return left, nil
 }
 
 func (w jsonWay) gather(list []*tx) (map[string]item.Item, []string, error) {
-	var keys []edgeItem
+	keys := map[string][]edgeItem{}
 	for _, x := range list {
-		keys = append(keys, ledgerEdgeKey(x.op.Keys[0]))
+		book := x.run.book(x.op.Keys[0])
+		keys[book] = append(keys[book], ledgerEdgeKey(x.op.Keys[0]))
 	}
-	answer, err := w.ask("BatchGetItem", object{"RequestItems": object{ledgerName: object{"Keys": keys, "ConsistentRead": true}}})
+	asked := object{}
+	for _, book := range sortedKeys(keys) {
+		asked[book] = object{"Keys": keys[book], "ConsistentRead": true}
+	}
+	answer, err := w.ask("BatchGetItem", object{"RequestItems": asked})
 	if err != nil {
 		return nil, nil, err
 	}
-	var left []string
-	for _, key := range answer.UnprocessedKeys[ledgerName].Keys {
-		left = append(left, key["k"].S)
+	found, left := map[string]item.Item{}, []string(nil)
+	for _, book := range sortedKeys(keys) {
+		addByKey(found, answer.Responses.of(book))
+		for _, key := range answer.UnprocessedKeys[book].Keys {
+			left = append(left, key["k"].S)
+		}
 	}
-	return byLedgerKey(answer.Responses.of(ledgerName)), left, nil
+	return found, left, nil
 }
 
-func (w jsonWay) sweep(limit int, start any) ([]item.Item, any, error) {
-	body := object{"TableName": ledgerName, "ConsistentRead": true}
+func (w jsonWay) sweep(book string, limit int, start any) ([]item.Item, any, error) {
+	body := object{"TableName": book, "ConsistentRead": true}
 	if limit > 0 {
 		body["Limit"] = limit
 	}
@@ -296,7 +320,7 @@ func (a *edgeAnswer) rows() (list []item.Item) {
 func (w statementWay) gather(list []*tx) (map[string]item.Item, []string, error) {
 	var statements []object
 	for _, x := range list {
-		statements = append(statements, object{"Statement": "SELECT * FROM ledger WHERE k = ?", "Parameters": []edgeValue{{S: x.op.Keys[0]}}, "ConsistentRead": true})
+		statements = append(statements, object{"Statement": "SELECT * FROM " + x.run.book(x.op.Keys[0]) + " WHERE k = ?", "Parameters": []edgeValue{{S: x.op.Keys[0]}}, "ConsistentRead": true})
 	}
 	answer, err := w.ask("BatchExecuteStatement", object{"Statements": statements})
 	if err != nil {
@@ -316,8 +340,8 @@ func (w statementWay) gather(list []*tx) (map[string]item.Item, []string, error)
 	return found, left, nil
 }
 
-func (w statementWay) sweep(limit int, start any) ([]item.Item, any, error) {
-	body := object{"Statement": "SELECT * FROM ledger", "ConsistentRead": true}
+func (w statementWay) sweep(book string, limit int, start any) ([]item.Item, any, error) {
+	body := object{"Statement": "SELECT * FROM " + book, "ConsistentRead": true}
 	if limit > 0 {
 		body["Limit"] = limit
 	}

@@ -102,7 +102,7 @@ func TestOnce(t *testing.T) {
 			r.ledger.requests = append(r.ledger.requests, x)
 			for i := range tt.there {
 				r.must("put", func(s *server) error {
-					_, err := s.tables.Put(&table.PutRequest{Table: ledgerName, Item: x.action(i, x.op.Keys[i]).put.item()})
+					_, err := s.tables.Put(&table.PutRequest{Table: r.book(x.op.Keys[i]), Item: x.action(i, x.op.Keys[i]).put.item()})
 					return err
 				})
 			}

@@ -27,8 +27,8 @@ type ledgerWay interface {
 	scatter(list []*tx) (left []string, err error)
 	// gather reads the items of single requests in one batch, by key.
 	gather(list []*tx) (found map[string]item.Item, left []string, err error)
-	// sweep scans a page; next is where another one begins, nil if there is none.
-	sweep(limit int, start any) (rows []item.Item, next any, err error)
+	// sweep scans a page of a table; next is where another one begins, nil if there is none.
+	sweep(book string, limit int, start any) (rows []item.Item, next any, err error)
 }
 
 func (x *tx) way(s *server) ledgerWay {
@@ -76,7 +76,7 @@ func (w tableWay) write(x *tx, again string) (bool, error) {
 			target = a.put.item()
 		}
 		r.Actions = append(r.Actions, table.TransactAction{
-			Kind: a.kind, Table: ledgerName, Item: target, Condition: condition, Update: update, ReturnOnFailure: true,
+			Kind: a.kind, Table: a.book, Item: target, Condition: condition, Update: update, ReturnOnFailure: true,
 		})
 	}
 	for i := range r.Parameters {
@@ -91,7 +91,7 @@ func (w tableWay) write(x *tx, again string) (bool, error) {
 
 func (w tableWay) read(x *tx) ([]item.Item, error) {
 	if x.single() {
-		r, err := w.s.tables.Get(&table.GetRequest{Table: ledgerName, Key: ledgerKey(x.op.Keys[0]), Consistent: true})
+		r, err := w.s.tables.Get(&table.GetRequest{Table: x.run.book(x.op.Keys[0]), Key: ledgerKey(x.op.Keys[0]), Consistent: true})
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +99,7 @@ func (w tableWay) read(x *tx) ([]item.Item, error) {
 	}
 	request := &table.TransactGetRequest{}
 	for _, key := range x.op.Keys {
-		request.Items = append(request.Items, table.TransactGetItem{Table: ledgerName, Key: ledgerKey(key)})
+		request.Items = append(request.Items, table.TransactGetItem{Table: x.run.book(key), Key: ledgerKey(key)})
 	}
 	r, err := w.s.tables.TransactGet(request)
 	if err != nil {
@@ -117,11 +117,11 @@ func (w tableWay) single(x *tx) (item.Item, error) {
 	var r *table.WriteResult
 	switch key := ledgerKey(x.op.Keys[0]); a.kind {
 	case table.TransactPut:
-		r, err = w.s.tables.Put(&table.PutRequest{Table: ledgerName, Item: a.put.item(), Condition: condition, Return: table.AllOld, ReturnOnFailure: true})
+		r, err = w.s.tables.Put(&table.PutRequest{Table: a.book, Item: a.put.item(), Condition: condition, Return: table.AllOld, ReturnOnFailure: true})
 	case table.TransactDelete:
-		r, err = w.s.tables.DeleteItem(&table.DeleteRequest{Table: ledgerName, Key: key, Condition: condition, Return: table.AllOld, ReturnOnFailure: true})
+		r, err = w.s.tables.DeleteItem(&table.DeleteRequest{Table: a.book, Key: key, Condition: condition, Return: table.AllOld, ReturnOnFailure: true})
 	default:
-		r, err = w.s.tables.UpdateItem(&table.UpdateRequest{Table: ledgerName, Key: key, Condition: condition, Update: update, Return: table.AllNew, ReturnOnFailure: true})
+		r, err = w.s.tables.UpdateItem(&table.UpdateRequest{Table: a.book, Key: key, Condition: condition, Update: update, Return: table.AllNew, ReturnOnFailure: true})
 	}
 	if err != nil {
 		return nil, err
@@ -188,29 +188,31 @@ func (w jsonWay) write(x *tx, again string) (bool, error) {
 		name := map[table.ActionKind]string{table.TransactPut: "Put", table.TransactDelete: "Delete", table.TransactUpdate: "Update", table.TransactCheck: "ConditionCheck"}[a.kind]
 		actions = append(actions, object{name: body})
 	}
-	return w.transaction("TransactWriteItems", object{"TransactItems": actions, "ClientRequestToken": x.token})
+	return w.transaction("TransactWriteItems", x.books(), object{"TransactItems": actions, "ClientRequestToken": x.token})
 }
 
-// transaction sends a transaction that writes.
-func (w jsonWay) transaction(operation string, body object) (repeated bool, err error) {
+// transaction sends a transaction that writes items of so many tables.
+func (w jsonWay) transaction(operation string, tables int, body object) (repeated bool, err error) {
 	body["ReturnConsumedCapacity"] = "TOTAL"
 	answer, err := w.ask(operation, body)
 	if err != nil {
 		return false, err
 	}
-	if len(answer.ConsumedCapacity) != 1 {
-		return false, damaged("%s has used the capacity of %d tables", operation, len(answer.ConsumedCapacity))
+	if len(answer.ConsumedCapacity) != tables {
+		return false, damaged("%s has used the capacity of %d tables, not %d", operation, len(answer.ConsumedCapacity), tables)
 	}
-	used := answer.ConsumedCapacity[0]
-	if used.ReadCapacityUnits > 0 == (used.WriteCapacityUnits > 0) {
-		return false, damaged("%s has used %+v", operation, used)
+	for i, used := range answer.ConsumedCapacity {
+		if used.ReadCapacityUnits > 0 == (used.WriteCapacityUnits > 0) || i > 0 && used.ReadCapacityUnits > 0 != repeated {
+			return false, damaged("%s has used %+v", operation, answer.ConsumedCapacity)
+		}
+		repeated = used.ReadCapacityUnits > 0 // what a repetition costs
 	}
-	return used.ReadCapacityUnits > 0, nil // what a repetition costs
+	return repeated, nil
 }
 
 // body is what the edge calls a Put, an Update and so on, in transactions and by themselves.
 func (a *ledgerAction) body(key string) object {
-	o := object{"TableName": ledgerName, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+	o := object{"TableName": a.book, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 	if a.put != nil {
 		o["Item"] = a.put
 	} else {
@@ -230,7 +232,7 @@ func (a *ledgerAction) body(key string) object {
 
 func (w jsonWay) read(x *tx) ([]item.Item, error) {
 	if x.single() {
-		answer, err := w.ask("GetItem", object{"TableName": ledgerName, "Key": ledgerEdgeKey(x.op.Keys[0]), "ConsistentRead": true})
+		answer, err := w.ask("GetItem", object{"TableName": x.run.book(x.op.Keys[0]), "Key": ledgerEdgeKey(x.op.Keys[0]), "ConsistentRead": true})
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +240,7 @@ func (w jsonWay) read(x *tx) ([]item.Item, error) {
 	}
 	var gets []object
 	for _, key := range x.op.Keys {
-		gets = append(gets, object{"Get": object{"TableName": ledgerName, "Key": ledgerEdgeKey(key)}})
+		gets = append(gets, object{"Get": object{"TableName": x.run.book(key), "Key": ledgerEdgeKey(key)}})
 	}
 	answer, err := w.ask("TransactGetItems", object{"TransactItems": gets})
 	return answer.items(), err
@@ -285,7 +287,7 @@ func (w statementWay) write(x *tx, again string) (bool, error) {
 		}
 		list = append(list, s)
 	}
-	return w.transaction("ExecuteTransaction", object{"TransactStatements": list, "ClientRequestToken": x.token})
+	return w.transaction("ExecuteTransaction", x.books(), object{"TransactStatements": list, "ClientRequestToken": x.token})
 }
 
 func (w statementWay) read(x *tx) ([]item.Item, error) {
@@ -294,7 +296,7 @@ func (w statementWay) read(x *tx) ([]item.Item, error) {
 	}
 	var list []object
 	for _, key := range x.op.Keys {
-		list = append(list, object{"Statement": "SELECT * FROM ledger WHERE k = ?", "Parameters": []edgeValue{{S: key}}})
+		list = append(list, object{"Statement": "SELECT * FROM " + x.run.book(key) + " WHERE k = ?", "Parameters": []edgeValue{{S: key}}})
 	}
 	answer, err := w.ask("ExecuteTransaction", object{"TransactStatements": list})
 	return answer.items(), err
@@ -324,19 +326,19 @@ func (a *ledgerAction) statement(key string) (text string, parameters []edgeValu
 	}
 	switch {
 	case a.kind == table.TransactPut && absent:
-		return "INSERT INTO ledger VALUE {'k': ?, 'v': ?, 'filler': ?}", []edgeValue{a.put["k"], a.put["v"], a.put["filler"]}, true
+		return "INSERT INTO " + a.book + " VALUE {'k': ?, 'v': ?, 'filler': ?}", []edgeValue{a.put["k"], a.put["v"], a.put["filler"]}, true
 	case absent, a.kind == table.TransactPut && a.condition == "", a.kind == table.TransactDelete && a.condition != "",
 		strings.Contains(a.update, "if_not_exists"):
 		return "", nil, false
 	case a.kind == table.TransactPut:
-		text, parameters = "UPDATE ledger SET v = ? SET filler = ? WHERE ", []edgeValue{a.put["v"], a.put["filler"]}
+		text, parameters = "UPDATE "+a.book+" SET v = ? SET filler = ? WHERE ", []edgeValue{a.put["v"], a.put["filler"]}
 	case a.kind == table.TransactUpdate:
 		update, values := a.questions(a.update)
-		text, parameters = "UPDATE ledger "+update+" WHERE ", values
+		text, parameters = "UPDATE "+a.book+" "+update+" WHERE ", values
 	case a.kind == table.TransactDelete:
-		text = "DELETE FROM ledger WHERE "
+		text = "DELETE FROM " + a.book + " WHERE "
 	default:
-		text = "EXISTS(SELECT * FROM ledger WHERE "
+		text = "EXISTS(SELECT * FROM " + a.book + " WHERE "
 	}
 	parameters = append(parameters, edgeValue{S: key})
 	if condition != "" {

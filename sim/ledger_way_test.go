@@ -12,7 +12,7 @@ func TestLedgerWays(t *testing.T) {
 	told := map[string]string{}
 	for _, via := range []string{"", "json", "partiql"} {
 		p := ledgerPlan(1, 3, 4*time.Second)
-		p.Nemesis, p.Knobs.Partitions = nil, 4
+		p.Nemesis, p.Knobs.Partitions, p.Knobs.Books, p.Knobs.HeldIndex = nil, 4, 2, true
 		c := TransactorPlan{Node: 1, Patience: Duration(time.Second)}
 		for i, x := range []Transaction{
 			{Do: "transfer", Keys: []string{"a0", "a1"}, Count: 7, Again: "same"},
@@ -74,7 +74,9 @@ func TestStatements(t *testing.T) {
 		{Transaction{Do: "set", Keys: []string{"g0.0", "g0.1"}, Value: "v", How: []string{"delete present", "delete"}}, ""},
 		{Transaction{Do: "append", Keys: []string{"l0", "l1"}, Value: "v"}, ""},
 	} {
-		r := newRun(ledgerPlan(1, 1, time.Second), Options{})
+		p := ledgerPlan(1, 1, time.Second)
+		p.Knobs.Books = 1
+		r := newRun(p, Options{})
 		tr := &transactor{client: r.newClient(&ClientPlan{Node: 1}, "t"), length: map[string]int{}, held: map[string]string{}}
 		x := tr.begin(&tt.x)
 		got := ""

@@ -131,6 +131,9 @@ func (d *drawer) drawLoads() {
 			if o.Do == "query" || o.Do == "scan" {
 				l.drawFilter(o)
 			}
+			if o.Do == "scan" && l.IntN(3) == 0 {
+				o.Segments = 2 + l.IntN(3)
+			}
 		}
 	}
 	if !d.cluster() {
@@ -140,7 +143,7 @@ func (d *drawer) drawLoads() {
 		load  string
 		steps *[]Step
 	}{{"tables", &p.Churn}, {"expiry", &p.Expiry}, {"grammar", &p.Grammar}} {
-		if on := l.IntN(6) == 0; on && len(d.o.Workload) == 0 || len(d.o.Workload) > 0 && d.o.wants(x.load) {
+		if on := l.IntN(5) == 0; on && len(d.o.Workload) == 0 || len(d.o.Workload) > 0 && d.o.wants(x.load) {
 			*x.steps = l.steps(clusterStepPause)
 		}
 	}

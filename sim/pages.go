@@ -12,10 +12,15 @@ import "slices"
 
 // pages reads all pages. The keys are all that a query is about, or some of what a scan is.
 func (c *client) pages(name string, q *reading, keys []string) {
-	p := paging{c: c, q: q, rows: map[string]bool{}}
-	for p.left = keys; p.next(name) && p.start != nil; {
-		if c.plan.Roams && c.rng.IntN(2) == 0 {
-			c.node = c.run.nodes[int(c.node.id)%len(c.run.nodes)]
+	p := paging{c: c, q: q, rows: map[string]bool{}, left: keys}
+	for q.segment = range max(1, q.of) {
+		for p.start = nil; p.next(name) && p.start != nil; {
+			if c.plan.Roams && c.rng.IntN(2) == 0 {
+				c.node = c.run.nodes[int(c.node.id)%len(c.run.nodes)]
+			}
+		}
+		if !p.done {
+			break
 		}
 	}
 	for _, o := range p.missing {
@@ -32,17 +37,19 @@ func (c *client) pages(name string, q *reading, keys []string) {
 type paging struct {
 	c       *client
 	q       *reading
-	start   any             // where the next page begins; nil: nothing was read, or everything
+	begun   bool            // a page was asked for
+	start   any             // where the next page begins; nil: nothing was read of the segment, or everything
 	left    []string        // keys that no page has told of
 	rows    map[string]bool // that were shown
 	missing []*Operation    // of a scan, as of its first page: of keys that are left
-	done    bool
+	done    bool            // the segment was read to its end
 }
 
 // next reads a page and reports whether it was answered.
 func (p *paging) next(name string) bool {
 	var page *seenPage
-	h, first := &p.c.run.history, p.start == nil
+	h, first := &p.c.run.history, !p.begun
+	p.begun, p.done = true, false
 	operations := p.c.gets(p.left, p.q.stale)
 	for _, o := range operations {
 		if o.Least, o.Expected = p.q.least, p.q.only; o.Expected != "" {
@@ -97,7 +104,7 @@ func (q *reading) isScan() bool { return q.hash == "" }
 func (p *paging) answers(page *seenPage, operations []*Operation) ([]answer, error) {
 	answers := make([]answer, len(operations))
 	for i, o := range operations {
-		if !p.q.isScan() && p.q.covers(page, o.Key) || p.q.isScan() && p.start == nil && page.next == nil {
+		if !p.q.isScan() && p.q.covers(page, o.Key) || p.q.isScan() && p.q.of <= 1 && p.start == nil && page.next == nil {
 			answers[i] = p.notShown()
 		}
 	}

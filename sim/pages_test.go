@@ -18,6 +18,7 @@ func TestPagesTell(t *testing.T) {
 		return p
 	}
 	query, back, scan := &reading{hash: "p0"}, &reading{hash: "p0", reverse: true}, &reading{}
+	segment := &reading{of: 2}
 	many, valued := &reading{hash: "p0", least: 3}, &reading{only: "c1.1"}
 	for name, tt := range map[string]struct {
 		p    paging
@@ -35,6 +36,7 @@ func TestPagesTell(t *testing.T) {
 		"a row twice in one page":       {paging{q: scan}, page(nil, "cold/x", "cold/x"), nil},
 		"what a scan shows of others":   {paging{q: scan}, page("more", "cold/x"), []string{"", "", ""}},
 		"nothing, and the end of a set": {paging{q: query}, page(nil), []string{"absent", "absent", "absent"}},
+		"all rows of a segment":         {paging{q: segment}, page(nil, "p0/s1"), []string{"", "shown", ""}},
 		"some of a filtered query":      {paging{q: many}, page("more", "p0/s1"), []string{"left out", "shown", ""}},
 		"some of a filtered scan":       {paging{q: valued}, page(nil, "p0/s1"), []string{"left out", "shown", "left out"}},
 	} {

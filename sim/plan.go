@@ -136,8 +136,10 @@ type Op struct {
 	Limit int    `json:"limit,omitempty"` // query, scan: items of a page; 0: no limit
 	// Least, of query and scan, has a filter show no items but those that have a count of so much;
 	// so has If "known", but those of a value that the client knows.
-	Least   int64 `json:"least,omitempty"`
-	Reverse bool  `json:"reverse,omitempty"`
+	Least int64 `json:"least,omitempty"`
+	// Segments, of a scan: it is a parallel one of so many, which are read one after the other.
+	Segments int  `json:"segments,omitempty"`
+	Reverse  bool `json:"reverse,omitempty"`
 }
 
 // A Step is one step of a task that decides what to do when it sees what is there:
@@ -348,8 +350,8 @@ func (o *Op) check(k *Knobs) error {
 		return fmt.Errorf("second key %q", o.Second)
 	case (single && kind != Get && kind != Delete || o.Do == "batch") && o.Value == "":
 		return fmt.Errorf("%s without a value", o.Do)
-	case o.Bound < 0 || o.Bound >= len(sortBounds) || o.Limit < 0 || o.Least < 0:
-		return fmt.Errorf("bound %d, limit %d or least %d", o.Bound, o.Limit, o.Least)
+	case o.Bound < 0 || o.Bound >= len(sortBounds) || o.Limit < 0 || o.Least < 0 || o.Segments < 0 || o.Segments > 1000:
+		return fmt.Errorf("bound %d, limit %d, least %d or segments %d", o.Bound, o.Limit, o.Least, o.Segments)
 	}
 	return nil
 }
