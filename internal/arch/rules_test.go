@@ -13,6 +13,7 @@ var storeys = map[string]int{
 	"internal/jsonscan":  0,
 	"internal/offheap":   0,
 	"internal/plant":     0,
+	"internal/nowait":    0,
 	"internal/prefetch":  0,
 	"internal/transport": 1, // on env, below the rooms that send
 	"internal/vfs":       0,

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/statordb/stator/internal/nowait"
 )
 
 // A conn is a connection and its task.
@@ -17,6 +19,7 @@ type conn struct {
 	server *Server
 	nc     *net.TCPConn
 	raw    syscall.RawConn
+	out    io.Writer // nc
 	remote string
 	ready  func(fd uintptr) bool // c.readReady
 
@@ -90,7 +93,10 @@ func newConn(s *Server, nc net.Conn) *conn {
 	if err != nil {
 		return nil
 	}
-	c := &conn{server: s, nc: tcp, raw: raw, remote: nc.RemoteAddr().String()}
+	c := &conn{server: s, nc: tcp, raw: raw, out: tcp, remote: nc.RemoteAddr().String()}
+	if s, err := nowait.NewStream(tcp); err == nil {
+		c.out = s
+	}
 	c.ready = c.readReady
 	return c
 }

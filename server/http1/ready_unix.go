@@ -2,7 +2,11 @@
 
 package http1
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/statordb/stator/internal/nowait"
+)
 
 // receive waits for bytes and takes a turn to read them into. The connection
 // has none while it waits.
@@ -14,17 +18,12 @@ func (c *conn) receive() bool {
 // called again when there is something.
 func (c *conn) readReady(fd uintptr) bool {
 	t := turns.Get().(*turn)
-	for {
-		n, err := syscall.Read(int(fd), t.buf[:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case n > 0 && err == nil:
-			t.in = t.buf[:n]
-			c.turn = t
-			return true
-		}
-		turns.Put(t)
-		return err != syscall.EAGAIN
+	n, err := nowait.Read(fd, t.buf[:])
+	if n > 0 && err == nil {
+		t.in = t.buf[:n]
+		c.turn = t
+		return true
 	}
+	turns.Put(t)
+	return err != syscall.EAGAIN
 }

@@ -86,7 +86,7 @@ func (r *response) send(body []byte) {
 		return
 	}
 	r.out = append(r.out, body...)
-	_, r.err = r.c.nc.Write(r.out)
+	_, r.err = r.c.out.Write(r.out)
 }
 
 func says(values []string, token string) bool {

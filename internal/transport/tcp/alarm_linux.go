@@ -1,10 +1,13 @@
 package tcp
 
 import (
+	"io"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/statordb/stator/internal/nowait"
 )
 
 // A fileAlarm is a timer of the kernel, which the runtime watches like a socket. It is late by
@@ -13,6 +16,7 @@ import (
 type fileAlarm struct {
 	file *os.File
 	fd   int
+	read io.Reader
 }
 
 // newAlarm falls back to the runtime's timers when there is no file to be had.
@@ -21,7 +25,12 @@ func newAlarm() alarm {
 	if err != nil {
 		return newTimerAlarm()
 	}
-	return &fileAlarm{os.NewFile(uintptr(fd), "timerfd"), fd}
+	a := &fileAlarm{file: os.NewFile(uintptr(fd), "timerfd"), fd: fd}
+	a.read = a.file
+	if s, err := nowait.NewStream(a.file); err == nil {
+		a.read = s
+	}
+	return a
 }
 
 // set is not called after close.
@@ -32,7 +41,7 @@ func (a *fileAlarm) set(d time.Duration) {
 
 func (a *fileAlarm) wait() bool {
 	var b [8]byte
-	_, err := a.file.Read(b[:])
+	_, err := a.read.Read(b[:])
 	return err == nil
 }
 

@@ -2,20 +2,18 @@
 
 package tcp
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/statordb/stator/internal/nowait"
+)
 
 const canWriteNow = true
 
 // writeNow writes what the socket, which does not block, takes.
 func writeNow(fd uintptr, b []byte) (n int, err error) {
-	for {
-		n, err = syscall.Write(int(fd), b)
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return 0, nil
-		}
-		return max(0, n), err
+	if n, err = nowait.Write(fd, b); err == syscall.EAGAIN {
+		return 0, nil
 	}
+	return n, err
 }

@@ -20,7 +20,7 @@ func Greet(ctx context.Context, addr string, config *tls.Config, request []byte)
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	_ = c.SetDeadline(time.Now().Add(greetTimeout))
-	if err := new(batchWriter).write(c, greetLane, nil, [][]byte{request}); err != nil {
+	if err := (&batchWriter{out: c}).write(greetLane, nil, [][]byte{request}); err != nil {
 		return nil, err
 	}
 	lane, answer, err := newFrameReader(c).next()
@@ -43,5 +43,5 @@ func (t *Transport) greet(c net.Conn) {
 	if err != nil || lane != greetLane || len(request) > maxGreeting {
 		return
 	}
-	_ = new(batchWriter).write(c, greetLane, nil, [][]byte{t.o.Greet(request)})
+	_ = (&batchWriter{out: c}).write(greetLane, nil, [][]byte{t.o.Greet(request)})
 }

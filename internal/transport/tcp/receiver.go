@@ -192,7 +192,7 @@ func (t *Transport) sayAlive(c net.Conn, done <-chan struct{}) {
 }
 
 func (t *Transport) readFrames(c net.Conn, h hello) error {
-	r := newFrameReader(&patient{Conn: c, limit: t.silence()})
+	r := newFrameReader(&patient{Conn: c, in: quick(c), limit: t.silence()})
 	for {
 		lane, message, err := r.next()
 		switch {
@@ -216,6 +216,7 @@ func (t *Transport) deliver(from transport.NodeID, lane transport.Lane, message 
 // patient reads with a limit on each read, from which a quarter may be missing.
 type patient struct {
 	net.Conn
+	in    io.Reader // of Conn
 	limit time.Duration
 	until time.Time // the present deadline
 }
@@ -225,7 +226,7 @@ func (p *patient) Read(b []byte) (int, error) {
 		p.until = now.Add(p.limit)
 		_ = p.SetReadDeadline(p.until)
 	}
-	return p.Conn.Read(b)
+	return p.in.Read(b)
 }
 
 // A frameReader takes frames off a stream. What it returns is the caller's.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/statordb/stator/internal/nowait"
 	"github.com/statordb/stator/internal/transport"
 )
 
@@ -407,7 +408,7 @@ func (s *sender) write(c net.Conn, broken <-chan error) error {
 	s.open(c)
 	beat := time.NewTicker(s.peer.t.o.Beat)
 	defer beat.Stop()
-	var w batchWriter
+	w := batchWriter{out: quick(c)}
 	var rest []byte
 	var batch [][]byte
 	sent := s.sent.Load()
@@ -415,7 +416,7 @@ func (s *sender) write(c net.Conn, broken <-chan error) error {
 		rest, batch = s.take(batch)
 		if len(rest)+len(batch) > 0 {
 			_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-			err := w.write(c, s.lane, rest, batch)
+			err := w.write(s.lane, rest, batch)
 			_ = c.SetWriteDeadline(time.Time{}) // none for a direct write
 			s.done(batch)
 			if err != nil {
@@ -453,41 +454,55 @@ func (s *sender) queueAlive() {
 }
 
 // A batchWriter puts many frames into one write.
-type batchWriter struct{ buf []byte }
+type batchWriter struct {
+	out io.Writer
+	buf []byte
+}
 
 // write writes the rest of an earlier frame, and then the messages.
-func (w *batchWriter) write(c net.Conn, lane transport.Lane, rest []byte, messages [][]byte) error {
+func (w *batchWriter) write(lane transport.Lane, rest []byte, messages [][]byte) error {
 	w.buf = append(w.buf[:0], rest...)
 	for _, m := range messages {
 		head := transport.FrameHead(lane, m)
 		w.buf = append(w.buf, head[:]...)
 		if len(m) > wholeBytes {
-			if err := w.flush(c, m); err != nil {
+			if err := w.flush(m); err != nil {
 				return err
 			}
 			continue
 		}
 		w.buf = append(w.buf, m...)
 		if len(w.buf) >= batchBytes {
-			if err := w.flush(c, nil); err != nil {
+			if err := w.flush(nil); err != nil {
 				return err
 			}
 		}
 	}
-	return w.flush(c, nil)
+	return w.flush(nil)
 }
 
 // flush writes the buffer and then a message that is not in it.
-func (w *batchWriter) flush(c net.Conn, m []byte) error {
-	var err error
-	switch {
-	case m != nil:
-		_, err = (&net.Buffers{w.buf, m}).WriteTo(c)
-	case len(w.buf) > 0:
-		_, err = c.Write(w.buf)
+func (w *batchWriter) flush(m []byte) error {
+	for _, b := range [][]byte{w.buf, m} {
+		if len(b) > 0 {
+			if _, err := w.out.Write(b); err != nil {
+				return err
+			}
+		}
 	}
 	w.buf = w.buf[:0]
-	return err
+	return nil
+}
+
+// quick returns c, if it can be without being told of by the runtime's monitor: see package nowait. What
+// has TLS in front of it cannot.
+func quick(c net.Conn) io.ReadWriter {
+	if plain, ok := c.(*net.TCPConn); ok {
+		if s, err := nowait.NewStream(plain); err == nil {
+			return s
+		}
+	}
+	return c
 }
 
 // loop hands messages of a node to itself.

@@ -228,7 +228,7 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = new(batchWriter).write(c, transport.Raft, nil, [][]byte{[]byte("fine")})
+	_ = (&batchWriter{out: c}).write(transport.Raft, nil, [][]byte{[]byte("fine")})
 	if got := b.receive(t); got.text != "fine" {
 		t.Errorf("the first thing that arrives is %v", got)
 	}
