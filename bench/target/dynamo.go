@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -348,7 +349,7 @@ func (b *builder) keys(n uint64) {
 	at, odd := n/2, n%2
 	b.key = b.t.w.Keys.Shape.AppendKey(b.key[:0], 2*(at/b.t.group)+odd)
 	b.text(`"pk":{"S":"`)
-	b.buf = fmt.Appendf(b.buf, "%x", b.key)
+	b.buf = hex.AppendEncode(b.buf, b.key)
 	b.text(`"}`)
 	if b.t.group > 1 {
 		b.text(`,"sk":{"N":"`)
@@ -399,7 +400,9 @@ type dynamoSession struct {
 func (s *dynamoSession) Prepare(op *drive.Op) error {
 	s.op, s.answer = op, nil
 	s.begin()
-	s.text(`{"TableName":"` + s.t.table + `"`)
+	s.text(`{"TableName":"`)
+	s.text(s.t.table)
+	s.text(`"`)
 	operation := ""
 	switch op.Kind {
 	case drive.Get, drive.Miss:

@@ -70,10 +70,15 @@ type socket struct {
 	r         *bufio.Reader
 	request   []byte
 	body      []byte
+
+	operation, target string // the last one, and what the API calls it
 }
 
 func (s *socket) prepare(operation string, body []byte) error {
-	target := "DynamoDB_20120810." + operation
+	if operation != s.operation {
+		s.operation, s.target = operation, "DynamoDB_20120810."+operation
+	}
+	target := s.target
 	sig := s.signer.sign(time.Now(), target, body)
 	b := append(s.request[:0], "POST / HTTP/1.1\r\nHost: "...)
 	b = append(b, s.signer.host...) // also if another node gets it: it is part of what is signed

@@ -3,7 +3,9 @@ package target
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -209,25 +211,41 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rec.Result(), nil
 }
 
-// The signature is the one that the SDK makes.
+// The signature is the one that the SDK makes, whatever was signed before: it keeps what it can.
 func TestSign(t *testing.T) {
 	for _, token := range []string{"", "a-token"} {
 		c := Credentials{Key: "AKID", Secret: "secret", Token: token, Region: "eu-west-1"}
 		s := newSigner(c, "dynamodb.eu-west-1.amazonaws.com")
-		at, body := time.Date(2026, 11, 28, 23, 59, 59, 0, time.UTC), []byte(`{"TableName":"x"}`)
-		got := s.sign(at, "DynamoDB_20120810.GetItem", body)
-		r, err := http.NewRequest("POST", "https://dynamodb.eu-west-1.amazonaws.com/", nil)
-		if err != nil {
-			t.Fatal(err)
+		at := time.Date(2026, 11, 28, 23, 59, 58, 0, time.UTC)
+		for i, operation := range []string{"GetItem", "GetItem", "PutItem", "PutItem", "GetItem"} {
+			body := []byte(strings.Repeat(`{"TableName":"x"}`, 1+50*i))
+			got := s.sign(at, "DynamoDB_20120810."+operation, body)
+			r, err := http.NewRequest("POST", "https://dynamodb.eu-west-1.amazonaws.com/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", contentType)
+			r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
+			sum := fmt.Sprintf("%x", sha256.Sum256(body))
+			err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: c.Key, SecretAccessKey: c.Secret, SessionToken: token}, r, sum, "dynamodb", c.Region, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := r.Header.Get("Authorization"); string(got.authorization) != want || string(got.date) != r.Header.Get("X-Amz-Date") {
+				t.Errorf("request %d: got\n%s\nwant\n%s", i, got.authorization, want)
+			}
+			at = at.Add(700 * time.Millisecond) // into the next second, and the next day
 		}
-		r.Header.Set("Content-Type", contentType)
-		r.Header.Set("X-Amz-Target", "DynamoDB_20120810.GetItem")
-		err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: c.Key, SecretAccessKey: c.Secret, SessionToken: token}, r, s.sum(body), "dynamodb", c.Region, at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := r.Header.Get("Authorization"); got.authorization != want {
-			t.Errorf("got\n%s\nwant\n%s", got.authorization, want)
+	}
+}
+
+// Making and signing a request allocates nothing.
+func TestPrepareDoesNotAllocate(t *testing.T) {
+	s, prepare := preparing(t)
+	defer s.Close()
+	for _, op := range []drive.Op{{Kind: drive.Get, Key: 77}, {Kind: drive.Put, Key: 77, Size: 100}} {
+		if n := testing.AllocsPerRun(100, func() { prepare(&op) }); n > 0.1 { // a new second formats its time
+			t.Errorf("%s: %v allocations", op.Kind, n)
 		}
 	}
 }

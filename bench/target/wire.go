@@ -79,7 +79,7 @@ func (w *handlerWire) prepare(operation string, body []byte) (err error) {
 	}
 	target := "DynamoDB_20120810." + operation
 	s := w.signer.sign(time.Now(), target, body)
-	w.req.Header = http.Header{"Content-Type": {contentType}, "X-Amz-Target": {target}, "X-Amz-Date": {s.date}, "Authorization": {s.authorization}}
+	w.req.Header = http.Header{"Content-Type": {contentType}, "X-Amz-Target": {target}, "X-Amz-Date": {string(s.date)}, "Authorization": {string(s.authorization)}}
 	return nil
 }
 
