@@ -40,6 +40,7 @@ shortened() {
     "stator bench engine"*) echo "$1 --entries 20000 --reads 20000 --records 5000 --commits 50 --rounds 1 --limit 500ms" ;;
     "go run ./bench/edge"*) echo "$1 -rounds 1 -for 100ms -c 4 -restart-mb 1" ;;
     "go run ./bench/reproduce"*) echo "$1 -runs 2 -rounds 2 -scale 50" ;;
+    "go run ./bench/agree"*) echo "$1 -rounds 6 -for 200ms" ;;
     "go run ./bench/rates"*) echo "$1 -slower 30 -trials 1 -rounds 2 -for 2m" ;;
     "go test"*"-bench . "*) echo "${1/.\/lsm\/... /} -benchtime 1x" ;; # what stands in lsm fills large databases
     "go test"*-bench*) echo "$1 -benchtime 1x" ;;
