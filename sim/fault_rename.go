@@ -11,7 +11,7 @@ import (
 
 func drawCrashAfterRename(d *drawer, f *Fault) {
 	drawCrash(d, f)
-	f.N = 1 + d.IntN(16)
+	f.N = 1 + d.IntN(10)
 }
 
 func doCrashAfterRename(r *run, f *Fault) { r.crashAfter(f, vfs.OpRename) }
@@ -30,7 +30,8 @@ type awaitedOp struct {
 }
 
 // crashAfter waits for the next operation of a kind, and then, for as many as half of n, for another one behind it
-// that changes the disk. If n is even only files of the store count: those of the log come and go more often.
+// that changes the disk. If n is even only files of the store count: those of the log come and go more often. The engine
+// is then made to flush, and to compact where files are to go: in a short run it would seldom do either.
 func (r *run) crashAfter(f *Fault, kind vfs.OpKind) {
 	for _, n := range r.targets(f) {
 		happened := false
@@ -50,6 +51,13 @@ func (r *run) crashAfter(f *Fault, kind vfs.OpKind) {
 			})
 		}}
 		for i := 0; i < patience && !happened && n.up(); i++ {
+			if s := n.server; only != "" && s != nil && i%10 == 0 {
+				s.e.Go("upkeep", func() {
+					if s.store.Flush() == nil && kind == vfs.OpRemove {
+						_ = s.store.Compact(nil, nil)
+					}
+				})
+			}
 			r.clients.Sleep(10 * time.Millisecond)
 		}
 		delete(n.awaited, kind)
