@@ -147,8 +147,12 @@ func (l *ledgerDrawer) drawDuel(load int) *Transaction {
 	return nil
 }
 
-// turned returns the request with its keys turned by so many places.
+// turned returns the request with its keys turned by so many places; of one that sets registers every third
+// is a batch of single writes of the same.
 func (x Transaction) turned(by int, value string) Transaction {
+	if x.Do == "set" && by%3 == 2 {
+		x.Do, x.How = scatter, slices.Repeat([]string{"put"}, len(x.Keys))
+	}
 	by %= len(x.Keys)
 	x.Keys = slices.Concat(x.Keys[by:], x.Keys[:by])
 	if x.Value != "" {
@@ -199,8 +203,8 @@ func drawPair(d *drawer, _ string) Transaction {
 }
 
 func drawLists(d *drawer, value string) Transaction {
-	if d.IntN(10) == 0 {
-		return Transaction{Do: gather, Keys: d.some(ledgerKeys("l"), 1+d.IntN(lists))}
+	if d.IntN(6) == 0 {
+		return Transaction{Do: gather, Keys: d.some(ledgerKeys("l"), 2+d.IntN(lists-1))}
 	}
 	keys := d.some(ledgerKeys("l"), 1+d.IntN(lists))
 	if d.IntN(2) == 0 {

@@ -52,8 +52,9 @@ type edgeAnswer struct {
 	Item       edgeItem // of a GetItem, and of a refusal
 	Attributes edgeItem
 
-	Items            []edgeItem
-	LastEvaluatedKey edgeItem
+	Items               []edgeItem
+	Count, ScannedCount int // of a query or scan
+	LastEvaluatedKey    edgeItem
 
 	Responses           edgeResponses
 	CancellationReasons []struct {
@@ -234,6 +235,9 @@ func (e edgeEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 	case fault != nil:
 		outcome, err := fault.outcome()
 		return nil, outcome, err
+	}
+	if answer.Count != len(answer.Items) || answer.ScannedCount < answer.Count || q.limit > 0 && answer.ScannedCount > q.limit {
+		return nil, Unknown, damaged("a page of %d rows, at most %d, counts %d of %d", len(answer.Items), q.limit, answer.Count, answer.ScannedCount)
 	}
 	seen := &seenPage{}
 	for _, it := range answer.Items {

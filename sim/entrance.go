@@ -107,6 +107,9 @@ func (e tableEntrance) page(q *reading, start any) (*seenPage, Outcome, error) {
 		outcome, _, err := e.s.n.run.outcome(nil, err)
 		return nil, outcome, err
 	}
+	if page.Count != len(page.Items) || page.ScannedCount < page.Count || q.limit > 0 && page.ScannedCount > q.limit {
+		return nil, Unknown, damaged("a page of %d rows, at most %d, counts %d of %d", len(page.Items), q.limit, page.Count, page.ScannedCount)
+	}
 	seen := &seenPage{}
 	for _, it := range page.Items {
 		state, err := q.stateOf(it)
