@@ -116,7 +116,8 @@ func mapFile(fs vfs.FS, name string, noMmap bool) (vfs.Mapping, error) {
 func (t *table) check() error {
 	p := t.reader.Properties()
 	same := tableMeta(t.meta.Num, sstable.Meta{Size: t.reader.Size(), Properties: p})
-	if number, _ := t.meta.Origin(); p.Number != number || same.String() != t.meta.String() || same.Size != t.meta.Size ||
+	if number, _ := t.meta.Origin(); p.Number != number || same.Size != t.meta.Size ||
+		!same.Smallest.Equal(t.meta.Smallest) || !same.Largest.Equal(t.meta.Largest) ||
 		same.Entries != t.meta.Entries || same.RangeDeletes != t.meta.RangeDeletes || same.LargestSeq != t.meta.LargestSeq {
 		return corrupt.New(t.name, 0, "this is %v, want %v", p, t.meta)
 	}

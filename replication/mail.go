@@ -280,6 +280,9 @@ func (w *worker) receive(g *Group, m *message, size int) {
 	}
 	w.rouse(g, m)
 	g.lease.arrived(g, m)
+	if (m.typ == typeHeartbeat || m.typ == typeAppend) && m.raft.GetTerm() == g.lease.term {
+		g.unheard = 0 // raft counts from here, too, or from when its term began
+	}
 	g.given = g.given || len(m.raft.Entries) > 0
 	if (m.typ == typeVote || m.typ == typePreVote) && g.yields(m.raft.GetFrom()) {
 		last := g.log.Last()

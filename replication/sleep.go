@@ -37,6 +37,9 @@ type sleep struct {
 	sleepy  bool     // a follower that agrees that the group is idle
 	index   uint64   // last entry at the last tick
 
+	// unheard is how many ticks there were since the leader was heard, or more. While they are
+	// fewer than an election timeout, a follower does nothing because of one.
+	unheard int
 	// countdown is how many ticks a replica waits before it stands for election
 	// because its leader's node is gone; 0: it does not.
 	countdown int
@@ -153,6 +156,11 @@ func (w *worker) tickGroup(g *Group) error {
 	}
 	if err := g.tickRaft(); err != nil {
 		return err
+	}
+	g.unheard++
+	leader := g.leader.Load()
+	if follows := leader != 0 && leader != w.node.o.NodeID; follows && g.unheard < electionTicks && g.isSettled() {
+		return nil // raft's clock has counted, and that is all; to ask raft costs allocations
 	}
 	return w.stir(g)
 }

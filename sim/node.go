@@ -91,7 +91,7 @@ func (n *node) start(e *env.Env) {
 	})
 }
 
-func (n *node) up() bool { return n.run.world.Up(n.name) }
+func (n *node) up() bool { return n.env.Up() }
 
 // crash cuts the power, unless the node is down already, or ends the process. Where a
 // sync has failed it is always the machine: the process would take for durable what it

@@ -13,8 +13,9 @@ import (
 // A livePartition in it is replaced when its hashes change, or when this node gets
 // or loses the replica.
 type directory struct {
-	mu   env.Leaf // guards byID
+	mu   env.Leaf // guards what is below
 	byID map[uint64]*livePartition
+	ids  []uint64 // of byID, sorted; nil: to be made
 }
 
 func newDirectory(e *env.Env) *directory {
@@ -34,6 +35,9 @@ func (d *directory) partition(group uint64) *livePartition {
 func (d *directory) put(p *livePartition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.byID[p.id] == nil {
+		d.ids = nil
+	}
 	d.byID[p.id] = p
 }
 
@@ -41,6 +45,7 @@ func (d *directory) put(p *livePartition) {
 func (d *directory) forget(groups ...uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.ids = nil
 	for _, id := range groups {
 		delete(d.byID, id)
 	}
@@ -67,8 +72,11 @@ func (d *directory) hosted() []*livePartition {
 func (d *directory) list(wanted func(*livePartition) bool) []*livePartition {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var list []*livePartition
-	for _, id := range slices.Sorted(maps.Keys(d.byID)) {
+	if d.ids == nil {
+		d.ids = slices.Sorted(maps.Keys(d.byID))
+	}
+	list := make([]*livePartition, 0, len(d.ids))
+	for _, id := range d.ids {
 		if p := d.byID[id]; wanted(p) {
 			list = append(list, p)
 		}

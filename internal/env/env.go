@@ -54,6 +54,13 @@ type Env struct {
 // New returns an Env of the real world.
 func New() *Env { return &Env{start: time.Now()} }
 
+// Up reports, in a simulated world, whether the host that e's node is of has not crashed since
+// it was started last.
+func (e *Env) Up() bool { return !e.sim.host.node.dead }
+
+// Paused reports, in a simulated world, whether that host is up and paused.
+func (e *Env) Paused() bool { return e.sim.host.isPause && e.Up() }
+
 // Simulated reports whether e belongs to a simulated world.
 func (e *Env) Simulated() bool { return e.sim != nil }
 

@@ -317,7 +317,7 @@ func (d *delivery) arrive() {
 		n.finish(d, CutOff)
 	case d.corrupt && !d.passes():
 		n.finish(d, Corrupted)
-	case n.w.Paused(node.site.Name):
+	case node.end.env.Paused():
 		node.held = append(node.held, d)
 	default:
 		receive, from, message := d.to.handlers[d.lane], d.link.from.id, d.message

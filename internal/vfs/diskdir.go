@@ -92,8 +92,13 @@ func (d *Disk) dirLocked(op, name string) (*diskDir, error) {
 	if err := checkName(op, name); err != nil {
 		return nil, err
 	}
-	dir := d.root
-	for part := range pathParts(name) {
+	dir, rest := d.root, name
+	if name == "." {
+		rest = ""
+	}
+	for rest != "" { // pathParts would allocate, for each operation of a disk
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
 		if dir = dir.live[part].dir; dir == nil {
 			return nil, &fs.PathError{Op: op, Path: name, Err: ErrNotExist}
 		}

@@ -19,6 +19,9 @@ type image struct {
 	shared int64
 }
 
+// minImageBytes is what an image that is written to has room for.
+const minImageBytes = 512
+
 // share returns an image of the same content. Neither sees what happens to the other.
 func (m *image) share() image {
 	n := len(m.head)
@@ -56,7 +59,10 @@ func (m *image) write(p []byte, off int64) {
 	}
 	m.own(min(off, have))
 	if end > have {
-		m.head = slices.Grow(m.head, int(end-have))[:end]
+		if end > int64(cap(m.head)) { // logs grow by a little each time, and end far from where they began
+			m.head = slices.Grow(m.head, int(max(end, 2*have, minImageBytes)-have))
+		}
+		m.head = m.head[:end]
 		if off > have {
 			clear(m.head[have:off])
 		}

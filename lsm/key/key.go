@@ -133,6 +133,11 @@ func (k Internal) Compare(other Internal) int {
 	return Compare(k.User, k.Trailer, other.User, other.Trailer)
 }
 
+// Equal reports whether k and other are the same version of the same key.
+func (k Internal) Equal(other Internal) bool {
+	return k.Trailer == other.Trailer && bytes.Equal(k.User, other.User)
+}
+
 // Clone returns a copy of k that shares no memory with it.
 func (k Internal) Clone() Internal {
 	return Internal{User: bytes.Clone(k.User), Trailer: k.Trailer}
