@@ -10,6 +10,10 @@ import (
 // ErrUnsupported means that a target has no such operation. It ends the run.
 var ErrUnsupported = errors.New("the target has no such operation")
 
+// ErrConflict means that the target refused an operation, and did nothing, because another one was at the same
+// items. That is an outcome, and no error: it is counted, and its latency is not.
+var ErrConflict = errors.New("the operation met another one")
+
 // A Target is what is measured.
 type Target interface {
 	NewSession(worker int) (Session, error)
@@ -127,6 +131,10 @@ func (w *worker) run(l *limits) error {
 			if w.slow > 0 {
 				end = w.slowed(l, begin, end)
 			}
+			if errors.Is(err, ErrConflict) {
+				w.recorder.conflicted()
+				continue
+			}
 			w.recorder.record(op.place, end, end-begin)
 		}
 		if err == nil {
@@ -148,7 +156,8 @@ func (w *worker) run(l *limits) error {
 	return nil
 }
 
-// onTime does an operation when it is due, or at once if that is past. If that is long past, nothing is sent.
+// onTime does an operation when it is due, or at once if that is past. If that is long past, nothing is sent. It reports false
+// if there is nothing to check.
 func (w *worker) onTime(l *limits, op *Op, due int64) (sent bool, err error) {
 	ready := l.clock.begin()
 	if ready > l.giveUp {
@@ -165,6 +174,10 @@ func (w *worker) onTime(l *limits, op *Op, due int64) (sent bool, err error) {
 	end := l.clock.now()
 	if w.slow > 0 {
 		end = w.slowed(l, begin, end)
+	}
+	if errors.Is(err, ErrConflict) {
+		w.recorder.conflicted()
+		return false, nil
 	}
 	w.recorder.record(op.place, end, end-due)
 	w.recorder.recordService(end-begin, begin-max(due, ready))

@@ -34,8 +34,8 @@ type recorder struct {
 	until    int64                   // its end, in nanoseconds from the start
 	series   *series
 
-	ops, errors, unsent int64
-	firstError          error
+	ops, errors, unsent, conflicts int64
+	firstError                     error
 
 	outcomes []outcome // of a run with faults
 	keep     bool      // them
@@ -67,6 +67,9 @@ func (r *recorder) record(place uint8, end, latency int64) {
 		r.outcomes = append(r.outcomes, outcome{end: end, latency: latency})
 	}
 }
+
+// conflicted takes an operation that was refused because of another one.
+func (r *recorder) conflicted() { r.conflicts++ }
 
 // failed marks the operation that was recorded last.
 func (r *recorder) failed() {

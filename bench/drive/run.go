@@ -16,8 +16,10 @@ import (
 type Measurement struct {
 	Ops    int64 // errors and those not sent included
 	Errors int64
-	Unsent int64 // due, but the workers never came to it: the rate is too high
-	First  error // the first error of an operation
+	// Conflicts were refused because of other operations (ErrConflict); not among Ops.
+	Conflicts int64
+	Unsent    int64 // due, but the workers never came to it: the rate is too high
+	First     error // the first error of an operation
 
 	Wall time.Duration // from the start to the end of the last operation
 
@@ -328,6 +330,7 @@ func (r *run) merge(kinds []Kind, s *series, wall time.Duration, open bool) *Mea
 	for _, w := range r.workers {
 		rec := w.recorder
 		m.Ops, m.Errors, m.Unsent = m.Ops+rec.ops, m.Errors+rec.errors, m.Unsent+rec.unsent
+		m.Conflicts += rec.conflicts
 		if m.First == nil {
 			m.First = rec.firstError
 		}

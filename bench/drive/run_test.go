@@ -298,3 +298,23 @@ func BenchmarkLoop(b *testing.B) {
 		})
 	}
 }
+
+// What met another operation is counted, in either loop, and is no error; nor is it in the latency.
+func TestConflicts(t *testing.T) {
+	for _, pace := range []string{``, `"pace": {"rate": 5000},`} {
+		s := &synthetic{do: func(n int64) error {
+			if n%3 == 0 {
+				return fmt.Errorf("item 7: %w", ErrConflict)
+			}
+			return nil
+		}}
+		w := workload(t, `{"name": "x", `+pace+` "operations": {"get": 1}, "keys": {"count": 10}, "length": "200ms"}`)
+		m, err := Run(t.Context(), w, s, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := s.n.Load(); m.Conflicts != n/3 || m.Ops-m.Unsent != n-n/3 || m.Errors != 0 || m.First != nil || m.Latency.TotalCount() != m.Ops {
+			t.Errorf("pace %q: of %d operations %d were done, %d met others, %d failed (%v); latencies of %d", pace, n, m.Ops, m.Conflicts, m.Errors, m.First, m.Latency.TotalCount())
+		}
+	}
+}

@@ -49,9 +49,11 @@ type Sample struct {
 	Round int       `json:"round"` // from 0
 	At    time.Time `json:"at"`    // its end
 
-	Ops        int64   `json:"ops"` // errors and those not sent included
-	Errors     int64   `json:"errors"`
-	Unsent     int64   `json:"unsent"` // due, but not sent
+	Ops    int64 `json:"ops"` // errors and those not sent included
+	Errors int64 `json:"errors"`
+	Unsent int64 `json:"unsent"` // due, but not sent
+	// Conflicts were refused because of other operations on the same items. They are no errors, not among Ops, and not in latencies.
+	Conflicts  int64   `json:"conflicts,omitempty"`
 	FirstError string  `json:"first_error,omitempty"`
 	Seconds    float64 `json:"seconds"`
 	Rate       float64 `json:"rate"`            // good operations per second
@@ -163,7 +165,7 @@ func percentiles(h *hdrhistogram.Histogram) Percentiles {
 // bytes, for the amplification of space.
 func New(round int, w *drive.Workload, m *drive.Measurement, raw float64) (*Sample, error) {
 	s := &Sample{
-		Round: round, At: time.Now().UTC().Truncate(time.Millisecond), Ops: m.Ops, Errors: m.Errors, Unsent: m.Unsent,
+		Round: round, At: time.Now().UTC().Truncate(time.Millisecond), Ops: m.Ops, Errors: m.Errors, Unsent: m.Unsent, Conflicts: m.Conflicts,
 		Seconds: m.Wall.Seconds(), Rate: m.Rate(), Asked: w.Pace.Rate,
 		Latency: percentiles(m.Latency), Service: percentiles(m.Service), Late: percentiles(m.Late), ByKind: map[string]Percentiles{},
 		WarmupSeconds: m.Warmup.Seconds(), Settled: m.Settled, Steady: m.Steady, Drift: m.Drift, Trials: m.Trials,
@@ -194,7 +196,7 @@ func New(round int, w *drive.Workload, m *drive.Measurement, raw float64) (*Samp
 		p := &m.Phases[i]
 		s.Phases = append(s.Phases, Phase{p.Name, p.From.Seconds(), p.To.Seconds(), p.Ops, p.Errors, p.Rate(), p.Silence.Seconds(), percentiles(p.Latency)})
 	}
-	ops := float64(max(1, m.Ops))
+	ops := float64(max(1, m.Ops+m.Conflicts))
 	u := m.Usage
 	s.CPUPerOp, s.AllocsPerOp = float64(u.CPU)/ops, u.Allocs/ops
 	s.ResidentBytes, s.DiskBytes, s.UserBytes, s.WrittenBytes = u.ResidentBytes, u.DiskBytes, u.UserBytes, u.WrittenBytes

@@ -126,7 +126,9 @@ func (f *Figure) notes() []string {
 	var notes []string
 	var errs, unsent, drifting, unsettled, late int
 	first := ""
+	var ops, met int64
 	for _, s := range f.Samples {
+		ops, met = ops+s.Ops-s.Errors-s.Unsent, met+s.Conflicts
 		errs, unsent = errs+int(s.Errors), unsent+int(s.Unsent)
 		first = cmp.Or(first, s.FirstError)
 		if !s.Steady {
@@ -146,6 +148,9 @@ func (f *Figure) notes() []string {
 	}
 	add(errs, "%d errors (%.120s)", errs, first)
 	add(unsent, "%d operations were due and not sent: the rate is too high", unsent)
+	if met > 0 {
+		notes = append(notes, fmt.Sprintf("%.1f %% were done; the others met these, and were refused", 100*float64(ops)/float64(ops+met)))
+	}
 	add(unsettled, "no steady state before %d of %d rounds", unsettled, len(f.Samples))
 	add(drifting, "the rate drifts in %d of %d rounds", drifting, len(f.Samples))
 	add(late, "the harness was late itself in %d of %d rounds (p99 above a tenth of the latency's)", late, len(f.Samples))

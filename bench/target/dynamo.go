@@ -507,7 +507,7 @@ func (s *dynamoSession) prepareMany(op *drive.Op) error {
 func (s *dynamoSession) Do() (err error) {
 	for i, wait := 1, 50*time.Millisecond; ; i++ {
 		if s.answer, err = s.wire.do(); err == nil || i >= s.attempts || !passing(err) {
-			return err
+			return conflictOr(err)
 		}
 		if nodes := s.wire.move(); i >= nodes {
 			time.Sleep(wait)

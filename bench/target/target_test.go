@@ -261,3 +261,29 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+// A transaction that was cancelled because of others is no error, unless there was another reason.
+func TestConflict(t *testing.T) {
+	const cancelled = "TransactionCanceledException"
+	for _, c := range []struct {
+		kind, message string
+		want          bool
+	}{
+		{cancelled, "Transaction cancelled, please refer cancellation reasons for specific reasons [None, TransactionConflict]", true},
+		{cancelled, "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]", true},
+		{cancelled, "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict, ConditionalCheckFailed]", false},
+		{cancelled, "Transaction cancelled, please refer cancellation reasons for specific reasons [None]", false},
+		{cancelled, "Transaction cancelled [TransactionConflict", false},
+		{cancelled, "", false},
+		{"TransactionConflictException", "Transaction is ongoing for the item", true},
+		{"ValidationException", "[TransactionConflict]", false},
+	} {
+		err := conflictOr(&APIError{400, c.kind, c.message})
+		if got := errors.Is(err, drive.ErrConflict); got != c.want {
+			t.Errorf("%s: %s: a conflict: %v, want %v", c.kind, c.message, got, c.want)
+		}
+	}
+	if err := conflictOr(context.Canceled); err != context.Canceled {
+		t.Errorf("another error becomes %v", err)
+	}
+}

@@ -49,6 +49,30 @@ func passing(err error) bool {
 	return api.Status >= 500 || strings.Contains(api.Type, "Throttl") || strings.Contains(api.Type, "LimitExceeded") || api.Type == "ProvisionedThroughputExceededException"
 }
 
+// conflictOr makes what was refused because of another operation on the same items, and for that alone, ErrConflict.
+func conflictOr(err error) error {
+	var api *APIError
+	if !errors.As(err, &api) || api.Type != "TransactionConflictException" && !(api.Type == "TransactionCanceledException" && onlyConflicts(api.Message)) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", drive.ErrConflict, err)
+}
+
+// onlyConflicts reads the reasons in the message of a cancelled transaction: "... [None, TransactionConflict]".
+func onlyConflicts(message string) (met bool) {
+	list, closed := strings.CutSuffix(message[strings.LastIndexByte(message, '[')+1:], "]")
+	for code := range strings.SplitSeq(list, ", ") {
+		switch code {
+		case "TransactionConflict":
+			met = true
+		case "None":
+		default:
+			return false
+		}
+	}
+	return met && closed
+}
+
 func apiError(status int, body []byte) error {
 	var e struct {
 		Type    string `json:"__type"`
