@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +80,10 @@ func (h *harness) measure(l load, length time.Duration) (measured, error) {
 	requests := h.gets
 	if l.put {
 		requests = h.puts
+	}
+	if l.rate > 0 {
+		// Connections sleep in system calls, each of which keeps one of the runtime's processors: there must be more than these, or answers wait for one.
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
 	}
 	var wg sync.WaitGroup
 	took, errs := make([][]time.Duration, l.connections), make([]error, l.connections)

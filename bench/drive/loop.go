@@ -50,7 +50,8 @@ type worker struct {
 	source   source
 	rand     rand
 	pacer    pacer
-	open     bool // operations have times at which they are due
+	alarm    *alarm // of an open loop
+	open     bool   // operations have times at which they are due
 	recorder *recorder
 	slow     float64 // see Options.Slow
 	typical  float64 // with slow: nanoseconds of an operation
@@ -168,7 +169,7 @@ func (w *worker) onTime(l *limits, op *Op, due int64) (sent bool, err error) {
 	}
 	begin := ready
 	if due > ready {
-		begin = l.clock.until(due)
+		begin = l.clock.until(due, w.alarm)
 	}
 	err = w.session.Do()
 	end := l.clock.now()

@@ -2,6 +2,7 @@ package drive
 
 import (
 	randomness "math/rand/v2"
+	"runtime"
 	"time"
 )
 
@@ -40,26 +41,22 @@ func (t *pacer) fill(due []int64) {
 	}
 }
 
-// How a worker waits: it sleeps while there is time for the sleep to end late, and
-// watches the clock for the rest. On an idle Linux machine a short sleep ends 60 µs
-// late, one of the Go runtime's up to 1 ms.
-const (
-	coarse = 2 * time.Millisecond
-	fine   = 120 * time.Microsecond
-)
+// fine is how long before an operation is due a worker begins to watch the clock instead of sleeping: on an idle Linux machine a short sleep ends 60 µs
+// late.
+const fine = 120 * time.Microsecond
 
 // until waits until the time and returns when it is.
-func (c *clock) until(due int64) int64 {
+func (c *clock) until(due int64, a *alarm) int64 {
 	for {
 		now := c.now()
 		left := time.Duration(due - now)
 		switch {
 		case left <= 0:
 			return now
-		case left > coarse:
-			time.Sleep(left - coarse)
 		case left > fine:
-			nap(left - fine)
+			a.sleep(left - fine)
+		default:
+			runtime.Gosched() // an answer that has come meanwhile is somebody's latency
 		}
 	}
 }

@@ -148,6 +148,9 @@ func (r *run) close() error {
 	var err error
 	for _, w := range r.workers {
 		err = errors.Join(err, w.session.Close())
+		if w.alarm != nil {
+			err = errors.Join(err, w.alarm.close())
+		}
 	}
 	r.workers = nil
 	return err
@@ -222,6 +225,9 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	for i, w := range r.workers {
 		w.recorder, w.open = newRecorder(len(kinds), open, s), open
 		w.recorder.keep = faults
+		if open && w.alarm == nil {
+			w.alarm = newAlarm()
+		}
 		w.pacer = newPacer(pace, i, len(r.workers), &w.rand)
 		if w.source = (source)(r.plan); r.trace != nil {
 			w.source = r.trace
