@@ -40,16 +40,34 @@ func (s *Service) Create(d Definition) (*Description, error) {
 	}
 	made := s.begin(StatusCreating, s.describe(r))
 	if err := s.bringUp(r); err != nil {
-		s.end(d.Name)
-		// Nobody was told that the table exists. If even this fails, the next change of
-		// the name tries again, or whoever is in charge next brings the table up. So it
-		// must not look as if another node had been asked, and nothing had happened.
-		if torn := s.tearDown(r); torn != nil {
-			return nil, fmt.Errorf("%w: table %s: %w; taking it back: %v", replication.ErrUnknownOutcome, d.Name, err, torn)
+		if s.record(d.Name).isUp(r) {
+			s.env.Sometimes("table: created by two in charge")
+			return made, nil
 		}
-		return nil, err
+		s.end(d.Name)
+		return nil, s.takeBack(r, err)
 	}
 	return made, nil
+}
+
+// isUp reports whether r is the record of the table that made was to be the beginning of, and
+// the table is active: another node was in charge for a moment, and went on with it.
+func (r *record) isUp(made *record) bool {
+	return r != nil && r.id == made.id && r.status == recordActive
+}
+
+// takeBack removes a table that could not be brought up, and returns the error to answer with.
+// Nobody was told that the table exists. If even this fails, the next change of
+// the name tries again, or whoever is in charge next brings the table up. So it
+// must not look as if another node had been asked, and nothing had happened.
+func (s *Service) takeBack(r *record, err error) error {
+	if now := s.record(r.def.Name); now == nil || now.id != r.id { // another node, in charge for a moment, has done so
+		return fmt.Errorf("%w: table %s: %w", replication.ErrUnknownOutcome, r.def.Name, err)
+	}
+	if torn := s.tearDown(r); torn != nil {
+		return fmt.Errorf("%w: table %s: %w; taking it back: %v", replication.ErrUnknownOutcome, r.def.Name, err, torn)
+	}
+	return s.elsewhere(err)
 }
 
 // settle clears away what a failed operation left of a table (a full disk may

@@ -80,9 +80,12 @@ func (c *core) inChargeNow() error {
 }
 
 // elsewhere says that an operation is to be done by another node if the first of its
-// proposals was refused because that one leads now.
+// proposals was refused because that one leads now, or led for a moment and changed the table.
 func (c *core) elsewhere(err error) error {
-	if err != nil && errors.Is(err, replication.ErrNotLeader) && !errors.Is(err, replication.ErrUnknownOutcome) {
+	if err == nil || errors.Is(err, replication.ErrUnknownOutcome) {
+		return err
+	}
+	if errors.Is(err, replication.ErrNotLeader) || errors.Is(err, errStale) {
 		return &ElsewhereError{Leader: c.leaderHint()}
 	}
 	return err
