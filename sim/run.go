@@ -23,9 +23,10 @@ type Result struct {
 	Err         error    // nil: everything that clients saw can be explained
 	History     *History
 	Lists       ListHistory // of the transactors
-	AtRest      bool        // what was found was found after the clients' work
-	Until       Duration    // if not: when, as a time of the plan
-	Insisted    int         // requests of clients that may not see an error
+	ledger      *ledger
+	AtRest      bool     // what was found was found after the clients' work
+	Until       Duration // if not: when, as a time of the plan
+	Insisted    int      // requests of clients that may not see an error
 	Crashes     int
 	Faults      map[string]int // how often each fault came to something
 	Fates       []Fate         // of the faults of the plan, in its order
@@ -344,6 +345,7 @@ func (r *run) result(err error) Result {
 	}
 	return Result{
 		Seed: r.plan.Seed, Plan: r.plan, Hash: r.world.Hash(), Checkpoints: r.world.Checkpoints(), Err: err, History: &r.history, Lists: r.ledger.lists,
+		ledger: &r.ledger,
 		AtRest: atRest, Until: until, Insisted: r.insisted, Crashes: crashes, Faults: r.fired, Fates: r.settleFates(), Marks: r.world.Marks(),
 		Steps: r.world.Steps(), Virtual: time.Duration(r.world.Now()), Moments: r.moments, Letters: r.letters,
 	}

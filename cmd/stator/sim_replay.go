@@ -36,13 +36,15 @@ func (w *simWorld) plan(what string) (*sim.Plan, error) {
 
 type simReplayCommand struct {
 	simWorld
-	What  string `arg:"" help:"A seed, or a file with a plan."`
-	Plan  string `type:"path" help:"Write the plan to this file."`
-	Trace string `type:"path" help:"Write every step to this file."`
-	Html  string `type:"path" help:"Write a page that shows the run to this file; with a violation, Porcupine's view of it is in it."`
-	Json  string `type:"path" help:"Write the history as JSON lines to this file."`
-	Edn   string `type:"path" help:"Write the history as Jepsen's EDN to this file."`
-	Lists string `type:"path" help:"Write what transactions did with lists to this file, as Elle reads it: EDN if the name ends in .edn, else JSON lines."`
+	What      string `arg:"" help:"A seed, or a file with a plan."`
+	Plan      string `type:"path" help:"Write the plan to this file."`
+	Trace     string `type:"path" help:"Write every step to this file."`
+	Html      string `type:"path" help:"Write a page that shows the run to this file; with a violation, Porcupine's view of it is in it."`
+	Json      string `type:"path" help:"Write the history as JSON lines to this file."`
+	Edn       string `type:"path" help:"Write the history as Jepsen's EDN to this file."`
+	Registers string `type:"path" help:"Write what transactions did with registers to this file, as Elle's rw-register reads it; EDN or JSON lines as with --lists."`
+	Bank      string `type:"path" help:"Write transfers between accounts and reads of all of them to this file, as Jepsen's bank reads it; EDN or JSON lines as with --lists."`
+	Lists     string `type:"path" help:"Write what transactions did with lists to this file, as Elle reads it: EDN if the name ends in .edn, else JSON lines."`
 }
 
 func (c *simReplayCommand) Run() error {
@@ -87,15 +89,24 @@ func (c *simReplayCommand) Run() error {
 }
 
 func (c *simReplayCommand) export(r *sim.Result) error {
-	lists := r.Lists.WriteJSON
-	if filepath.Ext(c.Lists) == ".edn" {
-		lists = r.Lists.WriteEDN
-	}
-	for path, write := range map[string]func(io.Writer) error{c.Json: r.History.WriteJSON, c.Edn: r.History.WriteEDN, c.Lists: lists} {
-		if path == "" {
+	for _, file := range []struct {
+		path          string
+		asJSON, asEDN func(io.Writer) error
+	}{
+		{c.Json, r.History.WriteJSON, r.History.WriteJSON},
+		{c.Edn, r.History.WriteEDN, r.History.WriteEDN},
+		{c.Lists, r.Lists.WriteJSON, r.Lists.WriteEDN},
+		{c.Registers, r.Registers().WriteJSON, r.Registers().WriteEDN},
+		{c.Bank, r.Bank().WriteJSON, r.Bank().WriteEDN},
+	} {
+		write := file.asJSON
+		if filepath.Ext(file.path) == ".edn" {
+			write = file.asEDN
+		}
+		if file.path == "" {
 			continue
 		}
-		if err := writeFile(path, write); err != nil {
+		if err := writeFile(file.path, write); err != nil {
 			return err
 		}
 	}
