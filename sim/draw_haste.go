@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// shortMark lets partitions forget tokens within a run, and later than a request that was sent again for the last
+// time can still be under way.
+const shortMark = Duration(1500 * time.Millisecond)
+
 // drawHaste makes the nodes of some worlds impatient, so that what happens when somebody is given
 // up happens to those who are alive: a request whose partition is about to have a leader again, a
 // transaction whose coordinator is only slow. It has dice of its own, so that the rest of a plan
@@ -22,5 +26,8 @@ func (d *drawer) drawHaste() {
 	}
 	if d.cluster() && h.IntN(3) == 0 {
 		k.Segment = 4 << 10 // so that many segments come and go
+	}
+	if d.cluster() && d.o.Attempts == 0 && len(p.Transactors) > 0 && h.IntN(3) == 0 {
+		k.Mark = shortMark
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 func drawCrashAfterRename(d *drawer, f *Fault) {
 	drawCrash(d, f)
-	f.N = 1 + d.IntN(10)
+	if f.N = 1 + d.IntN(10); f.Mode != "keep" && d.IntN(2) == 0 { // of two changes of a directory the later one may be there alone
+		f.Mode = []string{"prefix", "tear", "garbage"}[d.IntN(3)] + ", any directories"
+	}
 }
 
 func doCrashAfterRename(r *run, f *Fault) { r.crashAfter(f, vfs.OpRename) }

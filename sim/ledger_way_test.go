@@ -11,7 +11,7 @@ import (
 func TestLedgerWays(t *testing.T) {
 	told := map[string]string{}
 	for _, via := range []string{"", "json", "partiql"} {
-		p := ledgerPlan(1, 3, 4*time.Second)
+		p := ledgerPlan(1, 3, 8*time.Second)
 		p.Nemesis, p.Knobs.Partitions, p.Knobs.Books, p.Knobs.HeldIndex = nil, 4, 2, true
 		c := TransactorPlan{Node: 1, Patience: Duration(time.Second)}
 		for i, x := range []Transaction{

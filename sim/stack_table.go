@@ -30,7 +30,7 @@ func (tableStack) options(n *node, o *whole.Options) {
 				o.Patience = tablePatience
 			}
 		}
-		o.TransactionPatience = n.run.plan.Knobs.Stale.Std()
+		o.TransactionPatience, o.TokenMark = n.run.plan.Knobs.Stale.Std(), n.run.plan.Knobs.Mark.Std()
 		n.run.plan.Knobs.tuneSplits(o)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/table"
@@ -251,10 +252,25 @@ func (t *transactor) request(op *Transaction) {
 	if x.outcome == Unknown {
 		t.id = t.run.newID() // the old one may be answered yet
 	}
-	if x.outcome == Done && op.Again != "" && x.token != "" {
-		t.repeat(x)
+	if x.outcome != Done || op.Again == "" || x.token == "" {
+		return
 	}
+	if t.rng.IntN(2) == 0 || t.run.plan.breaksLeases() { // marks are counted by clocks, too
+		t.repeat(x)
+		return
+	}
+	late := *t // the transactor goes on meanwhile
+	pause := time.Duration(t.rng.Int64N(int64(maxRepeatPause)))
+	t.run.tasks.Go(t.name+" repeats", func() error {
+		if t.run.clients.Sleep(pause); !t.run.ending && t.run.clients.Now().Sub(x.list.Began) < maxRepeatPause {
+			late.repeat(x)
+		}
+		return nil
+	})
 }
+
+// maxRepeatPause is how long after it has begun a request is sent again: a token counts for longer.
+const maxRepeatPause = 4 * time.Second
 
 // learn keeps what was seen, for conditions.
 func (t *transactor) learn(x *tx) {
