@@ -12,6 +12,6 @@
 // less than 100 ns to an operation. Each worker records into histograms of its own
 // (record.go, tally.go), which are merged at the end.
 //
-// Reading order: file.go, plan.go, pace.go, loop.go, record.go, run.go (warm-up,
+// Reading order: file.go, plan.go, pace.go, wait.go, loop.go, record.go, run.go (warm-up,
 // steady state), peak.go (the highest rate that keeps a bound).
 package drive

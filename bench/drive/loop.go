@@ -50,8 +50,8 @@ type worker struct {
 	source   source
 	rand     rand
 	pacer    pacer
-	alarm    *alarm // of an open loop
-	open     bool   // operations have times at which they are due
+	waiter   *waiter // of an open loop
+	open     bool    // operations have times at which they are due
 	recorder *recorder
 	slow     float64 // see Options.Slow
 	typical  float64 // with slow: nanoseconds of an operation
@@ -169,7 +169,7 @@ func (w *worker) onTime(l *limits, op *Op, due int64) (sent bool, err error) {
 	}
 	begin := ready
 	if due > ready {
-		begin = l.clock.until(due, w.alarm)
+		begin = w.waiter.until(&l.clock, due)
 	}
 	err = w.session.Do()
 	end := l.clock.now()

@@ -2,7 +2,6 @@ package drive
 
 import (
 	randomness "math/rand/v2"
-	"runtime"
 	"time"
 )
 
@@ -37,26 +36,6 @@ func (t *pacer) fill(due []int64) {
 			t.next += t.gaps.ExpFloat64() * t.gap // by a table: a logarithm costs more
 		} else {
 			t.next += t.gap
-		}
-	}
-}
-
-// fine is how long before an operation is due a worker begins to watch the clock instead of sleeping: on an idle Linux machine a short sleep ends 60 µs
-// late.
-const fine = 120 * time.Microsecond
-
-// until waits until the time and returns when it is.
-func (c *clock) until(due int64, a *alarm) int64 {
-	for {
-		now := c.now()
-		left := time.Duration(due - now)
-		switch {
-		case left <= 0:
-			return now
-		case left > fine:
-			a.sleep(left - fine)
-		default:
-			runtime.Gosched() // an answer that has come meanwhile is somebody's latency
 		}
 	}
 }

@@ -103,6 +103,7 @@ type run struct {
 	w       *Workload
 	options Options
 	plan    *plan
+	target  Target
 	workers []*worker
 	open    bool
 	trace   *replay
@@ -113,7 +114,7 @@ type run struct {
 // Errors of operations are counted; Run fails if a value is wrong, if the target
 // has no such operation, or if ctx ends.
 func Run(ctx context.Context, w *Workload, t Target, o Options) (m *Measurement, err error) {
-	r := &run{w: w, options: o}
+	r := &run{w: w, options: o, target: t}
 	if w.Keys.Choose == FromTrace {
 		r.trace = newReplay(o.Trace, w)
 		r.open = w.Pace.Speed > 0
@@ -148,8 +149,8 @@ func (r *run) close() error {
 	var err error
 	for _, w := range r.workers {
 		err = errors.Join(err, w.session.Close())
-		if w.alarm != nil {
-			err = errors.Join(err, w.alarm.close())
+		if w.waiter != nil {
+			err = errors.Join(err, w.waiter.close())
 		}
 	}
 	r.workers = nil
@@ -225,8 +226,8 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	for i, w := range r.workers {
 		w.recorder, w.open = newRecorder(len(kinds), open, s), open
 		w.recorder.keep = faults
-		if open && w.alarm == nil {
-			w.alarm = newAlarm()
+		if open && w.waiter == nil {
+			w.waiter = newWaiter(r.target)
 		}
 		w.pacer = newPacer(pace, i, len(r.workers), &w.rand)
 		if w.source = (source)(r.plan); r.trace != nil {

@@ -7,9 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An alarm wakes one worker at a time. It is a timer of the kernel behind a file, for which a goroutine waits as for a socket: it ends some ten
-// microseconds late, where a sleep of the runtime ends up to a millisecond late. A sleeping system call would be as exact, but keeps one of the runtime's
-// processors for as long: when all of them sleep so, an answer that has come is seen by nobody, and looks as late as the next operation is due.
+// nap sleeps in the kernel: its timers are finer than the runtime's, which may
+// wait in steps of a millisecond.
+func nap(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	unix.Nanosleep(&t, nil) // a signal ends it early, and the caller looks again
+}
+
+// An alarm wakes one worker at a time. It is a timer of the kernel behind a file, for which a goroutine waits as for a socket: it keeps no thread, and ends some ten
+// microseconds late.
 type alarm struct {
 	file *os.File // nil: the runtime sleeps
 	fd   int      // of file

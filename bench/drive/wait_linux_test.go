@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+type distant struct{ Target }
+
+func (distant) Distant() bool { return true }
+
 func threads(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")
@@ -24,7 +28,7 @@ func threads(t *testing.T) int {
 	return n
 }
 
-// Workers that wait keep neither threads nor, with these, the runtime's processors: an answer that comes meanwhile is seen at once. Nor do they wake early, and
+// Workers that wait for distant targets keep neither threads nor, with these, the runtime's processors: an answer that comes meanwhile is seen at once. Nor do they wake early, and
 // they allocate nothing.
 func TestAlarmKeepsNoThread(t *testing.T) {
 	const waiting, pause = 60, 100 * time.Millisecond
@@ -33,9 +37,9 @@ func TestAlarmKeepsNoThread(t *testing.T) {
 	var wg sync.WaitGroup
 	for range waiting {
 		wg.Go(func() {
-			a := newAlarm()
-			defer a.close()
-			if at := clock.until(int64(pause), a); at < int64(pause) {
+			w := newWaiter(distant{})
+			defer w.close()
+			if at := w.until(&clock, int64(pause)); at < int64(pause) {
 				t.Errorf("awake %v too early", pause-time.Duration(at))
 			}
 		})
@@ -45,6 +49,9 @@ func TestAlarmKeepsNoThread(t *testing.T) {
 		t.Errorf("%d waiting workers have %d threads", waiting, more)
 	}
 	wg.Wait()
+	if w := newWaiter(&synthetic{}); w.alarm != nil {
+		t.Error("a worker gives its processor up to what it measures")
+	}
 	a := newAlarm()
 	defer a.close()
 	if n := testing.AllocsPerRun(20, func() { a.sleep(10 * time.Microsecond) }); n > 0 {

@@ -4,6 +4,8 @@ package drive
 
 import "time"
 
+func nap(d time.Duration) { time.Sleep(d) }
+
 // An alarm wakes one worker at a time.
 type alarm struct{}
 

@@ -97,6 +97,7 @@ func OpenCluster(ctx context.Context, program string, shape ClusterShape, dir st
 	c.Dynamo = newDynamo(w, func(worker int) wire {
 		return &socket{endpoints: urls, at: worker % nodes, timeout: time.Duration(w.Timeout), signer: newSigner(Credentials{}, urls[0].host)}
 	})
+	c.distant = true
 	return c, c.prepare(ctx)
 }
 

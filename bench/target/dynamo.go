@@ -40,6 +40,7 @@ type Dynamo struct {
 	pids     []int      // of servers on this machine
 	group    uint64
 	mayBeOut bool
+	distant  bool // it answers from other processes
 	written  atomic.Uint64
 }
 
@@ -89,6 +90,7 @@ func OpenEndpoint(ctx context.Context, url string, o Elsewhere, w *drive.Workloa
 	t := newDynamo(w, func(worker int) wire {
 		return &socket{endpoints: all, at: worker % len(all), timeout: time.Duration(w.Timeout), signer: newSigner(o.Credentials, all[0].host)}
 	})
+	t.distant = true
 	if t.pids, t.dir = o.PIDs, o.Dir; len(t.pids) == 0 {
 		for _, e := range all {
 			if pid := e.process(); pid != 0 {
@@ -320,6 +322,9 @@ func add(u *drive.Usage, p bench.ProcessUsage) {
 	u.WrittenBytes += p.WrittenBytes
 	u.ReadBytes += p.ReadBytes
 }
+
+// Distant implements drive.Distant.
+func (t *Dynamo) Distant() bool { return t.distant }
 
 // NewSession implements drive.Target.
 func (t *Dynamo) NewSession(worker int) (drive.Session, error) {
