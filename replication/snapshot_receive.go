@@ -323,6 +323,7 @@ func (w *worker) installed(g *Group) {
 	in := g.install
 	g.install = nil
 	g.applied, g.appliedTerm = in.id().Index, in.id().Term
+	g.lease.shown.Store(g.applied)
 	g.setMembers(g.log.Members())
 	g.reborn, g.empty, g.blank = true, false, false
 	w.node.e.Sometimes("replication: snapshot installed")

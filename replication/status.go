@@ -41,6 +41,10 @@ func (g *Group) Leader() uint64 {
 	return g.leader.Load()
 }
 
+// Applied returns up to which entry this replica has applied the log, so that it can be read. It
+// costs nothing, other than Status.
+func (g *Group) Applied() uint64 { return g.lease.shown.Load() }
+
 // Status asks the group's worker, and so parks its caller for a moment.
 func (g *Group) Status() (Status, error) {
 	f := env.NewFuture[Status](g.node.e)

@@ -112,7 +112,7 @@ func (r *run) calm() {
 	r.calming++
 	defer func() { r.calming-- }()
 	for r.active > 0 {
-		r.clients.Sleep(time.Millisecond)
+		r.clients.Sleep(5 * time.Millisecond)
 	}
 	r.probes++
 	value := fmt.Sprint("probe.", r.probes)

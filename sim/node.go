@@ -131,7 +131,7 @@ func (n *node) restartWith(before func()) {
 // await waits until the node serves, has crashed or has refused to start.
 func (n *node) await() {
 	for n.server == nil && n.up() && !n.refused {
-		n.run.clients.Sleep(time.Millisecond)
+		n.run.clients.Sleep(5 * time.Millisecond)
 	}
 }
 

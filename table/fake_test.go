@@ -101,6 +101,12 @@ func (g *fakeGroup) Propose(command []byte) *env.Future[any] {
 func (g *fakeGroup) Leading() bool  { return true }
 func (g *fakeGroup) Leader() uint64 { return firstNode }
 
+func (g *fakeGroup) Applied() uint64 {
+	g.host.mu.Lock()
+	defer g.host.mu.Unlock()
+	return g.index
+}
+
 func (g *fakeGroup) ChangeMembers(...replication.Change) error { return replication.ErrBusy }
 func (g *fakeGroup) Transfer(uint64) error                     { return replication.ErrBusy }
 

@@ -76,12 +76,16 @@ func (c *core) catalogBarrier() error {
 	until := c.env.Now().Add(callPatience)
 	index, err := c.catalogIndex(until)
 	for pause := catalogPoll; err == nil; pause = min(2*pause, maxPause) {
-		var status replication.Status
-		if status, err = c.catalogGroup.Status(); err != nil || status.Applied >= index {
-			return err
+		if c.catalogGroup.Applied() >= index {
+			return nil
 		}
 		if c.env.Now() >= until || c.closing.Ready() {
 			return errBehind
+		}
+		if pause == maxPause { // so long: the group may be no more
+			if _, err = c.catalogGroup.Status(); err != nil {
+				break
+			}
 		}
 		c.env.Sleep(pause)
 	}
@@ -146,12 +150,8 @@ func (c *core) serveCatalog(callRequest) answer {
 	if err := c.catalogGroup.ReadBarrier(); err != nil {
 		return verdictOf(err)
 	}
-	status, err := c.catalogGroup.Status()
-	if err != nil {
-		return verdictOf(err)
-	}
 	var w writer
-	w.uint(status.Applied)
+	w.uint(c.catalogGroup.Applied())
 	return answer{body: w.b}
 }
 

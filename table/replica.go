@@ -20,6 +20,8 @@ type group interface {
 	// Leader returns the node that leads, as far as this replica knows; 0 if it
 	// knows none.
 	Leader() uint64
+	// Applied returns up to which entry this replica has applied the log.
+	Applied() uint64
 	Status() (replication.Status, error)
 	ChangeMembers(changes ...replication.Change) error
 	Transfer(to uint64) error
