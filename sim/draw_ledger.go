@@ -116,8 +116,12 @@ func (d *drawer) drawTransactions() {
 					load = l.weighted(l.weights)
 				}
 				x := transactLoads[load](l.drawer, value)
-				if round == 0 && duels[k] != nil {
+				switch {
+				case duels[k] == nil:
+				case round == 0:
 					x = duels[k].turned(i, value)
+				case round == 1 && l.IntN(2) == 0:
+					x = duels[k].looked()
 				}
 				x.At, x.Via = at, []string{"", "", "json", "partiql"}[l.IntN(4)]
 				t.Ops = append(t.Ops, x)
@@ -159,6 +163,14 @@ func (x Transaction) turned(by int, value string) Transaction {
 		x.Value = value
 	}
 	return x
+}
+
+// looked returns a request that reads at one moment what a duel is about.
+func (x Transaction) looked() Transaction {
+	if x.Do == "transfer" {
+		return Transaction{Do: "audit", Keys: ledgerKeys("a")}
+	}
+	return Transaction{Do: map[string]string{"append": "lists", "leave": "watch", "set": "see"}[x.Do], Keys: x.Keys}
 }
 
 // transactLoads draw one request each, of accounts, pairs, lists, registers and items put once.
