@@ -522,7 +522,7 @@ func isAnswer(err error) bool {
 		return false
 	}
 	for _, elsewhere := range []error{
-		transport.ErrUnreachable, transport.ErrTimeout, transport.ErrLost, errCall, errNotHere, errBehind,
+		transport.ErrUnreachable, transport.ErrTimeout, transport.ErrLost, transport.ErrClosed, errCall, errNotHere, errBehind,
 		replication.ErrNotLeader, replication.ErrStopped, replication.ErrFailed, replication.ErrUnknownOutcome,
 		partition.ErrNotConfigured, partition.ErrDamaged, txn.ErrAhead,
 	} {
