@@ -18,6 +18,7 @@ type Status struct {
 	Asleep    bool   // the group has nothing to do, and sends no heartbeats
 	Applied   uint64 // index of the last applied entry
 	Committed uint64
+	First     uint64 // index of the first entry that the log still has, or would have
 	Last      uint64 // index of the last entry in the log
 	Members   Members
 	Progress  []Progress // of all members, by node, as the leader sees them; empty elsewhere
@@ -63,11 +64,12 @@ func (g *Group) Status() (Status, error) {
 
 func (g *Group) status() Status {
 	s := g.raft.Status()
+	first, _ := g.log.FirstIndex() // never fails
 	_, leased := g.lease.check(g.node.e)
 	st := Status{
 		Leased: leased, Asleep: !g.awake && !g.sole.Load(),
 		Term: s.GetTerm(), Leader: s.Lead, Leading: g.Leading(),
-		Applied: g.applied, Committed: s.GetCommit(), Last: g.last,
+		Applied: g.applied, Committed: s.GetCommit(), First: first, Last: g.last,
 		Members: membersOf(g.log.Members()),
 	}
 	for id, p := range s.Progress { //sim:ok sorted below

@@ -256,10 +256,12 @@ func successor(s *replication.Status, nodes []uint64) uint64 {
 	return 0
 }
 
+// isCaughtUp reports whether the leader can bring a member what it lacks, which is not much, from its
+// log alone: one that takes a snapshot has nothing as long as a split forbids to send one.
 func isCaughtUp(s *replication.Status, id uint64) bool {
 	for _, p := range s.Progress {
 		if p.Node == id {
-			return p.Active && !p.Snapshot && p.Match+caughtUp >= s.Last
+			return p.Active && !p.Snapshot && p.Match+1 >= s.First && p.Match+caughtUp >= s.Last
 		}
 	}
 	return false
