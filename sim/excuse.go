@@ -23,6 +23,7 @@ var diskErrors = []struct {
 }{
 	{vfs.ErrNoSpace, []string{"full disk"}},
 	{vfs.ErrIO, []string{"failing sync", "failing write", "failing read"}},
+	{partition.ErrDamaged, []string{"failing read"}}, // another node's: its cause has come as text
 }
 
 // excused reports whether the faults of the run so far explain an error.
