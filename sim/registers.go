@@ -65,8 +65,10 @@ func (p *GroupPart) String() string {
 	return text
 }
 
-func (p *GroupPart) holds(s *groupState) bool {
-	held := s[p.Register]
+func (p *GroupPart) holds(s *groupState) bool { return p.holdsOf(s[p.Register]) }
+
+// holdsOf reports whether the condition is true of what a register holds.
+func (p *GroupPart) holdsOf(held string) bool {
 	switch p.If {
 	case IfAbsent:
 		return held == ""
@@ -154,6 +156,11 @@ func CheckGroup(name string, operations []*GroupOp) error {
 
 func checkGroup(name string, operations []*GroupOp, budget int) error {
 	operations = slices.DeleteFunc(slices.Clone(operations), func(o *GroupOp) bool { return o.Outcome == Failed || o.reads() && o.Outcome == Unknown })
+	return searchGroup(name, withoutEchoes(operations), budget)
+}
+
+// searchGroup is checkGroup of requests that are all to be placed.
+func searchGroup(name string, operations []*GroupOp, budget int) error {
 	explained := func(moment int64) porcupine.CheckResult {
 		steps := 0
 		switch {

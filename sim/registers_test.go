@@ -74,10 +74,26 @@ func TestCheckGroup(t *testing.T) {
 	}
 }
 
+// Reads that take long and tell the same as others are not what a search gets lost in.
+func TestEchoes(t *testing.T) {
+	var operations []*GroupOp
+	for i := range int64(40) {
+		operations = append(operations, groupOp(1+i, 1000+i, Done, sawIn(int(i%groupSize), "")), groupOp(2000+10*i, 2001+10*i, Done, putIn(0, fmt.Sprint(i))))
+	}
+	operations = append(operations, groupOp(500, 501, Done, sawIn(0, ""), sawIn(1, ""), sawIn(2, "")))
+	if err := checkGroup("g", operations, 1000); err != nil {
+		t.Error(err)
+	}
+	operations = append(operations, groupOp(2005, 2006, Done, sawIn(0, "")))
+	if err := checkGroup("g", operations, 100_000); CheckerOf(err) != Linearizability {
+		t.Errorf("an old answer: %v", err)
+	}
+}
+
 // Histories of real registers pass; with one answer changed, most do not, and with
 // too few steps there is no verdict.
 func TestCheckGroupAtRandom(t *testing.T) {
-	noticed := 0
+	noticed, echoes := 0, 0
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		var s groupState
@@ -135,6 +151,24 @@ func TestCheckGroupAtRandom(t *testing.T) {
 				break
 			}
 		}
+		// An answer of another time: wrong in some places, right in others, and the same with all reads placed.
+		for _, o := range operations {
+			if i := rng.IntN(len(o.Parts)); o.Outcome == Done && o.Parts[i].Kind == Get && rng.IntN(8) == 0 {
+				earlier := operations[rng.IntN(len(operations))].leaves()[o.Parts[i].Register]
+				if earlier != nil {
+					o.Parts[i].Saw = earlier
+				}
+			}
+		}
+		all := slices.DeleteFunc(slices.Clone(operations), func(o *GroupOp) bool { return o.reads() && o.Outcome == Unknown })
+		kept := withoutEchoes(all)
+		echoes += len(all) - len(kept)
+		if whole, short := searchGroup("g", all, stepBudget), searchGroup("g", kept, stepBudget); (whole == nil) != (short == nil) {
+			t.Fatalf("seed %d: with echoes: %v, without: %v", seed, whole, short)
+		}
+	}
+	if echoes < 40 {
+		t.Errorf("%d echoes", echoes)
 	}
 	if noticed < 12 {
 		t.Errorf("%d of 20 wrong answers were noticed", noticed)
