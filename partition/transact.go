@@ -309,6 +309,9 @@ func (p *Partition) resolveItems(config *Config, id txn.ID, outcome txn.Outcome,
 		}
 		j.old = bytes.Clone(j.old)
 		it.Exists, it.Written = j.old != nil, j.last
+		if at < o.at {
+			invariant.Check(false, "partition %d: transaction %v has accepted from %v on, and is committed at %v", p.group, id, o.at, at)
+		}
 		if !bounds.Commit(id, at, &it, o.effect) {
 			continue
 		}

@@ -101,10 +101,10 @@ func (d *drawer) drawTransactions() {
 		}
 	}
 	slices.Sort(times)
-	loads, duels := make([]int, len(times)), make([]*Transaction, len(times))
+	loads, duels, vanish := make([]int, len(times)), make([]*Transaction, len(times)), make([]bool, len(times))
 	for i := range loads {
 		if loads[i] = l.weighted(l.weights); l.IntN(3) == 0 {
-			duels[i] = l.drawDuel(loads[i])
+			duels[i], vanish[i] = l.drawDuel(loads[i]), l.IntN(2) == 0
 		}
 	}
 	for i := range p.Transactors {
@@ -119,9 +119,11 @@ func (d *drawer) drawTransactions() {
 				switch {
 				case duels[k] == nil:
 				case round == 0:
-					x = duels[k].turned(i, value)
+					if x = duels[k].turned(i, value); vanish[k] && i%2 == 1 && x.Do == "set" {
+						x.How = slices.Repeat([]string{"delete"}, len(x.Keys))
+					}
 				case round == 1 && l.IntN(2) == 0:
-					x = duels[k].looked()
+					x = duels[k].looked(i)
 				}
 				x.At, x.Via = at, []string{"", "", "json", "partiql"}[l.IntN(4)]
 				t.Ops = append(t.Ops, x)
@@ -165,10 +167,15 @@ func (x Transaction) turned(by int, value string) Transaction {
 	return x
 }
 
-// looked returns a request that reads at one moment what a duel is about.
-func (x Transaction) looked() Transaction {
+// looked returns a request that reads at one moment what a duel is about, or, for every second client, one of its
+// items: that is read while the client's own transaction is known to be done, and not yet everywhere.
+func (x Transaction) looked(by int) Transaction {
 	if x.Do == "transfer" {
 		return Transaction{Do: "audit", Keys: ledgerKeys("a")}
+	}
+	if by%2 == 1 && x.Do != "leave" {
+		at := by / 2 % len(x.Keys)
+		x.Keys = x.Keys[at : at+1]
 	}
 	return Transaction{Do: map[string]string{"append": "lists", "leave": "watch", "set": "see"}[x.Do], Keys: x.Keys}
 }

@@ -23,6 +23,7 @@ type Knobs struct {
 	SyncTime   Duration `json:"sync_time"`            // mean latency of a sync
 	Facets     bool     `json:"facets,omitempty"`
 	Verify     bool     `json:"verify,omitempty"` // the engine's files, after each flush and compaction
+	Calm       bool     `json:"calm,omitempty"`   // the program takes none of its rare paths by chance
 
 	Memory    int64  `json:"memory,omitempty"` // the engine's; 0: its default
 	Memtable  int    `json:"memtable"`
@@ -125,6 +126,7 @@ const defaultTick = 100 * time.Millisecond
 // drawKnobs draws what a node is made of.
 func (d *drawer) drawKnobs() Knobs {
 	k := Knobs{
+		Calm:       d.o.Calm,
 		Partitions: 1 + d.IntN(4),
 		SyncTime:   Duration(time.Duration(d.one(0, 100, 1000)) * time.Microsecond),
 		Memtable:   d.one(4<<10, 16<<10, 64<<10, 1<<20),
@@ -165,5 +167,5 @@ func (p *Plan) worldOptions() env.Options {
 	if err != nil {
 		panic(err) // check has seen to it
 	}
-	return env.Options{Policy: policy, LeafYields: p.Knobs.Leaves, Limit: 10*time.Minute + 10*p.For.Std()}
+	return env.Options{Policy: policy, LeafYields: p.Knobs.Leaves, NoBuggify: p.Knobs.Calm, Limit: 10*time.Minute + 10*p.For.Std()}
 }

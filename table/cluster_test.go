@@ -50,7 +50,16 @@ type bedNode struct {
 
 // newBed makes a cluster of as many nodes as zones are given, and starts it.
 func newBed(t *testing.T, seed uint64, zones ...string) *bed {
-	b := &bed{t: t, w: env.NewWorld(seed, env.Options{}), jit: map[string]*mrand.Rand{}}
+	return newBedIn(t, env.NewWorld(seed, env.Options{}), zones)
+}
+
+// newCalmBed makes one in which no step dawdles, for those who measure.
+func newCalmBed(t *testing.T, seed uint64, zones ...string) *bed {
+	return newBedIn(t, env.NewWorld(seed, env.Options{NoBuggify: true}), zones)
+}
+
+func newBedIn(t *testing.T, w *env.World, zones []string) *bed {
+	b := &bed{t: t, w: w, jit: map[string]*mrand.Rand{}}
 	b.rng, b.clock = b.w.Stream("test"), b.w.NewNode("clock")
 	b.net = transport.NewNetwork(b.w, transport.NetworkOptions{})
 	old := rand.Reader

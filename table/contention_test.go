@@ -41,7 +41,7 @@ type crowd struct {
 // crowdAt has clients send transactions that add 1 to two items each, one after the other, for a
 // while. What was done must be what the items have counted.
 func crowdAt(t *testing.T, clients, keysOf int, theta float64, length time.Duration) *crowd {
-	b := newBed(t, 1, "a", "b", "c")
+	b := newCalmBed(t, 1, "a", "b", "c")
 	defer b.w.Close()
 	b.create(simple("tab", 8))
 	key := func(i int) string { return fmt.Sprintf(`{"p":{"S":"k%d"}}`, i) }

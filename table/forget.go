@@ -36,7 +36,7 @@ func (c *core) forgetLater(id txn.ID, anchor partition.Place) {
 		return
 	}
 	pause := min(forgetPause, c.stale/4)
-	if c.env.Buggify("table: transactions are forgotten at once") {
+	if c.env.Buggify(dawdling) {
 		pause = 1
 	}
 	c.keep("forget transactions", func() {

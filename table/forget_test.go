@@ -10,7 +10,7 @@ import (
 // would look for what a dead coordinator has left. The entries of that are fewer than the transactions.
 func TestForgetsTogether(t *testing.T) {
 	const transactions = 20
-	b := newBed(t, 3, "a", "b", "c")
+	b := newCalmBed(t, 3, "a", "b", "c")
 	b.create(simple("tab", 4))
 	n := b.nodes[0]
 	decided := func() (records int) {

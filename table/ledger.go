@@ -216,6 +216,7 @@ func (c *core) inquire(id txn.ID, anchor partition.Place) (f finding, err error)
 		errs := make([]error, len(messages))
 		c.each(len(messages), func(i int) {
 			to := &list[messages[i].To]
+			c.dawdle()
 			votes[i], errs[i] = c.look(id, to.table, to.hashes)
 		})
 		var next []txn.Message
@@ -489,6 +490,7 @@ func (c *core) finish(machine *txn.Coordinator, id txn.ID, anchor partition.Plac
 			to := &list[m.To]
 			r.From, r.Op = m.To, m.Op
 			var err error
+			c.dawdle()
 			switch m.Op {
 			case txn.OpSettle:
 				if m.To > 0 && plant.On(plant.CancelledUnfenced) {
@@ -505,7 +507,7 @@ func (c *core) finish(machine *txn.Coordinator, id txn.ID, anchor partition.Plac
 			case txn.OpForget:
 				_ = c.forget(id, anchor)
 			case txn.OpCommit:
-				err = c.resolve(id, txn.Committed, m.At, to.table, to.hashes)
+				err = c.inform(func() error { return c.resolve(id, txn.Committed, m.At, to.table, to.hashes) })
 			case txn.OpCancel:
 				err = c.resolve(id, txn.Cancelled, 0, to.table, to.hashes)
 			}

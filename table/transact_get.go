@@ -121,6 +121,7 @@ func (g *transactGet) read(versionsOnly bool) ([]partition.ItemRead, error) {
 		for k, i := range p.actions {
 			keys[k] = g.bound[i].row
 		}
+		g.dawdle()
 		some, err := p.to.readItems(keys, versionsOnly)
 		for k := range some {
 			reads[p.actions[k]] = some[k]

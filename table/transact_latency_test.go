@@ -17,7 +17,7 @@ func TestTransactLatency(t *testing.T) {
 	if testing.Short() {
 		requests = 60
 	}
-	b := newBed(t, 1, "a", "b", "c")
+	b := newCalmBed(t, 1, "a", "b", "c")
 	b.create(simple("tab", 8))
 	measure := func(what string, f func(n *bedNode, i int) error) (p50, p99 time.Duration) {
 		var took []time.Duration

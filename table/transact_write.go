@@ -254,6 +254,7 @@ func (t *transaction) exchange(messages []txn.Message) (next []txn.Message) {
 	if op := messages[0].Op; op == txn.OpPrepare || op == txn.OpDo {
 		sent := make([]proposal, len(messages))
 		for i, m := range messages {
+			t.dawdle()
 			sent[i] = t.parts[m.To].to.propose(t.command(m).Encode())
 		}
 		for i, m := range messages {
@@ -274,6 +275,7 @@ func (t *transaction) exchange(messages []txn.Message) (next []txn.Message) {
 func (t *transaction) ask(m txn.Message) (r txn.Reply) {
 	p := &t.parts[m.To]
 	var err error
+	t.dawdle()
 	switch m.Op {
 	case txn.OpSettle:
 		var v partition.Vote
@@ -289,7 +291,7 @@ func (t *transaction) ask(m txn.Message) (r txn.Reply) {
 	case txn.OpForget:
 		t.core.forgetLater(t.id, t.anchor())
 	case txn.OpCommit:
-		err = t.core.resolve(t.id, txn.Committed, m.At, p.table.id, p.hashes)
+		err = t.core.inform(func() error { return t.core.resolve(t.id, txn.Committed, m.At, p.table.id, p.hashes) })
 		if plant.On(plant.ForgottenEarly) {
 			err = nil
 		}
