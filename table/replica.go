@@ -87,9 +87,15 @@ func (s *Service) start(r *record) (*liveTable, error) {
 	return t, t.failed
 }
 
+// startGroups starts what a record says, or the one of the same table that has taken its place
+// meanwhile: a directory that went back to an old one would stay so until the next change.
 func (c *core) startGroups(r *record) error {
 	c.local.Lock()
 	defer c.local.Unlock()
+	if now := c.catalog.snapshot().byKey[r.key()]; now != nil && now.id == r.id && now.version > r.version {
+		c.env.Sometimes("table: groups are started from a newer record")
+		r = now
+	}
 	return c.startAll([]*record{r})
 }
 

@@ -171,3 +171,32 @@ func (b *bed) splitNow(stop *bool, splits *int) {
 		}
 	})
 }
+
+// Two tasks may bring a split to its end at the same time. The slower one, with the record from
+// before, does not lead the directory back to it.
+func TestStartFromAnOldRecord(t *testing.T) {
+	w := newWorld(t)
+	w.create(Definition{Name: "tab", Attributes: attributes("p", "S"), Keys: keys("p")})
+	for i := range 40 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"%d"}}`, i))
+	}
+	before := w.record("tab")
+	group := before.slots[0].group
+	child, err := w.SplitGroup(group, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.startGroups(before); err != nil {
+		t.Fatal(err)
+	}
+	after := w.record("tab")
+	for i := range after.slots {
+		s := &after.slots[i]
+		if p := w.directory.find(after.id, s.first); p == nil || p.id != s.group || p.last != after.lastHash(s.group) {
+			t.Errorf("hash %#x: in %+v, not in group %d", s.first, p, s.group)
+		}
+	}
+	if len(after.slots) != 2 || after.slots[1].group != child {
+		t.Errorf("slots: %+v", after.slots)
+	}
+}
