@@ -83,7 +83,7 @@ func (t *transactor) many(op *Transaction) {
 			break
 		}
 		for _, x := range asked {
-			if x.failed && !x.doubt {
+			if x.failed && !x.doubt && !x.settled() {
 				left = append(left, x)
 			}
 		}

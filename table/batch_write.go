@@ -2,7 +2,9 @@ package table
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
@@ -79,10 +81,14 @@ func (w BatchWriteOp) target() item.Item {
 func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchWriteResult, error) {
 	pending := make([][]pendingWrite, len(tables))
 	for i, t := range tables {
-		for _, w := range r.Tables[i].Writes {
+		for k, w := range r.Tables[i].Writes {
 			c := partition.Command{Kind: partition.Put, Item: w.target()}
 			if w.Put == nil {
 				c.Kind = partition.Delete
+			}
+			if k > 0 && s.env.Buggify("table: no room for a write of a batch") {
+				pending[i] = append(pending[i], s.withoutRoom(t))
+				continue
 			}
 			pending[i] = append(pending[i], s.proposeWrite(t, &c))
 		}
@@ -116,6 +122,16 @@ func (s *Service) batchWrite(tables []*liveTable, r *BatchWriteRequest) (*BatchW
 	return result, nil
 }
 
+// errFullForAMoment refuses single writes of batches in the simulator. A batch does not fail for it, but gives them back.
+var errFullForAMoment = fmt.Errorf("%w for a moment", vfs.ErrNoSpace)
+
+// withoutRoom is a write for which the disk of its leader was full for a moment.
+func (s *Service) withoutRoom(t *liveTable) pendingWrite {
+	refused := env.NewFuture[any](s.env)
+	refused.Set(nil, errFullForAMoment)
+	return pendingWrite{table: t, proposal: proposal{future: refused, sent: true}}
+}
+
 // A batchOutcome sums up the outcomes of single writes.
 type batchOutcome struct {
 	done        bool  // at least one write
@@ -126,6 +142,7 @@ func (o *batchOutcome) count(err error) {
 	switch {
 	case err == nil:
 		o.done = true
+	case errors.Is(err, errFullForAMoment):
 	case errors.Is(err, vfs.ErrNoSpace):
 		o.full = err
 	default:
