@@ -41,6 +41,8 @@ func TestEachKindFires(t *testing.T) {
 			f.Target, f.For = "group 2", Duration(splitPatience)
 		case brokenClock:
 			f.N = brokenRate
+		case "group deaf": // of the group that is written to: that of the catalog sleeps
+			f.N = 2
 		}
 		p.Nemesis = append(p.Nemesis, f, Fault{At: at + 1, Kind: calmKind})
 		at += Duration(500 * time.Millisecond)
