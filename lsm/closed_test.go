@@ -52,6 +52,29 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A file that is missing, or not whole, is named without being read.
+func TestClosedComplete(t *testing.T) {
+	c, fs := openGolden(t)
+	if err := c.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	cut, gone := c.state.Version.All()[0], c.state.Version.All()[1]
+	f, err := fs.Open(c.tableName(cut.Num))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(7), f.Close(), fs.Remove(c.tableName(gone.Num))); err != nil {
+		t.Fatal(err)
+	}
+	err = c.Complete()
+	for _, want := range []string{c.tableName(cut.Num) + ".*7 bytes of", c.tableName(gone.Num) + ".*missing"} {
+		name, what, _ := strings.Cut(want, ".*")
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), what) {
+			t.Errorf("Complete: %v, want %q", err, want)
+		}
+	}
+}
+
 // Looking changes nothing, so it can be done twice; and what is damaged is named, while the
 // rest is looked through.
 func TestClosedVerify(t *testing.T) {

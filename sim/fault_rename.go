@@ -22,8 +22,11 @@ func doCrashAfterRename(r *run, f *Fault) { r.crashAfter(f, vfs.OpRename) }
 // too early.
 func doCrashAfterRemoval(r *run, f *Fault) { r.crashAfter(f, vfs.OpRemove) }
 
-// storeDir is where Knobs.lsm has the engine's files.
-const storeDir = "store/"
+// storeName is the directory where Knobs.lsm has the engine's files.
+const (
+	storeName = "store"
+	storeDir  = storeName + "/"
+)
 
 // An awaitedOp is an operation that somebody waits for.
 type awaitedOp struct {

@@ -94,7 +94,7 @@ func (k *Knobs) facets() []string {
 
 func (k *Knobs) lsm(events *lsm.Listener) lsm.Options {
 	o := lsm.Options{
-		Dir: "store", DisableWAL: true, MemoryBytes: k.Memory,
+		Dir: storeName, DisableWAL: true, MemoryBytes: k.Memory,
 		MemtableBytes: k.Memtable, TableBytes: k.Table, BlockBytes: k.Block,
 		BaseBytes: k.Base, L0Tables: k.L0, LevelRatio: k.Ratio, Compression: lsm.NoCompression,
 		ValueThreshold: k.Threshold, ManifestBytes: k.Manifest, Events: events,

@@ -44,6 +44,7 @@ type node struct {
 	slow      int // factor of the disk's latency
 	stalled   int // faults that let the disk stand still
 	latency   *rand.Rand
+	remains   remains
 	awaited   map[vfs.OpKind]awaitedOp // by kind: the next one ends the wait
 	wrong     wrong                    // what the clocks are
 
@@ -56,6 +57,7 @@ func (r *run) newNode(number int, place NodePlan) *node {
 		disk: vfs.NewDisk(r.plan.Seed + uint64(number)<<48), slow: 1,
 		latency: r.world.Stream("disk/" + nodeName(number)),
 	}
+	n.remains = remains{n: n, dice: r.world.Stream("remains/" + n.name)}
 	n.disk.OnOp(n.onDisk)
 	n.env = r.world.NewNode(n.name)
 	if place.Drift != 0 {
@@ -85,7 +87,7 @@ func (n *node) start(e *env.Env) {
 			n.run.fail(found(Boot, fmt.Errorf("sim: node %s does not start: %w", n.name, err)))
 			return
 		}
-		n.server = s
+		n.server, n.remains.begun = s, true
 		n.run.moment("up", n.name, "")
 		n.run.stack.started(n.run, n)
 	})
@@ -149,6 +151,7 @@ func (n *node) close() {
 
 // onDisk is asked before every disk operation: latency, stalls and failing syncs.
 func (n *node) onDisk(op vfs.Op) error {
+	n.remains.before(op)
 	sync := op.Kind == vfs.OpSync || op.Kind == vfs.OpSyncDir
 	if a, is := n.awaited[op.Kind]; is && strings.HasPrefix(op.Name, a.of) {
 		delete(n.awaited, op.Kind)

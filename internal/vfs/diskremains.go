@@ -1,0 +1,77 @@
+package vfs
+
+// Remains returns what a power cut at this moment would leave, as a disk of its own: of files what was synced,
+// and of the changes of directories that are not durable those that keep says, the oldest first. The disk
+// itself goes on as if nothing had been. The cost grows with the number of files, not with what is in them.
+func (d *Disk) Remains(keep func() bool) *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	copied := NewDisk(0)
+	c := remains{dirs: map[*diskDir]*diskDir{}, files: map[*inode]*inode{}}
+	copied.root = c.dir(d.root)
+	for _, op := range d.pending {
+		if !keep() {
+			continue
+		}
+		for _, s := range op {
+			set(c.dir(s.dir).durable, s.name, c.entry(s.entry))
+		}
+	}
+	copied.root.settle()
+	return copied
+}
+
+// Pending returns how many changes of directories are not durable.
+func (d *Disk) Pending() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.pending)
+}
+
+// remains copies directories and files, each once.
+type remains struct {
+	dirs  map[*diskDir]*diskDir
+	files map[*inode]*inode
+}
+
+// dir copies what is durable of a directory.
+func (c *remains) dir(d *diskDir) *diskDir {
+	if have := c.dirs[d]; have != nil {
+		return have
+	}
+	copied := newDiskDir()
+	c.dirs[d] = copied
+	for name, e := range d.durable { //sim:ok only copies into another map
+		copied.durable[name] = c.entry(e)
+	}
+	return copied
+}
+
+func (c *remains) entry(e dirEntry) dirEntry {
+	if e.dir != nil {
+		return dirEntry{dir: c.dir(e.dir)}
+	}
+	if e.file == nil {
+		return dirEntry{}
+	}
+	have := c.files[e.file]
+	if have == nil {
+		have = &inode{id: e.file.id, durable: e.file.durable.share()}
+		have.mem = have.durable.share()
+		c.files[e.file] = have
+	}
+	return dirEntry{file: have}
+}
+
+// settle makes what is durable visible.
+func (dir *diskDir) settle() {
+	for name, e := range dir.durable { //sim:ok only copies into another map
+		dir.live[name] = e
+		if e.dir != nil {
+			e.dir.settle()
+		}
+		if e.file != nil {
+			e.file.links++
+		}
+	}
+}
