@@ -311,11 +311,17 @@ func (p *Partition) loadWindow() error {
 	if p.window.loaded {
 		return nil
 	}
-	w := &p.window
+	err := p.window.load(p.db, p.group)
+	p.window.loaded = err == nil
+	return err
+}
+
+// load reads the window of a group.
+func (w *window) load(from source, group uint64) error {
 	w.first, w.next, w.bytes, w.ring = 1, 1, 0, nil
 	w.ids, w.floors = make(map[RequestID]windowPlace), make(map[uint64]floor)
 	records := make(map[uint64][]byte)
-	err := p.eachGroupKey(partWindow, func(_, value []byte) error {
+	err := eachGroupKey(from, group, partWindow, func(_, value []byte) error {
 		if !checkWindowRecord(value) {
 			return fmt.Errorf("%w: requests in %d bytes", ErrFormat, len(value))
 		}
@@ -332,29 +338,31 @@ func (p *Partition) loadWindow() error {
 	for sequence, next := w.first, w.next; sequence < next; sequence++ {
 		record := records[sequence]
 		if record == nil {
-			return fmt.Errorf("partition %d: %w: requests %d are missing", p.group, ErrFormat, sequence)
+			return fmt.Errorf("partition %d: %w: requests %d are missing", group, ErrFormat, sequence)
 		}
 		w.add(record, sequence)
 		for id, offset := range requestsOf(record) {
 			w.ids[id] = windowPlace{sequence, offset}
 		}
 	}
-	err = p.eachGroupKey(partFloor, func(key, value []byte) error {
+	return eachGroupKey(from, group, partFloor, func(key, value []byte) error {
 		if len(key) != 8 || len(value) != floorBytes || value[0] != windowFormat {
 			return fmt.Errorf("%w: floor of %d bytes", ErrFormat, len(value))
 		}
 		w.floors[binary.BigEndian.Uint64(key)] = floor{binary.BigEndian.Uint64(value[1:]), txn.Timestamp(binary.BigEndian.Uint64(value[9:]))}
 		return nil
 	})
-	w.loaded = err == nil
-	return err
 }
 
 // eachGroupKey calls f with the rest of each key of one part of the group's state, and
 // its value; both are valid during the call.
 func (p *Partition) eachGroupKey(part byte, f func(key, value []byte) error) error {
-	lower := appendGroupKey(nil, p.group, part)
-	it, err := p.db.NewIter(lsm.IterOptions{Lower: lower, Upper: appendGroupKey(nil, p.group, part+1)})
+	return eachGroupKey(p.db, p.group, part, f)
+}
+
+func eachGroupKey(from source, group uint64, part byte, f func(key, value []byte) error) error {
+	lower := appendGroupKey(nil, group, part)
+	it, err := from.NewIter(lsm.IterOptions{Lower: lower, Upper: appendGroupKey(nil, group, part+1)})
 	if err == nil {
 		err = vfs.Guard(func() error {
 			for ok := it.First(); ok; ok = it.Next() {
@@ -373,7 +381,7 @@ func (p *Partition) eachGroupKey(part byte, f func(key, value []byte) error) err
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("partition %d: read part %d of its state: %w", p.group, part, err)
+		return fmt.Errorf("partition %d: read part %d of its state: %w", group, part, err)
 	}
 	return nil
 }

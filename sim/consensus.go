@@ -61,6 +61,8 @@ type groupHistory struct {
 	parent  replication.GroupID   // that it was split off; 0: none
 	birth   uint64                // the parent's entry that did that
 	parts   []replication.GroupID // that were split off it
+
+	requests []carriedOut // in the order in which they were, those of the parent first
 }
 
 type entryID struct{ index, term uint64 }
@@ -169,6 +171,7 @@ func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data 
 	g.at[o.node] = index
 	before, known := g.applied[index]
 	if !known {
+		o.noteRequests(id, index, commands, results)
 		o.noteSplits(id, index, commands, results)
 		g.applied[index] = now
 		g.last = max(g.last, index)

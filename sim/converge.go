@@ -68,6 +68,13 @@ func (c *convergence) look(s *server) error {
 		}
 		s.looked[group] = f.Applied
 		at := position{group, f.Applied}
+		err = c.trespass(s, group)
+		if err == nil && (f.Applied+group)%2 == 0 { // each costs a reading of the group's window
+			err = c.remembers(s, group)
+		}
+		if err != nil {
+			return err
+		}
 		before, known := c.seen[at]
 		if !known {
 			c.seen[at] = witnessed{f, s.n.name}

@@ -118,6 +118,7 @@ func (c *consensus) noteSplits(id replication.GroupID, index uint64, commands []
 		part := replication.GroupID(command.Split.Child)
 		if child := c.group(part); child.parent == 0 {
 			child.parent, child.birth = id, index
+			child.requests = inherited(c.group(id).requests)
 			c.group(id).parts = append(c.group(id).parts, part)
 		}
 	}
@@ -190,6 +191,9 @@ func (o *nodeObserver) Bound(id replication.GroupID, term uint64, until env.Mono
 	}
 	g := o.group(id)
 	before := g.bonds[o.id]
+	if before.clock == nil && len(g.leaders) == 0 {
+		o.boundFromBirth(id, g, until)
+	}
 	if before.term > g.vows[o.node].term && term < before.term {
 		before = before.before(before.term) // it has not answered that leader: nobody counts on it
 	}
@@ -209,6 +213,19 @@ func (o *nodeObserver) Bound(id replication.GroupID, term uint64, until env.Mono
 		return
 	}
 	g.bonds[o.id] = now
+}
+
+// boundFromBirth checks that whoever begins as a voter of a group that was split off is bound as a voter of the parent
+// is: leaders of that one may serve what has gone to the part.
+func (o *nodeObserver) boundFromBirth(id replication.GroupID, g *groupHistory, until env.Mono) {
+	if g.parent == 0 {
+		return
+	}
+	b := o.group(g.parent).bonds[o.id]
+	if short := b.ends() - o.clock(until); short > 0 && b.clock != nil {
+		o.report(found(Leases, fmt.Errorf("sim: group %d: %s takes itself for bound for %s less than it is as a replica of group %d, from which the group was split off",
+			id, o.node, time.Duration(short), g.parent)))
+	}
 }
 
 // Voted checks that a vote says how long the one who gives it is bound, and that whoever gives

@@ -193,6 +193,22 @@ func TestPromises(t *testing.T) {
 			w.b.Serves(7, 1, always)
 			w.a.Serves(2, 1, always)
 		}},
+		"a part that is bound as its parent": {"", func(w world) {
+			w.a.Bound(2, 1, 100)
+			w.b.Applied(2, 9, 1, nil, split, done)
+			w.a.Bound(7, 0, 100)
+		}},
+		"a part that is not bound as its parent": {Leases, func(w world) {
+			w.a.Bound(2, 1, 100)
+			w.b.Applied(2, 9, 1, nil, split, done)
+			w.a.Bound(7, 0, 99)
+		}},
+		"a replica that comes to a part that has had a leader": {"", func(w world) {
+			w.a.Bound(2, 1, 100)
+			w.b.Applied(2, 9, 1, nil, split, done)
+			w.b.Led(7, 1, func(uint64) (uint64, error) { return 0, nil })
+			w.a.Bound(7, 1, 0)
+		}},
 		"leases of two groups": {"", func(w world) {
 			w.a.Serves(1, 1, always)
 			w.b.Serves(2, 2, always)

@@ -1,6 +1,9 @@
 package table
 
-import "github.com/statordb/stator/replication"
+import (
+	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
+)
 
 // A GroupState says where the replicas of a partition are, and what this node knows of
 // it.
@@ -51,6 +54,14 @@ func (c *core) Layout() []GroupState {
 		}
 	}
 	return all
+}
+
+// Replica returns this node's replica of a partition, for whoever looks at its state; nil if there is none.
+func (c *core) Replica(group uint64) *partition.Partition {
+	if p := c.directory.partition(group); p != nil && p.exists() {
+		return p.Partition
+	}
+	return nil
 }
 
 // slotState adds to what the catalog has of a partition what the replica here knows.
