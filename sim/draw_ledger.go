@@ -104,7 +104,7 @@ func (d *drawer) drawTransactions() {
 	loads, duels, vanish := make([]int, len(times)), make([]*Transaction, len(times)), make([]bool, len(times))
 	for i := range loads {
 		if loads[i] = l.weighted(l.weights); l.IntN(3) == 0 {
-			duels[i], vanish[i] = l.drawDuel(loads[i]), l.IntN(2) == 0
+			duels[i], vanish[i] = l.drawDuel(loads[i], fmt.Sprint("d", i)), l.IntN(2) == 0
 		}
 	}
 	for i := range p.Transactors {
@@ -117,7 +117,15 @@ func (d *drawer) drawTransactions() {
 				}
 				x := transactLoads[load](l.drawer, value)
 				switch {
+				case duels[k] == nil && round > 0 && l.IntN(3) == 0:
+					if own := t.Ops[len(t.Ops)-1].ownItem(l.drawer); own != nil {
+						x = *own
+					}
 				case duels[k] == nil:
+				case duels[k].Do == "once":
+					if x = *duels[k]; round > 0 || i != k%len(p.Transactors) {
+						x = Transaction{Do: glimpse, Keys: x.Keys, Value: x.Value}
+					}
 				case round == 0:
 					if x = duels[k].turned(i, value); vanish[k] && i%2 == 1 && x.Do == "set" {
 						x.How = slices.Repeat([]string{"delete"}, len(x.Keys))
@@ -135,10 +143,10 @@ func (d *drawer) drawTransactions() {
 
 // drawDuel draws a transaction that all of a burst send at the same moment, each with its keys in another
 // order: what one only looks at another one writes, and whichever comes first to one partition may come second to
-// the next. nil: this load has none.
-func (l *ledgerDrawer) drawDuel(load int) *Transaction {
+// the next. Of items that are put once one puts them, and the others look. nil: this load has none.
+func (l *ledgerDrawer) drawDuel(load int, value string) *Transaction {
 	for range 8 {
-		x := transactLoads[load](l.drawer, "duel")
+		x := transactLoads[load](l.drawer, value)
 		if x.Again = ""; len(x.Keys) < 2 {
 			continue
 		}
@@ -146,7 +154,7 @@ func (l *ledgerDrawer) drawDuel(load int) *Transaction {
 		case "append":
 			x.How = []string{"known"}
 			return &x
-		case "transfer", "leave", "set":
+		case "transfer", "leave", "set", "once":
 			return &x
 		}
 	}
@@ -178,6 +186,17 @@ func (x Transaction) looked(by int) Transaction {
 		x.Keys = x.Keys[at : at+1]
 	}
 	return Transaction{Do: map[string]string{"append": "lists", "leave": "watch", "set": "see"}[x.Do], Keys: x.Keys}
+}
+
+// ownItem returns a read of one of the items that a transaction has written, for its own client: that knows it to be
+// done, and it may not be done everywhere yet. nil: nobody keeps what a single read of such an item shows.
+func (x *Transaction) ownItem(d *drawer) *Transaction {
+	read := map[string]string{"append": "lists", "set": "see"}[x.Do]
+	if read == "" || len(x.Keys) < 2 {
+		return nil
+	}
+	at := d.IntN(len(x.Keys))
+	return &Transaction{Do: read, Keys: x.Keys[at : at+1]}
 }
 
 // transactLoads draw one request each, of accounts, pairs, lists, registers and items put once.

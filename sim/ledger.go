@@ -272,6 +272,8 @@ func (l *ledger) check(budget int) error {
 // look judges what one answer shows by itself.
 func (x *tx) look() error {
 	switch x.op.Do {
+	case glimpse:
+		return x.glimpsed()
 	case "audit":
 		sum := int64(0)
 		for _, it := range x.saw {

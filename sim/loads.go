@@ -24,7 +24,7 @@ var loads = []LoadInfo{
 	{"pairs", "of two, one is always on duty (write skew)"},
 	{"lists", "appends to lists, several at a time (list-append)"},
 	{"registers", "conditional writes and reads of several items at one moment"},
-	{"once", "transactions whose items nobody else touches: all of them are there in the end, or none"},
+	{"once", "transactions whose items nobody else writes: at any moment, and in the end, all of them are there, or none"},
 	{"tables", "tables and an index are created, filled, read and dropped"},
 	{"expiry", "items with a time to live, some of which are prolonged"},
 	{"grammar", "expressions made from the grammar, against a second opinion"},

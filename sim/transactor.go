@@ -36,8 +36,9 @@ type TransactorPlan struct {
 //	lists     reads lists at one moment. One list: a single read
 //	set       writes registers of one group, each as its part says. One part: a single write
 //	see       reads the registers of a group at one moment. One: a single read
-//	once      puts items that nobody else writes or reads, and that are not there before. Their
+//	once      puts items that nobody else writes, and that are not there before. Their
 //	          keys are "o", the value, a dot and a letter. In the end all are there, or none
+//	glimpse   reads items of a once at one moment, which has the same value: all are there, or none
 //	scatter, gather, sweep: of many items, each on its own; see scatter
 type Transaction struct {
 	At    Duration `json:"at"`
@@ -109,7 +110,7 @@ var transactKinds = map[string]struct {
 	"leave": {"d", 2, 2}, "join": {"d", 1, 1}, "watch": {"d", 2, 2},
 	"append": {"l", 1, lists}, "lists": {"l", 1, lists},
 	"set": {"g", 1, groupSize}, "see": {"g", 1, groupSize},
-	"once":  {"o", 2, 4},
+	"once": {"o", 2, 4}, glimpse: {"o", 2, 4},
 	scatter: {"g", 1, groups * groupSize}, gather: {"", 1, groups*groupSize + lists}, sweep: {"", 0, 0},
 }
 
@@ -143,7 +144,7 @@ func (x *Transaction) check() error {
 		return fmt.Errorf("%s of %d keys", x.Do, len(x.Keys))
 	case (x.Do == "transfer" || x.Do == sweep) && x.Count < 0:
 		return fmt.Errorf("%s of %d", x.Do, x.Count)
-	case (x.Do == "append" || x.Do == "set" || x.Do == "once" || x.Do == scatter) && x.Value == "":
+	case (x.Do == "append" || x.Do == "set" || x.Do == "once" || x.Do == glimpse || x.Do == scatter) && x.Value == "":
 		return fmt.Errorf("%s without a value", x.Do)
 	case (x.Do == "set" || x.Do == scatter) && len(x.How) != len(x.Keys):
 		return fmt.Errorf("%s of %d keys says how for %d", x.Do, len(x.Keys), len(x.How))
@@ -154,7 +155,7 @@ func (x *Transaction) check() error {
 	case x.Again != "" && x.Again != "same" && x.Again != "other":
 		return fmt.Errorf("again %q", x.Again)
 	}
-	if x.Do == "once" {
+	if x.Do == "once" || x.Do == glimpse {
 		valid = onceKeys(x.Value, kind.at)
 	}
 	for i, key := range x.Keys {

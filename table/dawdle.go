@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/txn"
 )
 
 // Between the steps of a transaction, or of a read that meets one, anything may happen: a task is not scheduled, a
@@ -19,6 +21,25 @@ const dawdling env.Point = "table: steps of transactions dawdle"
 func (c *core) dawdle() {
 	if c.env.Buggify(dawdling) {
 		c.env.Sleep(c.anyPause())
+	}
+}
+
+// lateLooks is how often comeLate looks whether a transaction is over.
+const lateLooks = 8
+
+// comeLate has whoever met a transaction at an item go on only when it is over and forgotten, if that comes soon: nothing of what
+// was seen is so any more. A step that merely dawdles is rarely late by just so much.
+func (c *core) comeLate(by env.Point, id txn.ID, anchor partition.Place) {
+	if !c.env.Buggify(by) {
+		return
+	}
+	for range lateLooks {
+		c.env.Sleep(c.anyPause())
+		v, err := c.look(id, anchor.Table, []uint64{anchor.Hash})
+		if err != nil || v.Outcome != txn.Prepared && v.Outcome != txn.Committed {
+			c.env.Sometimes("table: transaction is over before anybody asks")
+			return
+		}
 	}
 }
 

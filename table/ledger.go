@@ -209,6 +209,7 @@ type finding struct {
 
 // inquire finds out what became of a transaction, without changing anything.
 func (c *core) inquire(id txn.ID, anchor partition.Place) (f finding, err error) {
+	c.comeLate("table: who meets a transaction asks when it is over", id, anchor)
 	q := txn.NewInquiry(id)
 	list := c.participants(anchor, nil)
 	for messages := q.Start(); len(messages) > 0; {
@@ -368,6 +369,7 @@ func (p *livePartition) getSettled(row []byte) (item.Item, error) {
 		if r.Ongoing == nil || r.Ongoing.ID == undecided {
 			return r.Item, nil
 		}
+		p.core.comeLate("table: a read asks when the transaction that it met is over", r.Ongoing.ID, r.Ongoing.Anchor)
 		f, err := p.core.inquire(r.Ongoing.ID, r.Ongoing.Anchor)
 		switch {
 		case err != nil:
