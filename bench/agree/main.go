@@ -1,11 +1,14 @@
-// Command agree compares what "stator bench run" says of a server with what another harness says, in turns on the same server. It shares
-// nothing with package drive: requests are made beforehand and not signed, each connection is a goroutine with readings of the
-// system's clock, and percentiles are places in a sorted list.
+// Command agree compares what "stator bench run" says of a server with what other harnesses say, in turns on the same server.
 //
-//	go run ./bench/agree [-rounds 12] [-for 1s] [-rate 1000] [-program FILE]
+//	go run ./bench/agree [-rounds 12] [-for 1s] [-rate 1000] [-program FILE] [-cc cc]
 //
-// For each of four loads (one connection, four, a constant rate of gets, one of puts) it prints the medians of the ratios of neighbouring measurements, with an interval
-// of 95 %: 1.00 is agreement. A busy machine makes the intervals wide, and no ratio wrong.
+// Loads of a few connections, and those with a rate, are compared with a program in C (testdata/harness.c): a thread for each connection, system calls that block. A load of
+// many connections is compared with goroutines and the runtime's sockets, since the kernel serves many busy threads so unevenly
+// that their percentiles say more of it than of the server; so are all loads where there is no compiler. Neither of both shares anything with package drive:
+// requests are made beforehand, the clock is the system's, and percentiles are places in a sorted list.
+//
+// It prints the medians of the ratios of neighbouring measurements, with an interval of 95 %: 1.00 is agreement. A busy machine makes the intervals wide, and
+// no ratio wrong.
 package main
 
 import (
@@ -24,6 +27,7 @@ import (
 
 	"golang.org/x/perf/benchmath"
 
+	"github.com/statordb/stator/bench/program"
 	"github.com/statordb/stator/bench/result"
 )
 
@@ -33,6 +37,7 @@ func main() {
 	flag.DurationVar(&o.length, "for", time.Second, "length of a measurement")
 	flag.Float64Var(&o.rate, "rate", 1000, "requests per second of the loads with a constant rate")
 	flag.StringVar(&o.program, "program", "", "a stator that is built already; default this tree's")
+	flag.StringVar(&o.cc, "cc", "cc", "a compiler for C")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -47,6 +52,7 @@ type options struct {
 	length  time.Duration
 	rate    float64
 	program string
+	cc      string
 }
 
 // A load is what both harnesses do.
@@ -60,6 +66,12 @@ type load struct {
 // measured is what one of them found, times in nanoseconds.
 type measured struct{ rate, p50, p90, p99 float64 }
 
+// A harness makes a load and measures it.
+type harness interface {
+	name() string
+	measure(ctx context.Context, l load, length time.Duration) (measured, error)
+}
+
 const (
 	keys      = 10_000
 	valueSize = 100
@@ -71,29 +83,45 @@ func (o *options) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if o.program == "" {
-		o.program = filepath.Join(dir, "stator")
-		if text, err := exec.CommandContext(ctx, "go", "build", "-o", o.program, "./cmd/stator").CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w\n%s", err, text)
-		}
+	if o.program, err = program.Build(ctx, dir, o.program); err != nil {
+		return err
 	}
 	addr, end, err := serve(ctx, o.program)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	h, err := newHarness(addr)
+	r, err := newRequests(addr)
+	if err != nil {
+		return err
+	}
+	byGoroutines := &goroutines{r}
+	var byThreads harness
+	if byThreads, err = compile(ctx, o.cc, dir, r); errors.Is(err, exec.ErrNotFound) {
+		byThreads, err = byGoroutines, nil
+		fmt.Fprintf(os.Stderr, "agree: without a compiler for C all loads are compared with goroutines\n")
+	}
 	if err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "load\tbench run: rate, p50, p99\tthe other one\tratio of rates\tof p50\tof p90\tof p99\t")
-	for _, l := range []load{{"one connection", false, 1, 0}, {"four connections", false, 4, 0}, {"gets at a rate", false, 4, o.rate}, {"puts at a rate", true, 4, o.rate}} {
-		ours, theirs, err := o.turns(ctx, l, addr, h, dir)
+	fmt.Fprintln(t, "load\tbench run: rate, p50, p99\tthe other one\t\tratio of rates\tof p50\tof p90\tof p99\t")
+	for _, l := range []struct {
+		load
+		other harness
+	}{
+		{load{"one connection", false, 1, 0}, byThreads},
+		{load{"four connections", false, 4, 0}, byThreads},
+		{load{"sixteen connections", false, 16, 0}, byGoroutines},
+		{load{"gets at a rate", false, 4, o.rate}, byThreads},
+		{load{"gets at five times the rate", false, 16, 5 * o.rate}, byThreads},
+		{load{"puts at a rate", true, 4, o.rate}, byThreads},
+	} {
+		ours, theirs, err := o.turns(ctx, l.load, addr, l.other, dir)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s", l.name, median(ours), median(theirs))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s", l.name, median(ours), median(theirs), l.other.name())
 		for _, of := range []func(measured) float64{func(m measured) float64 { return m.rate }, func(m measured) float64 { return m.p50 }, func(m measured) float64 { return m.p90 }, func(m measured) float64 { return m.p99 }} {
 			var ratios []float64
 			for i := range ours {
@@ -108,7 +136,7 @@ func (o *options) run(ctx context.Context) (err error) {
 }
 
 // turns measures a load with both, each first in every other round.
-func (o *options) turns(ctx context.Context, l load, addr string, h *harness, dir string) (ours, theirs []measured, err error) {
+func (o *options) turns(ctx context.Context, l load, addr string, h harness, dir string) (ours, theirs []measured, err error) {
 	for round := range o.rounds {
 		for i := range 2 {
 			var m measured
@@ -116,7 +144,7 @@ func (o *options) turns(ctx context.Context, l load, addr string, h *harness, di
 				m, err = o.benchRun(ctx, l, addr, dir)
 				ours = append(ours, m)
 			} else {
-				m, err = h.measure(l, o.length)
+				m, err = h.measure(ctx, l, o.length)
 				theirs = append(theirs, m)
 			}
 			if err == nil {
@@ -149,11 +177,7 @@ func (o *options) benchRun(ctx context.Context, l load, addr, dir string) (measu
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return measured{}, err
 	}
-	cmd := exec.CommandContext(ctx, o.program, "bench", "run", file, "--target=http://"+addr, "--rounds=1", "--no-probe", "--json="+out)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return measured{}, fmt.Errorf("bench run: %w\n%s", err, text)
-	}
-	f, err := result.Read(out)
+	f, err := program.Run(ctx, o.program, out, file, "--target=http://"+addr, "--rounds=1")
 	if err != nil {
 		return measured{}, err
 	}

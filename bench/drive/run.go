@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -106,6 +107,7 @@ type run struct {
 	target  Target
 	workers []*worker
 	open    bool
+	threads bool // see Workload.Threads
 	trace   *replay
 }
 
@@ -130,6 +132,9 @@ func Run(ctx context.Context, w *Workload, t Target, o Options) (m *Measurement,
 		r.workers = append(r.workers, &worker{session: s, slow: o.Slow, rand: rand(o.Seed*1000 + uint64(i) + 1)})
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if r.threads = threads(w, t); r.threads {
+		defer spread(len(r.workers))()
+	}
 	warmedUp, settled, err := r.warmUp(ctx)
 	if err != nil {
 		return nil, err
@@ -149,9 +154,6 @@ func (r *run) close() error {
 	var err error
 	for _, w := range r.workers {
 		err = errors.Join(err, w.session.Close())
-		if w.waiter != nil {
-			err = errors.Join(err, w.waiter.close())
-		}
 	}
 	r.workers = nil
 	return err
@@ -226,8 +228,8 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	for i, w := range r.workers {
 		w.recorder, w.open = newRecorder(len(kinds), open, s), open
 		w.recorder.keep = faults
-		if open && w.waiter == nil {
-			w.waiter = newWaiter(r.target)
+		if open {
+			w.waiter = newWaiter(r.threads, pace.Rate)
 		}
 		w.pacer = newPacer(pace, i, len(r.workers), &w.rand)
 		if w.source = (source)(r.plan); r.trace != nil {
@@ -244,7 +246,13 @@ func (r *run) measure(ctx context.Context, t Target, pace Pace, length time.Dura
 	errs := make([]error, len(r.workers)+1)
 	var wg sync.WaitGroup
 	for i, w := range r.workers {
-		wg.Go(func() { errs[i] = w.run(l) })
+		wg.Go(func() {
+			if r.threads {
+				runtime.LockOSThread() // the thread ends with the worker
+				exact()
+			}
+			errs[i] = w.run(l)
+		})
 	}
 	var breaking sync.WaitGroup
 	var blows []Blow

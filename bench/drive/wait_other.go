@@ -4,11 +4,6 @@ package drive
 
 import "time"
 
-func nap(d time.Duration) { time.Sleep(d) }
-
-// An alarm wakes one worker at a time.
-type alarm struct{}
-
-func newAlarm() *alarm               { return &alarm{} }
-func (*alarm) sleep(d time.Duration) { time.Sleep(d) }
-func (*alarm) close() error          { return nil }
+func nap(d time.Duration)      { time.Sleep(d) }
+func shortNap(d time.Duration) { time.Sleep(d) }
+func exact()                   {}

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/bench/gate"
+	"github.com/statordb/stator/bench/program"
 	"github.com/statordb/stator/bench/result"
 )
 
@@ -281,13 +282,8 @@ func (o *options) print(done []trial) error {
 }
 
 // costs measures what an operation of each workload costs.
-func (o *options) costs(ctx context.Context, program, tmp string, files []string) (reads, writes float64, err error) {
-	out := filepath.Join(tmp, "costs.json")
-	args := append([]string{"bench", "run", "--rounds=5", "--no-probe", "--json=" + out, "--dir=" + tmp}, files...)
-	if text, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
-		return 0, 0, fmt.Errorf("bench run: %w\n%s", err, text)
-	}
-	f, err := result.Read(out)
+func (o *options) costs(ctx context.Context, base, tmp string, files []string) (reads, writes float64, err error) {
+	f, err := program.Run(ctx, base, filepath.Join(tmp, "costs.json"), append([]string{"--rounds=5", "--dir=" + tmp}, files...)...)
 	if err != nil {
 		return 0, 0, err
 	}

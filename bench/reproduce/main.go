@@ -13,13 +13,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/statordb/stator/bench/program"
 	"github.com/statordb/stator/bench/result"
 )
 
@@ -65,11 +66,8 @@ func (o *options) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if o.program == "" {
-		o.program = filepath.Join(dir, "stator")
-		if text, err := exec.CommandContext(ctx, "go", "build", "-o", o.program, "./cmd/stator").CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w\n%s", err, text)
-		}
+	if o.program, err = program.Build(ctx, dir, o.program); err != nil {
+		return err
 	}
 	if o.keep == "" {
 		o.keep = dir
@@ -96,15 +94,15 @@ func (o *options) one(ctx context.Context, i int) (*result.File, error) {
 	if f, err := result.Read(out); err == nil {
 		return f, nil
 	}
-	args := append([]string{"bench", "run"}, o.workloads...)
-	args = append(args, "--target="+o.target, fmt.Sprint("--rounds=", o.rounds), fmt.Sprint("--scale=", o.scale), "--no-probe", "--json="+out)
+	args := append(slices.Clone(o.workloads), "--target="+o.target, fmt.Sprint("--rounds=", o.rounds), fmt.Sprint("--scale=", o.scale))
 	if o.history {
 		args = append(args, "--history="+filepath.Join(o.keep, "history"))
 	}
-	if text, err := exec.CommandContext(ctx, o.program, args...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("run %d: %w\n%s", i+1, err, text)
+	f, err := program.Run(ctx, o.program, out, args...)
+	if err != nil {
+		return nil, fmt.Errorf("run %d: %w", i+1, err)
 	}
-	return result.Read(out)
+	return f, nil
 }
 
 // A count is of pairs.

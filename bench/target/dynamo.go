@@ -328,7 +328,11 @@ func (t *Dynamo) Distant() bool { return t.distant }
 
 // NewSession implements drive.Target.
 func (t *Dynamo) NewSession(worker int) (drive.Session, error) {
-	return &dynamoSession{wire: t.connect(worker), builder: builder{t: t}, attempts: t.w.Attempts}, nil
+	c := t.connect(worker)
+	if s, ok := c.(*socket); ok {
+		s.blocks = t.w.Threads()
+	}
+	return &dynamoSession{wire: c, builder: builder{t: t}, attempts: t.w.Attempts}, nil
 }
 
 // A builder makes requests in a buffer.

@@ -65,6 +65,7 @@ type socket struct {
 	endpoints []endpoint
 	at        int           // the endpoint in use
 	timeout   time.Duration // of an answer
+	blocks    bool          // its worker has a thread
 	signer    *signer
 	conn      net.Conn
 	r         *bufio.Reader
@@ -96,16 +97,32 @@ func (s *socket) prepare(operation string, body []byte) error {
 }
 
 func (s *socket) dial() (err error) {
-	d, e := &net.Dialer{Timeout: min(dialTimeout, s.timeout)}, s.endpoints[s.at]
-	if e.secure {
-		s.conn, err = tls.DialWithDialer(d, "tcp", e.addr, nil)
-	} else {
-		s.conn, err = d.Dial("tcp", e.addr)
-	}
+	e := s.endpoints[s.at]
+	d := net.Dialer{Timeout: min(dialTimeout, s.timeout)}
+	c, err := d.Dial("tcp", e.addr)
 	if err != nil {
-		s.conn = nil
 		return err
 	}
+	if s.blocks {
+		if c, err = newStream(c); err != nil {
+			return err
+		}
+	}
+	if e.secure {
+		if err := c.SetDeadline(time.Now().Add(d.Timeout)); err != nil {
+			return errors.Join(err, c.Close())
+		}
+		name, _, err := net.SplitHostPort(e.addr)
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+		secured := tls.Client(c, &tls.Config{ServerName: name})
+		if err := secured.Handshake(); err != nil {
+			return errors.Join(err, c.Close())
+		}
+		c = secured
+	}
+	s.conn = c
 	s.r = bufio.NewReaderSize(s.conn, 64<<10)
 	return nil
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,75 +12,20 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
 
-// warmup is what both harnesses leave out at the beginning.
+// warmup is what all harnesses leave out at the beginning.
 const warmup = 200 * time.Millisecond
 
-// A harness has all requests as bytes.
-type harness struct {
-	addr       string
-	gets, puts [][]byte
-}
+// goroutines are a harness: one for each connection, and the runtime's sockets.
+type goroutines struct{ *requests }
 
-const table = "agree-independent"
+func (*goroutines) name() string { return "goroutines" }
 
-// newHarness makes and fills a table like that of package target.
-func newHarness(addr string) (*harness, error) {
-	h := &harness{addr: addr}
-	for i := range keys {
-		key := fmt.Sprintf(`"pk":{"S":"%032x"}`, i)
-		h.gets = append(h.gets, h.request("GetItem", `{"TableName":"`+table+`","ConsistentRead":true,"Key":{`+key+`}}`))
-		half := make([]byte, valueSize/2)
-		for j := range half {
-			half[j] = byte(rand.Uint32())
-		}
-		value := base64.StdEncoding.EncodeToString(slices.Concat(half, half))
-		h.puts = append(h.puts, h.request("PutItem", `{"TableName":"`+table+`","Item":{`+key+`,"v":{"B":"`+value+`"},"n":{"N":"0"},"p":{"N":"`+strconv.Itoa(i%100)+`"}}}`))
-	}
-	c, err := dial(addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.conn.Close()
-	create := `{"TableName":"` + table + `","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`
-	if err := c.do(h.request("CreateTable", create)); err != nil {
-		return nil, err
-	}
-	for describe := h.request("DescribeTable", `{"TableName":"`+table+`"}`); ; time.Sleep(20 * time.Millisecond) {
-		if err := c.do(describe); err != nil {
-			return nil, err
-		}
-		if bytes.Contains(c.body, []byte(`"ACTIVE"`)) {
-			break
-		}
-	}
-	for _, put := range h.puts {
-		if err := c.do(put); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
-}
-
-// request is one whose signature is no signature: the server takes any.
-func (h *harness) request(operation, body string) []byte {
-	now := time.Now().UTC()
-	return []byte("POST / HTTP/1.1\r\nHost: " + h.addr + "\r\nContent-Type: application/x-amz-json-1.0\r\nAccept-Encoding: identity\r\nX-Amz-Target: DynamoDB_20120810." + operation +
-		"\r\nX-Amz-Date: " + now.Format("20060102T150405Z") + "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=any/" + now.Format("20060102") +
-		"/us-east-1/dynamodb/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=" + strings.Repeat("0", 64) +
-		"\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
-}
-
-// measure makes the load.
-func (h *harness) measure(l load, length time.Duration) (measured, error) {
-	requests := h.gets
-	if l.put {
-		requests = h.puts
-	}
+func (h *goroutines) measure(_ context.Context, l load, length time.Duration) (measured, error) {
+	requests := h.of(l)
 	if l.rate > 0 {
 		// Connections sleep in system calls, each of which keeps one of the runtime's processors: there must be more than these, or answers wait for one.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
