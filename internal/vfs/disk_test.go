@@ -227,8 +227,6 @@ func TestDirectoriesNeedSync(t *testing.T) {
 	}
 }
 
-// Syncing the target of a rename must not let the rename overtake the
-// creation of its source, or the file would have two names.
 // What a power cut would leave can be looked at without one: of two changes of a directory any may be there, of a file
 // what was synced. The disk goes on.
 func TestRemains(t *testing.T) {
@@ -294,6 +292,8 @@ func TestRemains(t *testing.T) {
 	}
 }
 
+// Syncing the target of a rename must not let the rename overtake the
+// creation of its source, or the file would have two names.
 func TestRenameBetweenDirectories(t *testing.T) {
 	everyCut(t, func(t *testing.T, d *Disk, mode CrashMode) {
 		must(t, d.MkdirAll("from"))
