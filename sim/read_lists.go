@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,33 +18,8 @@ import (
 // as a client.
 func ReadLists(r io.Reader) (ListHistory, error) {
 	in := listReader{open: map[string]*ListOp{}, seen: map[string]bool{}}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 16<<20)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == ';' {
-			continue
-		}
-		var event map[string]any
-		var err error
-		if strings.HasPrefix(line, `{"`) {
-			d := json.NewDecoder(strings.NewReader(line))
-			d.UseNumber()
-			err = d.Decode(&event)
-		} else {
-			event, err = ednEvent(line)
-		}
-		if err == nil {
-			err = in.event(event)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: line %d: %w", ErrEvents, n, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEvents, err)
-	}
-	return in.history, nil
+	err := eachEvent(r, in.event)
+	return in.history, err
 }
 
 // Check is CheckLists.

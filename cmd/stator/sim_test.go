@@ -47,8 +47,14 @@ func TestSimLists(t *testing.T) {
 		if b, err := os.ReadFile(c.Lists); err != nil || !bytes.Contains(b, []byte("append")) {
 			t.Fatalf("%s: %.200s, %v", name, b, err)
 		}
-		if err := (&simCheckCommand{c.Lists}).Run(); err != nil {
-			t.Errorf("%s: %v", name, err)
+		c.Registers, c.Bank = filepath.Join(dir, "registers-"+name), filepath.Join(dir, "bank-"+name)
+		if err := c.Run(); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{c.Lists, c.Registers, c.Bank} {
+			if err := (&simCheckCommand{file}).Run(); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
 		}
 	}
 	torn := filepath.Join(dir, "torn.edn")
