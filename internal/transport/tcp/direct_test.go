@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/statordb/stator/internal/transport"
 )
@@ -81,4 +82,40 @@ func TestRestIsNotSentOnAnotherConnection(t *testing.T) {
 	s.busy = false
 	s.mu.Unlock()
 	reaches(t, a, b)
+}
+
+// Who sends on the lane Call writes itself while the lane is quiet, and leaves to the goroutine what comes right after
+// that: many calls of a busy node go in one write.
+func TestDirectOnAQuietLane(t *testing.T) {
+	if !canWriteNow {
+		t.Skip("no direct writes on this system")
+	}
+	a, b := couple(t, Options{})
+	reaches(t, a, b)
+	s := a.peer(2).lanes[transport.Call]
+	until(t, "a connection for calls", func() bool {
+		a.Send(2, transport.Call, []byte("hello"))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.direct != nil
+	})
+	mayWrite := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.mayWriteLocked()
+	}
+	until(t, "a message is written when Send returns", func() bool { // another one may be under way for a moment
+		s.mu.Lock()
+		s.wrote = s.wrote.Add(-2 * quiet)
+		s.mu.Unlock()
+		before := s.sent.Load()
+		a.Send(2, transport.Call, []byte("quiet"))
+		return s.sent.Load() == before+1
+	})
+	s.mu.Lock()
+	s.wrote = time.Now().Add(time.Hour) // as if something had been written just now, whatever that was
+	s.mu.Unlock()
+	if mayWrite() {
+		t.Error("a busy lane is written to by everybody")
+	}
 }

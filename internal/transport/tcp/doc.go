@@ -7,9 +7,9 @@
 // drawn in hello.go and in transport's frame.go.
 //
 // Goroutines live here: one that accepts, two per connection at either end.
-// All of them end with Close. Who sends on the lane Raft writes to the socket itself if
-// it takes that at once (direct.go); everything else is left to the connection's
-// goroutine, which writes together what has come together.
+// All of them end with Close. Who sends on the lane Raft, or on the lane Call when that was quiet, writes
+// to the socket itself if it takes that at once (direct.go); everything else is left to the
+// connection's goroutine, which writes together what has come together.
 //
 // Peers may be given a delay, for demonstrations and measurements (delay.go).
 //
