@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/statordb/stator/internal/transport/tcp"
@@ -100,7 +102,7 @@ func (b *birth) look(ctx context.Context) (id *identity, waits string, err error
 		r, err := b.greet(ctx, addr, greeting{placed: b.self, List: b.list})
 		switch {
 		case err != nil:
-			missing = append(missing, fmt.Sprintf("%s (%v)", addr, err))
+			missing = append(missing, fmt.Sprintf("%s (%s)", addr, greetReason(err)))
 		case r.Cluster != "":
 			return b.enter(ctx, addr, r)
 		case !slices.Equal(r.List, b.list):
@@ -116,6 +118,15 @@ func (b *birth) look(ctx context.Context) (id *identity, waits string, err error
 		return nil, "a cluster: none of " + strings.Join(b.list, ", ") + " belongs to one, and this node, " + b.self.Address + ", is not on the --join list", nil
 	}
 	return b.found(unborn), "", nil
+}
+
+// greetReason says why an address does not answer. Between nodes of which one speaks TLS there is nothing to
+// see but the end of a connection, from another port each time.
+func greetReason(err error) string {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return "it hangs up; do both use TLS, or neither?"
+	}
+	return err.Error()
 }
 
 // found returns the identity of a founder. It depends on the founders' zones,

@@ -222,6 +222,9 @@ func TestRealNodes(t *testing.T) {
 	if _, err := OpenNode(t.Context(), Options{Dir: dirs[1]}, NodeOptions{Zone: "b", Listen: "127.0.0.1:0", Join: join, Node: 7}); !errors.Is(err, ErrIdentity) {
 		t.Errorf("as node 7: %v", err)
 	}
+	if _, err := OpenNode(t.Context(), Options{Dir: dirs[1]}, NodeOptions{Zone: "c", Listen: "127.0.0.1:0", Join: join}); !errors.Is(err, ErrIdentity) || !strings.Contains(err.Error(), "zone b") {
+		t.Errorf("in another zone: %v", err)
+	}
 	second = startNodes(t, dirs[1:], NodeOptions{Zone: "b", Listen: "127.0.0.1:0", Join: join, Node: 2})[0]
 	defer second.Close()
 	waitFor(t, "the new address is known", func() bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
@@ -43,6 +44,16 @@ type placed struct {
 }
 
 func (id *identity) born() bool { return id.Node != 0 }
+
+// zone returns the zone that the node was born in, "" if the file does not say.
+func (id *identity) zone() string {
+	for _, p := range slices.Concat(id.Founders, id.Peers) {
+		if p.Node == id.Node && id.born() {
+			return p.Zone
+		}
+	}
+	return ""
+}
 
 // ErrIdentity means that a directory belongs to something else than what it is
 // opened as.

@@ -56,7 +56,7 @@ func Inspect(dir string, w io.Writer, what, name string) error {
 	case InspectFind:
 		in.find(name)
 	case InspectSpace:
-		in.closed(func(c *lsm.Closed) error { return c.Space(w) })
+		in.space()
 	case InspectVerify:
 		in.verify()
 	default:
@@ -141,35 +141,76 @@ func (in *inspector) find(name string) {
 		in.note(name, err)
 		return
 	}
-	in.closed(func(c *lsm.Closed) error { return c.Find(in.w, user) })
+	var found strings.Builder
+	in.closed(func(c *lsm.Closed) error { return c.Find(&found, user) })
+	if found.Len() == 0 && in.err == nil {
+		fmt.Fprintf(&found, "no version of %s is in the store; writes since its last flush are in the replicated log alone\n", name)
+	}
+	_, _ = io.WriteString(in.w, found.String())
+}
+
+// space prints where the bytes of the store are, and those of the log.
+func (in *inspector) space() {
+	in.closed(func(c *lsm.Closed) error { return c.Space(in.w) })
+	var sum uint64
+	for _, at := range in.files(raftDir, ".log") {
+		size, err := fileSize(in.fs, at)
+		if err != nil {
+			in.note(at, err)
+			continue
+		}
+		sum += size
+		fmt.Fprintf(in.w, "%s: %d bytes\n", at, size)
+	}
+	fmt.Fprintf(in.w, "%d bytes in the replicated log\n", sum)
 }
 
 // verify checks the store and the log.
 func (in *inspector) verify() {
 	in.closed(func(c *lsm.Closed) error { return c.Verify(in.w) })
-	in.each(raftDir, "", ".log", func(at string) error {
-		return replication.Inspect(in.fs, raftDir, path.Base(at), io.Discard)
-	})
+	for _, at := range in.files(raftDir, ".log") {
+		size, err := fileSize(in.fs, at)
+		if err == nil {
+			err = replication.Inspect(in.fs, raftDir, path.Base(at), io.Discard)
+		}
+		if err != nil {
+			in.note(at, err)
+			continue
+		}
+		fmt.Fprintf(in.w, "%s: %d bytes are sound\n", at, size)
+	}
+}
+
+func fileSize(fs vfs.FS, name string) (uint64, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	size, err := f.Size()
+	return uint64(size), errors.Join(err, f.Close())
+}
+
+// files returns the files in dir with the suffix.
+func (in *inspector) files(dir, suffix string) (found []string) {
+	all, err := in.fs.List(dir)
+	if err != nil && !errors.Is(err, vfs.ErrNotExist) {
+		in.note(dir, err)
+	}
+	for _, n := range all {
+		if strings.HasSuffix(n, suffix) {
+			found = append(found, path.Join(dir, n))
+		}
+	}
+	return found
 }
 
 // each calls f for the named file in dir, or for all files with the suffix.
 func (in *inspector) each(dir, name, suffix string, f func(at string) error) {
-	names := []string{name}
+	files := []string{path.Join(dir, name)}
 	if name == "" {
-		all, err := in.fs.List(dir)
-		if err != nil && !errors.Is(err, vfs.ErrNotExist) {
-			in.note(dir, err)
-			return
-		}
-		names = names[:0]
-		for _, n := range all {
-			if strings.HasSuffix(n, suffix) {
-				names = append(names, n)
-			}
-		}
+		files = in.files(dir, suffix)
 	}
-	for _, n := range names {
-		at := path.Join(dir, n)
+	for _, at := range files {
 		fmt.Fprintln(in.w, at)
 		in.note(at, f(at))
 	}

@@ -183,7 +183,15 @@ func (n *Node) findPlace(ctx context.Context, e *env.Env, g *greeter, o NodeOpti
 	if o.Node != 0 && o.Node != n.identity.Node {
 		return fmt.Errorf("%w: it is that of node %d, not of node %d", ErrIdentity, n.identity.Node, o.Node)
 	}
-	return nil
+	return n.sameZone(o.Zone, n.identity.zone())
+}
+
+// sameZone refuses to start a node in another zone than it was born in, where the others count its replicas.
+func (n *Node) sameZone(given, known string) error {
+	if known == "" || known == given {
+		return nil
+	}
+	return fmt.Errorf("%w: it is that of node %d in zone %s, not in zone %s; for another zone, let a new node join", ErrIdentity, n.identity.Node, known, given)
 }
 
 // mayBecomeNode refuses to make a database that is alone a part of another cluster.
@@ -276,6 +284,13 @@ func (n *Node) open(ctx context.Context, e *env.Env, g *greeter, o Options, no N
 	if n.Server, err = OpenOn(e, n.fs, o); err != nil {
 		return err
 	}
+	for _, m := range n.tables.Members() { // as far as its own copy of the catalog goes
+		if m.ID == n.identity.Node {
+			if err := n.sameZone(no.Zone, m.Zone); err != nil {
+				return err
+			}
+		}
+	}
 	n.addAdmin()
 	g.mu.Lock()
 	g.join, g.move, g.know = n.takeIn, n.moveNode, n.known
@@ -361,6 +376,9 @@ func (n *Node) addAdmin() {
 	}
 	n.local["Delay"] = n.setDelay
 	n.local["Cut"] = func(r *AdminRequest) (any, error) {
+		if err := n.areNodes(r.Nodes); err != nil {
+			return nil, err
+		}
 		n.net.Cut(n.others(r.Nodes)...)
 		return n.status(), nil
 	}
@@ -380,6 +398,17 @@ func (n *Node) addAdmin() {
 
 // killDelay lets the answer to whoever asked for it get out.
 const killDelay = 100 * time.Millisecond
+
+// areNodes refuses numbers of nodes that there are not.
+func (n *Node) areNodes(ids []uint64) error {
+	members := n.tables.Members()
+	for _, id := range ids {
+		if !slices.ContainsFunc(members, func(m table.Member) bool { return m.ID == id && m.State != "gone" }) {
+			return fmt.Errorf("server: no node %d", id)
+		}
+	}
+	return nil
+}
 
 // others returns the nodes that are meant: none stands for all.
 func (n *Node) others(nodes []uint64) (ids []transport.NodeID) {

@@ -2,13 +2,11 @@ package server
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/internal/transport/tcp"
-	"github.com/statordb/stator/table"
 )
 
 // MaxZoneDelay bounds how long a node holds back what it sends.
@@ -64,12 +62,10 @@ func (n *Node) setDelay(r *AdminRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	members := n.tables.Members()
-	for _, id := range r.Nodes {
-		if !slices.ContainsFunc(members, func(m table.Member) bool { return m.ID == id && m.State != "gone" }) {
-			return nil, fmt.Errorf("server: no node %d", id)
-		}
+	if err := n.areNodes(r.Nodes); err != nil {
+		return nil, err
 	}
+	members := n.tables.Members()
 	n.delays.set(r.Nodes, d)
 	for _, m := range members {
 		n.delays.apply(n.net, m.ID, m.Zone != n.cluster.Zone)

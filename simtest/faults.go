@@ -37,12 +37,12 @@ func (c *Cluster) PowerReturn(zone string) {
 }
 
 // Cut lets these nodes and the others not reach each other until Heal. Clients reach all.
-func (c *Cluster) Cut(nodes ...int) { c.fault("cut", nodes[0], func() { c.world.Cut(nodes...) }) }
+func (c *Cluster) Cut(nodes ...int) { c.faults("cut", nodes, func() { c.world.Cut(nodes...) }) }
 
 // Slow lets messages between these nodes and the others take longer by lag, each way,
 // until Heal.
 func (c *Cluster) Slow(lag time.Duration, nodes ...int) {
-	c.fault("slow", nodes[0], func() { c.world.Slow(lag, nodes...) })
+	c.faults("slow", nodes, func() { c.world.Slow(lag, nodes...) })
 }
 
 // Heal takes back Cut and Slow and brings up every node that is down because of a method
@@ -73,9 +73,20 @@ func (c *Cluster) ZoneNodes(zone string) (nodes []int) {
 
 func (c *Cluster) fault(name string, node int, f func()) {
 	c.t.Helper()
-	if node < 1 || node > c.Nodes() {
-		c.t.Fatalf("simtest: there is no node %d", node)
+	c.faults(name, []int{node}, f)
+}
+
+// faults carries out a fault of some nodes, all of which there must be.
+func (c *Cluster) faults(name string, nodes []int, f func()) {
+	c.t.Helper()
+	if len(nodes) == 0 {
+		c.t.Fatalf("simtest: %s of which nodes?", name)
+	}
+	for _, node := range nodes {
+		if node < 1 || node > c.Nodes() {
+			c.t.Fatalf("simtest: there is no node %d", node)
+		}
 	}
 	// An error says that the world is over; Check tells why.
-	_ = c.driver.do(context.Background(), fmt.Sprint(name, " ", node), f)
+	_ = c.driver.do(context.Background(), fmt.Sprint(name, " ", nodes[0]), f)
 }

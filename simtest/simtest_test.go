@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,4 +177,27 @@ func TestOperations(t *testing.T) {
 			t.Errorf("%v %v", got, err)
 		}
 	})
+}
+
+// Faults of nodes that there are not end the test with a sentence.
+func TestMisuse(t *testing.T) {
+	misuses := map[string]func(c *simtest.Cluster){
+		"cut of which nodes?":    func(c *simtest.Cluster) { c.Cut() },
+		"slow of which nodes?":   func(c *simtest.Cluster) { c.Slow(time.Second) },
+		"there is no node 9":     func(c *simtest.Cluster) { c.Cut(1, 9) },
+		"there is no zone \"q\"": func(c *simtest.Cluster) { c.PowerLoss("q") },
+	}
+	const variable = "SIMTEST_MISUSE"
+	if name := os.Getenv(variable); name != "" { // the child: its failure is what is asked for
+		c := simtest.New(t, 1)
+		c.Run(func(context.Context) { misuses[name](c) })
+		return
+	}
+	for name := range misuses {
+		child := exec.Command(os.Args[0], "-test.run", "^TestMisuse$")
+		child.Env = append(os.Environ(), variable+"="+name)
+		if out, err := child.CombinedOutput(); err == nil || !strings.Contains(string(out), "simtest: "+name) || strings.Contains(string(out), "panic") {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
 }

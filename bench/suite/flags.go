@@ -22,7 +22,7 @@ import (
 
 // Flags are the command "run", as kong parses it.
 type Flags struct {
-	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb, replication, failover, simulator."`
+	Workloads []string `arg:"" optional:"" help:"Workloads: files, names or patterns (see list), or sets: quick (the default), gate, dbbench, ycsb, dynamodb, replication, transact, failover, simulator."`
 
 	Target  []string `default:"stator" help:"What to measure, separated by commas: stator (the engine, in this process), database and database-memory (the whole database in this process), http://HOST:PORT or https://HOST (any DynamoDB endpoint; with + between them, nodes that the workers share), cluster-1, cluster-3 and so on (so many stator processes, started here; cluster-3@1ms: with that delay in each direction between their zones), simulator, or, built from bench/peers, pebble, badger, goleveldb, bbolt, rocksdb, lmdb."`
 	Rounds  int      `default:"3" help:"How often each workload runs on each target, in turns. With several rounds each has a process and data of its own."`

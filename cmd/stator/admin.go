@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -50,7 +51,11 @@ func (c *adminCommand) ask(ctx context.Context, name string, node uint64, in ser
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	url := strings.TrimSuffix(c.Endpoint, "/") + "/_stator/admin/" + name
+	endpoint := strings.TrimSuffix(c.Endpoint, "/")
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "http://" + endpoint
+	}
+	url := endpoint + "/_stator/admin/" + name
 	if node != 0 {
 		url += "?node=" + strconv.FormatUint(node, 10)
 	}
@@ -60,6 +65,9 @@ func (c *adminCommand) ask(ctx context.Context, name string, node uint64, in ser
 	}
 	r.Header.Set("X-Stator-Admin", "1")
 	answer, err := http.DefaultClient.Do(r)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("no node at %s; --endpoint says which one to ask: %w", endpoint, err)
+	}
 	if err != nil {
 		return err
 	}

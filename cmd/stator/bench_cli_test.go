@@ -35,6 +35,7 @@ func TestBenchCommands(t *testing.T) {
 		{"bench run nosuch", 2, "bench list"},
 		{"bench run repl-put --target cluster-0", 2, "no target"},
 		{"bench run readrandom --target nosuch", 2, "no target"},
+		{"bench run readrandom --target 127.0.0.1:8000", 2, "http://127.0.0.1:8000"},
 		{"bench run --nosuch", 2, "unknown flag"},
 		{"bench list ycsb-b", 0, `"get": 95`},
 		{"bench report r.json --format gobench", 0, "BenchmarkReadrandom/target=stator"},
@@ -43,6 +44,7 @@ func TestBenchCommands(t *testing.T) {
 		{"bench compare r.json r.html", 1, "r.html"},
 		{"bench compare r.json r.json --threshold p98=1%", 2, "no metric"},
 		{"bench gate readrandom --base no-such-ref", 2, "no-such-ref"},
+		{"bench gate readrandom --base HEAD --source .", 2, "not in a git repository"},
 		{"bench gate readrandom --head-program r.json", 2, "head needs a base"},
 		{"bench gate readrandom --rounds 2 --scale 400 --together", 4, "are needed"}, // this program against itself
 		{"bench history .", 1, "version"},                                            // schema.json is no result

@@ -13,7 +13,7 @@ import (
 
 // verdictFlags are those of commands that judge.
 type verdictFlags struct {
-	Threshold  []string `placeholder:"METRIC=PERCENT" help:"How much worse is a regression, as in p99=5%; METRIC=off judges it no more. Default time=5%, cpu=5%, p99=10%. Metrics: time, rate, p50, p90, p99, p999, max, cpu, allocs, rss, disk, writeamp, spaceamp, stall, errors."`
+	Threshold  []string `placeholder:"METRIC=PERCENT" help:"How much worse is a regression, as in p99=5%; METRIC=off judges it no more. Default time=5%, cpu=5%, p99=10%. Metrics: time, rate, p50, p90, p99, p999, max, cpu, allocs, rss, disk, writeamp, spaceamp, stall, silence, recovery, simspeed, errors."`
 	Confidence float64  `default:"0.95" help:"That none of all verdicts is a false alarm."`
 	Markdown   string   `type:"path" placeholder:"FILE" help:"Write the comparison for a pull request, too."`
 }

@@ -164,7 +164,7 @@ func (c *benchGateCommand) slices(ctx context.Context, order []*side, round int,
 }
 
 func (c *benchGateCommand) failed(s *side, round int, err error, r *sideRun) error {
-	return fmt.Errorf("%s, round %d: %w\n%s", s.name, round+1, err, r.text.String())
+	return fmt.Errorf("%s, round %d: %v\n%s", s.name, round+1, err, r.text.String()) // not %w: the status of a side is not the gate's
 }
 
 // A sideRun is one run of a side.
@@ -251,13 +251,13 @@ func (c *benchGateCommand) programs(ctx context.Context, tmp string) (base, head
 func (c *benchGateCommand) build(ctx context.Context, ref, program string) (string, error) {
 	root, err := output(ctx, c.Source, "git", "rev-parse", "--show-toplevel")
 	if err != nil {
-		return "", err
+		return "", &suite.UsageError{Err: fmt.Errorf("--source %s is not in a git repository: %w", c.Source, err)}
 	}
 	dir := root
 	if ref != "" {
 		commit, err := output(ctx, root, "git", "rev-parse", "--verify", ref+"^{commit}")
 		if err != nil {
-			return "", &suite.UsageError{Err: err}
+			return "", &suite.UsageError{Err: fmt.Errorf("there is no commit %s: %w", ref, err)}
 		}
 		dir = program + "-source"
 		if _, err := output(ctx, root, "git", "worktree", "add", "--detach", dir, commit); err != nil {
@@ -278,7 +278,7 @@ func output(ctx context.Context, dir, name string, args ...string) (string, erro
 	var text, complaint strings.Builder
 	cmd.Stdout, cmd.Stderr = &text, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+		return "", fmt.Errorf("%s %s: %v: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaint.String())) // not %w: its status is not ours
 	}
 	return strings.TrimSpace(text.String()), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -38,7 +39,7 @@ func (c *benchRunCommand) Run(ctx context.Context) error {
 	}
 	for _, p := range peers {
 		if !slices.Contains([]string{"pebble", "badger", "goleveldb", "bbolt", "rocksdb", "lmdb"}, p) {
-			return &suite.UsageError{Err: fmt.Errorf("no target %q: want stator, database, database-memory, a URL, or a peer", p)}
+			return &suite.UsageError{Err: noTarget(p)}
 		}
 	}
 	err = withPeers(ctx, c.Source, c.Tags, peersArgs(os.Args))
@@ -47,6 +48,14 @@ func (c *benchRunCommand) Run(ctx context.Context) error {
 		return &exitError{code: exit.ExitCode(), err: errors.New("the measurement failed")}
 	}
 	return err
+}
+
+// noTarget says which targets there are.
+func noTarget(name string) error {
+	if _, port, err := net.SplitHostPort(name); err == nil && port != "" {
+		return fmt.Errorf("no target %q: a server is named by its URL, http://%s", name, name)
+	}
+	return fmt.Errorf("no target %q: want stator, database, database-memory, cluster-1 to cluster-9, simulator, a URL, or a peer", name)
 }
 
 // simulate runs the world of a seed, as "stator sim run" does.

@@ -73,6 +73,11 @@ func TestRefusals(t *testing.T) {
 		{"import missing.json --table Items", "no such file"},
 		{"import items.json", "--table"},
 		{"nonsense", "unexpected argument"},
+		{"admin kil 2", `admin has no command "kil"; there are nodes, groups, `},
+		{"sim rnu", `sim has no command "rnu"; there are run, replay, `},
+		{"admin nodes more", "unexpected argument more"},
+		{"admin --endpoint " + nobody, "no node at http://" + nobody},
+		{"serve --addr 127.0.0.1:0 --record items.json", "not overwritten"},
 	} {
 		if code, out := run(t, dir, strings.Fields(c.args)...); code <= 0 || !strings.Contains(out, c.want) || strings.Count(out, "\n") > 4 {
 			t.Errorf("stator %s\nexit code %d, want a failure that says %q in a few lines:\n%s", c.args, code, c.want, out)
@@ -80,6 +85,16 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "stator-data")); err == nil {
 		t.Error("a refused command made a database")
+	}
+}
+
+// "help" in front is "--help" behind.
+func TestHelp(t *testing.T) {
+	for _, args := range []string{"", "serve", "admin drain"} {
+		_, want := run(t, t.TempDir(), append(strings.Fields(args), "--help")...)
+		if code, out := run(t, t.TempDir(), append([]string{"help"}, strings.Fields(args)...)...); code != 0 || out != want || out == "" {
+			t.Errorf("help %s: exit code %d:\n%s\nwant\n%s", args, code, out, want)
+		}
 	}
 }
 

@@ -210,11 +210,18 @@ func (c *clusterCommand) watch(ctx context.Context, nodes []*localNode) error {
 	outputs.Lock()
 	fmt.Printf("cluster of %d nodes is up; stator admin shows it. Interrupt to stop all.\n", ready)
 	outputs.Unlock()
+	gone := make(chan *localNode, len(nodes))
 	for _, n := range nodes {
+		go func() {
+			<-n.ended
+			gone <- n
+		}()
+	}
+	for range nodes {
 		select {
 		case <-ctx.Done():
 			return stopAll(nodes)
-		case <-n.ended:
+		case n := <-gone:
 			n.print(os.Stderr, "the node has ended")
 		}
 	}

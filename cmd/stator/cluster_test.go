@@ -228,6 +228,9 @@ func TestClusterTLS(t *testing.T) {
 	if out, err := exec.Command(name, "admin", "--endpoint", nodes[1].url, "nodes").CombinedOutput(); err != nil || strings.Count(string(out), "hears 2ms later") != 2 {
 		t.Errorf("after admin delay: %v, %s", err, out)
 	}
+	if out, err := exec.Command(name, "admin", "--endpoint", strings.TrimPrefix(nodes[0].url, "http://"), "cut", "9").CombinedOutput(); err == nil || !strings.Contains(string(out), "no node 9") {
+		t.Errorf("admin cut 9: %v, %s", err, out)
+	}
 	if out, err := exec.Command(name, "admin", "--endpoint", nodes[0].url, "kill", "3").CombinedOutput(); err != nil {
 		t.Fatalf("admin kill: %v, %s", err, out)
 	}
@@ -260,13 +263,16 @@ func TestClusterCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.Stderr = cmd.Stdout
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
-	endpoints, up := 0, false
-	for lines := bufio.NewScanner(out); !up && lines.Scan(); {
-		if strings.Contains(lines.Text(), "http://127.0.0.1:") {
+	endpoints, up, node := 0, false, ""
+	lines := bufio.NewScanner(out)
+	for !up && lines.Scan() {
+		if i := strings.Index(lines.Text(), "http://127.0.0.1:"); i >= 0 {
+			node = strings.Fields(lines.Text()[i:])[0]
 			endpoints++
 		}
 		up = strings.Contains(lines.Text(), "cluster of 3 nodes is up")
@@ -274,6 +280,20 @@ func TestClusterCommand(t *testing.T) {
 	if !up || endpoints != 3 {
 		t.Errorf("up: %v, with %d endpoints", up, endpoints)
 	}
+	if out, err := exec.Command(name, "admin", "--endpoint", node, "kill", "2").CombinedOutput(); err != nil {
+		t.Errorf("admin kill: %v, %s", err, out)
+	}
+	told := false // while the first node runs
+	for !told && lines.Scan() {
+		told = lines.Text() == "b: the node has ended"
+	}
+	if !told {
+		t.Error("nobody is told that a node has ended")
+	}
+	go func() {
+		for lines.Scan() { // until all have ended
+		}
+	}()
 	cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v", err)

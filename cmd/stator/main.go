@@ -5,8 +5,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -28,7 +32,8 @@ type commands struct {
 
 func main() {
 	ctx := untilSignal()
-	parser := kong.Must(grammar(os.Args[1:]),
+	args := helped(os.Args[1:])
+	parser := kong.Must(grammar(args),
 		kong.Name("stator"),
 		kong.Description("A DynamoDB-compatible database in one binary."),
 		kong.ShortUsageOnError(),
@@ -38,8 +43,8 @@ func main() {
 	kongcompletion.Register(parser,
 		kongcompletion.WithPredictor("file", complete.PredictFiles("*")),
 		kongcompletion.WithPredictor("dir", complete.PredictDirs("*")))
-	k, err := parser.Parse(translated(os.Args[1:]))
-	parser.FatalIfErrorf(err)
+	k, err := parser.Parse(translated(args))
+	parser.FatalIfErrorf(noSuchCommand(err))
 	k.FatalIfErrorf(k.Run())
 }
 
@@ -53,6 +58,34 @@ func grammar(args []string) any {
 		}{}
 	}
 	return &commands{}
+}
+
+// helped makes "help serve" mean "serve --help".
+func helped(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
+}
+
+// noSuchCommand says of a word where a command was expected that there is none of this
+// name: kong takes it for an argument of the command that is the default there, and would
+// complain about that one.
+func noSuchCommand(err error) error {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) {
+		return err
+	}
+	word, ok := strings.CutPrefix(err.Error(), "unexpected argument ")
+	at := parse.Context.Selected()
+	if !ok || at == nil || at.Parent == nil || at.Parent.DefaultCmd != at || slices.Contains(parse.Context.Args, at.Name) {
+		return err
+	}
+	var names []string
+	for _, c := range at.Parent.Children {
+		names = append(names, c.Name)
+	}
+	return &exitError{code: 2, err: fmt.Errorf("%s has no command %q; there are %s", at.Parent.Name, word, strings.Join(names, ", "))}
 }
 
 // exit ends the process. A mistake in the command line is 2, where kong says 80.

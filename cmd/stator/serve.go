@@ -69,6 +69,9 @@ func (c *serveCommand) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if _, err := os.Lstat(c.Record); err == nil && c.Record != "" { // before a database is made
+		return fmt.Errorf("--record %s: the file exists, and what was recorded is not overwritten", c.Record)
+	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return err
@@ -84,11 +87,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
 	handler, endRecord, err := c.record(db.Handler())
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
+	fmt.Printf("stator %s: DynamoDB API at http://%s (%s)\n", version(), listener.Addr(), c.where())
 	return errors.Join(serve(ctx, listener, handler, log, func() {}), endRecord(), db.Close())
 }
 
@@ -99,6 +102,9 @@ func (c *serveCommand) serveNode(ctx context.Context, o server.Options, l net.Li
 		return err
 	}
 	node, err := server.OpenNode(ctx, o, n)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return errors.New("stopped before the node had its place in a cluster")
+	}
 	if err != nil {
 		return err
 	}
