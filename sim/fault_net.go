@@ -31,6 +31,10 @@ var networkKinds = []*kind{
 		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = d.one(100_000, 500_000, 1_000_000, 1_000_000) }, do: outOf(func(f *Fault) transport.Trouble {
 			return transport.Trouble{CallLoss: chance(f)}
 		})},
+	{name: answersLost, what: "n of a million answers to what a node asks others for, and of their requests, are lost: what it asks for is done, and it does not hear so", nodes: 2,
+		draw: func(d *drawer, f *Fault) { drawOne(d, f); f.N = d.one(300_000, 1_000_000) }, do: into(func(f *Fault) transport.Trouble {
+			return transport.Trouble{CallLoss: chance(f)}
+		})},
 	{name: "duplicate", what: "n of a million messages of a node come twice", nodes: 2, draw: drawChance, do: around(func(f *Fault) transport.Trouble {
 		return transport.Trouble{Double: chance(f)}
 	})},
@@ -72,9 +76,10 @@ var networkKinds = []*kind{
 }
 
 const (
-	clientLink = "client link"
-	callsLost  = "calls lost"
-	groupDeaf  = "group deaf"
+	clientLink  = "client link"
+	callsLost   = "calls lost"
+	answersLost = "answers lost"
+	groupDeaf   = "group deaf"
 )
 
 // maxClog bounds how late a message can be, so that a run knows when none is under

@@ -88,7 +88,9 @@ func (d *drawer) drawBesideSplit(split *Fault) {
 	case 2: // the leader of the parent hears nothing, and has its lease
 		f.Kind, f.Target = []string{"disk stall", "pause", "isolate", "deaf", "mute"}[d.IntN(5)], parent
 	case 3, 4: // requests are sent again when it is over
-		f.Kind, f.Target = callsLost, parent
+		if f.Kind, f.Target = callsLost, parent; choice == 4 { // or of somebody who asks the parent meanwhile
+			f.Kind, f.Target = answersLost, d.drawTarget()
+		}
 		f.At = max(0, split.At-d.exp(200*time.Millisecond))
 	case 5: // a client's request is
 		f.Kind, f.Target = clientLink, d.drawTarget()
@@ -190,6 +192,8 @@ func (r *run) splitPlace(s *server, t target, n int) (group, at uint64) {
 		}
 	}
 	switch {
+	case t.kind == "struck group":
+		group, at = r.struck.group, r.struck.between()
 	case t.kind == "ledger group":
 		group = r.ledger.partition(t.group)
 	case t.kind == "index group" && len(indexed) > 0:

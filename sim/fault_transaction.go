@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/txn"
 )
@@ -52,12 +53,17 @@ func drawTransactionCrash(d *drawer, f *Fault) {
 	case d.IntN(3) == 0:
 		f.For = Duration(5*time.Second) + d.exp(time.Second)
 	}
-	switch d.IntN(6) {
+	switch d.IntN(7) {
 	case 0, 1, 2:
 		return
 	case 3:
 		if d.wanted(splitKind) {
 			f.Then = &Fault{Kind: splitKind, Target: fmt.Sprint("ledger ", 1+d.IntN(2*d.plan.Knobs.Partitions)), For: Duration(splitPatience), N: d.IntN(splitSteps)}
+			return
+		}
+	case 4: // its own items fall apart
+		if d.wanted(splitKind) {
+			f.Then = &Fault{Kind: splitKind, Target: struckGroup, For: Duration(splitPatience)}
 			return
 		}
 	}
@@ -92,7 +98,7 @@ func (d *drawer) drawTransactionFaults() {
 	if t.IntN(2) == 0 || !d.cluster() || !hasTransactors(p) || d.o.Attempts > 0 {
 		return
 	}
-	list := append([]*kind{kindOf(callsLost), kindOf(callsLost)}, transactionKinds...)
+	list := append([]*kind{kindOf(callsLost), kindOf(answersLost)}, transactionKinds...)
 	pause := time.Duration(t.one(500, 1500, 4000)) * time.Millisecond
 	for at, n := t.exp(pause), 0; at < p.For && n < maxTransactionFaults; at, n = at+t.exp(pause), n+1 {
 		k := list[t.IntN(len(list))]
@@ -100,8 +106,11 @@ func (d *drawer) drawTransactionFaults() {
 			continue
 		}
 		f := Fault{At: at, Kind: k.name}
-		if k.draw(t, &f); k.name == callsLost {
+		if k.draw(t, &f); k.name == callsLost || k.name == answersLost {
 			f.Target, f.N = "coordinator", t.one(100_000, 300_000)
+			if k.name == answersLost && t.IntN(2) == 0 { // for so long that it gives up
+				f.N, f.For = 1_000_000, Duration(2*p.Knobs.patience())+t.exp(500*time.Millisecond)
+			}
 			if t.IntN(2) == 0 {
 				f.Target = fmt.Sprint("leader of ledger ", 1+t.IntN(p.Knobs.Partitions))
 			}
@@ -119,6 +128,21 @@ type transactionWatch struct {
 
 	id    txn.ID // of the one whose entry it was
 	group uint64 // that has the entry
+}
+
+// A struck is where the last transaction was that a fault was waiting for.
+type struck struct {
+	group  uint64
+	hashes []uint64 // of its items there, sorted
+}
+
+// between returns a hash between those of the items, so that a split there has some on both sides; of the only one
+// itself; 0: of none.
+func (s *struck) between() uint64 {
+	if len(s.hashes) == 0 {
+		return 0
+	}
+	return s.hashes[len(s.hashes)/2]
 }
 
 // onTransaction is told of each command that is applied for the first time anywhere.
@@ -140,9 +164,23 @@ func (r *run) onTransaction(group uint64, command []byte) {
 			continue
 		}
 		w.id, w.group = t.ID, group
+		r.struck = struck{group: group, hashes: itemHashes(t)}
 		r.caught = slices.DeleteFunc(r.caught, func(x *transactionWatch) bool { return x == w })
 		w.at()
 	}
+}
+
+// ledgerSchema is that of the tables of the ledger, as far as hashes depend on it.
+var ledgerSchema = partition.Schema{Hash: partition.Key{Name: "k", Type: item.S}}
+
+// itemHashes returns the hashes of the items that a command of a transaction is about.
+func itemHashes(t *partition.Transaction) []uint64 {
+	hashes := slices.Clone(t.Hashes)
+	for i := range t.Actions {
+		hashes = append(hashes, ledgerSchema.HashOf(t.Actions[i].Item))
+	}
+	slices.Sort(hashes)
+	return slices.Compact(hashes)
 }
 
 // coordinatorOf returns who began a transaction; nil if that life of a node is over.

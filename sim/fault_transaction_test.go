@@ -37,6 +37,32 @@ func TestDeadAtEachStep(t *testing.T) {
 	}
 }
 
+// The partition that a transaction is at is split between its items, while whoever coordinates it stands still.
+func TestTransactionFallsApart(t *testing.T) {
+	split := 0
+	for n := 1; n <= 3; n++ {
+		f := Fault{At: Duration(time.Second), Kind: coordinatorPause, N: n, For: Duration(time.Second),
+			Then: &Fault{Kind: splitKind, Target: struckGroup, For: Duration(splitPatience)}}
+		r := RunPlan(transferPlan(f), Options{})
+		if r.Err != nil || r.Faults[coordinatorPause] == 0 {
+			t.Errorf("at entry %d: %v, %v", n, r.Faults, r.Err)
+		}
+		split += r.Faults[splitKind]
+	}
+	if split == 0 {
+		t.Error("no partition was split")
+	}
+	for _, tt := range []struct {
+		hashes []uint64
+		want   uint64
+	}{{nil, 0}, {[]uint64{7}, 7}, {[]uint64{3, 7}, 7}, {[]uint64{3, 7, 9}, 7}} {
+		s := struck{hashes: tt.hashes}
+		if got := s.between(); got != tt.want {
+			t.Errorf("between %v: %d, want %d", tt.hashes, got, tt.want)
+		}
+	}
+}
+
 func TestFollowers(t *testing.T) {
 	drawn := 0
 	for seed := range uint64(60) {

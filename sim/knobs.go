@@ -120,6 +120,14 @@ func (k *Knobs) tick() time.Duration {
 	return k.Tick.Std()
 }
 
+// patience is how long a node looks for whoever can answer.
+func (k *Knobs) patience() time.Duration {
+	if k.Patience == 0 {
+		return tablePatience
+	}
+	return k.Patience.Std()
+}
+
 // defaultTick is replication's.
 const defaultTick = 100 * time.Millisecond
 

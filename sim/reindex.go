@@ -16,6 +16,7 @@ const lateIndex = "late"
 
 // reindex adds the late index to a table that has rows, or deletes it.
 func (c *churner) reindex(name string) {
+	split, half := c.rng.IntN(2) == 0, c.rng.Uint64()
 	answered, err := c.ask("reindex", func(s *server) error {
 		d, err := s.tables.Describe(name)
 		if err != nil {
@@ -40,7 +41,32 @@ func (c *churner) reindex(name string) {
 	if answered && !errors.As(err, &busy) && !errors.As(err, &limit) && !errors.As(err, &gone) {
 		c.run.judge(err)
 	}
+	if answered && err == nil && split {
+		c.split(name, half)
+	}
 }
+
+// split divides a partition of a table, anywhere in it, while an index of it is built or goes. Whether that works is
+// nobody's business here.
+func (c *churner) split(name string, dice uint64) {
+	_, _ = c.ask("split", func(s *server) error {
+		var parts []table.GroupState
+		for _, g := range s.tables.Layout() {
+			if g.Table == name && g.Index == "" {
+				parts = append(parts, g)
+			}
+		}
+		if len(parts) == 0 || len(parts) >= maxChurnParts {
+			return nil
+		}
+		g := parts[dice%uint64(len(parts))]
+		_, err := s.tables.SplitGroup(g.ID, g.First+1+dice%(g.Last-g.First))
+		return err
+	})
+}
+
+// maxChurnParts bounds the partitions of such a table.
+const maxChurnParts = 5
 
 func hasIndex(d *table.Description, name string) bool {
 	return slices.ContainsFunc(d.GlobalIndexes, func(x table.IndexDefinition) bool { return x.Name == name })

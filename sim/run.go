@@ -56,6 +56,7 @@ type run struct {
 	jitter   *jitter
 	watches  []*snapshotWatch
 	caught   []*transactionWatch
+	struck   struck
 	joins    uint64 // nodes that wanted to join
 	lacking  bool   // a node is without what it has promised to keep; see claim
 	losing   bool   // for good; see mayLose

@@ -26,9 +26,7 @@ func (tableStack) options(n *node, o *whole.Options) {
 	}
 	o.Tuning.Tables = func(o *table.Options) {
 		if len(n.run.nodes) > 1 {
-			if o.Patience = n.run.plan.Knobs.Patience.Std(); o.Patience == 0 {
-				o.Patience = tablePatience
-			}
+			o.Patience = n.run.plan.Knobs.patience()
 		}
 		o.TransactionPatience, o.TokenMark = n.run.plan.Knobs.Stale.Std(), n.run.plan.Knobs.Mark.Std()
 		n.run.plan.Knobs.tuneSplits(o)

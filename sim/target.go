@@ -25,8 +25,9 @@ import (
 //	group 2                     of the table, as above
 //	index 1                     of one of the table's global indexes
 //	ledger 1                    of the ledger
+//	group of the transaction    that has the entry that a fault about a transaction was waiting for last
 type target struct {
-	kind  string // node, zone, region, leader, follower, zone of leader, region of leader, ledger, coordinator, all; group, index group, ledger group
+	kind  string // node, zone, region, leader, follower, zone of leader, region of leader, ledger, coordinator, all; group, index group, ledger group, struck group
 	node  int
 	name  string // of the zone or region
 	group int
@@ -38,6 +39,8 @@ func parseTarget(text string, p *Plan) (target, error) {
 		return target{kind: "all"}, nil
 	case text == "coordinator":
 		return target{kind: text}, nil
+	case text == struckGroup:
+		return target{kind: "struck group"}, nil
 	case isNode:
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 || n > len(p.Nodes) {
@@ -89,7 +92,10 @@ func parseTarget(text string, p *Plan) (target, error) {
 	return target{}, fmt.Errorf("target %q is not understood", text)
 }
 
-// groupTargets are the targets that are groups.
+// struckGroup is a target that a split has which follows a fault about a transaction.
+const struckGroup = "group of the transaction"
+
+// groupTargets are the targets that are groups, by number.
 var groupTargets = map[string]string{"group": "group", "index": "index group", "ledger": "ledger group"}
 
 func (t target) isGroup() bool { return t.kind == "group" || strings.HasSuffix(t.kind, " group") }
