@@ -218,13 +218,7 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	p.stageWindow()
 	p.stageTransactions()
 	if s.child != nil {
-		if err := p.stageChild(c); err != nil {
-			_ = p.unreadable(err)
-			if p.broken == nil {
-				p.broken = err
-			}
-			return
-		}
+		p.stageChild(c)
 	}
 	p.absent.Store(uint64(c.maxDelete)) // see Absent
 	if err := p.db.Apply(s.batch); err != nil {

@@ -175,3 +175,40 @@ func TestTrim(t *testing.T) {
 		t.Errorf("after a restart: %q, sequence %d, trimmed %d, watcher called %d times", got, l.p.Sequence(), l.p.Trimmed(), called)
 	}
 }
+
+// A split and a step of a backfill may share an entry of the log. What the step does behind the split concerns the rows that
+// the parent has kept; before it, all.
+func TestBackfillBesideSplit(t *testing.T) {
+	for _, splitFirst := range []bool{true, false} {
+		l := newLedger(t)
+		global := indexedSchema().Indexes[1]
+		l.configure(1)
+		hash := RowHash(l.p.Config().Schema.AppendRowKey(nil, l.put(0, "old").Item))
+		for s := range 5 {
+			l.apply(l.put(s, "old"))
+		}
+		l.configure(2, global)
+		split := Command{Kind: SplitOff, Split: &Split{At: hash, Child: 8, Voters: []uint64{1}}}
+		fill := Command{Kind: Backfill, Index: global.ID, Rows: 100}
+		commands := []Command{fill, split}
+		if splitFirst {
+			commands = []Command{split, fill}
+		}
+		for i, r := range l.apply(commands...) {
+			if r.Err != nil {
+				t.Fatalf("split first %v: command %d: %v", splitFirst, i, r.Err)
+			}
+		}
+		child, err := Open(l.p.db, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, done, err := child.backfillProgress(global.ID)
+		if err != nil || done == splitFirst {
+			t.Errorf("split first %v: the child's rows are in the index: %v, %v", splitFirst, done, err)
+		}
+		if got := l.p.Sequence(); (got == 0) != splitFirst {
+			t.Errorf("split first %v: the parent has %d change records", splitFirst, got)
+		}
+	}
+}

@@ -111,13 +111,16 @@ func decodeSplit(b []byte) (*Split, error) {
 	return s, nil
 }
 
-// A child is what a log entry splits off.
+// A child is what a log entry splits off. What commands behind the split in the same entry do concerns
+// the parent alone.
 type child struct {
-	split   *Split
-	config  *Config
-	c       counters
-	through uint64 // sequence of the parent's last change
-	index   uint64 // of the entry
+	split     *Split
+	config    *Config
+	c         counters
+	through   uint64            // sequence of the parent's last change
+	index     uint64            // of the entry
+	sources   map[uint64]uint64 // of a partition of a global index
+	backfills map[uint32][]byte // by index: the record of how far it has come
 }
 
 // split stages the end of the parent's upper hashes and returns the configuration in force.
@@ -145,11 +148,17 @@ func (p *Partition) split(config *Config, split *Split, c *counters) (*Config, R
 	if err := p.loadWindow(); err != nil {
 		return config, Result{Err: p.unreadable(err)}
 	}
+	backfills, err := p.backfillsFrom(config, split.At)
+	if err != nil {
+		return config, Result{Err: err}
+	}
+	sources := maps.Clone(p.sources)
+	maps.Copy(sources, s.sources)
 	parent, upper := *config, *config
 	if parent.Last, upper.First = split.At-1, split.At; plant.On(plant.SplitKeepsHashes) {
 		parent.Last = config.Last
 	}
-	s.child = &child{split: split, config: &upper, through: c.sequence, index: s.index}
+	s.child = &child{split: split, config: &upper, through: c.sequence, index: s.index, sources: sources, backfills: backfills}
 	s.child.c = c.give(split)
 	s.batch.Set(appendGroupKey(nil, p.group, partConfig), parent.append(nil))
 	s.batch.Set(appendSplitKey(nil, p.group, split.Child), appendSplitRecord(nil, split.At, config.Last, s.index))
@@ -199,9 +208,28 @@ func (c *counters) give(split *Split) (given counters) {
 	return given
 }
 
+// backfillsFrom returns how far the backfills of the rows from a hash on have come. The rows below it come first.
+func (p *Partition) backfillsFrom(config *Config, at uint64) (map[uint32][]byte, error) {
+	progress := make(map[uint32][]byte)
+	for i := range config.Schema.Indexes {
+		x := &config.Schema.Indexes[i]
+		if x.Local || x.ID == 0 || config.Entries {
+			continue
+		}
+		last, done, err := p.backfillProgress(x.ID)
+		if err != nil {
+			return nil, err
+		}
+		if done || len(last) >= rowPrefix && RowHash(last) >= at {
+			progress[x.ID] = append([]byte{backfillFormat, bit(done)}, last...)
+		}
+	}
+	return progress, nil
+}
+
 // stageChild puts the first state of a child into the batch, after all commands of the
 // entry.
-func (p *Partition) stageChild(c counters) error {
+func (p *Partition) stageChild(c counters) {
 	s := &p.scratch
 	ch := s.child
 	group := ch.split.Child
@@ -211,24 +239,11 @@ func (p *Partition) stageChild(c counters) error {
 	if p.txns.exists && !plant.On(plant.SplitForgetsPrepared) {
 		s.batch.Set(appendGroupKey(nil, group, partTransact), p.txns.append(nil))
 	}
-	sources := maps.Clone(p.sources)
-	maps.Copy(sources, s.sources)
-	for _, source := range slices.Sorted(maps.Keys(sources)) { //sim:ok sorted
-		s.batch.Set(appendSourceKey(nil, group, source), appendSource(nil, sources[source]))
+	for _, source := range slices.Sorted(maps.Keys(ch.sources)) { //sim:ok sorted
+		s.batch.Set(appendSourceKey(nil, group, source), appendSource(nil, ch.sources[source]))
 	}
-	for i := range ch.config.Schema.Indexes {
-		x := &ch.config.Schema.Indexes[i]
-		if x.Local || x.ID == 0 || ch.config.Entries {
-			continue
-		}
-		last, done, err := p.backfillProgress(x.ID)
-		if err != nil {
-			return err
-		}
-		// The parent's rows come first.
-		if done || len(last) >= rowPrefix && RowHash(last) >= ch.split.At {
-			s.batch.Set(appendBackfillKey(nil, group, x.ID), append([]byte{backfillFormat, bit(done)}, last...))
-		}
+	for _, index := range slices.Sorted(maps.Keys(ch.backfills)) { //sim:ok sorted
+		s.batch.Set(appendBackfillKey(nil, group, index), ch.backfills[index])
 	}
 	w := &p.window
 	for sequence := w.first; sequence < w.next && !plant.On(plant.SplitForgetsRequests); sequence++ {
@@ -242,7 +257,6 @@ func (p *Partition) stageChild(c counters) error {
 		birth.After, birth.Through = mine.After, mine.Through
 	}
 	s.batch.Set(appendGroupKey(nil, group, partBirth), birth.append(nil))
-	return nil
 }
 
 // OnSplit has f called after each log entry that split a child off. The child's first state
