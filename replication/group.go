@@ -84,7 +84,7 @@ func (g *Group) become(r role) {
 	if r == roleLeader {
 		g.lease.lead(g)
 	} else {
-		g.lease.revoke()
+		g.lease.revoke(g)
 	}
 	if f := g.node.o.OnRole; f != nil && (old == roleLeader) != (r == roleLeader) {
 		f(g.id, r == roleLeader)

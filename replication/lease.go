@@ -147,15 +147,17 @@ func (l *lease) follow(g *Group) {
 		l.floor, l.ceded = 0, false
 	}
 	if changed || rd.SoftState != nil && rd.SoftState.RaftState != raft.StateLeader {
-		l.revoke()
+		l.revoke(g)
 	}
 	if changed && g.role.Load() == roleLeader {
 		g.stepDown() // even if raft leads again by now
 	}
 }
 
-func (l *lease) revoke() {
-	l.until.Store(0)
+func (l *lease) revoke(g *Group) {
+	if l.until.Swap(0) != 0 {
+		g.observeLeased(0, nil)
+	}
 	l.leads = 0
 	l.echoes = l.echoes[:0]
 }
@@ -508,6 +510,7 @@ func (l *lease) cede(g *Group) {
 	}
 	l.until.Store(0)
 	l.ceded = true
+	g.observeLeased(0, nil)
 }
 
 // resume takes leases again after a transfer that came to nothing. They count from

@@ -43,8 +43,8 @@ type Observer interface {
 	// says that leaders of earlier terms have its promise, and where the replica's log ends.
 	Voted(group GroupID, term uint64, until env.Mono, last uint64)
 	// Leased tells that the node, as leader of a term, has renewed its lease: it may answer reads
-	// by itself until its clock shows a time. The voters are those of now and, while the group is
-	// joint, of before.
+	// by itself until its clock shows a time; 0: it has given its leases up, or leads no more. The voters are those
+	// of now and, while the group is joint, of before.
 	Leased(group GroupID, term uint64, until env.Mono, voters, outgoing []uint64)
 }
 

@@ -37,12 +37,13 @@ type consensus struct {
 
 	forgives func(node string) bool // whether its disk may forget; nil: none may
 	broken   func(id uint64) bool   // whether a write or sync of its log has failed in this life; nil: of none
+	now      func() env.Mono        // the true time
 	noLeases bool                   // clocks are worse than promised, so that leases prove nothing
 	reuses   bool                   // an id may name another group later
 }
 
 func newConsensus(report func(error)) *consensus {
-	return &consensus{report: report, groups: map[replication.GroupID]*groupHistory{}}
+	return &consensus{report: report, groups: map[replication.GroupID]*groupHistory{}, now: func() env.Mono { return 0 }}
 }
 
 // A groupHistory is what is known of one group.
@@ -57,6 +58,7 @@ type groupHistory struct {
 	acked   map[uint64]uint64     // by node: entries that are committed and that it said it has, before its replica was removed
 	doomed  map[uint64]uint64     // by node: the first entry that it wrote after its log had failed
 	tenants []tenant              // sorted by node
+	leases  map[string]leased     // by node
 	at      map[string]uint64     // by node: the entry that it applied last
 	parent  replication.GroupID   // that it was split off; 0: none
 	birth   uint64                // the parent's entry that did that
@@ -87,7 +89,7 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
 			vows: map[string]vow{}, bonds: map[uint64]bond{}, acked: map[uint64]uint64{}, doomed: map[uint64]uint64{},
-			at: map[string]uint64{},
+			at: map[string]uint64{}, leases: map[string]leased{},
 		}
 		c.groups[id] = g
 	}

@@ -24,6 +24,13 @@ type tenant struct {
 	holds func() bool // it has a lease now
 }
 
+// A leased is the last lease of a leader, which lasts until a true time. That its node has gone down since is nothing that a
+// later leader could know: it must wait all the same.
+type leased struct {
+	term uint64
+	ends env.Mono
+}
+
 // Promised keeps what must survive a crash.
 func (o *nodeObserver) Promised(id replication.GroupID, p replication.Promise) {
 	g := o.group(id)
@@ -86,7 +93,18 @@ func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() 
 	g := o.group(id)
 	for i := range g.tenants {
 		other := &g.tenants[i]
-		if other.node == o.node || other.term == term || !other.alive() || !other.holds() {
+		if other.node == o.node || other.term == term {
+			continue
+		}
+		if !other.alive() {
+			if l := g.leases[other.node]; other.term < term && l.term == other.term && l.ends > o.now() {
+				o.report(found(Leases, fmt.Errorf("sim: group %d: %s serves as leader of term %d while %s would have a lease as leader of term %d for another %s, had it not gone down",
+					id, o.node, term, other.node, other.term, time.Duration(l.ends-o.now()))))
+				return
+			}
+			continue
+		}
+		if !other.holds() {
 			continue
 		}
 		if other.term < term || holds() {
@@ -253,6 +271,11 @@ func (o *nodeObserver) Leased(id replication.GroupID, term uint64, until env.Mon
 		return
 	}
 	g, ends := o.group(id), o.clock(until)
+	if until == 0 {
+		delete(g.leases, o.node)
+		return
+	}
+	g.leases[o.node] = leased{term, ends}
 	for _, majority := range [][]uint64{voters, outgoing} {
 		bound := 0
 		for _, v := range majority {

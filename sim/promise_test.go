@@ -193,6 +193,19 @@ func TestPromises(t *testing.T) {
 			w.b.Serves(7, 1, always)
 			w.a.Serves(2, 1, always)
 		}},
+		"a leader beside the lease of one that went down": {Leases, func(w world) {
+			w.b.Bound(1, 1, 100)
+			w.dead.Leased(1, 1, 100, three, nil)
+			w.dead.Serves(1, 1, always)
+			w.b.Serves(1, 2, always)
+		}},
+		"a leader after one that gave its lease up and went down": {"", func(w world) {
+			w.b.Bound(1, 1, 100)
+			w.dead.Leased(1, 1, 100, three, nil)
+			w.dead.Serves(1, 1, always)
+			w.dead.Leased(1, 1, 0, nil, nil)
+			w.b.Serves(1, 2, always)
+		}},
 		"a part that is bound as its parent": {"", func(w world) {
 			w.a.Bound(2, 1, 100)
 			w.b.Applied(2, 9, 1, nil, split, done)
