@@ -80,18 +80,36 @@ type pictureBar struct {
 
 func ms(t env.Mono) float64 { return float64(time.Duration(t).Microseconds()) / 1000 }
 
-// nodeRow shows when a node was up, and what it led.
+// nodeRow shows when a node was up, and what it led. The bars that say that it was up come
+// first: the others are drawn upon them. Each reign has a lane of its own while it lasts, so
+// that its end can be seen beside others that go on.
 func (r *Result) nodeRow(name, place string) pictureRow {
 	row := pictureRow{Name: name + " · " + place}
 	end := env.Mono(r.Virtual)
-	up, leads := env.Mono(-1), map[string]env.Mono{}
+	type reign struct {
+		from env.Mono
+		lane int
+	}
+	up, leads := env.Mono(-1), map[string]reign{}
+	var reigns []pictureBar
+	taken := []bool{true} // lanes; the first one shows the node alone
 	stop := func(at env.Mono, groups ...string) {
 		for _, g := range groups {
-			if from, ok := leads[g]; ok {
-				row.Bars = append(row.Bars, pictureBar{From: ms(from), To: ms(at), Kind: "lead", Text: "leads group " + g, Lane: 1})
+			if r, ok := leads[g]; ok {
+				reigns = append(reigns, pictureBar{From: ms(r.from), To: ms(at), Kind: "lead", Text: "leads group " + g, Lane: r.lane})
+				taken[r.lane] = false
 				delete(leads, g)
 			}
 		}
+	}
+	start := func(at env.Mono, group string) {
+		stop(at, group) // it leads in a later term
+		lane := slices.Index(taken, false)
+		if lane < 0 {
+			lane, taken = len(taken), append(taken, false)
+		}
+		taken[lane] = true
+		leads[group] = reign{at, lane}
 	}
 	all := func() (groups []string) {
 		for g := range leads { //sim:ok sorted below
@@ -117,12 +135,13 @@ func (r *Result) nodeRow(name, place string) pictureRow {
 		case "down":
 			down(m.At)
 		case "leads":
-			leads[m.Text] = m.At
+			start(m.At, m.Text)
 		case "yields":
 			stop(m.At, m.Text)
 		}
 	}
 	down(end)
+	row.Bars = append(row.Bars, reigns...)
 	return row
 }
 

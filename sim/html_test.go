@@ -3,9 +3,13 @@ package sim
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/statordb/stator/internal/env"
 )
 
 // The page of a run stands alone: it loads nothing, and shows nodes, messages and when
@@ -31,6 +35,24 @@ func TestHTML(t *testing.T) {
 	}
 	if len(r.Letters) == 0 || strings.Count(text, "ZgotmplZ") > 0 {
 		t.Errorf("%d messages", len(r.Letters))
+	}
+}
+
+// A node's reigns lie upon the bar that says that it is up, beside each other.
+func TestHTMLShowsReigns(t *testing.T) {
+	second := env.Mono(time.Second)
+	r := Result{Virtual: 9 * time.Second, Moments: []Moment{
+		{At: 0, Node: "n1", Kind: "up"}, {At: second, Node: "n1", Kind: "leads", Text: "2"}, {At: 2 * second, Node: "n1", Kind: "leads", Text: "3"},
+		{At: 3 * second, Node: "n1", Kind: "yields", Text: "2"}, {At: 4 * second, Node: "n1", Kind: "leads", Text: "4"},
+		{At: 5 * second, Node: "n1", Kind: "down"}, {At: 6 * second, Node: "n1", Kind: "up"},
+	}}
+	var got []string
+	for _, b := range r.nodeRow("n1", "zone a").Bars {
+		got = append(got, fmt.Sprintf("%s %v-%v in lane %d", b.Text, b.From/1000, b.To/1000, b.Lane))
+	}
+	want := []string{"up 0-5 in lane 0", "up 6-9 in lane 0", "leads group 2 1-3 in lane 1", "leads group 3 2-5 in lane 2", "leads group 4 4-5 in lane 1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
