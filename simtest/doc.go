@@ -23,8 +23,9 @@
 //
 // Run executes its function in a bubble of testing/synctest. There time.Now, time.Sleep,
 // deadlines of contexts and the pauses of an SDK between attempts all follow the clock of
-// the simulated world, which stands still while code runs and jumps when everybody waits. An
-// hour of waiting takes milliseconds. The clock begins on 1 January 2026.
+// the simulated world, which stands still while code runs and jumps when everybody waits. A
+// minute of waiting takes some 0.2 s, for the nodes go on with their own work; Limit says how
+// many there may be. The clock begins on 1 January 2026.
 //
 // # Goroutines
 //

@@ -143,8 +143,21 @@ func (c *simBugsCommand) scores(ctx context.Context, entries []plant.Entry) ([]s
 		if !c.Json {
 			printScore(&scores[i])
 		}
+		if found := firstFound(campaigns); !c.Json && len(c.Names) > 0 && found != nil {
+			fmt.Printf("  replay: %s sim replay %d --plant %s\n", os.Args[0], found.Seed, e.Name)
+		}
 	}
 	return scores, nil
+}
+
+// firstFound returns the first campaign with a seed that shows the bug, or nil: where the process died, nobody knows the seed.
+func firstFound(campaigns []sim.Campaign) *sim.Campaign {
+	for i, c := range campaigns {
+		if c.Found && c.Seed != 0 {
+			return &campaigns[i]
+		}
+	}
+	return nil
 }
 
 func printScore(s *sim.Score) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/statordb/stator/sim"
@@ -22,6 +23,9 @@ func (w *simWorld) plan(what string) (*sim.Plan, error) {
 			return nil, err
 		}
 		return sim.NewPlan(seed, o), nil
+	}
+	if err := w.plant(); err != nil {
+		return nil, err
 	}
 	b, err := os.ReadFile(what)
 	if err != nil {
@@ -148,7 +152,7 @@ func (c *simShrinkCommand) Run(ctx context.Context) error {
 	}
 	small, r, runs := s.Shrink(p)
 	if r.Err == nil {
-		return &simError{2, errors.New("this plan does not fail")}
+		return &simError{2, fmt.Errorf("%s does not fail: there is nothing to make smaller", c.What)}
 	}
 	fmt.Fprintln(os.Stderr)
 	out := c.Out
@@ -160,7 +164,7 @@ func (c *simShrinkCommand) Run(ctx context.Context) error {
 	}
 	fmt.Printf("%d faults and %d requests are left of %d and %d after %d runs in %s:\n%s%s\nreplay: stator sim replay %s\n",
 		len(small.Nemesis), small.Requests(), len(p.Nemesis), p.Requests(), runs, time.Since(began).Round(100*time.Millisecond),
-		small.Describe(), r.Err, out)
+		small.Describe(), r.Err, strings.Join(append([]string{out}, c.plantedBug.arguments()...), " "))
 	return nil
 }
 

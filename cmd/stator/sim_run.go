@@ -29,10 +29,15 @@ type simWorld struct {
 	Backoff  string        `default:"standard" enum:"standard,2026,legacy" help:"How those clients pause between attempts: as SDKs do today, as they will, as they did."`
 	Workload []string      `help:"Loads, by the names that 'sim list' tells; default: the seed decides."`
 	Faults   []string      `help:"Kinds of faults to draw from, by the names that 'sim list' tells, or 'none'; default: all."`
+
+	plantedBug
 }
 
 func (w *simWorld) options() (sim.Options, error) {
 	o := sim.Options{Nodes: w.Nodes, Zones: w.Azs, Regions: w.Regions, Duration: w.Duration, Faults: w.Faults, Workload: w.Workload, Attempts: w.Attempts, Backoff: w.Backoff}
+	if err := w.plant(); err != nil {
+		return o, err
+	}
 	if err := sim.CheckLoads(w.Workload); err != nil {
 		return o, &simError{2, err}
 	}
@@ -76,7 +81,7 @@ func (w *simWorld) arguments() []string {
 	for _, f := range w.Faults {
 		a = append(a, "--faults="+f)
 	}
-	return a
+	return append(a, w.plantedBug.arguments()...)
 }
 
 // A simError ends the program with a status:
