@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/expr"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/txn"
 )
 
@@ -344,6 +345,122 @@ func TestLatePrepare(t *testing.T) {
 		read("in the end")
 		for i := range 3 {
 			b.nodes[i].put("tab", row(i, 2))
+		}
+	}
+	b.w.Close()
+}
+
+// TestVotesOfParts: places that were in one partition may be in two by now, for whoever asks. Both must have accepted, in
+// whichever order they are asked.
+func TestVotesOfParts(t *testing.T) {
+	b := newBed(t, 8, "a", "b", "c")
+	b.create(simple("tab", 8))
+	r := &TransactWriteRequest{}
+	for i := range 3 {
+		r.Actions = append(r.Actions, transactPut("tab", fmt.Sprintf(`{"p":{"S":"0-%d"},"v":{"N":"1"}}`, i)))
+	}
+	n := b.nodes[0]
+	n.do("begin", func() error {
+		bound, err := n.bindActions(r.Actions)
+		if err != nil {
+			return err
+		}
+		x := n.newTransaction(r, bound)
+		if len(x.parts) != 3 {
+			t.Fatalf("%d participants", len(x.parts))
+		}
+		x.exchange(x.machine.Start()[:2]) // all but the last accept
+		accepted, other := x.parts[1].hashes[0], x.parts[2].hashes[0]
+		table := x.parts[1].table.id
+		for _, tt := range []struct {
+			hashes []uint64
+			want   txn.Outcome
+		}{
+			{[]uint64{accepted}, txn.Prepared}, {[]uint64{other}, txn.Undecided},
+			{[]uint64{accepted, other}, txn.Undecided}, {[]uint64{other, accepted}, txn.Undecided},
+		} {
+			if v, err := n.look(x.id, table, tt.hashes); err != nil || v.Outcome != tt.want {
+				t.Errorf("look at %x: %v, %v, want %v", tt.hashes, v.Outcome, err, tt.want)
+			}
+		}
+		for _, hashes := range [][]uint64{{other, accepted}, {accepted, other}} {
+			if v, err := n.settleAt(x.id, table, hashes); err != nil || v.Outcome != txn.Cancelled {
+				t.Errorf("settle at %x: %v, %v, want %v", hashes, v.Outcome, err, txn.Cancelled)
+			}
+		}
+		return nil
+	})
+	b.w.Close()
+}
+
+// TestDecidedAfterSplit: the anchor's partition is split between the items of a transaction that it has accepted. Who
+// coordinates it does not know, and has both parts do what is decided, before it has the record forgotten.
+func TestDecidedAfterSplit(t *testing.T) {
+	b := newBed(t, 9, "a", "b", "c")
+	b.create(simple("tab", 2))
+	n := b.nodes[0]
+	row := func(i, v int) string { return fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"N":"%d"}}`, i, v) }
+	var x *transaction
+	var messages []txn.Message
+	var items []int // two of the first partition, and one of the second
+	var group, at uint64
+	n.do("begin", func() error {
+		var actions []TransactAction
+		for i := range 20 {
+			actions = append(actions, transactPut("tab", row(i, 1)))
+		}
+		bound, err := n.bindActions(actions)
+		if err != nil {
+			return err
+		}
+		var upper []int
+		hash := func(i int) uint64 { return partition.RowHash(bound[i].row) }
+		for i := range bound {
+			if hash(i) >= 1<<63 {
+				upper = append(upper, i)
+			} else if len(items) < 2 {
+				items = append(items, i)
+			}
+		}
+		items = append(items, upper[0])
+		at = max(hash(items[0]), hash(items[1]))
+		r := &TransactWriteRequest{}
+		for _, i := range items {
+			r.Actions = append(r.Actions, actions[i])
+		}
+		if bound, err = n.bindActions(r.Actions); err != nil {
+			return err
+		}
+		if x = n.newTransaction(r, bound); len(x.parts) != 2 || len(x.parts[0].hashes) != 2 {
+			t.Fatalf("participants %+v", x.parts)
+		}
+		group = x.parts[0].to.id
+		messages = x.exchange(x.machine.Start())
+		return nil
+	})
+	if x.machine.Outcome() != txn.Committed || len(messages) != 1 || messages[0].Op != txn.OpDecide {
+		t.Fatalf("outcome %v, next %v", x.machine.Outcome(), messages)
+	}
+	b.inCharge("split", func(s *Service) error { _, err := s.SplitGroup(group, at); return err })
+	n.do("go on", func() error {
+		for len(messages) > 0 {
+			messages = x.exchange(messages)
+		}
+		return nil
+	})
+	b.until("nobody knows of the transaction", func() bool {
+		for _, n := range b.nodes {
+			for _, p := range n.directory.hosted() {
+				if len(p.Decided()) > 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	for _, i := range items {
+		if got := b.nodes[1].get("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i), true); got != row(i, 1) {
+			t.Errorf("item %d is read as %s", i, got)
 		}
 	}
 	b.w.Close()
