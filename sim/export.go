@@ -31,7 +31,8 @@ import (
 // replaces the item by value and count; add adds count to the counter, and makes an
 // item of value and count if there is none. if is absent, present or value, then
 // with expected. saw is the item, null if there was none: before a put, a delete or
-// what was refused, after an add. A process has one call under way at a time, and
+// what was refused, after an add. A get that is weak is eventually consistent, or of a run that breaks what
+// leases rest on: it may show what was, and is not part of what must be linearizable. A process has one call under way at a time, and
 // makes no more after an info.
 type Event struct {
 	Index    int        `json:"index"`
@@ -44,6 +45,7 @@ type Event struct {
 	Expected string     `json:"expected,omitempty"`
 	Value    string     `json:"value,omitempty"`
 	Count    *int64     `json:"count,omitempty"`
+	Weak     bool       `json:"weak,omitempty"`
 	Refused  bool       `json:"refused,omitempty"`
 	Saw      *SawOrNull `json:"saw,omitempty"`
 	place    int64      // in the history
@@ -95,6 +97,7 @@ func (h *History) Events() []Event {
 		if o.Kind == Put || o.Kind == Add {
 			call.Value, call.Count = o.Value, &o.Count
 		}
+		call.Weak = h.isWeak(o)
 		events = append(events, call)
 		if o.Return > 0 {
 			events = append(events, o.completion())
@@ -213,6 +216,9 @@ func (e *Event) edn() string {
 	if e.Count != nil {
 		fmt.Fprintf(&b, ", :count %d", *e.Count)
 	}
+	if e.Weak {
+		b.WriteString(", :weak true")
+	}
 	if e.Refused {
 		b.WriteString(", :refused true")
 	}
@@ -269,7 +275,10 @@ func (h *History) read(e *Event, sawNull bool, open map[int]*Operation) error {
 		if kind < 0 || condition < 0 || o != nil {
 			return errors.New("unknown operation, or a process with two calls under way: " + strconv.Itoa(e.Process))
 		}
-		o = &Operation{Client: e.Process, Key: e.Key, Kind: Kind(kind), If: Condition(condition), Expected: e.Expected, Value: e.Value}
+		o = &Operation{Client: e.Process, Key: e.Key, Kind: Kind(kind), If: Condition(condition), Expected: e.Expected, Value: e.Value, Stale: e.Weak}
+		if e.Weak && o.Kind != Get {
+			return errors.New("only a get can be weak")
+		}
 		if e.Count != nil {
 			o.Count = *e.Count
 		}

@@ -69,6 +69,31 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
+// An eventually consistent get that shows what was is no violation, for those who read the history either.
+func TestExportWeak(t *testing.T) {
+	for _, weak := range []bool{true, false} {
+		h := &History{}
+		for _, o := range []*Operation{{Key: "k", Kind: Put, Value: "a"}, {Key: "k", Kind: Put, Value: "b"}} {
+			h.Begin(o)
+			h.End(o, Done, nil)
+		}
+		get := &Operation{Key: "k", Kind: Get, Stale: weak}
+		h.Begin(get)
+		h.End(get, Done, &State{true, "a", 0})
+		var b, edn bytes.Buffer
+		if err := errors.Join(h.WriteJSON(&b), h.WriteEDN(&edn)); err != nil || strings.Contains(edn.String(), ":weak true") != weak {
+			t.Errorf("%v, %s", err, &edn)
+		}
+		again, err := ReadJSON(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, want := again.Check(), h.Check(); (have == nil) != weak || (want == nil) != weak {
+			t.Errorf("weak %v: %v, and read again %v", weak, want, have)
+		}
+	}
+}
+
 func FuzzReadJSON(f *testing.F) {
 	var b bytes.Buffer
 	_ = perfect(rand.New(rand.NewPCG(1, 3)), 3, 20).WriteJSON(&b)
