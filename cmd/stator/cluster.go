@@ -130,7 +130,7 @@ func freePorts(n int) (ports []string, err error) {
 type localNode struct {
 	zone  string
 	cmd   *exec.Cmd
-	first chan string // its first line
+	first chan string // the line that says where it is
 	ended chan struct{}
 	err   error // once it has ended
 }
@@ -170,9 +170,11 @@ func (n *localNode) lines(r io.Reader, f func(string)) {
 }
 
 func (n *localNode) say(line string) {
-	select {
-	case n.first <- line:
-	default:
+	if strings.Contains(line, "http://") { // and not, say, how the command is used
+		select {
+		case n.first <- line:
+		default:
+		}
 	}
 	n.print(os.Stdout, line)
 }

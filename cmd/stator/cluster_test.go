@@ -249,6 +249,14 @@ func TestClusterTLS(t *testing.T) {
 	}
 }
 
+// A cluster whose nodes do not start is not said to be up.
+func TestClusterCommandOfNone(t *testing.T) {
+	dir := t.TempDir()
+	if code, out := run(t, dir, strings.Fields("cluster --azs 1 --dir c --addr 127.0.0.1:0 -- --sync nope")...); code != 2 || strings.Contains(out, "is up") || !strings.Contains(out, "did not start") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
 // TestClusterCommand starts a cluster by one command and stops it by one signal.
 func TestClusterCommand(t *testing.T) {
 	if testing.Short() {

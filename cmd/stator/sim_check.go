@@ -22,6 +22,9 @@ func (c *simCheckCommand) Run() error {
 	if err != nil {
 		return &simError{2, err}
 	}
+	if h.Len() == 0 {
+		return &simError{2, fmt.Errorf("%s: there is no operation in it: nothing was checked", c.File)}
+	}
 	if err := h.Check(); err != nil {
 		return &simError{1, err}
 	}

@@ -38,6 +38,9 @@ func (w *simWorld) options() (sim.Options, error) {
 	if err := w.plant(); err != nil {
 		return o, err
 	}
+	if w.Nodes < 0 || w.Azs < 0 || w.Regions < 0 || w.Duration < 0 || w.Attempts < 0 || w.Nodes > 0 && w.Azs > w.Nodes {
+		return o, &simError{2, errors.New("--nodes, --azs, --regions, --duration and --attempts begin at 0, and no zone is without a node")}
+	}
 	if err := sim.CheckLoads(w.Workload); err != nil {
 		return o, &simError{2, err}
 	}
@@ -124,6 +127,9 @@ func (c *simRunCommand) Run(ctx context.Context) error {
 	o, err := c.options()
 	if err != nil {
 		return err
+	}
+	if c.For < 0 || c.For == 0 && c.Seeds < 1 || c.Jobs < 1 || c.Again < 0 || c.Again > 100 {
+		return &simError{2, errors.New("--seeds and --jobs begin at 1, --for is a time, --again goes from 0 to 100")}
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(simGCPercent)
