@@ -92,6 +92,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Processes without a seed are not started.
+func TestSimMoreJobsThanSeeds(t *testing.T) {
+	if code, out := run(t, t.TempDir(), strings.Fields("sim run --seeds 1 --jobs 3 --nodes 1 --duration 200ms")...); code != 0 || !strings.Contains(out, "1 seeds") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
 // "help" in front is "--help" behind.
 func TestHelp(t *testing.T) {
 	for _, args := range []string{"", "serve", "admin drain"} {

@@ -181,8 +181,12 @@ func (c *simRunCommand) share(ctx context.Context, take func(b *sim.Brief) error
 	var all sync.WaitGroup
 	failed := make([]error, c.Jobs)
 	for k := range c.Jobs {
+		seeds := (c.Seeds + c.Jobs - 1 - k) / c.Jobs
+		if c.For == 0 && seeds == 0 { // fewer seeds than processes
+			break
+		}
 		args := append([]string{"sim", "run", "--worker", fmt.Sprint("--first=", c.First+uint64(k)), fmt.Sprint("--step=", c.Jobs),
-			fmt.Sprint("--for=", c.For), fmt.Sprint("--seeds=", (c.Seeds+c.Jobs-1-k)/c.Jobs)}, c.arguments()...)
+			fmt.Sprint("--for=", c.For), fmt.Sprint("--seeds=", seeds)}, c.arguments()...)
 		all.Go(func() {
 			failed[k] = simWorker(ctx, args, nil, func(b *sim.Brief) error {
 				mu.Lock()
