@@ -292,7 +292,7 @@ func Read(name string) (*File, error) {
 func Decode(data []byte) (*File, error) {
 	f := &File{}
 	if err := json.Unmarshal(data, f); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("not a result of \"stator bench run --json\": %w", err)
 	}
 	if f.Version != Version {
 		return nil, fmt.Errorf("a result of version %d; this program reads version %d", f.Version, Version)

@@ -41,7 +41,7 @@ func TestBenchCommands(t *testing.T) {
 		{"bench report r.json --format gobench", 0, "BenchmarkReadrandom/target=stator"},
 		{"bench report r.json --format nosuch", 2, "no format"},
 		{"bench compare r.json slow.json", 4, "are needed"}, // one round says nothing
-		{"bench compare r.json r.html", 1, "r.html"},
+		{"bench compare r.json r.html", 1, "r.html: not a result"},
 		{"bench compare r.json r.json --threshold p98=1%", 2, "no metric"},
 		{"bench gate readrandom --base no-such-ref", 2, "no-such-ref"},
 		{"bench gate readrandom --base HEAD --source .", 2, "not in a git repository"},
