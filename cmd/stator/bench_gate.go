@@ -28,6 +28,7 @@ type benchGateCommand struct {
 
 	Slow     float64 `placeholder:"PERCENT" help:"Make head slower by this, to see whether the gate notices."`
 	Rounds   int     `default:"12" help:"Pairs of runs. With several metrics and workloads fewer than ten are seldom enough for a verdict."`
+	UpTo     int     `name:"up-to" placeholder:"ROUNDS" help:"Go on while there is no regression and something is inconclusive, twice as long each time, up to so many rounds. The confidence is that of all looks together. Default: one look, after --rounds."`
 	Together bool    `help:"Let both sides of a pair take turns of 20 ms instead of running one behind the other. What else goes on on the machine then falls on both, and the ratio of their CPU times is much steadier. Times mean nothing then, so only cpu is judged unless --threshold says more. Unix only."`
 	Target   string  `default:"stator" help:"One target, as of run; not a peer."`
 	Scale    int     `default:"4" help:"Divide keys, counts and times by this."`
@@ -45,6 +46,9 @@ func (c *benchGateCommand) Run(ctx context.Context) (err error) {
 	}
 	if c.Rounds < 1 || c.Scale < 1 || c.Slow < 0 || strings.Contains(c.Target, ",") {
 		return &suite.UsageError{Err: errors.New("--rounds and --scale begin at 1, --slow at 0, and --target is one")}
+	}
+	if c.UpTo != 0 && c.UpTo < c.Rounds {
+		return &suite.UsageError{Err: fmt.Errorf("--up-to %d is less than --rounds %d", c.UpTo, c.Rounds)}
 	}
 	if c.Together && len(c.Threshold) == 0 {
 		o.Thresholds = gate.Thresholds{"cpu": gate.Defaults()["cpu"]}
@@ -66,17 +70,28 @@ func (c *benchGateCommand) Run(ctx context.Context) (err error) {
 	}
 	turns := fmt.Sprintf("%016x", rand.Uint64())
 	base, head := &side{name: "base", program: basePath}, &side{name: "head", program: headPath, slow: c.Slow}
-	for round := range c.Rounds {
-		order := []*side{base, head}
-		if round%2 == 1 {
-			order[0], order[1] = head, base
+	looks := gate.Looks(c.Rounds, c.UpTo)
+	o.Confidence = gate.OfEach(o.Confidence, len(looks))
+	for round, look := 0, 0; look < len(looks); look++ {
+		for ; round < looks[look]; round++ {
+			order := []*side{base, head}
+			if round%2 == 1 {
+				order[0], order[1] = head, base
+			}
+			if err := c.pair(ctx, order, round, tmp); err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, looks[look])
 		}
-		if err := c.pair(ctx, order, round, tmp); err != nil {
+		base.file.Turns, head.file.Turns = turns, turns
+		report, err := gate.Compare(base.file, head.file, o)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.Rounds)
+		if !report.Undecided() {
+			break
+		}
 	}
-	base.file.Turns, head.file.Turns = turns, turns
 	if c.Keep != "" {
 		err := errors.Join(os.MkdirAll(c.Keep, 0o755), base.file.Write(filepath.Join(c.Keep, "base.json")), head.file.Write(filepath.Join(c.Keep, "head.json")))
 		if err != nil {
