@@ -273,6 +273,9 @@ type trip struct {
 	asked    uint64 // node that was asked last
 	unknown  bool   // an earlier attempt may have had an effect
 	refused  error  // why the last attempt failed
+
+	mute   []uint64 // nodes that have not answered in time
+	muteAt env.Mono // when the last of them had not
 }
 
 // How long a request is under way. A call is repeated after callPatience, which is
@@ -282,6 +285,9 @@ const (
 	callPatience    = time.Second
 	minPause        = 5 * time.Millisecond
 	maxPause        = 200 * time.Millisecond
+	// hearsay is how long nobody's word counts that a node leads which has just not answered in time. By then
+	// the others have noticed, too, if it is gone: they hear of each other several times per election timeout.
+	hearsay = 300 * time.Millisecond
 )
 
 func (c *core) newTrip(group uint64, leader bool) *trip {
@@ -302,6 +308,9 @@ func (t *trip) again(p *livePartition, err error) error {
 	c.env.Sometimes("table: request is repeated")
 	t.refused = err
 	t.unknown = t.unknown && !plant.On(plant.UnknownForgotten) || !happenedNot(err)
+	if errors.Is(err, transport.ErrTimeout) {
+		t.mute, t.muteAt = append(t.mute, t.asked), c.env.Now()
+	}
 	if p != nil && t.asked != 0 {
 		p.lead.CompareAndSwap(t.asked, 0)
 	}
@@ -364,16 +373,19 @@ func (t *trip) aim() (p *livePartition, to uint64) {
 		if p.leads() {
 			return p, c.self
 		}
-		if hint := p.lead.Load(); hint != 0 && hint != c.self {
+		if hint := p.lead.Load(); hint != 0 && hint != c.self && !t.isMute(hint, hearsay) {
 			return p, hint
 		}
 		if p.group != nil {
-			if hint := p.group.Leader(); hint != 0 && hint != c.self && hint != t.asked {
+			if hint := p.group.Leader(); hint != 0 && hint != c.self && hint != t.asked && !t.isMute(hint, hearsay) {
 				return p, hint
 			}
 		}
 	}
 	nodes := c.nearest(t.replicas(p))
+	if t.leader && slices.ContainsFunc(nodes, func(id uint64) bool { return !t.isMute(id, callPatience) }) {
+		nodes = slices.DeleteFunc(nodes, func(id uint64) bool { return t.isMute(id, callPatience) })
+	}
 	if len(nodes) == 0 {
 		return p, 0
 	}
@@ -383,6 +395,12 @@ func (t *trip) aim() (p *livePartition, to uint64) {
 	to = nodes[t.turn%len(nodes)]
 	t.turn++
 	return p, to
+}
+
+// isMute reports whether a node has let this trip wait in vain, less than d ago. Who waits for it
+// once more while the others elect a leader finds that one an election timeout too late.
+func (t *trip) isMute(id uint64, d time.Duration) bool {
+	return slices.Contains(t.mute, id) && t.core.env.Now().Sub(t.muteAt) < d
 }
 
 // leaderLast moves the leader of a partition, if it is known, to the end.

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type bed struct {
 	clock *env.Env   // of a node that is always up
 	group replication.GroupID
 	jit   map[string]*mrand.Rand
+	tick  time.Duration // of nodes that start from now on; 0: 50 ms
 }
 
 // A bedNode is one node of a bed, up or down.
@@ -124,7 +126,7 @@ func (n *bedNode) open() error {
 	hooks := &Hooks{}
 	net := n.bed.net.Start(transport.NodeID(n.id), n.e)
 	node, err := replication.Open(n.e, fs, db, replication.Options{
-		NodeID: n.id, Transport: net, SegmentBytes: 64 << 10, MaxSegments: 3, OnRole: hooks.OnRole, Tick: 50 * time.Millisecond,
+		NodeID: n.id, Transport: net, SegmentBytes: 64 << 10, MaxSegments: 3, OnRole: hooks.OnRole, Tick: cmp.Or(n.bed.tick, 50*time.Millisecond),
 		EnterGroup: func(g replication.GroupID) { n.bed.group = g*16 + replication.GroupID(n.id) },
 	})
 	if err != nil {
