@@ -44,6 +44,7 @@ type AdminRequest struct {
 	Address string   `json:"address,omitempty"`
 	Token   string   `json:"token,omitempty"`
 	Delay   string   `json:"delay,omitempty"` // as in "1.5ms"
+	Force   bool     `json:"force,omitempty"`
 }
 
 // An AdminStatus is how a node sees itself and its cluster.

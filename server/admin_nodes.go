@@ -29,7 +29,13 @@ func (s *Server) addNodeOperations() {
 	}
 	s.local["Drain"] = on(s.tables.DrainNode)
 	s.local["Activate"] = on(s.tables.ActivateNode)
-	s.local["Remove"] = on(s.tables.RemoveNode)
+	s.local["Remove"] = func(r *AdminRequest) (any, error) {
+		remove := s.tables.RemoveNode
+		if r.Force {
+			remove = s.tables.ForgetNode
+		}
+		return on(remove)(r)
+	}
 	s.local["Move"] = func(r *AdminRequest) (any, error) {
 		return nil, s.tables.MoveAddress(r.Node, r.Address)
 	}

@@ -246,7 +246,7 @@ func (r *run) replace(old *node) {
 	if old.heir = r.join(old.place); old.heir == nil {
 		return
 	}
-	if r.inCharge("remove", func(s *server) error { return s.tables.RemoveNode(old.id) }) {
+	if r.inCharge("remove", func(s *server) error { return s.tables.ForgetNode(old.id) }) {
 		r.release()
 	}
 }

@@ -481,7 +481,7 @@ func TestClusterBirthMissed(t *testing.T) {
 		t.Fatalf("the replicas are on %v, not on %d and %d", members, late.id, lost.id)
 	}
 	lost.crash()
-	b.inCharge("remove", func(s *Service) error { return s.RemoveNode(lost.id) })
+	b.inCharge("remove", func(s *Service) error { return s.ForgetNode(lost.id) })
 	b.until("the catalog wants another one", func() bool {
 		return !slices.Contains(b.leader().catalog.snapshot().records()[0].slots[0].replicas.members(), lost.id)
 	})

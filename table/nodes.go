@@ -3,6 +3,9 @@ package table
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/statordb/stator/internal/env"
 )
 
 // Operations on the nodes of a cluster. They are done by the node in charge; others
@@ -35,9 +38,106 @@ func (c *core) DrainNode(id uint64) error { return c.setState(id, nodeActive, no
 // ActivateNode makes a draining node active again.
 func (c *core) ActivateNode(id uint64) error { return c.setState(id, nodeDraining, nodeActive) }
 
-// RemoveNode takes a node out of the cluster for good. Its replicas are made anew
-// elsewhere, if they were not moved before, and its number is never used again.
-func (c *core) RemoveNode(id uint64) error { return c.setState(id, 0, nodeGone) }
+// RemoveNode takes a node out of the cluster for good; its number is never used again. While the cluster counts on
+// the node it is refused with a *NodeInUseError: what it has must have gone elsewhere (DrainNode), or the node must
+// be lost. Otherwise groups would live on two replicas, and a slip of the operator would cost them a healthy one.
+func (c *core) RemoveNode(id uint64) error {
+	if err := c.mayRemove(id); err != nil {
+		return err
+	}
+	return c.ForgetNode(id)
+}
+
+// ForgetNode is RemoveNode of a node that has not been drained, too. Its replicas are made anew elsewhere.
+func (c *core) ForgetNode(id uint64) error { return c.setState(id, 0, nodeGone) }
+
+// A NodeInUseError reports that a node is not to be removed yet.
+type NodeInUseError struct {
+	Node    uint64
+	State   string
+	Groups  int  // that have, or want, a replica there, the catalog apart
+	Unknown int  // groups whose members nobody could tell
+	Catalog bool // it votes in the group of the catalog
+}
+
+func (e *NodeInUseError) Error() string {
+	what := fmt.Sprintf("has replicas of %d partitions", e.Groups)
+	switch {
+	case e.Groups == 0 && e.Catalog:
+		what = "has a vote about tables"
+	case e.Groups == 0:
+		what = fmt.Sprintf("may have replicas of %d partitions without a leader", e.Unknown)
+	}
+	if e.State == nodeDraining.String() {
+		return fmt.Sprintf("node %d is not drained yet: it %s; wait, or remove it by force", e.Node, what)
+	}
+	return fmt.Sprintf("node %d %s: drain it first, or remove it by force", e.Node, what)
+}
+
+// mayRemove is done by the node in charge.
+func (c *core) mayRemove(id uint64) error {
+	if c.calls == nil {
+		return errNotFounded
+	}
+	if err := c.inCharge(); err != nil {
+		return err
+	}
+	view := c.catalog.snapshot()
+	n := view.node(id)
+	if n == nil || n.state == nodeGone || n.state == nodeLost {
+		return nil // setState knows what to say of the first
+	}
+	e := &NodeInUseError{Node: id, State: n.state.String()}
+	status, err := c.catalogGroup.Status()
+	if err != nil {
+		return err
+	}
+	e.Catalog = slices.Contains(status.Members.Voters, id)
+	var asked []uint64
+	for _, r := range view.records() {
+		for s := range r.liveSlots() {
+			if s.replicas.has(id) {
+				e.Groups++
+			} else {
+				asked = append(asked, s.group)
+			}
+		}
+	}
+	if e.Groups == 0 && !e.Catalog {
+		c.countMembers(e, asked)
+	}
+	if e.Groups+e.Unknown == 0 && !e.Catalog {
+		return nil
+	}
+	return e
+}
+
+// askers is how many groups are asked for their members at a time.
+const askers = 16
+
+// countMembers counts the groups that still have the node among their members, although the catalog does not want it.
+func (c *core) countMembers(e *NodeInUseError, groups []uint64) {
+	counts := make([]NodeInUseError, askers)
+	g := env.NewGroup(c.env)
+	for i := range counts {
+		g.Go("count members", func() error {
+			for k := i; k < len(groups); k += askers {
+				switch s, err := c.statusSoon(groups[k]); {
+				case err != nil && c.directory.partition(groups[k]) != nil:
+					counts[i].Unknown++
+				case err == nil && slices.Contains(s.members, e.Node):
+					counts[i].Groups++
+				}
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	for _, n := range counts {
+		e.Groups += n.Groups
+		e.Unknown += n.Unknown
+	}
+}
 
 // MoveAddress tells the others where a node is reached from now on.
 func (c *core) MoveAddress(id uint64, address string) error {

@@ -239,10 +239,13 @@ func (d *activateCommand) Run(ctx context.Context, c *commands) error {
 	return c.Admin.change(ctx, "Activate", 0, server.AdminRequest{Node: d.Node})
 }
 
-type removeCommand struct{ oneNode }
+type removeCommand struct {
+	oneNode
+	Force bool `help:"Also a node that has not been drained: what it has is made anew from the other replicas."`
+}
 
 func (d *removeCommand) Run(ctx context.Context, c *commands) error {
-	return c.Admin.change(ctx, "Remove", 0, server.AdminRequest{Node: d.Node})
+	return c.Admin.change(ctx, "Remove", 0, server.AdminRequest{Node: d.Node, Force: d.Force})
 }
 
 type killCommand struct{ oneNode }
