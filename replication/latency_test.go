@@ -71,3 +71,53 @@ func TestWordOfACommitGoesAlong(t *testing.T) {
 		}
 	}
 }
+
+// Word of a commit is not sent beside other letters while the group's own entries, which say the same, keep coming. When these
+// end, it leaves.
+func TestEntriesOvertakeWords(t *testing.T) {
+	const tick = 100 * time.Millisecond
+	words, entries := 0, 0
+	var network transport.NetworkOptions
+	network.Hook = func(e transport.Event) {
+		if e.Lane != transport.Raft || e.Fate != transport.Delivered {
+			return
+		}
+		r, err := readBundle(e.Message, uint64(e.From), uint64(e.To))
+		for err == nil && len(r.b) > 0 {
+			if r.atBeat() {
+				_, err = r.nextBeat()
+				continue
+			}
+			var m *message
+			if m, err = r.next(); err == nil && m.typ == typeAppend {
+				if n := len(m.raft.GetEntries()); n > 0 {
+					entries += n
+				} else {
+					words++
+				}
+			}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	b := newTrioOn(t, 1, replaceJitter(t), 3, 2, network, func(_ int, o *Options) { o.Tick = tick })
+	b.runUntil(t, 10*tick, "leaders", func() bool { return b.leader(1) != nil && b.leader(2) != nil })
+	b.run(t, tick)
+	const writes = 50
+	words, entries = 0, 0
+	for identity := range uint64(writes) {
+		b.mustPropose(t, GroupID(1+identity%2), identity)
+	}
+	if entries < 2*writes || words > writes/2 {
+		t.Errorf("%d entries and %d words of commits sent for %d writes, want at most %d words", entries, words, writes, writes/2)
+	}
+	b.run(t, tick/20+10*time.Millisecond)
+	for _, n := range b.nodes {
+		for id := range 2 {
+			if applied, want := n.groups[id].applied, b.leader(GroupID(id + 1)).groups[id].applied; applied != want {
+				t.Errorf("%s has applied %d entries of group %d a little later, its leader %d", n.name(), applied, id+1, want)
+			}
+		}
+	}
+}

@@ -16,9 +16,23 @@ import (
 // sent one bundle for all of them.
 type outbox struct {
 	letters []letter // in the order in which their nodes were first written to
+	words   []word   // oldest first
 	spare   int      // size of the largest bundle lately
 	soonBy  env.Mono // when what is to leave soon leaves by itself; 0: not known, or there is none
 }
+
+// A word says that the log of a group is committed further, and is in no letter yet. While commands
+// keep coming, the group's next entries say the same, and more: then it never leaves, and
+// saves both nodes a message and the answer to it.
+type word struct {
+	to    uint64
+	group GroupID
+	since env.Mono
+	item  []byte // of a bundle
+}
+
+// maxWords bounds the words that are looked through for each message. What is more goes into letters at once.
+const maxWords = 64
 
 type letter struct {
 	to      uint64
@@ -34,7 +48,7 @@ const (
 	// idle is what tells its reader nothing new. It leaves with the next tick at the latest.
 	idle urgency = iota
 	// soon is word that the log is committed further, without entries: followers can apply
-	// these. It leaves after Node.wordPause at the latest.
+	// those that they have. It leaves after Node.wordPause at the latest. For half of that it is no letter yet, but a word.
 	soon
 	now
 )
@@ -60,8 +74,67 @@ func (o *outbox) has(u urgency) bool {
 	return slices.ContainsFunc(o.letters, func(l letter) bool { return l.urgency >= u })
 }
 
+// isEmpty reports whether nothing is to be sent.
+func (o *outbox) isEmpty() bool { return len(o.letters)+len(o.words) == 0 }
+
+// keep keeps a word, in place of an earlier one of the same group. What the earlier one has waited counts.
+func (o *outbox) keep(to uint64, g GroupID, t env.Mono, m *raftpb.Message, n *note) {
+	i := o.find(to, g)
+	if i < 0 {
+		i = len(o.words)
+		if i < cap(o.words) {
+			o.words = o.words[:i+1] // with the memory of a word that has left
+		} else {
+			o.words = append(o.words, word{})
+		}
+		w := &o.words[i]
+		w.to, w.group, w.since = to, g, t
+	}
+	w := &o.words[i]
+	w.item, _ = appendMessage(w.item[:0], g, m, n)
+}
+
+// overtake drops the word of a group to a node that is sent entries now.
+func (o *outbox) overtake(to uint64, g GroupID) {
+	if i := o.find(to, g); i >= 0 {
+		o.forget(i)
+	}
+}
+
+func (o *outbox) find(to uint64, g GroupID) int {
+	return slices.IndexFunc(o.words, func(w word) bool { return w.group == g && w.to == to })
+}
+
+func (o *outbox) forget(i int) {
+	gone := o.words[i]
+	last := i + copy(o.words[i:], o.words[i+1:])
+	o.words[last] = word{item: gone.item}
+	o.words = o.words[:last]
+}
+
+// ripen puts words into letters that have waited for entries for half of their time, or are about
+// to leave anyway.
+func (w *worker) ripen(least urgency) {
+	o := &w.out
+	if len(o.words) == 0 {
+		return
+	}
+	pause := w.node.wordPause()
+	t := w.node.e.Now()
+	for len(o.words) > 0 && (least <= soon || t.Sub(o.words[0].since) >= pause/2) {
+		first := &o.words[0]
+		bundle := o.to(first.to, soon)
+		*bundle = append(*bundle, first.item...)
+		if o.soonBy == 0 {
+			o.soonBy = first.since.Add(pause)
+		}
+		o.forget(0)
+	}
+}
+
 // flush sends letters that are at least so urgent. The transport keeps the bundles.
 func (w *worker) flush(least urgency) {
+	w.ripen(least)
 	o := &w.out
 	if len(o.letters) == 0 {
 		return
@@ -85,11 +158,15 @@ func (w *worker) flush(least urgency) {
 
 // linger returns how long the worker may park before it has to send what is to leave soon.
 func (w *worker) linger() time.Duration {
+	o := &w.out
 	t := w.node.e.Now()
-	if w.out.soonBy == 0 {
-		w.out.soonBy = t.Add(w.node.wordPause())
+	if o.soonBy == 0 {
+		if !o.has(soon) {
+			return o.words[0].since.Add(w.node.wordPause()).Sub(t)
+		}
+		o.soonBy = t.Add(w.node.wordPause())
 	}
-	return w.out.soonBy.Sub(t)
+	return o.soonBy.Sub(t)
 }
 
 // wordPause is how long word of a commit waits for something to go along with: 5 ms, if a tick is 100. What a
@@ -170,7 +247,16 @@ func (g *Group) send(m *raftpb.Message) {
 	}
 	g.observeSent(m)
 	n := g.lease.stamp(g, m)
-	to := g.worker.out.to(m.GetTo(), g.urgencyOf(m))
+	o := &g.worker.out
+	u := g.urgencyOf(m)
+	if u == soon && len(o.words) < maxWords {
+		o.keep(m.GetTo(), g.id, g.node.e.Now(), m, &n)
+		return
+	}
+	if m.GetType() == raftpb.MsgApp {
+		o.overtake(m.GetTo(), g.id)
+	}
+	to := o.to(m.GetTo(), u)
 	*to, _ = appendMessage(*to, g.id, m, &n)
 }
 

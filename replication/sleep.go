@@ -84,7 +84,7 @@ func (w *worker) postTick() {
 // while a group's clock runs, a letter is to leave with the next one or leaderships are to be handed over, else
 // those until the patrol comes by. So the worker of groups that all sleep does, too.
 func (w *worker) mayMiss() int {
-	if len(w.clocked)+len(w.out.letters) > 0 || w.evacuating > 0 || w.stuck.Load() > 0 {
+	if len(w.clocked) > 0 || !w.out.isEmpty() || w.evacuating > 0 || w.stuck.Load() > 0 {
 		return 0
 	}
 	if len(w.groups) == 0 {

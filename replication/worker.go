@@ -150,7 +150,7 @@ func (w *worker) wait() bool {
 		}
 		w.awake, w.spare = false, w.mayMiss()
 		w.mu.Unlock()
-		if !w.out.has(soon) {
+		if len(w.out.words) == 0 && !w.out.has(soon) {
 			w.wake.Recv()
 		} else if _, woken := w.wake.RecvFor(w.linger()); !woken {
 			w.flush(soon)
