@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/replication/raftlog"
 )
@@ -16,4 +17,23 @@ func Inspect(fs vfs.FS, dir, name string, w io.Writer) error {
 		return fmt.Errorf("replication: inspect: %w", err)
 	}
 	return nil
+}
+
+// Remembered opens the log that options name, which nobody else has open, as Open does, and returns what a
+// node that starts on it would know of each of its groups.
+func Remembered(fs vfs.FS, o Options) (map[GroupID]Promise, error) {
+	log, err := raftlog.Open(env.New(), fs, raftlog.Options{NodeID: o.NodeID, Dir: o.Dir, SegmentBytes: o.SegmentBytes})
+	if err != nil {
+		return nil, fmt.Errorf("replication: %w", err)
+	}
+	groups := make(map[GroupID]Promise)
+	for _, id := range log.Groups() {
+		s := log.Storage(id)
+		hs := s.Hard()
+		groups[id] = Promise{Term: hs.Term, Vote: hs.Vote, Index: s.Last().Index}
+	}
+	if err := log.Close(); err != nil {
+		return nil, fmt.Errorf("replication: %w", err)
+	}
+	return groups, nil
 }

@@ -50,6 +50,11 @@ func (c *convergence) crashed(mode vfs.CrashMode) {
 // those that have applied something since this life of it was looked at last. In the end all
 // count: the files that they are in may have been merged meanwhile.
 func (c *convergence) look(s *server) error {
+	if s.looks++; s.looks%4 == 1 || c.run.ending {
+		if err := twice(s, s.tables.CheckCatalog); err != nil {
+			return err
+		}
+	}
 	groups, err := partition.Groups(s.store)
 	if err != nil {
 		return err
@@ -69,8 +74,11 @@ func (c *convergence) look(s *server) error {
 		s.looked[group] = f.Applied
 		at := position{group, f.Applied}
 		err = c.trespass(s, group)
-		if err == nil && (f.Applied+group)%2 == 0 { // each costs a reading of the group's window
+		switch turn := (f.Applied + group) % 4; { // each costs a reading of the group's window
+		case err == nil && turn%2 == 0:
 			err = c.remembers(s, group)
+		case err == nil && turn == 1:
+			err = c.recollects(s, group)
 		}
 		if err != nil {
 			return err
@@ -84,6 +92,28 @@ func (c *convergence) look(s *server) error {
 			return fmt.Errorf("sim: group %d as of entry %d: %s holds %d pairs with sum %08x, but %s held %d with sum %08x",
 				group, f.Applied, s.n.name, f.Pairs, f.Sum, before.node, before.print.Pairs, before.print.Sum)
 		}
+	}
+	return nil
+}
+
+// recollects checks that a replica has in memory what it would have if it were opened on its store. A snapshot may be
+// on its way from one to the other.
+func (c *convergence) recollects(s *server, group uint64) error {
+	p := s.tables.Replica(group)
+	if p == nil {
+		return nil
+	}
+	return twice(s, p.CheckMemory)
+}
+
+// twice asks again, a moment later, what finds something wrong that may be so for a moment.
+func twice(s *server, check func() error) error {
+	if check() == nil {
+		return nil
+	}
+	s.e.Sleep(time.Millisecond)
+	if err := check(); err != nil {
+		return fmt.Errorf("sim: %s: %w", s.n.name, err)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ func doCrashAfterRemoval(r *run, f *Fault) { r.crashAfter(f, vfs.OpRemove) }
 const (
 	storeName = "store"
 	storeDir  = storeName + "/"
+	logName   = "raft"
+	logDir    = logName + "/"
 )
 
 // An awaitedOp is an operation that somebody waits for.

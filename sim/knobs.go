@@ -107,7 +107,7 @@ func (k *Knobs) lsm(events *lsm.Listener) lsm.Options {
 
 func (k *Knobs) replication(node uint64) replication.Options {
 	return replication.Options{
-		NodeID: node, Dir: "raft", Sync: k.syncMode(), Workers: k.Workers, SegmentBytes: k.Segment, MaxSegments: k.Segments,
+		NodeID: node, Dir: logName, Sync: k.syncMode(), Workers: k.Workers, SegmentBytes: k.Segment, MaxSegments: k.Segments,
 		RoundBytes: k.Round, KeepEntries: k.Keep, Tick: time.Duration(k.Tick),
 	}
 }

@@ -61,17 +61,22 @@ func (o *nodeObserver) Resumed(id replication.GroupID, p replication.Promise) {
 	if !vowed || o.forgives != nil && o.forgives(o.node) {
 		return
 	}
-	complain := func(format string, args ...any) {
-		o.report(found(Durability, fmt.Errorf("sim: group %d: %s %s", id, o.node, fmt.Sprintf(format, args...))))
+	if err := v.broken(p); err != nil {
+		o.report(found(Durability, fmt.Errorf("sim: group %d: %s %w", id, o.node, err)))
 	}
+}
+
+// broken says what of a vow somebody who starts with p would not know.
+func (v vow) broken(p replication.Promise) error {
 	switch {
 	case p.Term < v.term:
-		complain("has taken part in term %d, and after a restart it is in term %d", v.term, p.Term)
+		return fmt.Errorf("has taken part in term %d, and after a restart it is in term %d", v.term, p.Term)
 	case p.Term == v.term && v.vote != 0 && p.Vote != v.vote:
-		complain("has voted for node %d in term %d, and after a restart its vote is for %d", v.vote, v.term, p.Vote)
+		return fmt.Errorf("has voted for node %d in term %d, and after a restart its vote is for %d", v.vote, v.term, p.Vote)
 	case p.Index < v.index:
-		complain("has said that its log goes up to entry %d, and after a restart it ends with %d", v.index, p.Index)
+		return fmt.Errorf("has said that its log goes up to entry %d, and after a restart it ends with %d", v.index, p.Index)
 	}
+	return nil
 }
 
 // unvow takes back what was promised about entries that others take the place of.

@@ -3,18 +3,22 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
+	"github.com/statordb/stator/replication"
 )
 
 // A power cut may come at any moment, and of the changes of a directory that was not synced any may be left.
 // Few of the cuts of a run come in one of the moments that count, which last for an operation or two; and of those
 // few leave just the wrong changes. So at many operations of the engine's disk, most of all before a directory is synced, when most is
 // pending, it is looked at what a cut would leave: the manifest that is named must be there, and every file that
-// it names, whole.
+// it names, whole. And before the raft log is written again, a node that starts on what would be left must know
+// what it has promised to others.
 type remains struct {
 	n     *node
 	dice  *rand.Rand
@@ -22,16 +26,25 @@ type remains struct {
 }
 
 // One of so many syncs of a directory is looked at, if several changes are pending, and one of so many operations
-// of all kinds. A look costs as much as reading the manifest.
+// of all kinds; and the raft log before one of so many of its writes, if something is not durable: nothing of what has been
+// promised may be in that. A look costs as much as reading the manifest, or the log.
 const (
 	remainsOfSyncs = 20
 	remainsOfAll   = 1000
+	remainsOfLog   = 16
 )
 
 // before looks, or not, before an operation of the node's disk.
 func (m *remains) before(op vfs.Op) {
 	n := m.n
-	if !op.Writes() || !strings.HasPrefix(op.Name, storeName) || n.lied || n.rot != "" || n.dirty || n.broken || n.failing > 0 {
+	if !op.Writes() || n.lied || n.rot != "" || n.dirty || n.broken || n.failing > 0 {
+		return
+	}
+	if strings.HasPrefix(op.Name, logDir) {
+		m.beforeLog(op)
+		return
+	}
+	if !strings.HasPrefix(op.Name, storeName) {
 		return
 	}
 	rarity := remainsOfAll
@@ -42,7 +55,43 @@ func (m *remains) before(op vfs.Op) {
 		return
 	}
 	if err := m.look(); err != nil {
-		n.run.fail(found(Boot, fmt.Errorf("sim: a power cut before %s of %s on %s would leave a store that cannot be opened: %w", op.Kind, op.Name, n.name, err)))
+		m.fail(Boot, op, fmt.Errorf("a store that cannot be opened: %w", err))
+	}
+}
+
+func (m *remains) fail(by Checker, op vfs.Op, err error) {
+	m.n.run.fail(found(by, fmt.Errorf("sim: a power cut before %s of %s on %s would leave %w", op.Kind, op.Name, m.n.name, err)))
+}
+
+// beforeLog is before for the raft log.
+func (m *remains) beforeLog(op vfs.Op) {
+	switch {
+	case op.Kind != vfs.OpWrite && op.Kind != vfs.OpSyncDir || m.dice.IntN(remainsOfLog) > 0:
+	case m.n.disk.Unsynced(logName) && !m.n.run.consensus.forgives(m.n.name):
+		m.lookAtLog(op)
+	}
+}
+
+// lookAtLog judges what the node would have promised after a power cut.
+func (m *remains) lookAtLog(op vfs.Op) {
+	n := m.n
+	vows := map[replication.GroupID]vow{}
+	for id, g := range n.run.consensus.groups { //sim:ok only copies into another map
+		if v, vowed := g.vows[n.name]; vowed {
+			vows[id] = v
+		}
+	}
+	disk := n.disk.Remains(func() bool { return m.dice.IntN(2) == 0 })
+	have, err := replication.Remembered(disk, n.run.plan.Knobs.replication(n.id))
+	if err != nil {
+		m.fail(Boot, op, fmt.Errorf("a log that cannot be opened: %w", err))
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(have)) { //sim:ok sorted
+		if err := vows[id].broken(have[id]); err != nil {
+			m.fail(Durability, op, fmt.Errorf("a log of which somebody counts on more: group %d: %s %w", id, n.name, err))
+			return
+		}
 	}
 }
 

@@ -50,3 +50,26 @@ func TestRemains(t *testing.T) {
 		t.Error("an empty disk must be one where no store has been yet")
 	}
 }
+
+// A raft log that a power cut would leave without what its node has promised is found out without one.
+func TestRemainsOfLog(t *testing.T) {
+	p := ledgerPlan(1, 1, 100*time.Millisecond)
+	p.Nemesis, p.Transactors, p.Knobs.Sync = nil, nil, "always"
+	r := newRun(p, Options{})
+	defer r.world.Close()
+	if err := r.world.Do(r.clients, "story", r.story); err != nil || r.err != nil {
+		t.Fatal(err, r.err)
+	}
+	n, op := r.nodes[0], vfs.Op{Kind: vfs.OpWrite, Name: logDir + "x"}
+	if n.remains.lookAtLog(op); r.err != nil {
+		t.Fatalf("of an honest log: %v", r.err)
+	}
+	group := r.consensus.group(catalogGroup)
+	v := group.vows[n.name]
+	for _, more := range []vow{{v.term + 100, 0, v.index}, {v.term, v.vote, v.index + 1}} {
+		r.err, group.vows[n.name] = nil, more
+		if n.remains.lookAtLog(op); CheckerOf(r.err) != Durability {
+			t.Errorf("%+v was promised, and %+v kept: %v", more, v, r.err)
+		}
+	}
+}

@@ -25,6 +25,7 @@ type server struct {
 	store    *lsm.DB
 	log      *replication.Node
 	tables   *table.Service
+	looks    int               // that were taken at what it holds
 	looked   map[uint64]uint64 // by group: the entry as of which its fingerprint was taken last
 }
 

@@ -67,6 +67,7 @@ type catalog struct {
 	view atomic.Pointer[catalogView]
 
 	applied   uint64
+	entry     uint64 // is being applied, or was the last one
 	members   []byte // of the group; nil if they never changed
 	restored  restored
 	nextTable uint32

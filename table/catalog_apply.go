@@ -148,6 +148,7 @@ func (c *catalog) Apply(index uint64, commands [][]byte) []any {
 }
 
 func (c *catalog) applyEntry(index uint64, commands [][]byte, results []catalogResult) {
+	c.entry = index
 	batch := c.db.NewBatch()
 	view := c.view.Load()
 	for i, b := range commands {

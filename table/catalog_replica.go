@@ -134,3 +134,35 @@ func (r *catalogRestoring) Commit() error {
 	}
 	return nil
 }
+
+// CheckCatalog compares what this node has of the catalog in memory with what it would have if it were opened now, on what the
+// store says. It returns nil, too, if something is applied meanwhile. It is for simulations, as partition.CheckMemory.
+func (c *core) CheckCatalog() error {
+	have, applied := c.catalog, c.catalog.applied
+	stored := &catalog{db: c.db, nextTable: 1, nextGroup: catalogGroup + 1}
+	err := stored.load()
+	if have.Err() != nil || have.applied != applied || have.entry > applied || err == nil && stored.applied != applied {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if mine, other := have.text(), stored.text(); mine != other {
+		return fmt.Errorf("catalog as of entry %d: in memory it is %s, and in the store %s", applied, mine, other)
+	}
+	return nil
+}
+
+// text has all that is in the store of a catalog.
+func (c *catalog) text() string {
+	v := c.view.Load()
+	b := fmt.Appendf(nil, "%x, members %x, %+v, tables", c.appendState(c.applied, v.cluster), c.members, c.restored)
+	for _, key := range v.keys {
+		b = fmt.Appendf(b, " %s %x", key, v.byKey[key].append(nil))
+	}
+	b = append(b, ", nodes"...)
+	for _, n := range v.nodes {
+		b = fmt.Appendf(b, " %x", n.append(nil))
+	}
+	return string(b)
+}

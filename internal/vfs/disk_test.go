@@ -263,6 +263,9 @@ func TestRemains(t *testing.T) {
 	if n := d.Pending(); n != 3 {
 		t.Errorf("%d changes are pending, want 3", n)
 	}
+	if !d.Unsynced("a") || d.Unsynced("") || d.Unsynced("b") {
+		t.Error("what is not synced is of a directory, and not of its parent")
+	}
 	missing := func(name string) string { return name + ": file does not exist" }
 	for kept, want := range map[string][3]string{
 		"---": {"old", missing("a/temp"), missing("a/name")},
@@ -289,6 +292,12 @@ func TestRemains(t *testing.T) {
 	}
 	if got := read(d, "a/own"); got != missing("a/own") {
 		t.Errorf("the disk itself has what was written to what would remain: %q", got)
+	}
+	if err := d.SyncDir("a"); err != nil || !d.Unsynced("a") {
+		t.Errorf("a write is synced with its directory (%v)", err)
+	}
+	if err := g.Sync(); err != nil || d.Unsynced("a") {
+		t.Errorf("after syncs something is not synced (%v)", err)
 	}
 }
 

@@ -1,5 +1,7 @@
 package vfs
 
+import "slices"
+
 // Remains returns what a power cut at this moment would leave, as a disk of its own: of files what was synced,
 // and of the changes of directories that are not durable those that keep says, the oldest first. The disk
 // itself goes on as if nothing had been. The cost grows with the number of files, not with what is in them.
@@ -26,6 +28,23 @@ func (d *Disk) Pending() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.pending)
+}
+
+// Unsynced reports whether a power cut could take something of a directory: a change of its names, or a write to one of its files.
+func (d *Disk) Unsynced(dir string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	in, err := d.dirLocked("unsynced", dir)
+	if err != nil {
+		return false
+	}
+	isPending := slices.ContainsFunc(d.pending, func(op dirOp) bool {
+		return slices.ContainsFunc(op, func(s dirSet) bool { return s.dir == in })
+	})
+	for _, e := range in.live { //sim:ok any of them will do
+		isPending = isPending || e.file != nil && len(e.file.pending) > 0
+	}
+	return isPending
 }
 
 // remains copies directories and files, each once.
