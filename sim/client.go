@@ -201,7 +201,7 @@ func (c *client) attempt(name string, n *node, operations []*Operation, f func(e
 		r.history.enter(o, n.id)
 	}
 	answered, back := env.NewFuture[bool](r.clients), c.delay()
-	s.e.Go(name, func() {
+	s.serve(name, func() {
 		answers := make([]answer, len(operations))
 		var err error
 		if s.ready() {

@@ -27,6 +27,16 @@ type server struct {
 	tables   *table.Service
 	looks    int               // that were taken at what it holds
 	looked   map[uint64]uint64 // by group: the entry as of which its fingerprint was taken last
+	open     int               // requests of clients that it carries out
+}
+
+// serve carries out a request of a client, as a task of the node.
+func (s *server) serve(name string, f func()) {
+	s.open++
+	s.e.Go(name, func() {
+		f()
+		s.open--
+	})
 }
 
 // A stack is what a run knows of what it runs on the nodes.

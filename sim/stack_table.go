@@ -127,12 +127,36 @@ func (tableStack) awake(r *run) {
 	}
 }
 
-// settle waits until no request is under way.
+// settle waits until no request is under way, also of those that clients have given up: transactions that meet each
+// other on a slow disk may have work for many seconds. Some have to come to their end within each limit.
 func (tableStack) settle(r *run) {
 	if len(r.nodes) > 1 {
 		r.clients.Sleep(tablePatience + maxLate)
+	}
+	open, since := r.open(), r.clients.Now()
+	for open > 0 {
+		r.clients.Sleep(10 * time.Millisecond)
+		switch now := r.open(); {
+		case now < open:
+			open, since = now, r.clients.Now()
+		case r.clients.Now().Sub(since) > r.limit():
+			r.fail(found(Progress, fmt.Errorf("sim: of the %d requests under way none has come to its end for %s although all faults are over", now, r.limit())))
+			return
+		}
+	}
+	if len(r.nodes) > 1 {
 		r.history.Settle()
 	}
+}
+
+// open returns how many requests nodes carry out.
+func (r *run) open() (open int) {
+	for _, n := range r.nodes {
+		if n.server != nil && n.up() {
+			open += n.server.open
+		}
+	}
+	return open
 }
 
 func (tableStack) verify(r *run) {

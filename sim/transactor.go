@@ -325,7 +325,7 @@ func (t *transactor) ask(name string, list []*tx, f func(s *server) ([]Outcome, 
 		x.open++
 	}
 	answered, back := env.NewFuture[bool](r.clients), t.delay()
-	s.e.Go(name, func() {
+	s.serve(name, func() {
 		outcomes := slices.Repeat([]Outcome{Failed}, len(list))
 		if s.ready() {
 			got, err := f(s)

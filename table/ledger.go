@@ -32,7 +32,11 @@ func (c *core) at(l partition.Place, f func(p *livePartition) error) error {
 	for d := c.newDetour(); ; {
 		p := c.directory.find(l.Table, l.Hash)
 		err := error(errGone)
-		if p != nil {
+		switch {
+		case p == nil:
+		case c.calls == nil && p.group == nil: // and there are no others
+			err = p.notStarted()
+		default:
 			err = f(p)
 		}
 		gone := p == nil && d.pause > 0 // also by what the catalog says now
@@ -60,7 +64,10 @@ func (c *core) votesOn(table uint32, hashes []uint64, f func(p *livePartition, h
 		}
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return partition.Vote{}, err
+	}
+	return all, nil
 }
 
 // spread carries out f for each partition that has some of the hashes, with these.

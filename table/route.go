@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,6 +63,11 @@ func (p *livePartition) propose(command []byte) proposal {
 
 // exists reports whether there is a replica here, if only a damaged one.
 func (p *livePartition) exists() bool { return p.group != nil || p.damage != nil }
+
+// notStarted says why there is no replica here.
+func (p *livePartition) notStarted() error {
+	return fmt.Errorf("partition %d: %w", p.id, cmp.Or(p.damage, errNotStarted))
+}
 
 // leads reports whether the replica here leads its group, and can.
 func (p *livePartition) leads() bool {

@@ -275,15 +275,23 @@ func (p *livePartition) planSplit(at uint64, strict bool) (*partition.Split, err
 		if err != nil {
 			return nil, err
 		}
-		// One that does not vote yet would have the split refused as long as that is so; if it is lost, for ever.
+		// One that does not vote yet would have the split refused as long as that is so; if it is lost, for ever. One
+		// that has not answered yet may not have begun: it would come to the split so late that it needs a snapshot first,
+		// and that is not sent before the child is on a majority, of which it may be needed itself.
 		m := status.Members
 		for _, id := range slices.Concat(m.Voters, m.Learners, m.Outgoing, m.Demoted) {
-			if !isCaughtUp(&status, id) || !slices.Contains(m.Voters, id) || m.Joint() {
+			if !isCaughtUp(&status, id) || !hasAnswered(&status, id) || !slices.Contains(m.Voters, id) || m.Joint() {
 				return nil, fmt.Errorf("%w: node %d", errIncomplete, id)
 			}
 		}
 	}
 	return p.PlanSplit(at)
+}
+
+// hasAnswered reports whether a member has said that it has entries of the log. A node may have been heard of lately
+// without having a replica of the group yet.
+func hasAnswered(s *replication.Status, id uint64) bool {
+	return slices.ContainsFunc(s.Progress, func(p replication.Progress) bool { return p.Node == id && p.Match > 0 })
 }
 
 func (c *core) servePlan(r callRequest) answer {
