@@ -179,6 +179,8 @@ func (p *Partition) execute(config *Config, cmd *Command, c *counters) Result {
 	case Mark:
 		p.mark(config, cmd.Mark)
 		return Result{}
+	case Close:
+		return p.close(config, cmd.Hash)
 	case Backfill:
 		return p.backfill(config, cmd, c)
 	}

@@ -30,6 +30,7 @@ import (
 // kind 8, SplitOff: the body is drawn in split.go.
 // kinds 9 to 13 and 15, Transact, Prepare, Resolve, Settle, Forget, Decide: drawn in transaction.go.
 // kind 16, Mark: mark 8B (token.go).
+// kind 17, Close: hash 8B (close.go).
 //
 // The timestamp was chosen once by the proposer, so that every replica writes
 // the same one. wish holds the ReturnValues in bits 0 to 2 and
@@ -72,6 +73,7 @@ const (
 	Check     Kind = 14 // only an action of a transaction
 	Decide    Kind = 15
 	Mark      Kind = 16
+	Close     Kind = 17
 )
 
 func (k Kind) String() string {
@@ -108,6 +110,8 @@ func (k Kind) String() string {
 		return "decide"
 	case Mark:
 		return "mark"
+	case Close:
+		return "close"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }
@@ -159,6 +163,7 @@ type Command struct {
 	Rows    uint32 // Backfill: how many to look at, at most
 	Split   *Split // SplitOff
 	Mark    uint64 // Mark: what the partition has counted from now on
+	Hash    uint64 // Close: that the partition must have
 
 	Transaction *Transaction // Transact, Prepare, Resolve, Settle, Decide, Forget
 }
@@ -176,6 +181,8 @@ func (c *Command) Encode() []byte {
 		return binary.LittleEndian.AppendUint64(header, c.Through)
 	case Mark:
 		return binary.LittleEndian.AppendUint64(header, c.Mark)
+	case Close:
+		return binary.LittleEndian.AppendUint64(header, c.Hash)
 	case SplitOff:
 		return c.Split.append(header)
 	case Backfill:
@@ -252,6 +259,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		c.Through, err = c.decodeNumber(b[2:])
 	case Mark:
 		c.Mark, err = c.decodeNumber(b[2:])
+	case Close:
+		c.Hash, err = c.decodeNumber(b[2:])
 	case Backfill:
 		err = c.decodeBackfill(b[2:])
 	case SplitOff:

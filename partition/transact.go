@@ -72,7 +72,7 @@ func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result
 		return Result{Transaction: &TransactionResult{Outcome: d.outcome, At: d.at}}
 	}
 	if t.Stage && !p.admits(t.ID) {
-		return cancelled()
+		return p.refuse(config)
 	}
 	acts, at, r := p.judgeAll(config, t, c)
 	if r.Err != nil || t.Judge {
@@ -243,7 +243,7 @@ func (p *Partition) prepare(config *Config, t *Transaction, c *counters) Result 
 		return Result{Err: err}
 	}
 	if !p.admits(t.ID) {
-		return cancelled()
+		return p.refuse(config)
 	}
 	acts, at, r := p.judgeAll(config, t, c)
 	if r.Err == nil {

@@ -42,6 +42,7 @@ func sampleTransactions(t testing.TB) []Command {
 		{Kind: Forget, Transaction: &Transaction{ID: id, Hashes: []uint64{7}}},
 		{Kind: Transact, Transaction: &Transaction{ID: id, Actions: actions, Marks: true, Token: Token{1}, Parameters: Token{2}}},
 		{Kind: Mark, Mark: 11},
+		{Kind: Close, Hash: 1 << 40},
 	}
 }
 

@@ -222,12 +222,12 @@ func (c *churner) change(name string, t *churned, exists bool, f func(s *server)
 	before := t.doubt
 	t.doubt = c.now()
 	answered, err := c.ask(name, f)
-	var busy *table.InUseError // an index is being created or deleted
+	var busy *table.InUseError // an index is being created or deleted, or groups of the table before cannot be reached
 	switch {
 	case errors.Is(err, errNobody):
 		t.doubt = before
 	case !answered:
-	case errors.As(err, &busy) && t.exists:
+	case errors.As(err, &busy) && (t.exists || busy.Status == table.StatusDeleting):
 		t.doubt = before
 	case err == nil:
 		maybe := t.maybe

@@ -56,17 +56,8 @@ func (s *Service) openCluster(o Options) (err error) {
 	if o.Hooks != nil {
 		o.Hooks.core.Store(s.core)
 	}
-	var active []*record
-	for _, r := range s.catalog.snapshot().records() {
-		if r.status == recordActive {
-			active = append(active, r)
-		}
-	}
-	if err := s.startAll(active); err != nil {
+	if _, err := s.startTables(); err != nil {
 		return err
-	}
-	for _, r := range active {
-		s.enter(r.space).show(r)
 	}
 	s.serveCalls()
 	s.keep("follow", s.follow)

@@ -78,7 +78,11 @@ func (s *Service) settle(name string) error {
 		return ErrClosed
 	}
 	if r := s.record(name); r != nil && r.status != recordActive {
-		return s.tearDown(r)
+		err := s.tearDown(r)
+		if errors.Is(err, errUnfinished) {
+			return inUse(name, StatusDeleting)
+		}
+		return err
 	}
 	return nil
 }

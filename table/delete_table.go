@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/statordb/stator/replication"
@@ -10,10 +11,10 @@ import (
 // status DELETING; by then the table is gone, or will be when the transition is
 // over.
 //
-// A table goes in two replicated steps, so that a crash in between is noticed
-// and finished at the next start: (1) the record says DELETING, and the data
-// plane no longer sees the table; the groups are stopped; (2) record, rows and
-// group states are removed in one batch.
+// A table goes in three replicated steps, so that a crash in between is noticed
+// and finished at the next start: (1) the record says that the table is closing, and the data
+// plane no longer sees it; its groups accept no transactions any more, and end those that they have; (2) the record says DELETING,
+// and the groups are stopped; (3) record, rows and group states are removed in one batch.
 //
 // Errors: *NotFoundError, *InUseError in a transition, *ValidationError when the
 // table is protected.
@@ -42,29 +43,50 @@ func (s *Service) Delete(table string) (*Description, error) {
 			"Disable deletion protection first."}
 	}
 	d := s.describe(r)
-	if err := s.tearDown(r); err != nil {
+	if err := s.tearDown(r); err != nil && !errors.Is(err, errUnfinished) { // the node in charge goes on
 		return nil, err
 	}
 	return s.begin(StatusDeleting, d), nil
 }
 
+// turn gives a table another status.
+func (s *Service) turn(r *record, to recordStatus) (*record, error) {
+	return s.propose(replaceCommand(r.with(func(r *record) { r.status = to })))
+}
+
 // tearDown removes a table in whatever state it is. It can be repeated.
 func (s *Service) tearDown(r *record) (err error) {
-	r = s.record(r.def.Name) // bringUp may have changed it
-	if r.status != recordDeleting {
-		r, err = s.propose(replaceCommand(r.with(func(r *record) { r.status = recordDeleting })))
-		if err != nil {
+	name := r.def.Name
+	r = s.record(name) // bringUp may have changed it
+	if r.status == recordActive {
+		if r, err = s.turn(r, recordClosing); err != nil {
 			return s.elsewhere(err)
 		}
 	}
-	if t := (*s.live.Load())[r.def.Name]; t != nil {
-		s.retract(r.def.Name)
+	// From here on something has happened to a table that was active, and whoever is in charge next goes on with it.
+	if t := (*s.live.Load())[name]; t != nil {
+		s.retract(name)
+	}
+	if r.status == recordClosing {
+		if err = s.endTransactions(r); err != nil {
+			return fmt.Errorf("%w: table %s: %w", replication.ErrUnknownOutcome, name, err)
+		}
+	}
+	if before := r; r.status != recordDeleting {
+		if r = s.record(name); r == nil || r.id != before.id {
+			return nil // another node has been in charge, and is done with it
+		}
+		if r, err = s.turn(r, recordDeleting); err != nil && before.status == recordCreating {
+			return s.elsewhere(err)
+		} else if err != nil {
+			return fmt.Errorf("%w: table %s: %w", replication.ErrUnknownOutcome, name, err)
+		}
 	}
 	if err := s.removeGroups(r.groups()); err != nil {
 		return fmt.Errorf("table %s: %w", r.def.Name, err)
 	}
-	if _, err = s.propose(dropCommand(r)); err != nil { // whoever is in charge next goes on with it
-		return fmt.Errorf("%w: table %s: %w", replication.ErrUnknownOutcome, r.def.Name, err)
+	if _, err = s.propose(dropCommand(r)); err != nil {
+		return fmt.Errorf("%w: table %s: %w", replication.ErrUnknownOutcome, name, err)
 	}
 	return nil
 }

@@ -198,6 +198,10 @@ func (s *Service) followTable(r *record) error {
 			s.retractLocked(r.def.Name)
 		}
 		return nil
+	case r.status == recordClosing:
+		if t != nil && t.id == r.id {
+			s.retractLocked(r.def.Name)
+		}
 	case t != nil && t.id == r.id && t.version >= r.version && t.complete:
 		return nil
 	}

@@ -122,8 +122,8 @@ func TestInterruptedDelete(t *testing.T) {
 		w.host.failFrom = w.host.proposed + step
 		_, err := w.Delete("tab")
 		if err == nil {
-			if step != 3 {
-				t.Errorf("Delete needed %d proposals, want 2", step-1)
+			if step != 6 { // two for the groups
+				t.Errorf("Delete needed %d proposals, want 5", step-1)
 			}
 			return
 		}

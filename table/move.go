@@ -99,10 +99,10 @@ func (c *core) changeReplicas(group uint64, f func(view *catalogView, nodes []ui
 }
 
 // slotOf returns the slot of a group, and the record of its table; nil if no table that
-// is active has it.
+// has its groups has it.
 func (v *catalogView) slotOf(group uint64) (*record, *slot) {
 	for _, r := range v.records() {
-		if r.status != recordActive {
+		if !r.status.hasGroups() {
 			continue
 		}
 		for s := range r.liveSlots() {

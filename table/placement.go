@@ -132,7 +132,7 @@ func nextMove(view *catalogView, broken map[uint64][]uint64, busy func(group uin
 	dropBroken := func(_ *catalogView, _ load, s *slot) ([]uint64, string) { return s.without(broken, steady) }
 	for _, step := range []func(*catalogView, load, *slot) ([]uint64, string){replaceLost, dropBroken, addZone} {
 		for _, r := range view.records() {
-			if r.status != recordActive {
+			if !r.status.hasGroups() {
 				continue
 			}
 			for s := range r.liveSlots() {
@@ -288,7 +288,7 @@ const imbalance = 2
 func balance(view *catalogView, l load, busy func(group uint64) bool) *move {
 	nodes := view.usable()
 	for _, r := range view.records() {
-		if r.status != recordActive {
+		if !r.status.hasGroups() {
 			continue
 		}
 		for s := range r.liveSlots() {

@@ -40,7 +40,11 @@ const (
 	recordCreating recordStatus = 1 // groups may be missing; finished at the next start
 	recordActive   recordStatus = 2
 	recordDeleting recordStatus = 3 // groups and rows may remain; finished at the next start
+	recordClosing  recordStatus = 4 // to be deleted; the groups finish transactions first (delete_table.go)
 )
+
+// hasGroups reports whether all groups of the table are there, and are kept in order.
+func (s recordStatus) hasGroups() bool { return s == recordActive || s == recordClosing }
 
 func (s recordStatus) String() string {
 	switch s {
@@ -48,7 +52,7 @@ func (s recordStatus) String() string {
 		return StatusCreating
 	case recordActive:
 		return StatusActive
-	case recordDeleting:
+	case recordDeleting, recordClosing:
 		return StatusDeleting
 	}
 	return fmt.Sprintf("status(%d)", byte(s))
@@ -175,7 +179,7 @@ func (r *record) check() error {
 	switch {
 	case strings.Contains(r.space.account+r.space.region+r.def.Name, "/"):
 		return fmt.Errorf("%w: name", errRecord)
-	case r.status < recordCreating || r.status > recordDeleting:
+	case r.status < recordCreating || r.status > recordClosing:
 		return fmt.Errorf("%w: status %d", errRecord, r.status)
 	case r.def.Throughput == nil:
 		return fmt.Errorf("%w: no throughput", errRecord)

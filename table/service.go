@@ -127,6 +127,7 @@ type core struct {
 	founders      []Member
 	isStale       bool                 // see Options.StaleReads
 	lostAfter     time.Duration        // see Options.LostAfter
+	ending        map[uint32]env.Mono  // since when tables that are to be deleted end their transactions; guarded by control
 	resigned      atomic.Bool          // see Resign
 	tasks         *env.Group           // that end when the service closes
 	fresh         atomic.Bool          // the catalog is as new as this life of the node
@@ -192,19 +193,9 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 // recover starts the active tables of the catalog and finishes what was
 // interrupted. A disk that is full postpones the finishing, not the start.
 func (s *Service) recover() error {
-	var active, interrupted []*record
-	for _, r := range s.catalog.snapshot().records() {
-		if r.status == recordActive {
-			active = append(active, r)
-		} else {
-			interrupted = append(interrupted, r)
-		}
-	}
-	if err := s.startAll(active); err != nil {
+	interrupted, err := s.startTables()
+	if err != nil {
 		return err
-	}
-	for _, r := range active {
-		s.enter(r.space).show(r)
 	}
 	for _, r := range interrupted {
 		if err := s.enter(r.space).finish(r); err != nil && !errors.Is(err, vfs.ErrNoSpace) {
@@ -218,6 +209,29 @@ func (s *Service) recover() error {
 	s.keep("transactions", s.watchTransactions)
 	s.keep("tokens", s.watchTokens)
 	return nil
+}
+
+// startTables starts the tables of the catalog that have their groups, and shows the active ones. It
+// returns those that are not active.
+func (s *Service) startTables() (others []*record, err error) {
+	var active, whole []*record
+	for _, r := range s.catalog.snapshot().records() {
+		if r.status.hasGroups() {
+			whole = append(whole, r)
+		}
+		if r.status == recordActive {
+			active = append(active, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	if err := s.startAll(whole); err != nil {
+		return nil, err
+	}
+	for _, r := range active {
+		s.enter(r.space).show(r)
+	}
+	return others, nil
 }
 
 // startTasks starts the tasks of the node in charge that the tables need.
@@ -266,7 +280,7 @@ func (s *Service) finish(r *record) error {
 	switch r.status {
 	case recordCreating:
 		return s.bringUp(r)
-	case recordDeleting:
+	case recordClosing, recordDeleting:
 		return s.tearDown(r)
 	}
 	return nil

@@ -94,6 +94,9 @@ func (c *core) beginSplit(group, at uint64) (child uint64, err error) {
 
 // maySplit reports whether a group is of the table itself, or of an index that is active.
 func (r *record) maySplit(group uint64) bool {
+	if r.status != recordActive {
+		return false
+	}
 	for i := range r.places {
 		if r.places[i].status != indexActive && slices.ContainsFunc(r.places[i].slots, func(s slot) bool { return s.group == group }) {
 			return false

@@ -185,7 +185,7 @@ func (c *core) watchSplits(r *reign) {
 // carrySplits goes on with all splits that have begun.
 func (c *core) carrySplits(r *reign) {
 	for _, rec := range c.catalog.snapshot().records() {
-		if rec.status != recordActive {
+		if !rec.status.hasGroups() {
 			continue
 		}
 		for s := range rec.liveSlots() {

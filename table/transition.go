@@ -116,6 +116,10 @@ func (s *Service) checkIdle(name string) error {
 	if t == nil {
 		return nil
 	}
-	verb := map[string]string{StatusCreating: "created", StatusUpdating: "updated", StatusDeleting: "deleted"}[t.status]
-	return &InUseError{Message: "Attempt to change a resource which is still in use: Table is being " + verb + ": " + name, Status: t.status}
+	return inUse(name, t.status)
+}
+
+func inUse(name, status string) error {
+	verb := map[string]string{StatusCreating: "created", StatusUpdating: "updated", StatusDeleting: "deleted"}[status]
+	return &InUseError{Message: "Attempt to change a resource which is still in use: Table is being " + verb + ": " + name, Status: status}
 }

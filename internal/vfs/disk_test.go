@@ -502,6 +502,24 @@ func TestCrashAt(t *testing.T) {
 	}
 }
 
+// A file whose sync was a lie is mapped, also by a process that comes after one that was killed.
+func TestMapAfterLostSync(t *testing.T) {
+	d := NewDisk(1)
+	d.SetLying(true)
+	f, err := d.Create("f")
+	must(t, err)
+	writeAt(t, f, []byte("data"), 0)
+	must(t, f.Sync())
+	d.Crash(KeepAll)
+	fs := d.Mount()
+	if f, err = fs.Open("f"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Map(); err != nil {
+		t.Errorf("after a kill: %v", err)
+	}
+}
+
 // Mappings hold their users to the rules.
 func TestMapRules(t *testing.T) {
 	d := NewDisk(1)

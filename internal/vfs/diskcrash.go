@@ -106,7 +106,7 @@ func (d *Disk) rebootLocked() []*inode {
 func (n *inode) crash(mode CrashMode, rng *rand.Rand) {
 	switch mode {
 	case KeepAll:
-		n.unsynced = len(n.pending) > 0
+		n.unsynced = n.unsynced && len(n.pending) > 0 // what a sync has lied about was synced for all that anybody knows
 		return
 	case LoseAll:
 		n.pending = nil

@@ -1,0 +1,48 @@
+package partition
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/statordb/stator/txn"
+)
+
+// TestClose: a partition that was closed accepts no transaction with other participants, also after a restart, and ends those that it has.
+// It says so as long as there are some.
+func TestClose(t *testing.T) {
+	m := stageMember(t)
+	s := &tokenStage{newStage(t, m)}
+	closed := func(what string, want txn.Outcome) {
+		t.Helper()
+		if r := s.must(&Command{Kind: Close, Hash: s.held[0]}); r.Transaction.Outcome != want {
+			t.Errorf("%s: closed as %v, want %v", what, r.Transaction.Outcome, want)
+		}
+	}
+	closed("with transactions", txn.Prepared)
+	for range 2 {
+		late := txn.ID{Node: 8, Born: 200 << 16}
+		free := []TransactAction{{Command: Command{Kind: Put, Item: s.value(3, 7)}}}
+		for _, c := range []*Command{
+			{Kind: Prepare, Transaction: &Transaction{ID: late, Anchor: Place{9, 9}, Actions: free}},
+			{Kind: Transact, Transaction: &Transaction{ID: late, Stage: true, Others: []Place{{3, 3}}, Actions: free}},
+		} {
+			if r := s.do(s.p, c); !errors.Is(r.Err, ErrWrongPartition) {
+				t.Errorf("%v: %+v", c.Kind, r)
+			}
+		}
+		s.check("closed", func(uint64) *Partition { return s.p })
+		s.reopen(m)
+	}
+	of := func(uint64) *Partition { return s.p }
+	s.finish("closed", of)
+	s.finishThird("closed", of)
+	closed("with records of commits", txn.Prepared)
+	schema := s.p.Config().Schema
+	s.must(&Command{Kind: Forget, Transaction: &Transaction{ID: s.other().ID, Hashes: []uint64{schema.HashOf(s.keys[2])}}})
+	closed("with one", txn.Prepared)
+	s.must(&Command{Kind: Forget, Transaction: &Transaction{ID: s.third().ID, Hashes: s.held[:1]}})
+	closed("at the end", txn.Cancelled)
+	if r := s.do(s.p, &Command{Kind: Close, Hash: 0}); s.p.Config().Owns(0) == errors.Is(r.Err, ErrWrongPartition) {
+		t.Errorf("close of a hash that it has, or has not: %v", r.Err)
+	}
+}

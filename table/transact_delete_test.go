@@ -1,0 +1,93 @@
+package table
+
+import (
+	"github.com/statordb/stator/txn"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestDeleteWithTransaction: a transaction over two tables has been accepted everywhere, so its client may have been told
+// that it is done, when one of the tables is deleted. The item of the other one is written all the same, whether
+// the coordinator lives or not, and whichever table has the anchor.
+func TestDeleteWithTransaction(t *testing.T) {
+	for _, steps := range []int{1, 2} { // all have accepted; that is recorded
+		for _, names := range [][]string{{"goes", "stays"}, {"stays", "goes"}} {
+			w := newWorld(t)
+			w.options.TransactionPatience = 20 * time.Millisecond
+			w.restart()
+			for _, name := range names {
+				w.create(simple(name, 2))
+			}
+			w.abandon(steps, transactPut("stays", `{"p":{"S":"a"}}`), transactPut("goes", `{"p":{"S":"a"}}`))
+			if _, err := w.Delete("goes"); err != nil {
+				t.Fatal(err)
+			}
+			for slices.ContainsFunc((*w.live.Load())["stays"].partitions, func(p *livePartition) bool { return p.Unfinished() }) {
+				w.env.Sleep(time.Millisecond)
+			}
+			if got := w.get("stays", `{"p":{"S":"a"}}`); got == "none" {
+				t.Errorf("%v, %d steps: the item of the table that stays is not there", names, steps)
+			}
+		}
+	}
+}
+
+// TestDeleteInCluster: the same with three nodes. Those that the deletion waits for are found by the leaders of the groups; if that takes
+// too long, the node in charge goes on with it after it has answered, also when all nodes lose power meanwhile.
+func TestDeleteInCluster(t *testing.T) {
+	for _, outage := range []bool{false, true} {
+		for _, names := range [][]string{{"goes", "stays"}, {"stays", "goes"}} {
+			b := newBed(t, 7, "a", "b", "c")
+			for _, name := range names {
+				b.create(simple(name, 2))
+			}
+			b.nodes[1].do("begin", func() error {
+				r := &TransactWriteRequest{Actions: []TransactAction{transactPut("stays", `{"p":{"S":"a"}}`), transactPut("goes", `{"p":{"S":"a"}}`)}}
+				bound, err := b.nodes[1].bindActions(r.Actions)
+				if err != nil {
+					return err
+				}
+				x := b.nodes[1].newTransaction(r, bound)
+				x.exchange(x.machine.Start())
+				if x.machine.Outcome() != txn.Committed {
+					t.Fatalf("the transaction is %v", x.machine.Outcome())
+				}
+				return nil
+			})
+			b.inCharge("delete", func(s *Service) error {
+				_, err := s.Delete("goes")
+				return err
+			})
+			if outage {
+				for _, n := range b.nodes {
+					n.crash()
+				}
+				for _, n := range b.nodes {
+					n.restart()
+				}
+				b.run(3 * time.Second)
+				b.ready()
+			}
+			b.until("the table is gone everywhere", func() bool {
+				for _, n := range b.nodes {
+					for _, r := range n.catalog.snapshot().records() {
+						if r.def.Name == "goes" {
+							return false
+						}
+					}
+					if len(n.directory.hosted()) != 2 {
+						return false
+					}
+				}
+				return true
+			})
+			for _, n := range b.nodes {
+				if got := n.get("stays", `{"p":{"S":"a"}}`, true); got == "none" {
+					t.Errorf("%v, outage %v: the item of the table that stays is not there", names, outage)
+				}
+			}
+			b.w.Close()
+		}
+	}
+}
