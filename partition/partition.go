@@ -252,6 +252,9 @@ func decodeProgress(b []byte) (applied uint64, c counters, ok bool) {
 	c.bytes = int64(binary.BigEndian.Uint64(b[17:]))
 	c.latest = txn.Timestamp(binary.BigEndian.Uint64(b[25:]))
 	c.maxDelete = txn.Timestamp(binary.BigEndian.Uint64(b[33:]))
+	if plant.On(plant.DeletesForgotten) {
+		c.maxDelete = 0
+	}
 	rest := b[progressBytes:]
 	if b[0] == progressFormat {
 		return applied, c, len(rest) == 0

@@ -182,7 +182,7 @@ func (s *Schema) rowOf(key []byte) []byte {
 
 // show lets readers know what has become of transactions by an entry that is in the store.
 func (t *transactions) show() {
-	if len(t.news) == 0 && t.count == t.marks {
+	if len(t.news) == 0 && (t.count == t.marks || plant.On(plant.MarksUntold)) {
 		return
 	}
 	t.mu.Lock()
@@ -202,7 +202,7 @@ func (t *transactions) show() {
 	}
 	t.news = t.news[:0]
 	t.any.Store(len(t.shown) > 0)
-	t.busy.Store(len(t.shown) > 0 || len(t.told) > 0)
+	t.busy.Store(len(t.shown) > 0 || len(t.told) > 0 && !plant.On(plant.IdleWithDecisions))
 }
 
 // part forgets what has gone to a child that begins with a hash.
@@ -219,7 +219,7 @@ func (t *transactions) part(at uint64) {
 		}
 	}
 	for id, d := range t.decisions { //sim:ok each is independent of the others
-		if d.hash >= at {
+		if d.hash >= at && !plant.On(plant.ParentKeepsDecisions) {
 			delete(t.decisions, id)
 			t.news = append(t.news, news{id: id})
 		}

@@ -227,11 +227,16 @@ func (w *window) makeRoom(bytes int) (risen []uint64) {
 				continue
 			}
 			w.floors[id.Node] = floor{max(f.number, id.Number), max(f.latest, latest)}
+			if plant.On(plant.FloorFalls) {
+				w.floors[id.Node] = floor{id.Number, max(f.latest, latest)}
+			}
 			risen = append(risen, id.Node)
 			delete(w.ids, id)
 		}
 		w.ring[w.first%windowRecords] = nil
-		w.bytes -= len(record)
+		if !plant.On(plant.WindowNeverSmaller) {
+			w.bytes -= len(record)
+		}
 		w.first++
 	}
 	slices.Sort(risen)

@@ -218,7 +218,7 @@ func (w *worker) collectReady() (mustSync bool) {
 		// The vote of a group that is alone is nobody else's business. It is
 		// in the log before the entries of its term, so that it is durable
 		// once anything depends on it.
-		mustSync = mustSync || g.install != nil || len(g.ready.Entries) > 0 || g.changesMembers() || g.ready.MustSync && !g.sole.Load() && !plant.On(plant.VoteUnsynced)
+		mustSync = mustSync || g.install != nil && !plant.On(plant.InstallUnsynced) || len(g.ready.Entries) > 0 || g.changesMembers() || g.ready.MustSync && !g.sole.Load() && !plant.On(plant.VoteUnsynced)
 		w.addReady(g)
 		i++
 	}

@@ -87,8 +87,12 @@ func (m *remains) lookAtLog(op vfs.Op) {
 		m.fail(Boot, op, fmt.Errorf("a log that cannot be opened: %w", err))
 		return
 	}
-	for _, id := range slices.Sorted(maps.Keys(have)) { //sim:ok sorted
-		if err := vows[id].broken(have[id]); err != nil {
+	for _, id := range slices.Sorted(maps.Keys(vows)) { //sim:ok sorted
+		left, isThere := have[id]
+		if !isThere && (n.server == nil || n.server.log.Group(id) == nil || n.server.log.Retired(id)) {
+			continue // it was removed, or is about to be there
+		}
+		if err := vows[id].broken(left); err != nil {
 			m.fail(Durability, op, fmt.Errorf("a log of which somebody counts on more: group %d: %s %w", id, n.name, err))
 			return
 		}

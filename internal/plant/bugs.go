@@ -64,6 +64,7 @@ const (
 	EmptyReplicaVotes
 	ChildNotBound
 	LeaseIgnoresOutgoing
+	InstallUnsynced
 
 	// partition
 	DoubleApplyAfterRestart
@@ -86,6 +87,9 @@ const (
 	ParentAnswersForChild
 	DropTakesNeighbours
 	RepeatedAnswerLost
+	WindowNeverSmaller
+	FloorFalls
+	DeletesForgotten
 
 	// table
 	IndexUpdateLostOnCrash
@@ -137,4 +141,7 @@ const (
 	ImplicitCommitIgnored
 	CancelledUnfenced
 	StagedForgotten
+	ParentKeepsDecisions
+	MarksUntold
+	IdleWithDecisions
 )

@@ -75,6 +75,7 @@ var Registry = []Entry{
 
 	{ChildNotBound, "child-not-bound", "replication", "The first leader of a group that was split off does not wait for leases of the parent's leaders.", "leases, linearizability", "leases and splits: CockroachDB"},
 	{LeaseIgnoresOutgoing, "lease-ignores-outgoing", "replication", "While members change, a lease rests on a majority of the new ones alone.", "leases", "Ongaro, Raft, section 4.3: joint consensus"},
+	{InstallUnsynced, "install-unsynced", "replication", "The record that has a snapshot take the place of the log is not synced before the leader is told.", "durability, boot", "Ongaro, Raft, section 5.1: a snapshot is durable before the answer"},
 
 	{DoubleApplyAfterRestart, "double-apply-after-restart", "partition", "After a restart the last applied entry is applied once more.", "linearizability", "state machines: applied index not atomic with its effects"},
 	{ConditionOnStaleRow, "condition-on-stale-row", "partition", "A command does not see what earlier commands of the same entry have written.", "linearizability, replicas", "batched apply"},
@@ -96,6 +97,9 @@ var Registry = []Entry{
 	{ParentAnswersForChild, "parent-answers-for-child", "partition", "The parent of a split answers reads of keys that its child has, from the rows that it still sees.", "linearizability, serializability", "stale routing: a shard that serves what it no longer owns; MongoDB shard versions"},
 	{DropTakesNeighbours, "drop-takes-neighbours", "partition", "A replica that is dropped takes all rows of its table on the node along.", "loss, replicas, mirror, linearizability", "range deletes of moved data: an end that is too far"},
 	{RepeatedAnswerLost, "repeated-answer-lost", "partition", "A request that is repeated is answered with success, but not as it was.", "linearizability", "RIFL: a completion record without its result"},
+	{WindowNeverSmaller, "window-never-smaller", "partition", "What a request that is forgotten took in memory stays counted, so that all are forgotten early until the next start.", "replicas", "a cached size that only grows; replicas that then differ by when they were started"},
+	{FloorFalls, "floor-falls", "partition", "The number up to which requests of a node are too old is that of the last one forgotten, not the greatest.", "replicas, linearizability", "Lee et al., RIFL, SOSP 2015: requests of one client overtake each other"},
+	{DeletesForgotten, "deletes-forgotten", "partition", "A replica that starts does not read when something was deleted last, so that an item that comes back may be older than one that went.", "replicas", "GC grace and timestamps of tombstones: Cassandra"},
 
 	{IndexUpdateLostOnCrash, "index-update-lost-on-crash", "table", "After a restart the upkeep of indexes begins with the newest change, not behind the last trimmed one.", "mirror", "at-least-once delivery with a cursor in memory"},
 	{ChangesTrimmedEarly, "changes-trimmed-early", "table", "Change records are trimmed that the indexes do not have yet.", "mirror", "consumer offset committed before processing"},
@@ -144,6 +148,9 @@ var Registry = []Entry{
 	{ImplicitCommitIgnored, "implicit-commit-ignored", "table", "A consistent read takes an item as it was as long as no decision is recorded, although all participants have accepted the transaction.", "linearizability, serializability", "parallel commits: CockroachDB, SIGMOD 2020, status recovery"},
 	{CancelledUnfenced, "cancelled-unfenced", "table", "A recovery cancels a transaction that a participant has not accepted yet, without having it say that it never will.", "serializability, linearizability", "parallel commits: CockroachDB, SIGMOD 2020; Skeen, SIGMOD 1981"},
 	{StagedForgotten, "staged-forgotten", "partition", "A replica that starts does not read which transactions its partition has accepted as the one with the anchor.", "serializability, replicas, progress", "presumed abort: Mohan, Lindsay, Obermarck, TODS 1986"},
+	{ParentKeepsDecisions, "parent-keeps-decisions", "partition", "The parent of a split goes on with the decisions of transactions that its child has, in memory.", "replicas", "a cache beside the state that a split divides"},
+	{MarksUntold, "marks-untold", "partition", "Whoever counts for how long tokens are known is not told of a count that comes alone.", "replicas", "a copy for readers that one of several changes does not reach"},
+	{IdleWithDecisions, "idle-with-decisions", "partition", "A partition that has decisions of transactions to be forgotten, and no taken item, says that it has nothing to do.", "replicas", "lost wake-ups: a summary flag that one of its parts does not set"},
 }
 
 // Find returns the entry of that name.
