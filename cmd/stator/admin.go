@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -149,10 +150,14 @@ func (g *groupsCommand) Run(ctx context.Context, c *commands) error {
 		}
 	}
 	note(st.Groups)
-	for _, m := range st.Members {
-		var other server.AdminStatus
-		if m.Node != st.Node && m.State != "gone" && !m.Unreachable && c.Admin.ask(ctx, "Groups", m.Node, server.AdminRequest{}, &other) == nil {
-			note(other.Groups)
+	patience, cancel := context.WithTimeout(ctx, othersPatience)
+	defer cancel()
+	for i, answer := range c.Admin.askOthers(patience, &st) {
+		switch m := st.Members[i]; {
+		case answer != nil:
+			note(answer.Groups)
+		case m.Node != st.Node && m.State != "gone":
+			fmt.Fprintf(os.Stderr, "node %d does not answer: what it knows is missing\n", m.Node)
 		}
 	}
 	var list []table.GroupState
@@ -164,6 +169,30 @@ func (g *groupsCommand) Run(ctx context.Context, c *commands) error {
 		return json.NewEncoder(os.Stdout).Encode(list)
 	}
 	return printGroups(os.Stdout, list)
+}
+
+// othersPatience is how long nodes beside the endpoint have for an answer: one whose disk hangs has none, and
+// that is when operators look.
+const othersPatience = 3 * time.Second
+
+// askOthers returns the status, with groups, of each member beside the endpoint, at its place in the list of members; nil: there
+// is no answer.
+func (c *adminCommand) askOthers(ctx context.Context, st *server.AdminStatus) []*server.AdminStatus {
+	answers := make([]*server.AdminStatus, len(st.Members))
+	var wg sync.WaitGroup
+	for i, m := range st.Members {
+		if m.Node == st.Node || m.State == "gone" || m.Unreachable {
+			continue
+		}
+		wg.Go(func() {
+			var answer server.AdminStatus
+			if c.ask(ctx, "Groups", m.Node, server.AdminRequest{}, &answer) == nil {
+				answers[i] = &answer
+			}
+		})
+	}
+	wg.Wait()
+	return answers
 }
 
 func printGroups(w io.Writer, list []table.GroupState) error {

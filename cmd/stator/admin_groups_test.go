@@ -1,7 +1,12 @@
 package main
 
 import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/statordb/stator/server"
 )
@@ -22,5 +27,24 @@ func TestSplitRequest(t *testing.T) {
 	}
 	if _, err := (&splitCommand{What: "7", At: "middle"}).request(); err == nil {
 		t.Error("a hash that is no number is taken")
+	}
+}
+
+// TestGroupsOfOneThatHangs: a node that does not answer keeps nobody from seeing what the others know.
+func TestGroupsOfOneThatHangs(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("node") == "2" {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = io.WriteString(w, `{"node":3,"groups":[{}]}`)
+	}))
+	defer s.Close()
+	c := &adminCommand{Endpoint: s.URL}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	answers := c.askOthers(ctx, &server.AdminStatus{Node: 1, Members: []server.AdminMember{{Node: 1}, {Node: 2}, {Node: 3}, {Node: 4, State: "gone"}}})
+	if answers[0] != nil || answers[1] != nil || answers[3] != nil || answers[2] == nil || len(answers[2].Groups) != 1 {
+		t.Errorf("answers %+v", answers)
 	}
 }
