@@ -355,9 +355,19 @@ func (s *sender) connect() error {
 	}
 	s.peer.reached(s.lane, incarnation)
 	broken := make(chan error, 1)
-	t.tasks.Go(func() { broken <- s.listen(c) })
+	t.tasks.Go(func() {
+		broken <- s.listen(c)
+		_ = c.Close() // a write may wait for room, which nobody makes any more
+	})
 	err = s.write(c, broken)
 	_ = c.Close()
+	if errors.Is(err, net.ErrClosed) {
+		select {
+		case cause := <-broken:
+			return cause
+		default: // others have closed it
+		}
+	}
 	return err
 }
 
