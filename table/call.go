@@ -197,6 +197,7 @@ func (c *core) serveCalls() {
 	serve(callReadAt, c.serveReadAt)
 	serve(callPlan, c.servePlan)
 	serve(callPing, c.servePing)
+	c.calls.Serve(callRelay, c.serveRelay)
 }
 
 // servePropose carries out a command for another node, if this one leads.
@@ -249,15 +250,7 @@ func (c *core) serveRead(r callRequest) answer {
 // ask sends a request about a group to a node and returns its answer.
 func (c *core) ask(to uint64, method transport.Method, group uint64, flags byte, body []byte, patience time.Duration) (answer, error) {
 	request := append(appendRequest(make([]byte, 0, callHeader+len(body)), c.clock.Last(), group, flags), body...)
-	b, err := c.calls.Call(transport.NodeID(to), method, request, patience)
-	if err != nil {
-		return answer{}, err
-	}
-	a, err := decodeAnswer(b)
-	if err == nil {
-		c.showClock(a.clock) // else it is too far ahead: its requests are refused, but what it answers is good
-	}
-	return a, err
+	return c.await(to, method, request, patience)
 }
 
 // A trip is one request on its way to the replica that can answer it: it goes to
@@ -276,6 +269,8 @@ type trip struct {
 
 	mute   []uint64 // nodes that have not answered in time
 	muteAt env.Mono // when the last of them had not
+	lost   []uint64 // nodes that requests did not get through to; see ask
+	around bool     // the last one was to be passed on
 }
 
 // How long a request is under way. A call is repeated after callPatience, which is
@@ -308,10 +303,11 @@ func (t *trip) again(p *livePartition, err error) error {
 	c.env.Sometimes("table: request is repeated")
 	t.refused = err
 	t.unknown = t.unknown && !plant.On(plant.UnknownForgotten) || !happenedNot(err)
+	isWay := t.noteWay(err)
 	if errors.Is(err, transport.ErrTimeout) {
 		t.mute, t.muteAt = append(t.mute, t.asked), c.env.Now()
 	}
-	if p != nil && t.asked != 0 {
+	if p != nil && t.asked != 0 && !isWay {
 		p.lead.CompareAndSwap(t.asked, 0)
 	}
 	if c.closing.Ready() {
@@ -467,7 +463,7 @@ func (t *trip) propose(p *livePartition, to uint64, command []byte) (*partition.
 		}
 		return v.(*partition.Result), nil
 	}
-	a, err := t.core.ask(to, callPropose, t.group, 0, command, callPatience)
+	a, err := t.ask(to, callPropose, 0, command)
 	if err != nil {
 		return nil, err
 	}
@@ -519,7 +515,7 @@ func (t *trip) read(p *livePartition, to uint64, consistent bool, request []byte
 	if consistent {
 		flags = callConsistent
 	}
-	a, err := t.core.ask(to, callRead, t.group, flags, request, callPatience)
+	a, err := t.ask(to, callRead, flags, request)
 	if err != nil {
 		return err
 	}

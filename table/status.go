@@ -99,7 +99,7 @@ func keptBy(config *partition.Config) (kept []uint64) {
 
 // statusOf asks the leader of a group for its status.
 func (c *core) statusOf(group uint64) (s *partitionStatus, err error) {
-	return c.newTrip(group, true).ask()
+	return c.newTrip(group, true).status()
 }
 
 // statusSoon is statusOf for those who do not depend on it: it does not wait for an
@@ -107,10 +107,10 @@ func (c *core) statusOf(group uint64) (s *partitionStatus, err error) {
 func (c *core) statusSoon(group uint64) (s *partitionStatus, err error) {
 	t := c.newTrip(group, true)
 	t.deadline = c.env.Now().Add(callPatience)
-	return t.ask()
+	return t.status()
 }
 
-func (t *trip) ask() (s *partitionStatus, err error) {
+func (t *trip) status() (s *partitionStatus, err error) {
 	c := t.core
 	for {
 		p, to := t.aim()
@@ -123,7 +123,7 @@ func (t *trip) ask() (s *partitionStatus, err error) {
 		case to == c.self:
 			s, err = p.status()
 		default:
-			s, err = t.status(p, to)
+			s, err = t.statusAt(p, to)
 		}
 		if err == nil {
 			return s, nil
@@ -134,8 +134,8 @@ func (t *trip) ask() (s *partitionStatus, err error) {
 	}
 }
 
-func (t *trip) status(p *livePartition, to uint64) (*partitionStatus, error) {
-	a, err := t.core.ask(to, callStatus, t.group, 0, nil, callPatience)
+func (t *trip) statusAt(p *livePartition, to uint64) (*partitionStatus, error) {
+	a, err := t.ask(to, callStatus, 0, nil)
 	if err != nil {
 		return nil, err
 	}
