@@ -41,6 +41,7 @@ type bedNode struct {
 	e    *env.Env
 	hung bool // its disk takes no more writes
 	sick bool // its log takes no more writes, but fails
+	full bool // its disk has no room for another table of the store
 
 	founders []Member
 	tune     func(*Options) // nil: nothing to change
@@ -150,6 +151,9 @@ func (n *bedNode) open() error {
 func (n *bedNode) stall(op vfs.Op) error {
 	if n.sick && op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, "raft/") {
 		return vfs.ErrIO
+	}
+	if n.full && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, ".sst") {
+		return vfs.ErrNoSpace
 	}
 	for n.hung && (op.Kind == vfs.OpWrite || op.Kind == vfs.OpSync) {
 		n.e.Sleep(10 * time.Millisecond)

@@ -182,7 +182,10 @@ func (c *core) catchUp() error {
 		errs = append(errs, c.dropUnowned(view), c.dropStillborn())
 	}
 	err := errors.Join(errs...)
-	if err == nil && fresh {
+	switch {
+	case err != nil:
+		c.followed = nil // also if it was done before, but for a birth, which has failed now
+	case fresh:
 		c.followed = view
 	}
 	return err

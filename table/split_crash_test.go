@@ -274,6 +274,45 @@ func testSplitSkipped(t *testing.T, alone bool) {
 	}
 }
 
+// TestClusterBirthOnAFullDisk: a node that knows all that the catalog says, and waits only for a split, comes to that
+// while its disk is full. It tries again until there is room, although the catalog says nothing new any more.
+func TestClusterBirthOnAFullDisk(t *testing.T) {
+	b := newBed(t, 36, "a", "b", "c")
+	b.create(simple("tab", 1))
+	for i := range 20 {
+		b.nodes[i%3].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i))
+	}
+	b.quiet()
+	leader := b.leader()
+	group := leader.catalog.snapshot().records()[0].slots[0].group
+	lead := leader.directory.partition(group).slot.replicas.members()[0]
+	away := b.nodes[slices.IndexFunc(b.nodes, func(n *bedNode) bool { return n.id != lead && n != leader })]
+	away.crash()
+	leader.do("split with a replica away", func() error {
+		plan, err := leader.planSplit(group, 0, false)
+		if err != nil {
+			return err
+		}
+		if _, err = leader.beginSplit(group, plan.At); err != nil {
+			return err
+		}
+		return leader.carrySplit(leader.reigning(), group, plan)
+	})
+	away.full = true
+	away.restart()
+	b.until("the node is back", func() bool { return away.Service != nil && away.Ready() })
+	b.run(3 * time.Second)
+	child := leader.catalog.snapshot().records()[0].slots[1].group
+	begun := func() bool { p := away.directory.partition(child); return p != nil && p.exists() }
+	if begun() {
+		t.Fatal("the child began on a full disk")
+	}
+	away.full = false
+	b.until("the child begins", begun)
+	b.quiet()
+	b.checkReplicas()
+}
+
 // TestClusterSplitWhileIndexIsBuilt: an index that is built while the table splits has every item once.
 func TestClusterSplitWhileIndexIsBuilt(t *testing.T) {
 	b := newBed(t, 33, "a", "b", "c")
