@@ -255,8 +255,9 @@ func ReadJSON(r io.Reader) (*History, error) {
 		err := decoder.Decode(&e)
 		if err == nil {
 			// A pointer to a type of its own does not tell null from nothing.
-			isNull := strings.Contains(lines.Text(), `"saw":null`)
-			err = h.read(&e, isNull, open)
+			var raw struct{ Saw json.RawMessage }
+			err = json.Unmarshal(lines.Bytes(), &raw)
+			err = errors.Join(err, h.read(&e, string(raw.Saw) == "null", open))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: line %d: %w", ErrEvents, n, err)

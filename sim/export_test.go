@@ -94,6 +94,21 @@ func TestExportWeak(t *testing.T) {
 	}
 }
 
+// TestReadJSONOfOthers: a history that others have written may have blanks where WriteJSON has none.
+func TestReadJSONOfOthers(t *testing.T) {
+	for _, null := range []string{`"saw":null`, `"saw": null`, "\"saw\" :\tnull"} {
+		h, err := ReadJSON(strings.NewReader(`{"index": 0, "type": "invoke", "process": 0, "time": 1, "f": "get", "key": "k"}
+{"index": 1, "type": "ok", "process": 0, "time": 2, "f": "get", "key": "k", ` + null + "}\n"))
+		if err != nil || h.Len() != 1 {
+			t.Errorf("with %s: %v", null, err)
+		}
+	}
+	if _, err := ReadJSON(strings.NewReader(`{"type":"invoke","process":0,"f":"get","key":"\"saw\":null"}
+{"type":"ok","process":0,"f":"get","key":"\"saw\":null"}`)); err == nil {
+		t.Error("a get that shows nothing is taken, for what its key says")
+	}
+}
+
 func FuzzReadJSON(f *testing.F) {
 	var b bytes.Buffer
 	_ = perfect(rand.New(rand.NewPCG(1, 3)), 3, 20).WriteJSON(&b)
