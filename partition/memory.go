@@ -82,7 +82,7 @@ var memory = []struct {
 func (w *window) text() string {
 	b := fmt.Appendf(nil, "%d to %d in %d bytes, floors %v, ids %v:", w.first, w.next, w.bytes, w.floors, len(w.ids))
 	for sequence := w.first; sequence < w.next; sequence++ {
-		record := w.ring[sequence%windowRecords]
+		record := *w.at(sequence)
 		for id, offset := range requestsOf(record) {
 			if w.ids[id] != (windowPlace{sequence, offset}) {
 				b = fmt.Appendf(b, " %v is unknown", id)

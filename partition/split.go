@@ -247,7 +247,7 @@ func (p *Partition) stageChild(c counters) {
 	}
 	w := &p.window
 	for sequence := w.first; sequence < w.next && !plant.On(plant.SplitForgetsRequests); sequence++ {
-		s.batch.Set(appendWindowKey(nil, group, sequence), w.ring[sequence%windowRecords])
+		s.batch.Set(appendWindowKey(nil, group, sequence), *w.at(sequence))
 	}
 	for _, node := range slices.Sorted(maps.Keys(w.floors)) { //sim:ok sorted
 		s.batch.Set(appendFloorKey(nil, group, node), w.floors[node].append(nil))

@@ -59,10 +59,10 @@ var ErrFateUnknown = errors.New("partition: fate of the request is unknown")
 // Which requests are remembered follows from the log alone, so replicas agree.
 type window struct {
 	loaded bool
-	first  uint64 // sequence of the oldest record
-	next   uint64 // sequence of the next record
-	ring   [][]byte
-	bytes  int // of all records
+	first  uint64   // sequence of the oldest record
+	next   uint64   // sequence of the next record
+	ring   [][]byte // grows up to windowRecords: most groups have few; see at
+	bytes  int      // of all records
 	ids    map[RequestID]windowPlace
 	floors map[uint64]floor
 
@@ -101,6 +101,9 @@ var (
 	windowFloors         = 256
 )
 
+// minRing is how many records a ring has room for at first.
+const minRing = 16
+
 // nodeOfFloors has the timestamp of the floors that are gone.
 const nodeOfFloors = 0
 
@@ -118,7 +121,7 @@ func (w *window) seen(id RequestID, ts txn.Timestamp) (Result, bool) {
 		return storedResult(w.pending.b[place.offset:]), true
 	}
 	if place, ok := w.ids[id]; ok {
-		return storedResult(w.ring[place.sequence%windowRecords][place.offset:]), true
+		return storedResult((*w.at(place.sequence))[place.offset:]), true
 	}
 	f, ok := w.floors[id.Node]
 	if ok && id.Number <= f.number || !ok && ts <= w.floors[nodeOfFloors].latest {
@@ -202,13 +205,20 @@ func (p *Partition) stageWindow() {
 }
 
 func (w *window) add(record []byte, sequence uint64) {
-	if w.ring == nil {
-		w.ring = make([][]byte, windowRecords)
+	if live := sequence - w.first; live >= uint64(len(w.ring)) {
+		grown := make([][]byte, min(max(2*live, minRing), windowRecords))
+		for s := w.first; s < sequence; s++ {
+			grown[s%uint64(len(grown))] = *w.at(s)
+		}
+		w.ring = grown
 	}
-	w.ring[sequence%windowRecords] = record
+	*w.at(sequence) = record
 	w.bytes += len(record)
 	w.next = sequence + 1
 }
+
+// at returns the place of a record.
+func (w *window) at(sequence uint64) *[]byte { return &w.ring[sequence%uint64(len(w.ring))] }
 
 // makeRoom forgets the oldest records if there are too many with one of so many bytes,
 // some more than necessary so that floors are not written with each entry. It returns the
@@ -218,7 +228,7 @@ func (w *window) makeRoom(bytes int) (risen []uint64) {
 		return nil
 	}
 	for w.first < w.next && (w.next-w.first > windowRecords-windowRecords/64-1 || w.bytes+bytes > windowBytes-windowBytes/64) {
-		record := w.ring[w.first%windowRecords]
+		record := *w.at(w.first)
 		latest := txn.Timestamp(binary.BigEndian.Uint64(record[17:]))
 		for id := range requestsOf(record) {
 			f := w.floors[id.Node]
@@ -233,7 +243,7 @@ func (w *window) makeRoom(bytes int) (risen []uint64) {
 			risen = append(risen, id.Node)
 			delete(w.ids, id)
 		}
-		w.ring[w.first%windowRecords] = nil
+		*w.at(w.first) = nil
 		if !plant.On(plant.WindowNeverSmaller) {
 			w.bytes -= len(record)
 		}

@@ -39,6 +39,7 @@ func Inspect(fs vfs.FS, name string, f func(pos Position, payload []byte) error)
 	if err != nil {
 		return Summary{}, err
 	}
+	defer sc.free()
 	if err := sc.header(0); err != nil {
 		return Summary{}, err
 	}

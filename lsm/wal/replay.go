@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/internal/vfs"
@@ -41,7 +42,6 @@ func (l *Log) Replay(from SegmentID, f func(pos Position, payload []byte) error)
 			break
 		}
 	}
-	l.window = nil
 	if want > l.next {
 		return l.missing(want)
 	}
@@ -81,7 +81,7 @@ func (l *Log) replaySegment(s *segment, f func(Position, []byte) error) (torn bo
 	if err != nil {
 		return false, err
 	}
-	defer l.lendWindow(sc)()
+	defer sc.free()
 	if err := sc.header(s.id); err != nil {
 		return false, err
 	}
@@ -220,7 +220,7 @@ func (l *Log) recoverNewest() error {
 	if err != nil {
 		return err
 	}
-	defer l.lendWindow(sc)()
+	defer sc.free()
 	if err := sc.header(s.id); err != nil {
 		return err
 	}
@@ -259,7 +259,8 @@ type scanner struct {
 
 	reason string // why next found no record
 
-	window      []byte // the bytes of the file from windowOff
+	window      []byte            // the bytes of the file from windowOff
+	lent        *[scanWindow]byte // what free gives back
 	windowOff   int64
 	windowBytes int64 // usual size
 	sum         headerSum
@@ -273,10 +274,15 @@ func newScanner(f vfs.File, name string, windowBytes int64) (*scanner, error) {
 	return &scanner{file: f, name: name, size: size, windowBytes: windowBytes}, nil
 }
 
-// lendWindow gives a scanner the memory of the last one. The function it returns takes it back.
-func (l *Log) lendWindow(s *scanner) (giveBack func()) {
-	s.window = l.window[:0]
-	return func() { l.window = s.window }
+// windows are used again: of most scans one is all the memory that they take.
+var windows = sync.Pool{New: func() any { return new([scanWindow]byte) }} //sim:ok what is read does not depend on whose memory it is read into
+
+// free gives the scanner's memory to another one. What it has returned is valid no more.
+func (s *scanner) free() {
+	if s.lent != nil {
+		windows.Put(s.lent)
+	}
+	s.lent, s.window = nil, nil
 }
 
 func (s *scanner) corrupt(format string, args ...any) error {
@@ -397,7 +403,12 @@ func (s *scanner) bytes(off, n int64) ([]byte, error) {
 	}
 	want := min(max(n, s.windowBytes), max(0, s.size-off))
 	if int64(cap(s.window)) < want {
-		s.window = make([]byte, want)
+		if s.lent == nil && want <= scanWindow && s.windowBytes == scanWindow {
+			s.lent = windows.Get().(*[scanWindow]byte)
+			s.window = s.lent[:]
+		} else {
+			s.window = make([]byte, want)
+		}
 	}
 	s.window, s.windowOff = s.window[:want], off
 	got, err := s.file.ReadAt(s.window, off)

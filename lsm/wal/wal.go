@@ -68,7 +68,6 @@ type Log struct {
 	failed error     // why the log stopped; nil while it works
 	sum    headerSum
 	buf    []byte
-	window []byte // of scanners, until everything was replayed
 
 	// mu guards segments and every segment's file and refs. Only the owner
 	// changes segments, so the owner may read it without mu.
