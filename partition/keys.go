@@ -1,8 +1,8 @@
 package partition
 
 import (
-	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -69,7 +69,7 @@ const (
 )
 
 func appendGroupKey(dst []byte, group uint64, part byte) []byte {
-	dst = append(dst, spaceGroup)
+	dst = append(slices.Grow(dst, 1+8+1+8), spaceGroup) // and room for what follows in most
 	dst = binary.BigEndian.AppendUint64(dst, group)
 	return append(dst, part)
 }
@@ -86,7 +86,7 @@ func ChangeSpan(group uint64) (lower, upper []byte) {
 }
 
 func appendChangeKey(dst []byte, group, sequence uint64) []byte {
-	dst = binary.BigEndian.AppendUint64(append(dst, spaceChange), group)
+	dst = binary.BigEndian.AppendUint64(append(slices.Grow(dst, 1+8+8), spaceChange), group)
 	return binary.BigEndian.AppendUint64(dst, sequence)
 }
 
@@ -144,7 +144,7 @@ func (s *Schema) HashSpan(x *Index, first, last uint64) (lower, upper []byte) {
 }
 
 func hashSpan(place []byte, first, last uint64) (lower, upper []byte) {
-	lower = binary.BigEndian.AppendUint64(bytes.Clone(place), first)
+	lower = binary.BigEndian.AppendUint64(append(make([]byte, 0, len(place)+8), place...), first)
 	if last == ^uint64(0) {
 		return lower, Successor(place)
 	}
@@ -173,7 +173,7 @@ func (s *Schema) facetsFlag() byte {
 }
 
 func appendPlace(dst []byte, table uint32, index byte) []byte {
-	dst = append(dst, spaceRow)
+	dst = append(slices.Grow(dst, 1+4+1+8), spaceRow) // and room for a hash
 	dst = binary.BigEndian.AppendUint32(dst, table)
 	return append(dst, index)
 }

@@ -18,6 +18,7 @@ type convergence struct {
 	run *run
 	// seen is what a replica held when it had applied so much.
 	seen map[position]witnessed
+	keys map[*partition.Config][]foreignKey // see keysFor
 }
 
 type position struct{ group, applied uint64 }

@@ -140,7 +140,7 @@ func newRun(p *Plan, o Options) *run {
 	r.consensus.reuses = len(p.Nodes) == 1
 	r.consensus.now = w.Now
 	r.consensus.noLeases = p.breaksLeases()
-	r.convergence = convergence{r, map[position]witnessed{}}
+	r.convergence = convergence{r, map[position]witnessed{}, map[*partition.Config][]foreignKey{}}
 	r.tasks = env.NewGroup(r.clients)
 	if len(p.Nodes) > 1 {
 		links := p.Links.options()

@@ -24,28 +24,46 @@ func (c *convergence) trespass(s *server, group uint64) error {
 	if p == nil || p.Err() != nil {
 		return nil
 	}
-	for i := range foreignKeys {
-		config := p.Config()
-		if config == nil || config.Entries || config.Schema.Hash.Type != item.S || config.Schema.HasSort() && config.Schema.Sort.Type != item.S {
-			return nil
+	config := p.Config()
+	for _, key := range c.keysFor(config) {
+		if config = p.Config(); config == nil || config.Owns(key.hash) { // it does not get others: partitions are not merged
+			continue
 		}
+		for _, ask := range foreignQuestions {
+			if err := ask.of(p, key.row, key.hash); !errors.Is(err, partition.ErrWrongPartition) {
+				return fmt.Errorf("sim: group %d on %s, which has the hashes [%#x, %#x], answers a %s of hash %#x with %v",
+					group, s.n.name, config.First, config.Last, ask.name, key.hash, err)
+			}
+		}
+	}
+	return nil
+}
+
+// A foreignKey is a key that is tried.
+type foreignKey struct {
+	row  []byte
+	hash uint64
+}
+
+// keysFor makes the keys to try for a configuration, once.
+func (c *convergence) keysFor(config *partition.Config) []foreignKey {
+	if config == nil || config.Entries || config.Schema.Hash.Type != item.S || config.Schema.HasSort() && config.Schema.Sort.Type != item.S {
+		return nil
+	}
+	keys, made := c.keys[config]
+	if made {
+		return keys
+	}
+	for i := range foreignKeys {
 		key := map[string]item.Value{config.Schema.Hash.Name: item.String(fmt.Sprint("p", i))}
 		if config.Schema.HasSort() {
 			key[config.Schema.Sort.Name] = item.String("s0")
 		}
 		row := config.Schema.AppendRowKey(nil, item.NewItem(key))
-		hash := partition.RowHash(row)
-		if config.Owns(hash) { // it does not get others: partitions are not merged
-			continue
-		}
-		for _, ask := range foreignQuestions {
-			if err := ask.of(p, row, hash); !errors.Is(err, partition.ErrWrongPartition) {
-				return fmt.Errorf("sim: group %d on %s, which has the hashes [%#x, %#x], answers a %s of hash %#x with %v",
-					group, s.n.name, config.First, config.Last, ask.name, hash, err)
-			}
-		}
+		keys = append(keys, foreignKey{row, partition.RowHash(row)})
 	}
-	return nil
+	c.keys[config] = keys
+	return keys
 }
 
 // foreignQuestions are the reads that nodes ask each other's partitions for.
