@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/lsm"
@@ -28,8 +29,14 @@ func (p *Partition) Snapshot() (replication.SnapshotReader, error) {
 	if p.broken != nil {
 		return nil, p.broken
 	}
-	return NewCopyReader(p.db, p.group, p.applied, groupSpansWith(p.group, p.Config(), p.txns.exists)), nil
+	children, ok := p.carries()
+	if !ok {
+		return nil, errHeld
+	}
+	return NewCopyReader(p.db, p.group, p.applied, copySpans(p.group, p.Config(), p.txns.exists, children)), nil
 }
+
+var errHeld = errors.New("partition: a snapshot would leave out the first state of a group that was split off")
 
 // Restored implements replication.StateMachine.
 func (p *Partition) Restored() (index, term uint64) { return p.restored.index, p.restored.term }
@@ -66,6 +73,8 @@ type restoring struct {
 	over   []lsm.KeySpan // that it replaces
 	config *Config       // in the snapshot
 	at     uint64        // applied, in the snapshot
+	// children come along, by group (carry.go).
+	children []carried
 }
 
 // Restore implements replication.StateMachine.
@@ -88,14 +97,28 @@ func (p *Partition) Restore(meta replication.SnapshotMeta) (replication.Snapshot
 // spans decides what is replaced: what the snapshot has, and what the partition has
 // now.
 func (r *restoring) spans(copied []lsm.KeySpan) ([]lsm.KeySpan, error) {
-	state := groupSpans(r.p.group, nil)
-	if len(copied) < len(state) || !equalSpans(copied[:len(state)], state) {
+	var state []lsm.KeySpan
+	for i, s := range copied {
+		isRow := len(s.Lower) >= rowPrefix && s.Lower[0] == spaceRow
+		if !isRow {
+			state = append(state, s)
+		}
+		if i > 0 && string(copied[i-1].Upper) > string(s.Lower) {
+			return nil, badCopy("spans out of order")
+		}
+		if group, is := groupOfSpan(s); is && group != r.p.group {
+			r.children = append(r.children, carried{group: group})
+		}
+	}
+	want := groupSpans(r.p.group, nil)
+	for _, c := range r.children {
+		want = append(want, groupSpans(c.group, nil)...)
+	}
+	if !equalSpans(state, unite(want, nil)) {
 		return nil, badCopy("spans of the group's state")
 	}
-	for i, s := range copied {
-		if i >= len(state) && (len(s.Lower) < rowPrefix || s.Lower[0] != spaceRow) || i > 0 && string(copied[i-1].Upper) > string(s.Lower) {
-			return nil, badCopy("span of rows")
-		}
+	if err := r.checkNew(); err != nil {
+		return nil, err
 	}
 	r.before = r.p.Config()
 	r.copied = copied
@@ -107,6 +130,9 @@ func (r *restoring) spans(copied []lsm.KeySpan) ([]lsm.KeySpan, error) {
 func (r *restoring) see(key, value []byte) (err error) {
 	if len(key) != 1+8+1 || key[0] != spaceGroup {
 		return nil
+	}
+	if group := binary.BigEndian.Uint64(key[1:]); group != r.p.group {
+		return r.seeChild(group, key[1+8], value)
 	}
 	switch key[1+8] {
 	case partConfig:
@@ -135,9 +161,13 @@ func (r *restoring) Commit() error {
 		r.copy.Abort()
 		return badCopy("it says that it is as of entry %d, not %d", r.at, r.meta.Index)
 	}
-	if !equalSpans(r.copied, groupSpansWith(p.group, r.config, false)) && !equalSpans(r.copied, groupSpans(p.group, r.config)) {
+	if !equalSpans(r.copied, copySpans(p.group, r.config, false, r.children)) && !equalSpans(r.copied, copySpans(p.group, r.config, true, r.children)) {
 		r.copy.Abort()
 		return badCopy("spans are not those of the configuration")
+	}
+	if slices.ContainsFunc(r.children, func(c carried) bool { return c.config == nil }) {
+		r.copy.Abort()
+		return badCopy("a first state without a configuration")
 	}
 	now := p.Config()
 	moves := now != nil && !equalSpans(groupSpans(p.group, now), groupSpans(p.group, r.config))
@@ -150,6 +180,9 @@ func (r *restoring) Commit() error {
 		if now != r.before && !equalSpans(groupSpans(p.group, now), groupSpans(p.group, r.before)) {
 			return fmt.Errorf("%w: the partition has got other hashes meanwhile", ErrOverlap)
 		}
+		if err := r.checkNew(); err != nil {
+			return err
+		}
 		return checkOverlap(p.db, p.group, r.over)
 	})
 	if err != nil {
@@ -157,7 +190,50 @@ func (r *restoring) Commit() error {
 		return fmt.Errorf("partition %d: %w", p.group, err)
 	}
 	p.reload(r.meta)
+	if f := p.splitter.Load(); f != nil {
+		for _, c := range r.children {
+			(*f)(&Split{Child: c.group, At: c.config.First})
+		}
+	}
 	return nil
+}
+
+// groupOfSpan returns the group whose state a span is, false if it is another one.
+func groupOfSpan(s lsm.KeySpan) (group uint64, is bool) {
+	if len(s.Lower) != 1+8+1 || s.Lower[0] != spaceGroup {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(s.Lower[1:]), true
+}
+
+// checkNew makes sure that there is nothing here of the children that come along.
+func (r *restoring) checkNew() error {
+	for _, c := range r.children {
+		_, err := r.p.db.Get(appendGroupKey(nil, c.group, partProgress), nil)
+		if err == nil {
+			err = fmt.Errorf("%w: group %d has begun", ErrOverlap, c.group)
+		}
+		if !errors.Is(err, lsm.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// seeChild notes what the snapshot says of a child.
+func (r *restoring) seeChild(group uint64, part byte, value []byte) (err error) {
+	i := slices.IndexFunc(r.children, func(c carried) bool { return c.group == group })
+	switch {
+	case i < 0:
+		return badCopy("state of group %d", group)
+	case part == partConfig:
+		r.children[i].config, err = decodeConfig(value)
+	case part == partProgress:
+		if at, _, ok := decodeProgress(value); !ok || at != 0 {
+			return badCopy("the first state of group %d is as of entry %d", group, at)
+		}
+	}
+	return err
 }
 
 // reload brings the partition's memory to what a snapshot has made of the store. What

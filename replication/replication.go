@@ -59,11 +59,13 @@ type Splitting interface {
 	Seed() (parent GroupID, index uint64)
 	// LastSplit returns the last entry applied in this life that split off a group.
 	LastSplit() uint64
-	// Holds returns the first entry of the log that must not be replaced by a snapshot
-	// yet; 0 if there is none. It splits a group off whose first state is not known to be
+	// Holds returns the first entry that the log must keep; 0 if there is none. It splits a group off whose first state is not known to be
 	// on a majority of its voters: a member that skipped the entry would not have that
 	// state, and has no more the one that it would make it of.
 	Holds() uint64
+	// Carries reports whether a snapshot takes along, as of now, the first states of all groups for which the log is held. Else
+	// none is sent.
+	Carries() bool
 }
 
 // A SnapshotMeta says what a snapshot is of.

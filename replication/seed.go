@@ -53,8 +53,7 @@ func (g *Group) noteSplit(index uint64) {
 	}
 }
 
-// holds returns the first entry that must not be replaced by a snapshot; 0: there is
-// none.
+// holds returns the first entry that the log must keep; 0: there is none.
 func (g *Group) holds() uint64 {
 	if g.splitting == nil || g.sole.Load() {
 		return 0

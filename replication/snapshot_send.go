@@ -35,7 +35,7 @@ func (s source) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 func (s source) Snapshot() (*raftpb.Snapshot, error) {
 	g := s.g
 	isWhole := g.applied > 0 && g.sm.Applied() == g.applied
-	if !isWhole || g.holds() != 0 || g.node.e.Now() < g.noSnapshotBefore || !g.node.mayStream() {
+	if !isWhole || g.holds() != 0 && !g.splitting.Carries() || g.node.e.Now() < g.noSnapshotBefore || !g.node.mayStream() {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	term, err := s.Term(g.applied)
@@ -102,6 +102,9 @@ func (g *Group) newOutbound(m *raftpb.Message) (*outbound, error) {
 	reader, err := g.sm.Snapshot()
 	if err != nil {
 		return nil, err
+	}
+	if g.holds() != 0 {
+		g.node.e.Sometimes("replication: a snapshot takes first states along")
 	}
 	n := g.node
 	s := &outbound{g: g, to: m.GetTo(), index: m.GetSnapshot().GetMetadata().GetIndex(), offer: offer, reader: reader}

@@ -30,6 +30,7 @@ type bed struct {
 	group replication.GroupID
 	jit   map[string]*mrand.Rand
 	tick  time.Duration // of nodes that start from now on; 0: 50 ms
+	keep  int           // replication.Options.KeepEntries of these
 }
 
 // A bedNode is one node of a bed, up or down.
@@ -127,7 +128,7 @@ func (n *bedNode) open() error {
 	hooks := &Hooks{}
 	net := n.bed.net.Start(transport.NodeID(n.id), n.e)
 	node, err := replication.Open(n.e, fs, db, replication.Options{
-		NodeID: n.id, Transport: net, SegmentBytes: 64 << 10, MaxSegments: 3, OnRole: hooks.OnRole, Tick: cmp.Or(n.bed.tick, 50*time.Millisecond),
+		NodeID: n.id, Transport: net, SegmentBytes: 64 << 10, MaxSegments: 3, OnRole: hooks.OnRole, Tick: cmp.Or(n.bed.tick, 50*time.Millisecond), KeepEntries: n.bed.keep,
 		EnterGroup: func(g replication.GroupID) { n.bed.group = g*16 + replication.GroupID(n.id) },
 	})
 	if err != nil {
