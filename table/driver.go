@@ -120,8 +120,11 @@ func (c *core) listen(r *reign, heard map[uint64]env.Mono, broken map[uint64][]u
 	all := slices.Concat(loads...)
 	r.candidates.Store(&all)
 	for i, n := range view.nodes {
-		if answered[i] {
+		switch {
+		case answered[i]:
 			heard[n.id], broken[n.id] = c.env.Now(), reports[i]
+		case n.state == nodeGone || n.state == nodeLost:
+			delete(broken, n.id) // or its groups would wait for it to drop what is broken
 		}
 	}
 }

@@ -100,6 +100,11 @@ func (c *core) catalogIndex(until env.Mono) (uint64, error) {
 	hint := c.catalogGroup.Leader()
 	err := error(replication.ErrNotLeader)
 	for turn := 0; ; turn++ {
+		if c.catalogGroup.Leading() { // by now
+			if err = c.catalogGroup.ReadBarrier(); err == nil {
+				return c.catalogGroup.Applied(), nil
+			}
+		}
 		if hint == 0 || hint == c.self {
 			hint = c.someNode(turn)
 		}
