@@ -69,14 +69,36 @@ func (d *directory) hosted() []*livePartition {
 	return d.list(func(p *livePartition) bool { return p.group != nil })
 }
 
-func (d *directory) list(wanted func(*livePartition) bool) []*livePartition {
+// hostedFrom returns those of them from a group on, at most so many, and the group to go on with; 0 = the first.
+func (d *directory) hostedFrom(group uint64, most int) (list []*livePartition, next uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	ids := d.sorted()
+	at, _ := slices.BinarySearch(ids, group)
+	for ; at < len(ids); at++ {
+		if len(list) == most {
+			return list, ids[at]
+		}
+		if p := d.byID[ids[at]]; p.group != nil {
+			list = append(list, p)
+		}
+	}
+	return list, 0
+}
+
+// sorted returns the ids of all partitions. The caller holds mu.
+func (d *directory) sorted() []uint64 {
 	if d.ids == nil {
 		d.ids = slices.Sorted(maps.Keys(d.byID))
 	}
-	list := make([]*livePartition, 0, len(d.ids))
-	for _, id := range d.ids {
+	return d.ids
+}
+
+func (d *directory) list(wanted func(*livePartition) bool) []*livePartition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]*livePartition, 0, len(d.byID))
+	for _, id := range d.sorted() {
 		if p := d.byID[id]; wanted(p) {
 			list = append(list, p)
 		}

@@ -2,6 +2,7 @@ package table
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 
 const (
 	membersPause = 500 * time.Millisecond
+	// membersAtOnce is how many groups are looked at then, beside those with something to do: a node with
+	// 10,000 that rest would be busy with looking.
+	membersAtOnce = 2000
 	// transferPause is how long a leader waits before it tries again to give a group
 	// away.
 	transferPause = 5 * time.Second
@@ -39,14 +43,33 @@ func (w *wish) equal(v *wish) bool {
 func (c *core) watchMembers() {
 	settled := make(map[uint64]wish)         // groups led here that are as they should be
 	transferred := make(map[uint64]env.Mono) // when leadership was last to be given away
-	for {
+	restless := make(map[uint64]bool)        // groups that are looked at each time
+	for from := uint64(0); ; {
 		if _, _, closing := c.closing.AwaitFor(membersPause); closing {
 			return
 		}
-		for _, p := range c.directory.hosted() {
+		first := from
+		list, next := c.directory.hostedFrom(first, membersAtOnce)
+		from = next
+		for _, id := range slices.Sorted(maps.Keys(restless)) { //sim:ok sorted
+			p := c.directory.partition(id)
+			switch {
+			case p == nil || p.group == nil:
+				delete(restless, id)
+			case id < first || next != 0 && id >= next:
+				list = append(list, p)
+			}
+		}
+		for _, p := range list {
 			c.watchGroup(p.id, p.group, wish{voters: p.slot.replicas.members()}, settled, transferred)
-			for _, child := range p.Held() {
+			held := p.Held()
+			for _, child := range held {
 				c.releaseChild(p, child)
+			}
+			if _, is := settled[p.id]; len(held) > 0 || !is && p.group.Leading() {
+				restless[p.id] = true
+			} else {
+				delete(restless, p.id)
 			}
 		}
 		if view := c.catalog.snapshot(); len(view.nodes) > 0 {

@@ -49,13 +49,15 @@ func (r *roleChanges) take() []uint64 {
 }
 
 // watchRoles begins and ends what is to be done where a group is led, until the
-// service closes. It looks at all groups once in a while, so that nothing depends on
+// service closes. It looks at all groups once in a while, some at a time, so that nothing depends on
 // being told.
 func (c *core) watchRoles() {
-	for env.WaitAnyFor(c.env, followPause, c.closing, c.roles.wake) != 0 {
+	for from := uint64(0); env.WaitAnyFor(c.env, followPause, c.closing, c.roles.wake) != 0; {
 		groups := c.roles.take()
 		if _, ok := c.roles.wake.TryRecv(); !ok {
-			for _, p := range c.directory.hosted() {
+			var list []*livePartition
+			list, from = c.directory.hostedFrom(from, membersAtOnce)
+			for _, p := range list {
 				groups = append(groups, p.id)
 			}
 			groups = append(groups, catalogGroup)
