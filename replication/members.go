@@ -73,10 +73,14 @@ func (w *worker) applyMembers(g *Group, e *raftpb.Entry) (err error) {
 	g.sm.ApplyMembers(e.GetIndex(), encodeMembers(cs))
 	g.applied, g.appliedTerm = e.GetIndex(), e.GetTerm()
 	g.observeApplied(e, nil, nil)
+	wasSole := g.sole.Load()
 	g.setMembers(cs)
 	g.reborn = true
 	if !g.sole.Load() {
 		g.node.startTicks()
+		if wasSole { // it has no clock yet; one that has just started, and does not lead, needs it
+			w.wakeUp(g)
+		}
 	}
 	g.answer(&entry{proposer: proposer, number: number}, []any{nil})
 	return nil
