@@ -16,6 +16,8 @@ type directory struct {
 	mu   env.Leaf // guards what is below
 	byID map[uint64]*livePartition
 	ids  []uint64 // of byID, sorted; nil: to be made
+	// changes counts changes of byID.
+	changes uint64
 }
 
 func newDirectory(e *env.Env) *directory {
@@ -35,6 +37,7 @@ func (d *directory) partition(group uint64) *livePartition {
 func (d *directory) put(p *livePartition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.changes++
 	if d.byID[p.id] == nil {
 		d.ids = nil
 	}
@@ -45,10 +48,18 @@ func (d *directory) put(p *livePartition) {
 func (d *directory) forget(groups ...uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.changes++
 	d.ids = nil
 	for _, id := range groups {
 		delete(d.byID, id)
 	}
+}
+
+// version returns a number that is another one once the directory has changed; 0: nothing was ever in it.
+func (d *directory) version() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changes
 }
 
 // find returns the partition that has a hash of a table, by the id in row keys; nil if it
@@ -66,11 +77,11 @@ func (d *directory) find(table uint32, hash uint64) (found *livePartition) {
 
 // hosted returns the partitions of which this node has a replica, by group.
 func (d *directory) hosted() []*livePartition {
-	return d.list(func(p *livePartition) bool { return p.group != nil })
+	return d.list((*livePartition).hosted)
 }
 
-// hostedFrom returns those of them from a group on, at most so many, and the group to go on with; 0 = the first.
-func (d *directory) hostedFrom(group uint64, most int) (list []*livePartition, next uint64) {
+// listFrom returns those of list from a group on, at most so many, and the group to go on with; 0 = the first.
+func (d *directory) listFrom(group uint64, most int, wanted func(*livePartition) bool) (list []*livePartition, next uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ids := d.sorted()
@@ -79,11 +90,27 @@ func (d *directory) hostedFrom(group uint64, most int) (list []*livePartition, n
 		if len(list) == most {
 			return list, ids[at]
 		}
-		if p := d.byID[ids[at]]; p.group != nil {
+		if p := d.byID[ids[at]]; wanted(p) {
 			list = append(list, p)
 		}
 	}
 	return list, 0
+}
+
+// round returns what listFrom does, and after it those in also that are elsewhere; it takes out of also what is
+// wanted no more.
+func (d *directory) round(from uint64, most int, wanted func(*livePartition) bool, also map[uint64]bool) (list []*livePartition, next uint64) {
+	list, next = d.listFrom(from, most, wanted)
+	for _, id := range slices.Sorted(maps.Keys(also)) { //sim:ok sorted
+		p := d.partition(id)
+		switch {
+		case p == nil || !wanted(p):
+			delete(also, id)
+		case id < from || next != 0 && id >= next:
+			list = append(list, p)
+		}
+	}
+	return list, next
 }
 
 // sorted returns the ids of all partitions. The caller holds mu.

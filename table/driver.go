@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ func (c *core) drive(r *reign) {
 	begun := false
 	heard := make(map[uint64]env.Mono)  // when each node answered last
 	broken := make(map[uint64][]uint64) // groups whose replica is broken, by node
-	var moving []uint64                 // groups that were given other replicas
+	var m mover
 	for pause := time.Duration(0); !r.rest(pause); {
 		pause = drivePause
 		if !begun {
@@ -41,7 +42,7 @@ func (c *core) drive(r *reign) {
 			c.env.Sometimes("table: something interrupted cannot be finished yet")
 		}
 		c.listen(r, heard, broken)
-		if err := c.driveStep(r, heard, broken, &moving); err != nil {
+		if err := c.driveStep(r, heard, broken, &m); err != nil {
 			c.env.Sometimes("table: driver failed")
 			pause = driveRetry
 		}
@@ -104,7 +105,8 @@ func (c *core) listen(r *reign, heard map[uint64]env.Mono, broken map[uint64][]u
 			heard[n.id] = c.env.Now() // silence counts from the beginning of the reign
 		}
 		if n.id == c.self {
-			answered[i], reports[i], loads[i] = true, c.brokenGroups(), c.candidates()
+			answered[i] = true
+			reports[i], loads[i] = c.report()
 			continue
 		}
 		g.Go("listen", func() error {
@@ -130,7 +132,7 @@ func (c *core) listen(r *reign, heard map[uint64]env.Mono, broken map[uint64][]u
 }
 
 // driveStep makes the next change, if there is one.
-func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, broken map[uint64][]uint64, moving *[]uint64) error {
+func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, broken map[uint64][]uint64, m *mover) error {
 	c.control.Lock()
 	defer c.control.Unlock()
 	if r.over.Ready() {
@@ -144,7 +146,7 @@ func (c *core) driveStep(r *reign, heard map[uint64]env.Mono, broken map[uint64]
 			}
 		}
 	}
-	return c.moveReplicas(broken, moving)
+	return c.moveReplicas(broken, m)
 }
 
 // nextState returns the state that a node should have.
@@ -176,23 +178,43 @@ func (c *core) follows(id uint64) bool {
 }
 
 // moveReplicas makes the next change of replicas. The caller holds control.
-func (c *core) moveReplicas(broken map[uint64][]uint64, moving *[]uint64) error {
-	*moving = slices.DeleteFunc(*moving, func(group uint64) bool { return !c.isBusy(group) })
-	if len(*moving) >= maxMoving {
+func (c *core) moveReplicas(broken map[uint64][]uint64, m *mover) error {
+	m.moving = slices.DeleteFunc(m.moving, func(group uint64) bool { return !c.isBusy(group) })
+	view := c.catalog.snapshot()
+	if len(m.moving) >= maxMoving || m.isDone(view, broken) {
 		return nil
 	}
-	m := nextMove(c.catalog.snapshot(), broken, c.isBusy, c.steady)
-	if m == nil {
+	asked := false
+	next := nextMove(view, broken,
+		func(group uint64) bool { asked = true; return c.isBusy(group) },
+		func(group uint64) []uint64 { asked = true; return c.steady(group) })
+	if next == nil {
+		if !asked {
+			m.done, m.despite = view, maps.Clone(broken)
+		}
 		return nil
 	}
 	c.env.Sometimes("table: replicas move")
-	c.env.Trace("group %d: %s", m.group, m.why)
-	next := m.table.withNodes(m.group, m.nodes)
-	_, err := c.enter(next.space).replace(next)
+	c.env.Trace("group %d: %s", next.group, next.why)
+	changed := next.table.withNodes(next.group, next.nodes)
+	_, err := c.enter(changed.space).replace(changed)
 	if err == nil {
-		*moving = append(*moving, m.group)
+		m.moving = append(m.moving, next.group)
 	}
 	return err
+}
+
+// A mover is what a node in charge remembers of the moves of replicas.
+type mover struct {
+	moving []uint64 // groups that were given other replicas
+	// done is a catalog in which there was nothing to move while the replicas in despite were broken, whatever groups were
+	// doing.
+	done    *catalogView
+	despite map[uint64][]uint64
+}
+
+func (m *mover) isDone(view *catalogView, broken map[uint64][]uint64) bool {
+	return m.done == view && maps.EqualFunc(m.despite, broken, slices.Equal[[]uint64])
 }
 
 func sameNodes(a, b []uint64) bool {

@@ -262,21 +262,8 @@ func (c *core) leave() {
 	if !c.fresh.Load() {
 		return
 	}
-	for _, p := range c.directory.list((*livePartition).exists) {
-		if p.slot.replicas.has(c.self) || c.closing.Ready() {
-			continue
-		}
-		status, err := c.statusSoon(p.id)
-		if err != nil || slices.Contains(status.members, c.self) {
-			continue
-		}
-		c.local.Lock()
-		if now := c.directory.partition(p.id); now != nil && now.exists() && !now.slot.replicas.has(c.self) {
-			if err := c.leaveGroup(now); err != nil {
-				c.env.Sometimes("table: replica cannot be dropped")
-			}
-		}
-		c.local.Unlock()
+	if version := c.directory.version(); version != c.staying && c.leaveGroups() == 0 {
+		c.staying = version
 	}
 	if c.leftovers.Swap(false) {
 		if err := c.dropLeftovers(); err != nil {
@@ -284,6 +271,29 @@ func (c *core) leave() {
 			c.leftovers.Store(true)
 		}
 	}
+}
+
+// leaveGroups returns how many groups there were that go on elsewhere.
+func (c *core) leaveGroups() int {
+	leaving := func(p *livePartition) bool { return p.exists() && !p.slot.replicas.has(c.self) }
+	list := c.directory.list(leaving)
+	for _, p := range list {
+		if c.closing.Ready() {
+			break
+		}
+		status, err := c.statusSoon(p.id)
+		if err != nil || slices.Contains(status.members, c.self) {
+			continue
+		}
+		c.local.Lock()
+		if now := c.directory.partition(p.id); now != nil && leaving(now) {
+			if err := c.leaveGroup(now); err != nil {
+				c.env.Sometimes("table: replica cannot be dropped")
+			}
+		}
+		c.local.Unlock()
+	}
+	return len(list)
 }
 
 // dropLeftovers drops what is left of replicas that were stopped for good when their data could

@@ -2,7 +2,6 @@ package table
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -48,18 +47,8 @@ func (c *core) watchMembers() {
 		if _, _, closing := c.closing.AwaitFor(membersPause); closing {
 			return
 		}
-		first := from
-		list, next := c.directory.hostedFrom(first, membersAtOnce)
-		from = next
-		for _, id := range slices.Sorted(maps.Keys(restless)) { //sim:ok sorted
-			p := c.directory.partition(id)
-			switch {
-			case p == nil || p.group == nil:
-				delete(restless, id)
-			case id < first || next != 0 && id >= next:
-				list = append(list, p)
-			}
-		}
+		var list []*livePartition
+		list, from = c.directory.round(from, membersAtOnce, (*livePartition).hosted, restless)
 		for _, p := range list {
 			c.watchGroup(p.id, p.group, wish{voters: p.slot.replicas.members()}, settled, transferred)
 			held := p.Held()
@@ -168,25 +157,6 @@ func (c *core) serveFit(r callRequest) answer {
 		return answer{verdict: verdictNotHere}
 	}
 	return answer{}
-}
-
-// brokenGroups returns the groups whose replica here has stopped or could not be opened.
-func (c *core) brokenGroups() (groups []uint64) {
-	for _, p := range c.directory.list((*livePartition).exists) {
-		if p.damage != nil || p.Err() != nil {
-			groups = append(groups, p.id)
-		}
-	}
-	return groups
-}
-
-// servePing says that the node is there, which of its replicas are broken, and which of the
-// partitions that it leads should be split.
-func (c *core) servePing(callRequest) answer {
-	var w writer
-	w.uints(c.brokenGroups())
-	w.candidates(c.candidates())
-	return answer{body: w.b}
 }
 
 func others(ids []uint64, self uint64) (rest []uint64) {

@@ -56,7 +56,7 @@ func (c *core) watchRoles() {
 		groups := c.roles.take()
 		if _, ok := c.roles.wake.TryRecv(); !ok {
 			var list []*livePartition
-			list, from = c.directory.hostedFrom(from, membersAtOnce)
+			list, from = c.directory.listFrom(from, membersAtOnce, (*livePartition).hosted)
 			for _, p := range list {
 				groups = append(groups, p.id)
 			}

@@ -64,6 +64,9 @@ func (p *livePartition) propose(command []byte) proposal {
 // exists reports whether there is a replica here, if only a damaged one.
 func (p *livePartition) exists() bool { return p.group != nil || p.damage != nil }
 
+// hosted reports whether there is a replica here that is not damaged.
+func (p *livePartition) hosted() bool { return p.group != nil }
+
 // notStarted says why there is no replica here.
 func (p *livePartition) notStarted() error {
 	return fmt.Errorf("partition %d: %w", p.id, cmp.Or(p.damage, errNotStarted))

@@ -136,10 +136,12 @@ type core struct {
 	told          atomic.Uint64        // node that led the catalog when it was asked last; 0 = not asked
 	leftovers     atomic.Bool          // there may be data of replicas that are gone; see dropLeftovers
 	roles         roleChanges
+	staying       uint64      // version of the directory in which there was no group to leave; of the task that follows
 	unborn        atomic.Bool // a replica waits for a split, or has come to one
 	births        births
 	split         thresholds
 	heats         heats
+	survey        survey
 
 	// local is held while replicas of this node start or go and while tables are
 	// shown to the data plane; never over a wait for other nodes.
@@ -172,6 +174,7 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	s.births.mu.Bind(e)
 	s.forgets.mu.Bind(e)
 	s.heats.mu.Bind(e)
+	s.survey.mu.Bind(e)
 	s.split = o.thresholds()
 	if o.Calls != nil {
 		return s, s.openCluster(o)

@@ -110,22 +110,6 @@ func (c *core) measureHeat() {
 	c.heats.mu.Unlock()
 }
 
-// candidates returns the partitions led here that should be split.
-func (c *core) candidates() (list []candidate) {
-	c.heats.mu.Lock()
-	list = slices.Clone(c.heats.found)
-	c.heats.mu.Unlock()
-	if c.split.bytes == 0 {
-		return list
-	}
-	for _, p := range c.directory.hosted() {
-		if size := p.Size(); size > c.split.bytes && p.leads() {
-			list = append(list, candidate{p.id, 0, uint64(size / max(1, c.split.bytes/100))})
-		}
-	}
-	return list
-}
-
 // candidates writes
 //
 //	count, for each: group, at 8B, excess
@@ -202,7 +186,7 @@ func (c *core) carrySplits(r *reign) {
 func (c *core) chooseSplit(reign *reign, notBefore map[uint64]env.Mono) *candidate {
 	var all []candidate
 	if c.calls == nil {
-		all = c.candidates()
+		_, all = c.report()
 	} else if reported := reign.candidates.Load(); reported != nil {
 		all = *reported
 	}
