@@ -42,7 +42,19 @@ func TestClose(t *testing.T) {
 	closed("with one", txn.Prepared)
 	s.must(&Command{Kind: Forget, Transaction: &Transaction{ID: s.third().ID, Hashes: s.held[:1]}})
 	closed("at the end", txn.Cancelled)
-	if r := s.do(s.p, &Command{Kind: Close, Hash: 0}); s.p.Config().Owns(0) == errors.Is(r.Err, ErrWrongPartition) {
-		t.Errorf("close of a hash that it has, or has not: %v", r.Err)
+
+	// The upper hashes are given away: a command for them is to be sent to the child, which is closed from its birth.
+	at := s.held[0] + 1
+	s.must(&Command{Kind: SplitOff, Split: &Split{At: at, Child: 99, Voters: []uint64{1}}})
+	closed("after a split", txn.Cancelled)
+	if r := s.do(s.p, &Command{Kind: Close, Hash: at}); !errors.Is(r.Err, ErrWrongPartition) {
+		t.Errorf("close of a hash that was given away: %+v", r)
+	}
+	child, err := Open(m.db, 99)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if floor := child.txns.ledger.Floor; floor != closedFloor {
+		t.Errorf("the child accepts transactions that begin after %d", floor)
 	}
 }
