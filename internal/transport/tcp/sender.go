@@ -443,7 +443,7 @@ func (s *sender) write(c net.Conn, broken <-chan error) error {
 	for {
 		rest, batch = s.take(batch)
 		if len(rest)+len(batch) > 0 {
-			_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+			_ = c.SetWriteDeadline(time.Now().Add(s.peer.t.o.writeLimit))
 			err := w.write(s.lane, rest, batch)
 			_ = c.SetWriteDeadline(time.Time{}) // none for a direct write
 			s.done(batch)

@@ -292,23 +292,19 @@ func TestHalfOpen(t *testing.T) {
 	reaches(t, a, b)
 }
 
-// TestHalfOpenWhileWriting: that is also noticed by its silence, not by a write that gets stuck, when the dialler has
-// more to say than fits on the way.
+// TestHalfOpenWhileWriting: that is also noticed, by its silence, when the dialler has more to say than fits on the way: a write that
+// is stuck, and would be for an hour, does not keep it from that.
 func TestHalfOpenWhileWriting(t *testing.T) {
 	b := start(t, Options{Self: 2})
 	p := newProxy(t, b.Addr().String())
-	a := start(t, Options{Self: 1})
+	a := start(t, Options{Self: 1, writeLimit: time.Hour})
 	a.SetPeer(2, p.addr)
 	reaches(t, a, b)
 	p.stuck.Store(true)
-	began := time.Now()
 	for range 64 {
 		a.Send(2, transport.Raft, make([]byte, 256<<10))
 	}
 	until(t, "the dialler notices", func() bool { return a.Unreachable(2) })
-	if took := time.Since(began); took > writeTimeout-a.silence() {
-		t.Errorf("it took %v, silence is %v", took, a.silence())
-	}
 	p.stuck.Store(false)
 	until(t, "it is reached again", func() bool { return !a.Unreachable(2) })
 }

@@ -41,7 +41,8 @@ type Options struct {
 	// Log receives who comes and goes. Default: nothing.
 	Log *slog.Logger
 
-	backoff time.Duration // the first pause between attempts to reach a node; default backoffMin
+	backoff    time.Duration // the first pause between attempts to reach a node; default backoffMin
+	writeLimit time.Duration // of one batch; default writeTimeout
 }
 
 func (o *Options) setDefaults() {
@@ -55,6 +56,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.backoff == 0 {
 		o.backoff = backoffMin
+	}
+	if o.writeLimit == 0 {
+		o.writeLimit = writeTimeout
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
