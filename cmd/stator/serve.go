@@ -53,7 +53,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer spaceCollections()()
+	defer spaceCollections(collectAfter)()
 	endProfiles, err := profiles(c.Pprof)
 	if err != nil {
 		return err

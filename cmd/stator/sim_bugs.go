@@ -42,6 +42,7 @@ func (c *simBugsCommand) Run(ctx context.Context) error {
 	case c.List:
 		return listBugs(entries)
 	case c.One >= 0:
+		defer spaceSimCollections()()
 		return json.NewEncoder(os.Stdout).Encode(sim.Search(entries[0].Bug, c.One, c.Budget))
 	}
 	scores, err := c.scores(ctx, entries)
@@ -175,7 +176,7 @@ func (c *simBugsCommand) search(ctx context.Context, e plant.Entry, number int) 
 	limited, cancel := context.WithTimeout(ctx, 10*c.Budget+time.Minute)
 	defer cancel()
 	command := exec.CommandContext(limited, self, "sim", "bugs", e.Name, "--one", fmt.Sprint(number), "--budget", c.Budget.String())
-	command.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+	command.Env = append(os.Environ(), "GOMAXPROCS=1")
 	var diagnosis bytes.Buffer
 	command.Stderr = &diagnosis
 	out, err := command.Output()

@@ -142,6 +142,7 @@ func (c *simShrinkCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer spaceSimCollections()()
 	began := time.Now()
 	s := sim.Shrinker{
 		Runs:     c.Runs,

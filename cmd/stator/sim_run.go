@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -102,9 +101,6 @@ type simError struct {
 func (e *simError) ExitCode() int { return e.status }
 func (e *simError) Unwrap() error { return e.error }
 
-// simGCPercent is GOGC for campaigns: their worlds are small, and gone soon.
-const simGCPercent = 400
-
 type simRunCommand struct {
 	simWorld
 	Seed   uint64        `help:"Run this seed alone."`
@@ -131,9 +127,7 @@ func (c *simRunCommand) Run(ctx context.Context) error {
 	if c.For < 0 || c.For == 0 && c.Seeds < 1 || c.Jobs < 1 || c.Again < 0 || c.Again > 100 {
 		return &simError{2, errors.New("--seeds and --jobs begin at 1, --for is a time, --again goes from 0 to 100")}
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(simGCPercent)
-	}
+	defer spaceSimCollections()()
 	if c.Worker {
 		out := json.NewEncoder(os.Stdout)
 		return c.run(ctx, o, func(b *sim.Brief) error { return out.Encode(b) })
@@ -216,7 +210,7 @@ func simWorker(ctx context.Context, args, environment []string, take func(b *sim
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	command := exec.CommandContext(ctx, self, args...)
-	command.Env = append(append(os.Environ(), "GOMAXPROCS=1", fmt.Sprint("GOGC=", simGCPercent)), environment...)
+	command.Env = append(append(os.Environ(), "GOMAXPROCS=1"), environment...)
 	var diagnosis strings.Builder
 	command.Stderr = &diagnosis
 	out, err := command.StdoutPipe()
