@@ -213,34 +213,15 @@ func testSplitSkipped(t *testing.T, alone bool) {
 		b.nodes[i%3].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"S":%q}}`, i, longText(200)))
 	}
 	b.quiet()
-	leader := b.leader()
-	group := leader.catalog.snapshot().records()[0].slots[0].group
-	lead := leader.directory.partition(group).slot.replicas.members()[0]
-	away := b.nodes[slices.IndexFunc(b.nodes, func(n *bedNode) bool { return n.id != lead && n != leader })]
-	away.crash()
+	leader, away, group := b.crashBystander()
 	b.run(2 * time.Second)
-	leader.do("split with a replica away", func() error {
+	leader.do("split that waits", func() error {
 		if _, err := leader.SplitGroup(group, 0); !errors.Is(err, errIncomplete) {
 			t.Errorf("split with a replica away: %v, want that it waits", err)
 		}
 		return nil
 	})
-	leader.do("split all the same", func() error {
-		plan, err := leader.planSplit(group, 0, false)
-		if err != nil {
-			return err
-		}
-		if _, err = leader.beginSplit(group, plan.At); err != nil {
-			return err
-		}
-		for range 100 {
-			if err = leader.carrySplit(leader.reigning(), group, plan); err == nil {
-				break
-			}
-			leader.e.Sleep(50 * time.Millisecond)
-		}
-		return err
-	})
+	leader.splitAnyway(group)
 	for i := range 200 { // several segments of the log
 		leader.put("tab", fmt.Sprintf(`{"p":{"S":"k%d"},"v":{"S":%q}}`, i%40, longText(2000)))
 	}
@@ -274,6 +255,37 @@ func testSplitSkipped(t *testing.T, alone bool) {
 	}
 }
 
+// crashBystander takes down a node that neither is in charge nor leads the only partition of the only table, which is group.
+func (b *bed) crashBystander() (leader, away *bedNode, group uint64) {
+	leader = b.leader()
+	group = leader.catalog.snapshot().records()[0].slots[0].group
+	lead := leader.directory.partition(group).slot.replicas.members()[0]
+	away = b.nodes[slices.IndexFunc(b.nodes, func(n *bedNode) bool { return n.id != lead && n != leader })]
+	away.crash()
+	return leader, away, group
+}
+
+// splitAnyway splits a group at the node in charge, which would wait for the replica that is away.
+func (n *bedNode) splitAnyway(group uint64) {
+	n.bed.t.Helper()
+	n.do("split with a replica away", func() error {
+		plan, err := n.planSplit(group, 0, false)
+		if err != nil {
+			return err
+		}
+		if _, err = n.beginSplit(group, plan.At); err != nil {
+			return err
+		}
+		for range 100 {
+			if err = n.carrySplit(n.reigning(), group, plan); err == nil {
+				break
+			}
+			n.e.Sleep(50 * time.Millisecond)
+		}
+		return err
+	})
+}
+
 // TestClusterBirthOnAFullDisk: a node that knows all that the catalog says, and waits only for a split, comes to that
 // while its disk is full. It tries again until there is room, although the catalog says nothing new any more.
 func TestClusterBirthOnAFullDisk(t *testing.T) {
@@ -283,21 +295,8 @@ func TestClusterBirthOnAFullDisk(t *testing.T) {
 		b.nodes[i%3].put("tab", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i))
 	}
 	b.quiet()
-	leader := b.leader()
-	group := leader.catalog.snapshot().records()[0].slots[0].group
-	lead := leader.directory.partition(group).slot.replicas.members()[0]
-	away := b.nodes[slices.IndexFunc(b.nodes, func(n *bedNode) bool { return n.id != lead && n != leader })]
-	away.crash()
-	leader.do("split with a replica away", func() error {
-		plan, err := leader.planSplit(group, 0, false)
-		if err != nil {
-			return err
-		}
-		if _, err = leader.beginSplit(group, plan.At); err != nil {
-			return err
-		}
-		return leader.carrySplit(leader.reigning(), group, plan)
-	})
+	leader, away, group := b.crashBystander()
+	leader.splitAnyway(group)
 	away.full = true
 	away.restart()
 	b.until("the node is back", func() bool { return away.Service != nil && away.Ready() })

@@ -228,17 +228,12 @@ func TestDeadCoordinator(t *testing.T) {
 			n := b.nodes[steps%3]
 			want := 0
 			n.do("begin", func() error {
-				bound, err := n.bindActions(r.Actions)
+				x, _, err := abandon(n.Service, steps, r)
 				if err != nil {
 					return err
 				}
-				x := n.newTransaction(r, bound)
 				if len(x.parts) < 3 {
 					t.Fatalf("%d participants", len(x.parts))
-				}
-				messages := x.machine.Start()
-				for range steps {
-					messages = x.exchange(messages)
 				}
 				if x.machine.Outcome() == txn.Committed {
 					want = 1
@@ -246,30 +241,14 @@ func TestDeadCoordinator(t *testing.T) {
 				return nil
 			})
 			if outage {
-				for _, n := range b.nodes {
-					n.crash()
-				}
-				for _, n := range b.nodes {
-					n.restart()
-				}
-				b.run(3 * time.Second)
-				b.ready()
+				b.outage()
 			}
 			for i := range 5 {
 				if got := b.nodes[i%3].get("tab", key(i), true); got != row(i, want) {
 					t.Errorf("after %d steps, outage %v: %s is read, want %s", steps, outage, got, row(i, want))
 				}
 			}
-			b.until("the items are free", func() bool {
-				for _, n := range b.nodes {
-					for _, p := range n.directory.hosted() {
-						if len(p.OngoingIn(0, ^uint64(0))) > 0 {
-							return false
-						}
-					}
-				}
-				return true
-			})
+			b.untilItemsAreFree()
 			for i := range 5 {
 				if got := b.nodes[i%3].get("tab", key(i), true); got != row(i, want) {
 					t.Errorf("after %d steps, outage %v: %s in the end, want %s", steps, outage, got, row(i, want))
@@ -323,16 +302,7 @@ func TestLatePrepare(t *testing.T) {
 		if x.machine.Outcome() != txn.Undecided {
 			t.Errorf("outcome %v before all have answered", x.machine.Outcome())
 		}
-		b.until("the items are free", func() bool {
-			for _, n := range b.nodes {
-				for _, p := range n.directory.hosted() {
-					if len(p.OngoingIn(0, ^uint64(0))) > 0 {
-						return false
-					}
-				}
-			}
-			return true
-		})
+		b.untilItemsAreFree()
 		n.do("go on", func() error {
 			for messages := []txn.Message{last}; len(messages) > 0; {
 				messages = x.exchange(messages)
@@ -480,15 +450,11 @@ func TestReadOfCommitted(t *testing.T) {
 		}
 		n, other := b.nodes[0], b.nodes[1]
 		n.do("begin", func() error {
-			bound, err := n.bindActions(r.Actions)
-			if err != nil {
-				return err
-			}
-			x := n.newTransaction(r, bound)
-			if next := x.exchange(x.machine.Start()); x.machine.Outcome() != txn.Committed || len(next) != 1 || next[0].Op != txn.OpDecide {
+			x, next, err := abandon(n.Service, 1, r)
+			if err == nil && (x.machine.Outcome() != txn.Committed || len(next) != 1 || next[0].Op != txn.OpDecide) {
 				t.Errorf("outcome %v, next %v", x.machine.Outcome(), next)
 			}
-			return nil // and it dies
+			return err
 		})
 		switch round {
 		case 0:

@@ -58,20 +58,3 @@ func TestTransactionMeetsDamage(t *testing.T) {
 		}
 	}
 }
-
-// abandon goes some steps with a transaction, and leaves it there.
-func (w *world) abandon(steps int, actions ...TransactAction) {
-	w.t.Helper()
-	bound, err := w.bindActions(actions)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	x := w.newTransaction(&TransactWriteRequest{Actions: actions}, bound)
-	messages := x.machine.Start()
-	for range steps {
-		messages = x.exchange(messages)
-	}
-	if x.machine.Outcome() != txn.Committed {
-		w.t.Fatalf("the transaction is %v after %d steps", x.machine.Outcome(), steps)
-	}
-}

@@ -1,10 +1,11 @@
 package table
 
 import (
-	"github.com/statordb/stator/txn"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/statordb/stator/txn"
 )
 
 // TestDeleteWithTransaction: a transaction over two tables has been accepted everywhere, so its client may have been told
@@ -44,12 +45,10 @@ func TestDeleteInCluster(t *testing.T) {
 			}
 			b.nodes[1].do("begin", func() error {
 				r := &TransactWriteRequest{Actions: []TransactAction{transactPut("stays", `{"p":{"S":"a"}}`), transactPut("goes", `{"p":{"S":"a"}}`)}}
-				bound, err := b.nodes[1].bindActions(r.Actions)
+				x, _, err := abandon(b.nodes[1].Service, 1, r)
 				if err != nil {
 					return err
 				}
-				x := b.nodes[1].newTransaction(r, bound)
-				x.exchange(x.machine.Start())
 				if x.machine.Outcome() != txn.Committed {
 					t.Fatalf("the transaction is %v", x.machine.Outcome())
 				}
@@ -60,14 +59,7 @@ func TestDeleteInCluster(t *testing.T) {
 				return err
 			})
 			if outage {
-				for _, n := range b.nodes {
-					n.crash()
-				}
-				for _, n := range b.nodes {
-					n.restart()
-				}
-				b.run(3 * time.Second)
-				b.ready()
+				b.outage()
 			}
 			b.until("the table is gone everywhere", func() bool {
 				for _, n := range b.nodes {
