@@ -19,6 +19,15 @@ func Inspect(fs vfs.FS, dir, name string, w io.Writer) error {
 	return nil
 }
 
+// Doubtful returns the part of the closed log in dir in which damage cannot be told from the torn tail that a crash leaves: what
+// was written with the last sync, and after it.
+func Doubtful(fs vfs.FS, dir string) (file string, from, to int64, err error) {
+	if file, from, to, err = raftlog.Doubtful(fs, dir); err != nil {
+		err = fmt.Errorf("replication: %w", err)
+	}
+	return file, from, to, err
+}
+
 // Remembered opens the log that options name, which nobody else has open, as Open does, and returns what a
 // node that starts on it would know of each of its groups.
 func Remembered(fs vfs.FS, o Options) (map[GroupID]Promise, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm/corrupt"
+	"github.com/statordb/stator/replication"
 	whole "github.com/statordb/stator/server"
 )
 
@@ -35,14 +36,24 @@ func (n *node) damage(rng *rand.Rand) {
 	if tables := slices.DeleteFunc(slices.Clone(files), func(name string) bool { return path.Ext(name) != ".sst" }); len(tables) > 0 && rng.IntN(2) == 0 {
 		files = tables // most of the bytes, in few of the files
 	}
-	n.rot = files[rng.IntN(len(files))]
-	n.run.fire("bit rot")
+	name := files[rng.IntN(len(files))]
+	hit := false
+	doubtful, from, to, err := replication.Doubtful(n.disk, logName)
 	for range 1 << max(0, rng.IntN(7)-3) {
-		bit := 8*rng.Int64N(sizeOf(n.disk, n.rot)) + rng.Int64N(8)
-		n.run.world.Note("fault: bit %d of %s on %s", bit, n.rot, n.name)
-		if err := n.disk.FlipBit(n.rot, bit); err != nil {
+		bit := 8*rng.Int64N(sizeOf(n.disk, name)) + rng.Int64N(8)
+		if len(n.run.nodes) > 1 && err == nil && name == doubtful && from <= bit/8 && bit/8 < to {
+			// The node would forget what it has promised, and go on: neither it nor anybody else could know.
+			n.run.world.Note("fault: bit %d of %s on %s stays", bit, name, n.name)
+			continue
+		}
+		n.rot, hit = name, true
+		n.run.world.Note("fault: bit %d of %s on %s", bit, name, n.name)
+		if err := n.disk.FlipBit(name, bit); err != nil {
 			n.run.fail(found(Unexpected, err))
 		}
+	}
+	if hit {
+		n.run.fire("bit rot")
 	}
 }
 

@@ -15,6 +15,7 @@ type Summary struct {
 	Records      int
 	PayloadBytes int64
 	End          int64 // offset after the last record
+	Synced       int64 // offset before which damage can be told from a torn tail
 	FileBytes    int64
 }
 
@@ -46,13 +47,13 @@ func Inspect(fs vfs.FS, name string, f func(pos Position, payload []byte) error)
 	sum := Summary{Segment: sc.id, FileBytes: sc.size}
 	for {
 		at := Position{sc.id, sc.off}
-		sum.End = sc.off
+		sum.End, sum.Synced = sc.off, sc.synced
 		payload, found, err := sc.next()
 		switch {
 		case err != nil:
 			return sum, err
 		case found == foundEnd:
-			sum.Sealed = true
+			sum.Sealed, sum.Synced = true, sc.synced
 			return sum, nil
 		case found == foundBad:
 			return sum, sc.tail()

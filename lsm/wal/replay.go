@@ -255,6 +255,8 @@ type scanner struct {
 	id   SegmentID
 	off  int64 // of the next record
 
+	synced int64 // what is before it was durable, say the records so far
+
 	isLoose bool // the header says so
 
 	reason string // why next found no record
@@ -302,7 +304,7 @@ func (s *scanner) header(want SegmentID) error {
 	if want != 0 && id != want {
 		return s.corrupt("header says segment %s", id)
 	}
-	s.id, s.off, s.isLoose = id, headerBytes, isLoose
+	s.id, s.off, s.synced, s.isLoose = id, headerBytes, headerBytes, isLoose
 	return nil
 }
 
@@ -328,6 +330,7 @@ func (s *scanner) next() ([]byte, found, error) {
 		return nil, foundBad, nil
 	}
 	if h.isEnd() {
+		s.synced = s.off
 		s.reason = "end of segment"
 		return nil, foundEnd, nil
 	}
@@ -344,7 +347,7 @@ func (s *scanner) next() ([]byte, found, error) {
 		s.reason = "record does not match its checksum"
 		return nil, foundBad, nil
 	}
-	s.off += Overhead + n
+	s.off, s.synced = s.off+Overhead+n, max(s.synced, int64(h.synced))
 	return b[Overhead:], foundRecord, nil
 }
 

@@ -28,6 +28,18 @@ func Inspect(fs vfs.FS, dir, name string, w io.Writer) error {
 	return nil
 }
 
+// Doubtful returns the part of a closed log of which nobody can say, from the log alone, whether it was ever durable: what was
+// written with the last sync, and after it. Damage there looks like the torn tail that a crash leaves.
+func Doubtful(fs vfs.FS, dir string) (file string, from, to int64, err error) {
+	files, err := wal.Names(fs, dir, filePrefix)
+	if err != nil || len(files) == 0 {
+		return "", 0, 0, err
+	}
+	file = files[len(files)-1]
+	sum, err := wal.Inspect(fs, file, nil)
+	return file, sum.Synced, sum.End, err
+}
+
 func inspectSegment(fs vfs.FS, file string, w io.Writer) error {
 	var entries, states int
 	groups := map[GroupID]bool{}
