@@ -47,7 +47,7 @@ type upkeep struct {
 	// Owned by the task.
 	start     uint64 // sequence number of the latest record at the start
 	untrimmed int    // records handled since the last trim
-	keep      bool   // an index cannot take its changes; so they must not go
+	keep      bool   // an index cannot take some of its changes behind the cursor; so they must not go
 	mayBegin  bool   // the changes from before the partition was split off are in the indexes
 
 	mu      env.Leaf // guards waiting
@@ -117,7 +117,15 @@ func (u *upkeep) begin() {
 
 // prepare sets out from what was trimmed. No task runs.
 func (u *upkeep) prepare() {
-	u.start, u.untrimmed, u.keep, u.mayBegin = u.base.Sequence(), 0, false, false
+	u.mayBegin = false
+	u.setOut()
+	u.failing.Store(false)
+	u.base.Watch(func() { u.wake.TrySend(struct{}{}) })
+}
+
+// setOut has the rounds begin with the oldest record that there is.
+func (u *upkeep) setOut() {
+	u.start, u.untrimmed, u.keep = u.base.Sequence(), 0, false
 	// What a replay, or another leader, has written counts as handled: it may have
 	// been, and the rest is bounded by what the log keeps.
 	u.handled.Store(u.base.ChangeBytes())
@@ -125,8 +133,6 @@ func (u *upkeep) prepare() {
 	if plant.On(plant.IndexUpdateLostOnCrash) {
 		u.cursor.Store(u.start)
 	}
-	u.failing.Store(false)
-	u.base.Watch(func() { u.wake.TrySend(struct{}{}) })
 }
 
 // end stops the task, if it runs. It may still be in its last round.
@@ -219,6 +225,9 @@ func (u *upkeep) round() (due time.Duration, err error) {
 	if err := u.awaitParent(); err != nil {
 		return 0, err
 	}
+	if u.keep && !u.table.Load().hasFailed() { // the index is gone, or can take what was kept for it
+		u.setOut()
+	}
 	r := roundState{table: u.table.Load(), source: u.base.id, at: map[uint64]int{}, through: u.cursor.Load()}
 	if config := u.base.Config(); config != nil {
 		r.configured = config.Version
@@ -254,7 +263,7 @@ func (u *upkeep) round() (due time.Duration, err error) {
 	if err := r.ship(); err != nil {
 		return 0, err
 	}
-	u.keep = r.keep
+	u.keep = u.keep || r.keep
 	u.cursor.Store(r.through)
 	u.handled.Add(r.fresh)
 	if u.untrimmed += r.changes; u.untrimmed >= trimChanges || u.core.env.Buggify("table: early trim") {
@@ -293,6 +302,16 @@ func (u *upkeep) awaitParent() error {
 var errYoung = errors.New("table: changes from before a split are not in the indexes yet")
 
 var errLate = errors.New("table: catalog is behind the partitions")
+
+// hasFailed reports whether there is a global index that cannot take changes.
+func (t *liveTable) hasFailed() bool {
+	for _, k := range t.globals { //sim:ok any one
+		if k.failed != nil {
+			return true
+		}
+	}
+	return false
+}
 
 // take adds what one change means for the indexes that it concerns.
 func (r *roundState) take(c *partition.Change) {
