@@ -17,35 +17,34 @@ var errUnfinished = errors.New("table: transactions are to be finished first")
 // transaction with this one could not find out that it was committed, of which the client was told.
 //
 // In a cluster the leaders of the groups finish what coordinators have left, once it is old enough. That may take longer than anybody
-// wants to wait: errUnfinished has the node in charge try again. What cannot be reached, or ended, for Options.LostAfter is given up.
-// A node that is alone finishes all itself; what it cannot finish now, because of damage, it never will.
+// wants to wait: errUnfinished has the node in charge try again. What a node in charge could not reach, or end, for Options.LostAfter
+// is given up; it does not know what others, in charge before it, could. A node that is alone finishes all itself, and gives up at once:
+// what it cannot finish now, because of damage, it never will.
 // The caller holds control.
 func (s *Service) endTransactions(r *record) error {
-	reign, now := s.reigning(), s.env.Now()
-	since, known := s.ending[r.id]
+	reign, began := s.reigning(), s.env.Now()
+	since, known := reign.ending[r.id]
 	if !known {
-		if s.ending == nil {
-			s.ending = make(map[uint32]env.Mono)
-		}
-		since = now
-		s.ending[r.id] = now
+		since = began
+		reign.ending[r.id] = began
 	}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		ended, err := s.closeGroups(r)
+		now := s.env.Now()
 		switch {
 		case s.calls == nil && errors.Is(err, vfs.ErrNoSpace):
 			return err
 		case s.closed():
 			return ErrClosed
-		case !ended && s.calls == nil, !ended && s.env.Now().Sub(since) >= s.lostAfter:
+		case !ended && !reign.over.Ready() && now.Sub(since) >= s.lostAfter:
 			s.env.Sometimes("table: a table goes although transactions need it")
 			ended = true
 		}
 		if ended {
-			delete(s.ending, r.id)
+			delete(reign.ending, r.id)
 			return nil
 		}
-		if s.env.Now().Sub(now) >= s.patience || reign.rest(pause) {
+		if now.Sub(began) >= s.patience || reign.rest(pause) {
 			s.env.Sometimes("table: transactions outlast the deletion of their table")
 			return errUnfinished
 		}
@@ -91,7 +90,7 @@ func (c *core) closeSlot(s *slot) (ended bool, err error) {
 func (c *core) closeGroup(group, hash uint64) (ended bool, err error) {
 	p := c.directory.partition(group)
 	if p == nil || c.calls == nil && p.group == nil {
-		return c.calls == nil, nil // damaged, so that nobody can ask it
+		return false, nil // not known yet, or damaged, so that nobody can ask it
 	}
 	if ended, err = p.close(hash); ended || err != nil || c.calls != nil {
 		return ended, err

@@ -15,6 +15,11 @@ import (
 type reign struct {
 	over       *env.Future[struct{}]       // set when it ends
 	candidates atomic.Pointer[[]candidate] // partitions that nodes would have split; nil = not known yet
+	ending     map[uint32]env.Mono         // since when tables that are to be deleted end their transactions; guarded by control
+}
+
+func newReign(e *env.Env) *reign {
+	return &reign{over: env.NewFuture[struct{}](e), ending: make(map[uint32]env.Mono)}
 }
 
 // An ElsewhereError refuses an operation on tables on a node that is not in charge.
@@ -97,7 +102,7 @@ func (c *core) reigning() *reign {
 	if r := c.reign.Load(); r != nil {
 		return r
 	}
-	r := &reign{over: env.NewFuture[struct{}](c.env)}
+	r := newReign(c.env)
 	r.over.Set(struct{}{}, nil)
 	return r
 }
@@ -110,7 +115,7 @@ func (c *core) beginReign() {
 		return
 	}
 	c.env.Sometimes("table: node takes charge")
-	c.reign.Store(&reign{over: env.NewFuture[struct{}](c.env)})
+	c.reign.Store(newReign(c.env))
 	c.expiring = false
 	if c.calls != nil {
 		r := c.reign.Load()

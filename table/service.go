@@ -126,8 +126,7 @@ type core struct {
 	zone, address string
 	founders      []Member
 	isStale       bool                 // see Options.StaleReads
-	lostAfter     time.Duration        // see Options.LostAfter
-	ending        map[uint32]env.Mono  // since when tables that are to be deleted end their transactions; guarded by control
+	lostAfter     time.Duration        // see Options.LostAfter; 0 on a node that is alone
 	resigned      atomic.Bool          // see Resign
 	tasks         *env.Group           // that end when the service closes
 	fresh         atomic.Bool          // the catalog is as new as this life of the node
@@ -179,7 +178,7 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 	if o.Calls != nil {
 		return s, s.openCluster(o)
 	}
-	s.reign.Store(&reign{over: env.NewFuture[struct{}](e)})
+	s.reign.Store(newReign(e))
 	var err error
 	if s.catalog, err = openCatalog(db); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -81,5 +82,47 @@ func TestDeleteInCluster(t *testing.T) {
 			}
 			b.w.Close()
 		}
+	}
+}
+
+// TestDeleteChangesHands: a table that a transaction needs is given up by a node that was in charge for long enough without a break. That
+// it was in charge before, and began to delete the table then, does not count.
+func TestDeleteChangesHands(t *testing.T) {
+	b := newBed(t, 11, "a", "b", "c")
+	const lostAfter = 10 * time.Second
+	for _, n := range b.nodes {
+		n.tune = func(o *Options) {
+			o.Patience, o.LostAfter, o.TransactionPatience = time.Second, lostAfter, time.Hour // the transaction does not end
+		}
+	}
+	b.create(simple("goes", 2))
+	b.nodes[1].do("begin", func() error {
+		r := &TransactWriteRequest{}
+		for i := range 5 {
+			r.Actions = append(r.Actions, transactPut("goes", fmt.Sprintf(`{"p":{"S":"k%d"}}`, i)))
+		}
+		x, _, err := abandon(b.nodes[1].Service, 1, r)
+		if err == nil && len(x.parts) < 2 {
+			t.Fatalf("%d participants", len(x.parts))
+		}
+		return err
+	})
+	b.inCharge("delete", func(s *Service) error {
+		_, err := s.Delete("goes")
+		return err
+	})
+	isThere := func() bool { return len(b.ready().catalog.snapshot().records()) > 0 }
+	for range 5 {
+		was := b.ready()
+		b.run(lostAfter / 2)
+		was.do("give the catalog away", func() error { was.giveAway(heldGroup{catalogGroup, was.catalogGroup}); return nil })
+		b.until("another node is in charge", func() bool { n := b.leader(); return n != nil && n != was })
+		if !isThere() {
+			t.Fatal("the table is given up too early")
+		}
+	}
+	b.run(lostAfter * 3 / 2)
+	if isThere() {
+		t.Error("the table is not given up")
 	}
 }
