@@ -240,19 +240,27 @@ func drift(values []float64) float64 {
 
 // Exit is the exit code of a report.
 func (r *Report) Exit() int {
-	code := ExitSame
-	if len(r.Missing) > 0 || len(r.Different) > 0 || len(r.Rows) == 0 {
-		code = ExitInconclusive
+	switch worst := r.worst(); {
+	case worst == Regression:
+		return ExitRegression
+	case worst == Inconclusive, len(r.Missing) > 0, len(r.Different) > 0, len(r.Rows) == 0:
+		return ExitInconclusive
 	}
+	return ExitSame
+}
+
+// worst is Regression if one row is that, else Inconclusive if one is, else Same.
+func (r *Report) worst() Verdict {
+	worst := Same
 	for _, row := range r.Rows {
 		switch row.Verdict {
 		case Regression:
-			return ExitRegression
+			return Regression
 		case Inconclusive:
-			code = ExitInconclusive
+			worst = Inconclusive
 		}
 	}
-	return code
+	return worst
 }
 
 func (r *Row) change() string {

@@ -14,15 +14,4 @@ func Looks(first, last int) (rounds []int) {
 func OfEach(confidence float64, looks int) float64 { return 1 - (1-confidence)/float64(looks) }
 
 // Undecided reports whether more rounds may help: nothing is a regression, and something inconclusive.
-func (r *Report) Undecided() bool {
-	undecided := false
-	for _, row := range r.Rows {
-		switch row.Verdict {
-		case Regression:
-			return false
-		case Inconclusive:
-			undecided = true
-		}
-	}
-	return undecided
-}
+func (r *Report) Undecided() bool { return r.worst() == Inconclusive }
