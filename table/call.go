@@ -474,6 +474,32 @@ func (t *trip) propose(p *livePartition, to uint64, command []byte) (*partition.
 	return partition.DecodeResult(a.body)
 }
 
+// atLeader has the leader of the group do something, here if this node is that, else there, and goes on until it has succeeded or
+// the leader has refused it.
+func (t *trip) atLeader(here func(p *livePartition) error, there func(p *livePartition, to uint64) error) error {
+	for {
+		p, to := t.aim()
+		t.asked = to
+		var err error
+		switch {
+		case p == nil:
+			err = errNotHere
+		case to == 0 || to == t.core.self && p.group == nil:
+			err = replication.ErrNotLeader
+		case to == t.core.self:
+			err = here(p)
+		default:
+			err = there(p, to)
+		}
+		if err == nil || isRefusal(err) {
+			return err
+		}
+		if err := t.again(p, err); err != nil {
+			return err
+		}
+	}
+}
+
 // fetch has a read carried out, by the leader if it is to be consistent, else by a
 // replica that is near. local carries it out here.
 func (c *core) fetch(group uint64, consistent bool, request []byte, local func(p *livePartition) error, read func(answer []byte) error) error {

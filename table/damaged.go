@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
-
-	"github.com/statordb/stator/replication"
 )
 
 // A block on the disk of one replica may be damaged. A read that meets it is carried
@@ -93,28 +91,17 @@ func (c *core) serveReadAt(r callRequest) answer {
 // was answered before.
 func (c *core) applied(group uint64) (index uint64, err error) {
 	t := c.newTrip(group, true)
-	for {
-		p, to := t.aim()
-		t.asked = to
-		switch {
-		case p == nil:
-			err = errNotHere
-		case to == 0 || to == c.self && p.group == nil:
-			err = replication.ErrNotLeader
-		case to == c.self:
-			if err = p.settle(true); err == nil {
-				index = p.Applied()
-			}
-		default:
-			index, err = t.applied(p, to)
+	err = t.atLeader(func(p *livePartition) error {
+		if err := p.settle(true); err != nil {
+			return err
 		}
-		if err == nil {
-			return index, nil
-		}
-		if err := t.again(p, err); err != nil {
-			return 0, err
-		}
-	}
+		index = p.Applied()
+		return nil
+	}, func(p *livePartition, to uint64) (err error) {
+		index, err = t.applied(p, to)
+		return err
+	})
+	return index, err
 }
 
 func (t *trip) applied(p *livePartition, to uint64) (uint64, error) {

@@ -233,27 +233,21 @@ func (c *core) planSplit(group, at uint64, strict bool) (plan *partition.Split, 
 	w.hash(at)
 	w.bool(strict)
 	t := c.newTrip(group, true)
-	for {
-		p, to := t.aim()
-		t.asked = to
-		switch {
-		case p == nil:
-			err = errNotHere
-		case to == 0 || to == c.self && !p.leads():
-			err = replication.ErrNotLeader
-		case to == c.self:
-			plan, err = p.planSplit(at, strict)
-		default:
-			plan, err = t.plan(p, to, w.b)
+	err = t.atLeader(func(p *livePartition) (err error) {
+		if !p.leads() {
+			return replication.ErrNotLeader
 		}
-		if err == nil || errors.Is(err, ErrNoSplit) || errors.Is(err, errIncomplete) {
-			return plan, err
-		}
-		if err := t.again(p, err); err != nil {
-			return nil, err
-		}
-	}
+		plan, err = p.planSplit(at, strict)
+		return err
+	}, func(p *livePartition, to uint64) (err error) {
+		plan, err = t.plan(p, to, w.b)
+		return err
+	})
+	return plan, err
 }
+
+// isRefusal reports whether a leader has said that its group is not to be split so, or not now: it is no use to ask again.
+func isRefusal(err error) bool { return errors.Is(err, ErrNoSplit) || errors.Is(err, errIncomplete) }
 
 func (t *trip) plan(p *livePartition, to uint64, question []byte) (*partition.Split, error) {
 	patience := planPatience

@@ -111,27 +111,14 @@ func (c *core) statusSoon(group uint64) (s *partitionStatus, err error) {
 }
 
 func (t *trip) status() (s *partitionStatus, err error) {
-	c := t.core
-	for {
-		p, to := t.aim()
-		t.asked = to
-		switch {
-		case p == nil:
-			err = errNotHere
-		case to == 0 || to == c.self && p.group == nil:
-			err = replication.ErrNotLeader
-		case to == c.self:
-			s, err = p.status()
-		default:
-			s, err = t.statusAt(p, to)
-		}
-		if err == nil {
-			return s, nil
-		}
-		if err := t.again(p, err); err != nil {
-			return nil, err
-		}
-	}
+	err = t.atLeader(func(p *livePartition) (err error) {
+		s, err = p.status()
+		return err
+	}, func(p *livePartition, to uint64) (err error) {
+		s, err = t.statusAt(p, to)
+		return err
+	})
+	return s, err
 }
 
 func (t *trip) statusAt(p *livePartition, to uint64) (*partitionStatus, error) {
