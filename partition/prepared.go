@@ -9,7 +9,6 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/plant"
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
@@ -348,25 +347,7 @@ func (p *Partition) loadPrepared(config *Config) error {
 // eachOf calls f with the pairs of one place in the partition's range of hashes.
 func (p *Partition) eachOf(config *Config, place byte, f func(key, value []byte) error) error {
 	lower, upper := hashSpan(appendPlace(nil, config.Schema.Table, place), config.First, config.Last)
-	it, err := p.db.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
-	if err == nil {
-		err = vfs.Guard(func() error {
-			for ok := it.First(); ok; ok = it.Next() {
-				key, value := it.Key(), it.Value()
-				if err := it.Err(); err != nil {
-					return err
-				}
-				if err := f(key, value); err != nil {
-					return err
-				}
-			}
-			return it.Err()
-		})
-		if e := it.Close(); err == nil {
-			err = e
-		}
-	}
-	if err != nil {
+	if err := eachPair(p.db, lower, upper, f); err != nil {
 		return fmt.Errorf("partition %d: read what transactions have left: %w", p.group, err)
 	}
 	return nil

@@ -122,6 +122,30 @@ type source interface {
 	NewFilteredIter(lsm.IterOptions, lsm.Filter) (*lsm.FilteredIter, error)
 }
 
+// eachPair calls f with the pairs of [lower, upper), in order; they are valid during the call.
+func eachPair(from source, lower, upper []byte, f func(key, value []byte) error) error {
+	it, err := from.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
+	if err != nil {
+		return err
+	}
+	err = vfs.Guard(func() error {
+		for ok := it.First(); ok; ok = it.Next() {
+			key, value := it.Key(), it.Value()
+			if err := it.Err(); err != nil {
+				return err
+			}
+			if err := f(key, value); err != nil {
+				return err
+			}
+		}
+		return it.Err()
+	})
+	if e := it.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
 // Get returns the item of a row key, nil if there is none. The item is the
 // caller's. Only with RowOptions.Items.
 func (r *Rows) Get(key []byte) (item.Item, error) {

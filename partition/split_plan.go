@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/lsm"
 )
 
@@ -76,26 +75,15 @@ func (m *splitMeter) measure(view *lsm.Snapshot, x *Index) error {
 	}
 	counts := m.counts[place]
 	lower, upper := m.config.Schema.HashSpan(x, m.config.First, m.config.Last)
-	it, err := view.NewIter(lsm.IterOptions{Lower: lower, Upper: upper})
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	return vfs.Guard(func() error {
-		for ok := it.First(); ok; ok = it.Next() {
-			key, value := it.Key(), it.Value()
-			if err := it.Err(); err != nil {
-				return err
-			}
-			_, row, err := decodeRow(value)
-			if err != nil {
-				return err
-			}
-			c := &counts[m.bucket(RowHash(key))]
-			c.Items++
-			c.Bytes += int64(row.Size())
+	return eachPair(view, lower, upper, func(key, value []byte) error {
+		_, row, err := decodeRow(value)
+		if err != nil {
+			return err
 		}
-		return it.Err()
+		c := &counts[m.bucket(RowHash(key))]
+		c.Items++
+		c.Bytes += int64(row.Size())
+		return nil
 	})
 }
 

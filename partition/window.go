@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"github.com/statordb/stator/internal/plant"
-	"github.com/statordb/stator/internal/vfs"
-	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/txn"
 )
 
@@ -377,24 +375,7 @@ func (p *Partition) eachGroupKey(part byte, f func(key, value []byte) error) err
 
 func eachGroupKey(from source, group uint64, part byte, f func(key, value []byte) error) error {
 	lower := appendGroupKey(nil, group, part)
-	it, err := from.NewIter(lsm.IterOptions{Lower: lower, Upper: appendGroupKey(nil, group, part+1)})
-	if err == nil {
-		err = vfs.Guard(func() error {
-			for ok := it.First(); ok; ok = it.Next() {
-				key, value := it.Key(), it.Value()
-				if err := it.Err(); err != nil {
-					return err
-				}
-				if err := f(key[len(lower):], value); err != nil {
-					return err
-				}
-			}
-			return it.Err()
-		})
-		if e := it.Close(); err == nil {
-			err = e
-		}
-	}
+	err := eachPair(from, lower, appendGroupKey(nil, group, part+1), func(key, value []byte) error { return f(key[len(lower):], value) })
 	if err != nil {
 		return fmt.Errorf("partition %d: read part %d of its state: %w", group, part, err)
 	}
