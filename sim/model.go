@@ -2,12 +2,10 @@ package sim
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -179,39 +177,24 @@ func (h *History) check(budget int) error {
 }
 
 func checkItem(key string, operations []*Operation, budget int) error {
-	switch explained(operations, math.MaxInt64, budget) {
+	verdict, end := budgeted(itemModel).judge(func(moment int64) []porcupine.Operation { return events(operations, moment) }, budget)
+	switch verdict {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
 		return &UndecidedError{key, budget}
 	}
-	// A history that can be explained can be at every earlier moment.
-	end := sort.Search(int(math.MaxInt32), func(t int) bool {
-		return explained(operations, int64(t), budget) == porcupine.Illegal
-	})
 	v := &Violation{Key: key}
 	for _, o := range operations {
-		if o.Call <= int64(end) {
+		if o.Call <= end {
 			v.History = append(v.History, o)
 		}
-		if o.Return == int64(end) {
+		if o.Return == end {
 			v.Answer = o
 		}
 	}
-	_, v.info = porcupine.CheckOperationsVerbose(itemModel(new(int), budget), events(operations, int64(end)), 0)
+	_, v.info = porcupine.CheckOperationsVerbose(itemModel(new(int), budget), events(operations, end), 0)
 	return v
-}
-
-// explained judges the history as it was known at a moment.
-func explained(operations []*Operation, moment int64, budget int) porcupine.CheckResult {
-	steps := 0
-	switch {
-	case porcupine.CheckOperations(itemModel(&steps, budget), events(operations, moment)):
-		return porcupine.Ok
-	case steps > budget:
-		return porcupine.Unknown
-	}
-	return porcupine.Illegal
 }
 
 // events are the operations up to a moment; what had not returned is open.
@@ -233,19 +216,10 @@ func events(operations []*Operation, moment int64) []porcupine.Operation {
 	return events
 }
 
-// itemModel is the model of one item; it refuses all steps beyond the budget.
+// itemModel is the model of one item.
 func itemModel(steps *int, budget int) porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return []State{{}} },
-		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
-			if *steps++; *steps > budget {
-				return false, state
-			}
-			after := stepAll(state.([]State), input.(*Operation))
-			return len(after) > 0, after
-		},
-		Equal:             func(a, b any) bool { return slices.Equal(a.([]State), b.([]State)) },
-		DescribeOperation: func(input, _ any) string { return input.(*Operation).String() },
-		DescribeState:     func(state any) string { return fmt.Sprint(state) },
-	}
+	m := modelOf(stepAll)(steps, budget)
+	m.DescribeOperation = func(input, _ any) string { return input.(*Operation).String() }
+	m.DescribeState = func(state any) string { return fmt.Sprint(state) }
+	return m
 }

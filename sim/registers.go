@@ -1,11 +1,9 @@
 package sim
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -133,20 +131,6 @@ func stepGroups(states []groupState, o *GroupOp) []groupState {
 	return after
 }
 
-func groupModel(steps *int, budget int) porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return []groupState{{}} },
-		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
-			if *steps++; *steps > budget {
-				return false, state
-			}
-			after := stepGroups(state.([]groupState), input.(*GroupOp))
-			return len(after) > 0, after
-		},
-		Equal: func(a, b any) bool { return slices.Equal(a.([]groupState), b.([]groupState)) },
-	}
-}
-
 // CheckGroup reports whether the requests about one group can have taken effect one after
 // the other, each between its call and its return. The error tells of the first answer
 // that cannot be explained, or is an *UndecidedError.
@@ -161,24 +145,13 @@ func checkGroup(name string, operations []*GroupOp, budget int) error {
 
 // searchGroup is checkGroup of requests that are all to be placed.
 func searchGroup(name string, operations []*GroupOp, budget int) error {
-	explained := func(moment int64) porcupine.CheckResult {
-		steps := 0
-		switch {
-		case porcupine.CheckOperations(groupModel(&steps, budget), groupEvents(operations, moment)):
-			return porcupine.Ok
-		case steps > budget:
-			return porcupine.Unknown
-		}
-		return porcupine.Illegal
-	}
-	switch explained(math.MaxInt64) {
+	verdict, end := modelOf(stepGroups).judge(func(moment int64) []porcupine.Operation { return groupEvents(operations, moment) }, budget)
+	switch verdict {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
 		return &UndecidedError{name, budget}
 	}
-	// A history that can be explained can be at every earlier moment.
-	end := int64(sort.Search(math.MaxInt32, func(t int) bool { return explained(int64(t)) == porcupine.Illegal }))
 	var lines []string
 	answer := ""
 	for _, o := range operations {
