@@ -46,8 +46,8 @@ var diskKinds = []*kind{
 		draw: func(d *drawer, f *Fault) {
 			f.Target, f.For, f.N = d.drawTarget(), d.exp(200*time.Millisecond), d.IntN(2)
 		}, do: doLongRead},
-	{name: "lying sync", what: "syncs say that they have done what they have not", do: doLie},
-	{name: "bit rot", what: "a bit of a node's files is damaged while it is down (n: dice)", do: doRot},
+	{name: "lying sync", what: "syncs say that they have done what they have not; only in plans that are written", do: doLie},
+	{name: "bit rot", what: "a bit of a node's files is damaged while it is down (n: dice); only in plans that are written", do: doRot},
 }
 
 // doFull leaves a little space, and gives it back after a while. A node may

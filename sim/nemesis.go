@@ -153,6 +153,8 @@ func (r *run) limit() time.Duration {
 func Fits(name string, o Options) error {
 	k := kindOf(name)
 	switch {
+	case k != nil && k.draw == nil:
+		return fmt.Errorf("sim: %s is not drawn by name: only a plan can ask for it", name)
 	case k == nil || o.Nodes == 0:
 	case k.regions > 1 && (o.Nodes < k.regions || o.Zones == 1 || o.Regions == 1):
 		return fmt.Errorf("sim: %s takes worlds of %d regions or more", name, k.regions)

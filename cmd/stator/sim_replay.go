@@ -163,9 +163,9 @@ func (c *simShrinkCommand) Run(ctx context.Context) error {
 	if err := os.WriteFile(out, small.Encode(), 0o666); err != nil {
 		return err
 	}
-	fmt.Printf("%d faults and %d requests are left of %d and %d after %d runs in %s:\n%s%s\nreplay: stator sim replay %s\n",
+	fmt.Printf("%d faults and %d requests are left of %d and %d after %d runs in %s:\n%s%s\nreplay: %s\n",
 		len(small.Nemesis), small.Requests(), len(p.Nemesis), p.Requests(), runs, time.Since(began).Round(100*time.Millisecond),
-		small.Describe(), r.Err, strings.Join(append([]string{out}, c.plantedBug.arguments()...), " "))
+		small.Describe(), r.Err, c.command(append([]string{"replay", out}, c.plantedBug.arguments()...)...))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,13 +55,11 @@ func (w *simWorld) options() (sim.Options, error) {
 		known[k.Name] = true
 	}
 	for _, f := range o.Faults {
-		if known[f] && o.Nodes > 0 {
-			if err := sim.Fits(f, o); err != nil {
-				return o, &simError{2, err}
-			}
-		}
 		if !known[f] {
 			return o, &simError{2, fmt.Errorf("there is no fault %q; 'stator sim list' names them", f)}
+		}
+		if err := sim.Fits(f, o); err != nil {
+			return o, &simError{2, err}
 		}
 	}
 	return o, nil
@@ -74,9 +73,22 @@ func (w *simWorld) asked() []string {
 	return w.Faults
 }
 
-// arguments are those that make another process draw the same.
-func (w *simWorld) arguments() []string {
-	a := []string{fmt.Sprint("--nodes=", w.Nodes), fmt.Sprint("--azs=", w.Azs), fmt.Sprint("--regions=", w.Regions), fmt.Sprint("--duration=", w.Duration), fmt.Sprint("--attempts=", w.Attempts), "--backoff=" + w.Backoff}
+// arguments are those that make another process draw the same, as far as they are not the defaults.
+func (w *simWorld) arguments() (a []string) {
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{{"nodes", w.Nodes}, {"azs", w.Azs}, {"regions", w.Regions}, {"attempts", w.Attempts}} {
+		if n.value != 0 {
+			a = append(a, fmt.Sprintf("--%s=%d", n.flag, n.value))
+		}
+	}
+	if w.Duration != 0 {
+		a = append(a, fmt.Sprint("--duration=", w.Duration))
+	}
+	if w.Attempts > 0 && w.Backoff != "" {
+		a = append(a, "--backoff="+w.Backoff)
+	}
 	for _, l := range w.Workload {
 		a = append(a, "--workload="+l)
 	}
@@ -84,6 +96,21 @@ func (w *simWorld) arguments() []string {
 		a = append(a, "--faults="+f)
 	}
 	return append(a, w.plantedBug.arguments()...)
+}
+
+// command returns a line for a shell that has this program do something with these worlds.
+func (w *simWorld) command(what ...string) string {
+	program := "stator"
+	if len(w.plantedBug.arguments()) > 0 { // which only a program of its own knows
+		program = os.Args[0]
+	}
+	words := append([]string{program, "sim"}, what...)
+	for i, word := range words {
+		if strings.ContainsAny(word, " '\"$") {
+			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // A simError ends the program with a status:
@@ -293,9 +320,9 @@ func (c *simRunCommand) failure(b *sim.Brief) string {
 			lines[i] = l[:300] + " ..."
 		}
 	}
-	world := strings.Join(c.arguments(), " ")
-	return fmt.Sprintf("seed %d failed, found by %s, %d nodes, hash %s\n%s\nreplay: stator sim replay %d %s\nshrink: stator sim shrink %d %s\n",
-		b.Seed, b.By, b.Nodes, b.Hash, strings.Join(lines, "\n"), b.Seed, world, b.Seed, world)
+	world := append([]string{fmt.Sprint(b.Seed)}, c.arguments()...)
+	return fmt.Sprintf("seed %d failed, found by %s, %d nodes, hash %s\n%s\nreplay: %s\nshrink: %s\n",
+		b.Seed, b.By, b.Nodes, b.Hash, strings.Join(lines, "\n"), c.command(slices.Concat([]string{"replay"}, world)...), c.command(slices.Concat([]string{"shrink"}, world)...))
 }
 
 func (c *simRunCommand) verdict(p *simProgress) error {

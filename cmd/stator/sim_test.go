@@ -73,6 +73,7 @@ func TestSimLists(t *testing.T) {
 func TestSimStatus(t *testing.T) {
 	for what, run := range map[string]func() error{
 		"unknown fault": func() error { _, err := (&simWorld{Faults: []string{"flood"}}).options(); return err },
+		"never drawn":   func() error { _, err := (&simWorld{Faults: []string{"bit rot"}}).options(); return err },
 		"no plan":       func() error { _, err := (&simWorld{}).plan("no such file"); return err },
 	} {
 		var e *simError
@@ -96,6 +97,10 @@ func TestSimReports(t *testing.T) {
 	b := &sim.Brief{Seed: 3, By: sim.Loss, Error: strings.Repeat("a line <that is> long\n", 100)}
 	if text := (&simRunCommand{}).failure(b); strings.Count(text, "\n") > 20 || !strings.Contains(text, "stator sim replay 3") {
 		t.Errorf("a failure is told as\n%s", text)
+	}
+	named := simRunCommand{simWorld: simWorld{Nodes: 3, Backoff: "standard", Faults: []string{"failing read"}}}
+	if text := named.failure(&sim.Brief{Seed: 3}); !strings.Contains(text, "\nreplay: stator sim replay 3 --nodes=3 '--faults=failing read'\n") {
+		t.Errorf("what a shell is to be told:\n%s", text)
 	}
 	tally := &sim.Tally{}
 	tally.Add(b)
