@@ -15,6 +15,7 @@ import (
 
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/internal/vfs"
+	"github.com/statordb/stator/table"
 )
 
 // A village is nodes that look for their places, and reach each other by a map.
@@ -240,6 +241,23 @@ func TestRealNodes(t *testing.T) {
 	}
 	if _, err := Open(Options{Dir: dirs[2]}); !errors.Is(err, ErrIdentity) {
 		t.Errorf("a node's directory opened alone: %v", err)
+	}
+}
+
+// TestRemovedNodeDoesNotReturn: one that knows that it was removed says so, instead of waiting for the others in each request.
+func TestRemovedNodeDoesNotReturn(t *testing.T) {
+	n := &Node{identity: &identity{Node: 3}}
+	self := table.Member{ID: 3, Zone: "c", State: "gone"}
+	if err := n.mayReturn("c", self); !errors.Is(err, ErrIdentity) || !strings.Contains(err.Error(), "removed") {
+		t.Errorf("after it was removed: %v", err)
+	}
+	for _, state := range []string{"joining", "active", "draining", "lost"} {
+		if self.State = state; n.mayReturn("c", self) != nil {
+			t.Errorf("%s: it may not return", state)
+		}
+	}
+	if err := n.mayReturn("b", self); !errors.Is(err, ErrIdentity) {
+		t.Errorf("in another zone: %v", err)
 	}
 }
 

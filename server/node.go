@@ -194,6 +194,15 @@ func (n *Node) sameZone(given, known string) error {
 	return fmt.Errorf("%w: it is that of node %d in zone %s, not in zone %s; for another zone, let a new node join", ErrIdentity, n.identity.Node, known, given)
 }
 
+// mayReturn refuses to start a node that its own copy of the catalog says was removed, as nobody talks to it any more. One that
+// has not heard of it is not found out.
+func (n *Node) mayReturn(zone string, self table.Member) error {
+	if self.State == "gone" {
+		return fmt.Errorf("%w: it is that of node %d, which was removed from the cluster; let a new node join, with an empty directory", ErrIdentity, self.ID)
+	}
+	return n.sameZone(zone, self.Zone)
+}
+
 // mayBecomeNode refuses to make a database that is alone a part of another cluster.
 // It may found one, whose first node it is.
 func (n *Node) mayBecomeNode(o NodeOptions) error {
@@ -286,7 +295,7 @@ func (n *Node) open(ctx context.Context, e *env.Env, g *greeter, o Options, no N
 	}
 	for _, m := range n.tables.Members() { // as far as its own copy of the catalog goes
 		if m.ID == n.identity.Node {
-			if err := n.sameZone(no.Zone, m.Zone); err != nil {
+			if err := n.mayReturn(no.Zone, m); err != nil {
 				return err
 			}
 		}
@@ -305,10 +314,16 @@ const peersPause = 250 * time.Millisecond
 // followPeers keeps the transport in line with the catalog.
 func (n *Node) followPeers(ctx context.Context, no NodeOptions) {
 	var moved time.Time
+	removed := false
 	for {
 		for _, m := range n.tables.Members() {
 			id := transport.NodeID(m.ID)
 			switch {
+			case m.State == "gone" && id == n.net.Self():
+				if !removed {
+					n.log.Warn("cluster: this node was removed: nobody talks to it any more, and it is to be stopped", "node", m.ID)
+				}
+				removed = true
 			case m.State == "gone":
 				n.net.RemovePeer(id)
 			case id != n.net.Self():
