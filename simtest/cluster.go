@@ -33,6 +33,7 @@ type Cluster struct {
 	tasks   int // that Go has started
 	calls   int // HTTPClient's calls
 	checked bool
+	told    bool // how to repeat it
 }
 
 type options struct {
@@ -119,6 +120,9 @@ func (c *Cluster) run(t *testing.T, world *sim.Cluster, f func(ctx context.Conte
 	c.t, c.world, c.history = t, world, newHistory()
 	c.driver = newDriver(world, c.o.limit)
 	defer func() { // also if t.Fatal ends the goroutine
+		if t.Failed() && !c.told {
+			t.Log("simtest: " + c.replay())
+		}
 		c.driver.stop()
 		world.Close()
 		c.t = outer
@@ -168,11 +172,17 @@ func (c *Cluster) Check() {
 // fail fails the test and says how to repeat it.
 func (c *Cluster) fail(err error) {
 	c.t.Helper()
+	c.told = true
+	c.t.Errorf("simtest: %v\n%s", err, c.replay())
+}
+
+// replay says which faults there were, and how to repeat the test.
+func (c *Cluster) replay() string {
 	name := strings.Split(c.t.Name(), "/")
 	for i, part := range name {
 		name[i] = "^" + part + "$"
 	}
-	c.t.Errorf("simtest: %v\nfaults: %v\nreplay: %s=%d go test -run '%s'", err, c.world.Fired(), SeedVariable, c.seed, strings.Join(name, "/"))
+	return fmt.Sprintf("faults: %v\nreplay: %s=%d go test -run '%s'", c.world.Fired(), SeedVariable, c.seed, strings.Join(name, "/"))
 }
 
 // readBack reads all items that calls have written.
