@@ -259,6 +259,9 @@ func ReadJSON(r io.Reader) (*History, error) {
 			err = json.Unmarshal(lines.Bytes(), &raw)
 			err = errors.Join(err, h.read(&e, string(raw.Saw) == "null", open))
 		}
+		if strings.HasPrefix(lines.Text(), "{:") {
+			err = errors.New("requests for items are read from JSON lines (sim replay --json), not from EDN")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: line %d: %w", ErrEvents, n, err)
 		}

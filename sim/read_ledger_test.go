@@ -97,6 +97,7 @@ func TestReadHistories(t *testing.T) {
 		"lists":                {call + `"f":"txn","value":[["r",1,null]]}` + "\n" + ok + `"f":"txn","value":[["r",1,[7]]]}`, "7"},
 		"items":                {`{"index":0,"type":"invoke","process":1,"time":0,"f":"get","key":"a"}` + "\n" + `{"index":1,"type":"ok","process":1,"time":1,"f":"get","key":"a","saw":{"value":"x","count":0}}`, "x"},
 		"no events":            {"nonsense", "not a history"},
+		"items as EDN":         {`{:index 0, :type :invoke, :process 0, :f :put, :key "p1/s0", :value "c1.1", :count 2}`, "JSON lines"},
 	} {
 		h, err := ReadHistory(strings.NewReader(tt.history))
 		if err == nil {

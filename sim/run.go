@@ -379,6 +379,15 @@ func (p *Plan) Requests() (n int) {
 	return n
 }
 
+// AllRequests counts those of clients and of transactors.
+func (p *Plan) AllRequests() int {
+	n := p.Requests()
+	for i := range p.Transactors {
+		n += len(p.Transactors[i].Ops)
+	}
+	return n
+}
+
 // A Letter is a message between nodes that arrived or did not.
 type Letter struct {
 	At       env.Mono // when it arrived, or when it was clear that it does not

@@ -129,8 +129,8 @@ func (p *Plan) Describe() string {
 	if n := len(p.regions()); n > 1 {
 		place = fmt.Sprintf(" in %d regions", n)
 	}
-	fmt.Fprintf(&b, "seed %d, stack %s, %d nodes%s, %d clients, %d requests, %d faults, %s\n",
-		p.Seed, p.Stack, len(p.Nodes), place, len(p.Clients), p.Requests(), len(p.Nemesis), p.For)
+	fmt.Fprintf(&b, "seed %d, stack %s, %d nodes%s, %d clients, %d transactors, %d requests, %d faults, %s\n",
+		p.Seed, p.Stack, len(p.Nodes), place, len(p.Clients), len(p.Transactors), p.AllRequests(), len(p.Nemesis), p.For)
 	for i, f := range p.Nemesis {
 		if i == 8 {
 			fmt.Fprintf(&b, "  ... %d more\n", len(p.Nemesis)-i)

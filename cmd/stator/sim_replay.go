@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/statordb/stator/sim"
@@ -148,7 +147,7 @@ func (c *simShrinkCommand) Run(ctx context.Context) error {
 		Runs:     c.Runs,
 		Deadline: func() bool { return ctx.Err() != nil || time.Since(began) > c.For },
 		Report: func(p *sim.Plan, runs int) {
-			fmt.Fprintf(os.Stderr, "\r%d runs: %d faults, %d requests, %s    ", runs, len(p.Nemesis), p.Requests(), p.For)
+			fmt.Fprintf(os.Stderr, "\r%d runs: %d faults, %d requests, %s    ", runs, len(p.Nemesis), p.AllRequests(), p.For)
 		},
 	}
 	small, r, runs := s.Shrink(p)
@@ -164,7 +163,7 @@ func (c *simShrinkCommand) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%d faults and %d requests are left of %d and %d after %d runs in %s:\n%s%s\nreplay: %s\n",
-		len(small.Nemesis), small.Requests(), len(p.Nemesis), p.Requests(), runs, time.Since(began).Round(100*time.Millisecond),
+		len(small.Nemesis), small.AllRequests(), len(p.Nemesis), p.AllRequests(), runs, time.Since(began).Round(100*time.Millisecond),
 		small.Describe(), r.Err, c.command(append([]string{"replay", out}, c.plantedBug.arguments()...)...))
 	return nil
 }
