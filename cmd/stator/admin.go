@@ -225,7 +225,11 @@ func printGroups(w io.Writer, list []table.GroupState) error {
 			replicas = append(replicas, text)
 		}
 		if len(replicas) == 0 {
-			replicas = []string{fmt.Sprint(g.Replicas, " wanted")}
+			var nodes []string
+			for _, n := range g.Replicas {
+				nodes = append(nodes, fmt.Sprint(n))
+			}
+			replicas = []string{"on " + strings.Join(nodes, ", ") + "; no leader tells how far"}
 		}
 		if g.Error != "" {
 			replicas = append(replicas, g.Error)
