@@ -35,7 +35,7 @@ func TestPagesForUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"languages.json", "cities.csv", "r.json", "base.json", "head.json", "trace.bin", "h.edn", "FILE"} {
+	for _, name := range []string{"languages.json", "cities.csv", "r.json", "base.json", "head.json", "trace.bin", "h.edn", "h.jsonl", "FILE"} {
 		if err := os.WriteFile(name, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
