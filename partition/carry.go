@@ -30,7 +30,7 @@ func (p *Partition) carries() (children []carried, ok bool) {
 		}
 		birth, config := c.Birth(), c.Config()
 		switch {
-		case c.applied > 0:
+		case c.applied > replication.SeedIndex:
 			continue
 		case birth == nil || birth.Parent != p.group || config == nil || !p.allAmong(birth.Voters):
 			return nil, false

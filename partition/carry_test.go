@@ -57,7 +57,7 @@ func TestSnapshotCarries(t *testing.T) {
 			children[i] = c
 		}
 		want, got := children[0], children[1]
-		if b := got.Birth(); b == nil || b.Parent != 7 || b.Index != 201 || len(b.Voters) != 3 || got.Applied() != 0 || !reflect.DeepEqual(got.State(), want.State()) || got.Config() == nil || got.Config().First != 1<<63 {
+		if b := got.Birth(); b == nil || b.Parent != 7 || b.Index != 201 || len(b.Voters) != 3 || !got.IsNewborn() || got.restored != want.restored || !reflect.DeepEqual(got.State(), want.State()) || got.Config() == nil || got.Config().First != 1<<63 {
 			t.Errorf("behind at %d: the child is %+v, %+v, want %+v", applied, b, got.State(), want.State())
 		}
 		if len(m.Held()) != 1 || !m.Carries() {
@@ -75,7 +75,7 @@ func TestSnapshotCarries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child.Apply(1, nil) // it has begun
+	child.Apply(replication.SeedIndex+1, nil) // it has begun
 	m := openMember(t, openStore(t, vfs.NewMem()))
 	if err := restore(m.Partition, replication.SnapshotMeta{Index: 202, Term: 1, Members: []byte("others")}, snapshot()); err != nil || !source.Carries() {
 		t.Fatal(err)

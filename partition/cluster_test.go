@@ -130,8 +130,8 @@ func (n *clusterNode) startChild() {
 		panic(err)
 	}
 	var voters []uint64
-	if b := p.Birth(); b != nil && p.Applied() == 0 {
-		voters = b.Voters
+	if p.IsNewborn() {
+		voters = p.Birth().Voters
 	}
 	n.start(childGroup, voters)
 }
@@ -153,7 +153,7 @@ func (n *clusterNode) client() {
 		if p, g := n.parts[parentGroup], n.group[parentGroup]; !c.split && c.number > 200 && g != nil && g.Leading() {
 			n.split(p, g)
 		}
-		if p, q := n.parts[parentGroup], n.parts[childGroup]; p != nil && q != nil && q.Applied() > 0 {
+		if p, q := n.parts[parentGroup], n.parts[childGroup]; p != nil && q != nil && q.Applied() > replication.SeedIndex {
 			p.Release(childGroup)
 		}
 		var op *counting

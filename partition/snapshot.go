@@ -229,7 +229,7 @@ func (r *restoring) seeChild(group uint64, part byte, value []byte) (err error) 
 	case part == partConfig:
 		r.children[i].config, err = decodeConfig(value)
 	case part == partProgress:
-		if at, _, ok := decodeProgress(value); !ok || at != 0 {
+		if at, _, ok := decodeProgress(value); !ok || at != replication.SeedIndex {
 			return badCopy("the first state of group %d is as of entry %d", group, at)
 		}
 	}

@@ -234,7 +234,8 @@ func (p *Partition) stageChild(c counters) {
 	ch := s.child
 	group := ch.split.Child
 	ch.c.latest, ch.c.maxDelete = c.latest, c.maxDelete
-	s.batch.Set(appendGroupKey(nil, group, partProgress), p.appendProgress(nil, 0, ch.c))
+	s.batch.Set(appendGroupKey(nil, group, partProgress), p.appendProgress(nil, replication.SeedIndex, ch.c))
+	s.batch.Set(appendGroupKey(nil, group, partRestored), restored{replication.SeedIndex, replication.SeedTerm}.append(nil))
 	s.batch.Set(appendGroupKey(nil, group, partConfig), ch.config.append(nil))
 	if p.txns.exists && !plant.On(plant.SplitForgetsPrepared) {
 		s.batch.Set(appendGroupKey(nil, group, partTransact), p.txns.append(nil))
@@ -427,9 +428,19 @@ func (b *Birth) append(dst []byte) []byte {
 }
 
 // Birth returns where the partition comes from; nil if it was made with its table or index.
-// If Applied is 0 and the group has no log on this node, it is to be started with
-// the birth's voters.
+// If IsNewborn and the group has no log on this node, it is to be started with the birth's voters.
 func (p *Partition) Birth() *Birth { return p.birth.Load() }
+
+// SeedVoters implements replication.Splitting.
+func (p *Partition) SeedVoters() []uint64 {
+	if b := p.Birth(); b != nil {
+		return b.Voters
+	}
+	return nil
+}
+
+// IsNewborn reports whether the partition was split off, and has nothing but its first state.
+func (p *Partition) IsNewborn() bool { return p.Birth() != nil && p.Applied() <= replication.SeedIndex }
 
 func (p *Partition) loadBirth() error {
 	b, err := p.db.Get(appendGroupKey(nil, p.group, partBirth), nil)

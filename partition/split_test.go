@@ -126,7 +126,7 @@ func TestSplit(t *testing.T) {
 			t.Errorf("seed %d: hashes [%#x, %#x] and [%#x, %#x]", seed, a.First, a.Last, b.First, b.Last)
 		}
 		birth := w.child.Birth()
-		if birth.Parent != 7 || birth.After != 7 || birth.Through < sequence || !slices.Equal(birth.Voters, plan.Voters) || w.child.Applied() != 0 || w.child.Members() != nil {
+		if birth.Parent != 7 || birth.After != 7 || birth.Through < sequence || !slices.Equal(birth.Voters, plan.Voters) || !w.child.IsNewborn() || w.child.Members() != nil {
 			t.Errorf("seed %d: born as %+v, applied %d", seed, birth, w.child.Applied())
 		}
 		if x, y := a.has(nil), w.parent.Stats().Items; x || y == 0 || w.child.Stats().Items == 0 {

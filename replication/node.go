@@ -238,7 +238,8 @@ func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftl
 		}
 		return s, err
 	}
-	if applied := sm.Applied(); applied > 0 {
+	isSeeded := isAtSeed(sm) && len(voters) > 0
+	if applied := sm.Applied(); applied > 0 && !isSeeded {
 		return nil, fmt.Errorf("%w: state machine has applied %d entries of a group that is not in the log", ErrLogLost, applied)
 	}
 	if len(voters) != 1 {
@@ -251,6 +252,11 @@ func (n *Node) openStorage(id GroupID, sm StateMachine, voters []uint64) (*raftl
 	}
 	isBlank := len(voters) == 0 && !n.log.Retired(id)
 	s, err := n.log.Create(id, &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: &isBlank})
+	if err == nil && isSeeded {
+		if err = n.log.Begin(s, seed, s.Members()); err == nil {
+			err = n.log.Recover(s, SeedIndex)
+		}
+	}
 	if err == nil {
 		n.observeResumed(s)
 	}
@@ -269,7 +275,13 @@ func (n *Node) recover(s *raftlog.Storage, sm StateMachine) error {
 	}
 	index, term := sm.Restored()
 	snapshot := raftlog.EntryID{Index: index, Term: term}
-	if index > 0 && !s.Has(snapshot) {
+	switch {
+	case index == 0 || s.Has(snapshot):
+	case isAtSeed(sm):
+		if err := n.beginAtSeed(s, sm.(Splitting)); err != nil {
+			return err
+		}
+	default:
 		n.e.Sometimes("replication: snapshot installed, log not switched")
 		if err := n.log.Restore(s, snapshot, s.Members()); err != nil {
 			return err

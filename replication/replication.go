@@ -56,7 +56,12 @@ type Splitting interface {
 	StateMachine
 	// Seed says which entry of which group the state comes from that the group
 	// began with; zeros if it began with none.
+	//
+	// Such a group begins behind SeedIndex: its state machine has applied that entry, and says so in Restored,
+	// together with SeedTerm.
 	Seed() (parent GroupID, index uint64)
+	// SeedVoters returns the members that the group began with, none if Seed has zeros.
+	SeedVoters() []uint64
 	// LastSplit returns the last entry applied in this life that split off a group.
 	LastSplit() uint64
 	// Holds returns the first entry that the log must keep; 0 if there is none. It splits a group off whose first state is not known to be
@@ -67,6 +72,14 @@ type Splitting interface {
 	// none is sent.
 	Carries() bool
 }
+
+// SeedIndex and SeedTerm are of the entry behind which a group begins that was split off another one. Nobody has written it: it stands
+// for the state that the group begins with. So that state can be sent as a snapshot, like any other, to a member that has none
+// (ADR 43).
+const (
+	SeedIndex = 1
+	SeedTerm  = 1
+)
 
 // A SnapshotMeta says what a snapshot is of.
 type SnapshotMeta struct {

@@ -1,10 +1,15 @@
 package replication
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/statordb/stator/replication/raftlog"
 )
 
 // A group that was split off another one, its parent, is seeded: it begins with a state
@@ -18,10 +23,9 @@ import (
 //     nobody's lease left, when it applied the entry that split the group off: earlier
 //     leaders have no leases any more, and a later one serves nothing before it has applied
 //     that entry, too. Such a replica vouches; it is the first to stand for election.
-//   - A member that has skipped the entry begins with an empty replica, which takes
-//     a snapshot only; it votes, if it is blank. But the members of the group have never changed, so its leader still
-//     offers the first entry (see firstIndex). A leader that is heard and whose entries
-//     are not taken forgets it.
+//   - The first state counts as that of an entry that nobody has written (SeedIndex), and the log begins behind it. So a member that
+//     has skipped the entry, and begins with an empty replica, is sent a snapshot like any other that lacks what the log has not, also
+//     by a leader that has not committed anything yet, and cannot without this member. It votes, if it is blank.
 //   - The parent holds its log until the first state is on a majority (Splitting.Holds).
 
 // strangeTicks is after how long a member is taken for empty that is heard of, but has
@@ -36,13 +40,41 @@ func (n *Node) seed(g *Group) {
 	}
 	parent, index := g.splitting.Seed()
 	g.seeded = parent != 0
-	if !g.seeded || g.log.Hard().Term != 0 || g.log.Last().Index != 0 {
+	if !g.seeded || g.log.Hard().Term != 0 || g.log.Last().Index > SeedIndex {
 		return
 	}
 	n.mu.Lock()
 	p := n.groups[parent]
 	n.mu.Unlock()
 	g.vouches = p != nil && p.vouched.Load() == index
+}
+
+var seed = raftlog.EntryID{Index: SeedIndex, Term: SeedTerm}
+
+// isAtSeed reports whether a state machine has the state that its group began with, and nothing else.
+func isAtSeed(sm StateMachine) bool {
+	s, is := sm.(Splitting)
+	if !is || sm.Applied() != SeedIndex {
+		return false
+	}
+	index, term := sm.Restored()
+	parent, _ := s.Seed()
+	return parent != 0 && index == SeedIndex && term == SeedTerm
+}
+
+// beginAtSeed has a log that is empty begin with the first state: there was a crash before it could, or a snapshot of the
+// parent has brought that state to a replica that had begun without it, and is from now on as good as one that was born.
+func (n *Node) beginAtSeed(s *raftlog.Storage, sm Splitting) error {
+	members := s.Members()
+	if len(members.GetVoters()) == 0 {
+		voters := sm.SeedVoters()
+		if !isBlank(members) || !slices.Contains(voters, n.o.NodeID) {
+			return fmt.Errorf("%w: the state machine has a first state that this replica was not to have", ErrLogLost)
+		}
+		n.e.Sometimes("replication: an empty replica has been given the first state")
+		members = &raftpb.ConfState{Voters: slices.Sorted(slices.Values(voters)), AutoLeave: new(bool)}
+	}
+	return n.log.Begin(s, seed, members)
 }
 
 // noteSplit remembers which entry has split a group off while this replica led and nobody
@@ -65,12 +97,12 @@ func (g *Group) holds() uint64 {
 // votes of a seeded group's first term.
 func givenAtBirth() binding { return binding{sent: math.MaxInt64} }
 
-// watchStrangers has the leader of a group whose members have never changed find out whether there are
-// empty replicas: members that have skipped a split, or that came to a group so late that the
-// catalog wanted others by then. It need not serve yet: it may have been elected by one, and can commit
-// nothing before that one has a snapshot.
+// watchStrangers has the leader of a group that began with nothing, and whose members have never changed, find out whether there are
+// empty replicas: of members that came to the group so late that the catalog wanted others by then. Its log still has the first
+// entry, and would be offered to them (see firstIndex); a leader that is heard and whose entries are not taken forgets it.
+// It need not serve yet: it may have been elected by one, and can commit nothing before that one has a snapshot.
 func (g *Group) watchStrangers() {
-	if g.reborn || g.fed || g.leader.Load() != g.node.o.NodeID || g.applied < firstIndex {
+	if g.reborn || g.seeded || g.fed || g.leader.Load() != g.node.o.NodeID || g.applied < firstIndex {
 		return
 	}
 	all, strange := true, false

@@ -8,6 +8,7 @@ import (
 	"github.com/statordb/stator/internal/env"
 	"github.com/statordb/stator/lsm"
 	"github.com/statordb/stator/partition"
+	"github.com/statordb/stator/replication"
 )
 
 // The birth of a partition that is split off. Each replica of the parent that applies the
@@ -72,7 +73,7 @@ func (c *core) isGivenOff(group uint64) bool {
 		return false
 	}
 	p, err := partition.Open(c.db, group)
-	return err == nil && p.Birth() != nil && p.Applied() == 0 && slices.Contains(p.Birth().Voters, c.self)
+	return err == nil && p.IsNewborn() && slices.Contains(p.Birth().Voters, c.self)
 }
 
 // noteStart records that the node has a replica. One that begins with what a split has
@@ -129,7 +130,7 @@ func (c *core) releaseChild(parent *livePartition, child uint64) {
 	case p.group != nil:
 		status, err := p.group.Status()
 		isEmpty := err == nil && len(status.Members.Voters) == 0
-		if err != nil || status.Applied == 0 && !(isEmpty && c.isLed(child)) {
+		if err != nil || status.Applied <= replication.SeedIndex && !(isEmpty && c.isLed(child)) {
 			return
 		}
 	case (p.damage != nil || p.slot.replicas.has(c.self)) && !c.isLed(child):

@@ -236,15 +236,23 @@ func (c *core) startPartition(j *startJob, p *livePartition) (err error) {
 		return err
 	}
 	voters := p.slot.replicas.voters()
-	isBorn := !j.isLogged && p.Birth() != nil && p.Applied() == 0 && slices.Contains(p.Birth().Voters, c.self)
+	isBorn := !j.isLogged && p.IsNewborn() && slices.Contains(p.Birth().Voters, c.self)
 	switch {
 	case isBorn:
 		voters = p.Birth().Voters
 	case j.isLogged && c.calls != nil && !slices.Contains(voters, c.self):
 		// A replica that it has, and that the catalog on its disk is too old to know of.
 		voters = nil
-	case !j.isLogged && p.Applied() == 0 && (j.isChild || c.calls == nil && p.slot.replicas.epoch > 0):
+	case !j.isLogged && (p.Applied() == 0 || p.IsNewborn()) && (j.isChild || c.calls == nil && p.slot.replicas.epoch > 0):
 		return errUnborn
+	case !j.isLogged && p.IsNewborn():
+		c.env.Sometimes("table: replica does not begin with a first state that is for others")
+		if err := c.dropRetired(p.id); err != nil {
+			return err
+		}
+		if p.Partition, err = partition.Open(c.db, p.id); err != nil {
+			return err
+		}
 	}
 	if err := c.noteStart(j, p, isBorn); err != nil {
 		return err

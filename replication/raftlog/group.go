@@ -125,6 +125,16 @@ func (l *Log) Restore(s *Storage, id EntryID, members *raftpb.ConfState) error {
 	return l.writeMark(&b, true)
 }
 
+// Begin has an empty log go on, durably, behind an entry that is in no log: it stands for a state that the group begins with. What has
+// been promised stays.
+func (l *Log) Begin(s *Storage, id EntryID, members *raftpb.ConfState) error {
+	hs := s.Hard()
+	hs.Commit = id.Index
+	var b Batch
+	b.Restored(s, id, hs, members)
+	return l.writeMark(&b, true)
+}
+
 // skipTo makes the log of a relaxed sole voter end with an applied entry that
 // was not durable. Its term is lost, too; any one up to the current will do.
 func (l *Log) skipTo(s *Storage, applied uint64) error {
