@@ -342,9 +342,7 @@ func (g *Group) hasMember(node uint64) bool {
 
 // watch has the node watch the group's members, and no longer those from before.
 func (g *Group) watch(members Members) {
-	all := slices.Concat(members.Voters, members.Learners, members.Outgoing, members.Demoted)
-	slices.Sort(all)
-	all = slices.DeleteFunc(slices.Compact(all), func(id uint64) bool { return id == g.node.o.NodeID })
+	all := members.others(g.node.o.NodeID)
 	g.node.liveness.join(all, g.node.o.NodeID)
 	g.node.liveness.leave(g.peers)
 	g.peers = all

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
@@ -324,7 +325,9 @@ func (w *worker) installed(g *Group) {
 	g.install = nil
 	g.applied, g.appliedTerm = in.id().Index, in.id().Term
 	g.lease.shown.Store(g.applied)
-	g.setMembers(g.log.Members())
+	if !plant.On(plant.SnapshotMembersIgnored) {
+		g.setMembers(g.log.Members())
+	}
 	g.reborn, g.empty, g.blank = true, false, false
 	w.node.e.Sometimes("replication: snapshot installed")
 	in.done.Set(struct{}{}, nil)

@@ -52,7 +52,11 @@ func (c *convergence) crashed(mode vfs.CrashMode) {
 // count: the files that they are in may have been merged meanwhile.
 func (c *convergence) look(s *server) error {
 	if s.looks++; s.looks%4 == 1 || c.run.ending {
-		if err := twice(s, s.tables.CheckCatalog); err != nil {
+		err := twice(s, s.tables.CheckCatalog)
+		if err == nil {
+			err = c.counts(s, catalogGroup)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -74,7 +78,9 @@ func (c *convergence) look(s *server) error {
 		}
 		s.looked[group] = f.Applied
 		at := position{group, f.Applied}
-		err = c.trespass(s, group)
+		if err = c.trespass(s, group); err == nil {
+			err = c.counts(s, group)
+		}
 		switch turn := (f.Applied + group) % 4; { // each costs a reading of the group's window
 		case err == nil && turn%2 == 0:
 			err = c.remembers(s, group)
@@ -107,6 +113,15 @@ func (c *convergence) recollects(s *server, group uint64) error {
 	return twice(s, p.CheckMemory)
 }
 
+// counts checks that a replica takes the same nodes for the members of its group wherever it has them.
+func (c *convergence) counts(s *server, group uint64) error {
+	g := s.log.Group(replication.GroupID(group))
+	if g == nil {
+		return nil
+	}
+	return twice(s, g.CheckMembers)
+}
+
 // twice asks again, a moment later, what finds something wrong that may be so for a moment.
 func twice(s *server, check func() error) error {
 	if check() == nil {
@@ -120,7 +135,8 @@ func twice(s *server, check func() error) error {
 }
 
 // converge waits, while nobody writes and nothing fails, until all members of all
-// groups have all that there is.
+// groups have all that there is, and are those that they should be: a cluster that never
+// makes a replica anew, or has two in one zone, works until the next zone is lost.
 func (r *run) converge() {
 	limit := r.limit() + 3*snapshotPatience*max(r.plan.Knobs.Tick.Std(), time.Millisecond)
 	var missing error
@@ -136,7 +152,7 @@ func (r *run) converge() {
 // on is given up.
 const snapshotPatience = 110
 
-// behind tells of a replica that has not all that the leader of its group has.
+// behind tells of a replica that has not all that the leader of its group has, or that is missing.
 func (r *run) behind() error {
 	type replica struct {
 		n *node
@@ -193,6 +209,9 @@ func (r *run) behind() error {
 					groups[id][i].n.name, groups[id][i].Applied, id, leader.n.name, leader.Last, p.Match, p.Active, p.Snapshot)
 			}
 		}
+	}
+	if len(r.plan.Nodes) > 1 {
+		return r.unwhole(isCounted)
 	}
 	return nil
 }

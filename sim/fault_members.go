@@ -300,11 +300,27 @@ func doRotAndReplace(r *run, f *Fault) {
 // isWhole reports whether every group has a leader that counts on nodes that are there,
 // and these have all that is committed.
 func (r *run) isWhole() bool {
+	return r.unwhole(func(n *node, _ []table.Member) bool { return !n.gone }) == nil
+}
+
+// isCounted reports whether the catalog counts on a node: not on one that is draining, as one may be in the end to which
+// a drain has come late that had no answer.
+func isCounted(n *node, members []table.Member) bool {
+	return !n.gone && slices.ContainsFunc(members, func(m table.Member) bool { return m.ID == n.id && m.State == "active" })
+}
+
+// unwhole says what keeps the cluster from being whole, nil if it is. counts says which nodes could have replicas.
+func (r *run) unwhole(counts func(n *node, members []table.Member) bool) error {
 	n := r.leaderOf(catalogGroup)
 	if n == nil || n.server == nil {
-		return false
+		return errors.New("nobody leads the catalog")
 	}
-	all := n.server.tables.Layout()
+	all, members, zones := n.server.tables.Layout(), n.server.tables.Members(), map[string]bool{}
+	for _, n := range r.nodes {
+		if counts(n, members) {
+			zones[n.place.Zone] = true
+		}
+	}
 	for i := range all {
 		g := &all[i]
 		answered, err := false, error(nil)
@@ -316,39 +332,43 @@ func (r *run) isWhole() bool {
 				return err
 			})
 		}
-		if !answered || err != nil || !g.Status.Leading || !r.hasAll(g) {
-			return false
+		switch {
+		case err != nil:
+			return fmt.Errorf("group %d: %w", g.ID, err)
+		case !answered || !g.Status.Leading:
+			return fmt.Errorf("nobody leads group %d", g.ID)
+		}
+		if err := r.lacks(g, len(zones)); err != nil {
+			return fmt.Errorf("group %d: %w", g.ID, err)
 		}
 	}
-	return true
+	return nil
 }
 
-// hasAll reports whether all voters of a group that is led here have its entries, and
-// are as many as there can be and those that the catalog wants.
-func (r *run) hasAll(g *table.GroupState) bool {
+// lacks says what a group lacks that is led here: all its voters have its entries; they are as
+// many as there can be, each in a zone of its own, and those that the catalog wants.
+func (r *run) lacks(g *table.GroupState, zones int) error {
 	s := &g.Status
-	zones := map[string]bool{}
-	for _, n := range r.nodes {
-		if !n.gone {
-			zones[n.place.Zone] = true
-		}
-	}
-	if len(s.Members.Voters) < min(3, len(zones)) {
-		return false
+	if len(s.Members.Voters) < min(3, zones) {
+		return fmt.Errorf("voters %v, and there are %d zones", s.Members.Voters, zones)
 	}
 	if s.Members.Joint() || g.ID != catalogGroup && !sameSet(s.Members.Voters, g.Replicas) {
-		return false
+		return fmt.Errorf("members %+v, and the catalog wants %v", s.Members, g.Replicas)
 	}
+	taken := map[string]bool{}
 	for _, id := range s.Members.Voters {
 		at := slices.IndexFunc(s.Progress, func(p replication.Progress) bool { return p.Node == id })
 		switch {
 		case id > uint64(len(r.nodes)) || r.nodes[id-1].gone:
-			return false
+			return fmt.Errorf("node %d votes, and is gone", id)
+		case taken[r.nodes[id-1].place.Zone]:
+			return fmt.Errorf("voters %v, two of them in zone %s", s.Members.Voters, r.nodes[id-1].place.Zone)
 		case at < 0 || s.Progress[at].Snapshot || s.Progress[at].Match < s.Committed:
-			return false
+			return fmt.Errorf("node %d lacks entries", id)
 		}
+		taken[r.nodes[id-1].place.Zone] = true
 	}
-	return true
+	return nil
 }
 
 func sameSet(a, b []uint64) bool {

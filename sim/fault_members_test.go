@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/statordb/stator/replication"
+	"github.com/statordb/stator/table"
 )
 
 // A node whose syncs were lost does not come back from a power cut: it has forgotten what
@@ -59,6 +62,43 @@ func TestFailingDiskSparesOtherNodes(t *testing.T) {
 		}
 		if c.spared == 0 && r.Faults["replace"] != 1 {
 			t.Error("no node was lost")
+		}
+	}
+}
+
+// A group is whole with a voter in each zone that there is, three at most, those that the catalog wants.
+func TestLacks(t *testing.T) {
+	r := &run{}
+	for i, zone := range []string{"a", "b", "c", "a"} {
+		r.nodes = append(r.nodes, &node{id: uint64(i + 1), place: NodePlan{Zone: zone}})
+	}
+	for _, c := range []struct {
+		voters, wanted []uint64
+		behind         uint64 // a node without an entry
+		want           string
+	}{
+		{[]uint64{1, 2, 3}, []uint64{2, 3, 1}, 0, ""},
+		{[]uint64{2, 3, 4}, []uint64{4, 3, 2}, 0, ""},
+		{[]uint64{2, 3}, []uint64{2, 3}, 0, "3 zones"},
+		{[]uint64{1, 2, 4}, []uint64{1, 2, 4}, 0, "two of them in zone a"},
+		{[]uint64{1, 2, 3}, []uint64{1, 2, 4}, 0, "the catalog wants"},
+		{[]uint64{1, 2, 3}, []uint64{1, 2, 3}, 2, "node 2 lacks entries"},
+	} {
+		g := &table.GroupState{ID: 7, Replicas: c.wanted}
+		g.Status.Members.Voters, g.Status.Committed = c.voters, 5
+		for _, id := range c.voters {
+			p := replication.Progress{Node: id, Match: 5}
+			if id == c.behind {
+				p.Match = 4
+			}
+			g.Status.Progress = append(g.Status.Progress, p)
+		}
+		got := ""
+		if err := r.lacks(g, 3); err != nil {
+			got = err.Error()
+		}
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("voters %v, wanted %v, behind %d: %q, want %q", c.voters, c.wanted, c.behind, got, c.want)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/statordb/stator/internal/plant"
 )
 
 // Which nodes shall have the replicas, and lead, is decided by functions of what the
@@ -231,7 +233,7 @@ func (s *slot) lingers(broken map[uint64][]uint64) bool {
 // addZone adds a replica to a group that has fewer than there could be.
 func addZone(view *catalogView, l load, s *slot) ([]uint64, string) {
 	members := s.replicas.members()
-	if len(members) >= min(replicasPerGroup, len(zonesOf(view.usable()))) {
+	if len(members) >= min(replicasPerGroup, len(zonesOf(view.usable()))) || plant.On(plant.ZoneLeftOut) {
 		return nil, ""
 	}
 	to := l.substitute(view, s, "")
@@ -261,7 +263,7 @@ func (l load) substitute(view *catalogView, s *slot, zone string) uint64 {
 		return l.replicas[n.id] < l.replicas[best.id]
 	}
 	for _, n := range view.usable() {
-		if !taken[n.zone] && !s.replicas.has(n.id) && better(n) {
+		if (!taken[n.zone] || plant.On(plant.ZoneTakenTwice)) && !s.replicas.has(n.id) && better(n) {
 			best = n
 		}
 	}

@@ -144,4 +144,7 @@ const (
 	ParentKeepsDecisions
 	MarksUntold
 	IdleWithDecisions
+	ZoneTakenTwice
+	ZoneLeftOut
+	SnapshotMembersIgnored
 )

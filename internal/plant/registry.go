@@ -151,6 +151,9 @@ var Registry = []Entry{
 	{ParentKeepsDecisions, "parent-keeps-decisions", "partition", "The parent of a split goes on with the decisions of transactions that its child has, in memory.", "replicas", "a cache beside the state that a split divides"},
 	{MarksUntold, "marks-untold", "partition", "Whoever counts for how long tokens are known is not told of a count that comes alone.", "replicas", "a copy for readers that one of several changes does not reach"},
 	{IdleWithDecisions, "idle-with-decisions", "partition", "A partition that has decisions of transactions to be forgotten, and no taken item, says that it has nothing to do.", "replicas", "lost wake-ups: a summary flag that one of its parts does not set"},
+	{ZoneTakenTwice, "zone-taken-twice", "table", "A replica that is made anew may go to a zone that has one of its group already.", "progress", "placement: one failure domain each, as HDFS places blocks by racks"},
+	{ZoneLeftOut, "zone-left-out", "table", "A group that has given a broken replica up goes on with two.", "progress", "under-replicated blocks, as in HDFS"},
+	{SnapshotMembersIgnored, "snapshot-members-ignored", "replication", "A replica that has taken in a snapshot goes on to watch the members that it knew before.", "replicas", "Ongaro, Raft, section 5.1: a snapshot brings the configuration"},
 }
 
 // Find returns the entry of that name.
