@@ -120,8 +120,8 @@ func (c *Cluster) run(t *testing.T, world *sim.Cluster, f func(ctx context.Conte
 	c.t, c.world, c.history = t, world, newHistory()
 	c.driver = newDriver(world, c.o.limit)
 	defer func() { // also if t.Fatal ends the goroutine
-		if t.Failed() && !c.told {
-			t.Log("simtest: " + c.replay())
+		if (t.Failed() || outer.Failed()) && !c.told { // f has most likely the outer one
+			outer.Log("simtest: " + c.replay())
 		}
 		c.driver.stop()
 		world.Close()
