@@ -187,6 +187,8 @@ func TestMisuse(t *testing.T) {
 		"there is no node 9":     func(c *simtest.Cluster) { c.Cut(1, 9) },
 		"there is no zone \"q\"": func(c *simtest.Cluster) { c.PowerLoss("q") },
 	}
+	// A test that finds something itself is told how to repeat it, too.
+	misuses["faults: map[]\n        replay: SIMTEST_SEED=1 go test -run '^TestMisuse$'"] = func(*simtest.Cluster) { t.Error("this was to be") }
 	const variable = "SIMTEST_MISUSE"
 	if name := os.Getenv(variable); name != "" { // the child: its failure is what is asked for
 		c := simtest.New(t, 1)
