@@ -18,20 +18,26 @@ import (
 // few leave just the wrong changes. So at many operations of the engine's disk, most of all before a directory is synced, when most is
 // pending, it is looked at what a cut would leave: the manifest that is named must be there, and every file that
 // it names, whole. And before the raft log is written again, a node that starts on what would be left must know
-// what it has promised to others.
+// what it has promised to others. Before it is synced, any of what was written since the last sync may be left: the end
+// of it without its beginning, too.
 type remains struct {
 	n     *node
 	dice  *rand.Rand
 	begun bool // the store has been there
+	wrote int  // bytes of the last write of the raft log
 }
 
 // One of so many syncs of a directory is looked at, if several changes are pending, and one of so many operations
 // of all kinds; and the raft log before one of so many of its writes, if something is not durable: nothing of what has been
-// promised may be in that. A look costs as much as reading the manifest, or the log.
+// promised may be in that; and before one of so many of its syncs. A look costs as much as reading the manifest, or the log.
 const (
 	remainsOfSyncs = 20
 	remainsOfAll   = 1000
 	remainsOfLog   = 16
+	remainsOfTorn  = 64
+	remainsOfEnds  = 4 // of syncs of the end of a segment, which says of all before it that it is durable
+
+	endBytes = 16 // of that end: a record without content, see docs/formats/wal.md
 )
 
 // before looks, or not, before an operation of the node's disk.
@@ -65,9 +71,18 @@ func (m *remains) fail(by Checker, op vfs.Op, err error) {
 
 // beforeLog is before for the raft log.
 func (m *remains) beforeLog(op vfs.Op) {
+	rarity := remainsOfLog
 	switch {
-	case op.Kind != vfs.OpWrite && op.Kind != vfs.OpSyncDir || m.dice.IntN(remainsOfLog) > 0:
-	case m.n.disk.Unsynced(logName) && !m.n.run.consensus.forgives(m.n.name):
+	case op.Kind == vfs.OpWrite:
+		m.wrote = op.Len
+	case op.Kind == vfs.OpSync && m.wrote == endBytes:
+		rarity = remainsOfEnds
+	case op.Kind == vfs.OpSync:
+		rarity = remainsOfTorn
+	case op.Kind != vfs.OpSyncDir:
+		return
+	}
+	if m.dice.IntN(rarity) == 0 && m.n.disk.Unsynced(logName) && !m.n.run.consensus.forgives(m.n.name) {
 		m.lookAtLog(op)
 	}
 }
@@ -81,7 +96,11 @@ func (m *remains) lookAtLog(op vfs.Op) {
 			vows[id] = v
 		}
 	}
-	disk := n.disk.Remains(func() bool { return m.dice.IntN(2) == 0 })
+	keep := func() bool { return m.dice.IntN(2) == 0 }
+	disk := n.disk.Remains(keep)
+	if op.Kind == vfs.OpSync {
+		disk = n.disk.TornRemains(keep, 1+m.dice.Uint64()/2)
+	}
 	have, err := replication.Remembered(disk, n.run.plan.Knobs.replication(n.id))
 	if err != nil {
 		m.fail(Boot, op, fmt.Errorf("a log that cannot be opened: %w", err))

@@ -64,6 +64,11 @@ func TestRemainsOfLog(t *testing.T) {
 	if n.remains.lookAtLog(op); r.err != nil {
 		t.Fatalf("of an honest log: %v", r.err)
 	}
+	for range 8 {
+		if n.remains.lookAtLog(vfs.Op{Kind: vfs.OpSync, Name: logDir + "x"}); r.err != nil {
+			t.Fatalf("of an honest log that is torn: %v", r.err)
+		}
+	}
 	group := r.consensus.group(catalogGroup)
 	v := group.vows[n.name]
 	for _, more := range []vow{{v.term + 100, 0, v.index}, {v.term, v.vote, v.index + 1}} {

@@ -32,6 +32,7 @@ const (
 	// lsm/wal
 	SyncErrorIgnored
 	SegmentNameUnsynced
+	SealUnsynced
 	TornRecordAccepted
 	StaleRecordAccepted
 

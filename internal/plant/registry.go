@@ -42,6 +42,7 @@ var Registry = []Entry{
 
 	{SyncErrorIgnored, "sync-error-ignored", "lsm/wal", "A failed sync of the log counts as done.", "linearizability, boot", "Rebello et al., Can Applications Recover from fsync Failures, ATC 2020; PostgreSQL's fsyncgate"},
 	{SegmentNameUnsynced, "segment-name-unsynced", "lsm/wal", "A new segment of the log takes records before the directory that has its name is synced.", "linearizability, boot", "Pillai et al., OSDI 2014"},
+	{SealUnsynced, "seal-unsynced", "lsm/wal", "A segment of the log is ended before its last records are synced, and the end says that they are.", "boot", "a checkpoint that reaches the disk before what it vouches for"},
 	{TornRecordAccepted, "torn-record-accepted", "lsm/wal", "A record of the log counts as whole if its header is.", "boot, linearizability, damage", "torn writes: ALICE, OSDI 2014"},
 	{StaleRecordAccepted, "stale-record-accepted", "lsm/wal", "The checksum of a record does not cover its segment, so that one left from an earlier use of the file passes.", "boot, linearizability", "log recycling in RocksDB"},
 

@@ -287,6 +287,13 @@ func TestRemains(t *testing.T) {
 		}
 		writeAt(t, h, []byte("x"), 0)
 	}
+	seen := map[string]bool{}
+	for seed := range uint64(20) {
+		seen[read(d.TornRemains(func() bool { return true }, 1+seed), "a/name")] = true
+	}
+	if !seen["new"] || !seen["newmore"] {
+		t.Errorf("of a write that is not synced, nothing or all of it is left: %v", seen)
+	}
 	if got := read(d, "a/name"); got != "newmore" {
 		t.Errorf("the disk itself has %q", got)
 	}

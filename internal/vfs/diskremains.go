@@ -1,15 +1,24 @@
 package vfs
 
-import "slices"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // Remains returns what a power cut at this moment would leave, as a disk of its own: of files what was synced,
 // and of the changes of directories that are not durable those that keep says, the oldest first. The disk
 // itself goes on as if nothing had been. The cost grows with the number of files, not with what is in them.
-func (d *Disk) Remains(keep func() bool) *Disk {
+func (d *Disk) Remains(keep func() bool) *Disk { return d.remains(keep, 0) }
+
+// TornRemains is Remains with any of the sectors that were written to files and not synced, as TearSectors leaves
+// them. The seed decides which; it is not 0.
+func (d *Disk) TornRemains(keep func() bool, seed uint64) *Disk { return d.remains(keep, seed) }
+
+func (d *Disk) remains(keep func() bool, tear uint64) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	copied := NewDisk(0)
-	c := remains{dirs: map[*diskDir]*diskDir{}, files: map[*inode]*inode{}}
+	c := remains{dirs: map[*diskDir]*diskDir{}, files: map[*inode]*inode{}, tear: tear}
 	copied.root = c.dir(d.root)
 	for _, op := range d.pending {
 		if !keep() {
@@ -51,6 +60,7 @@ func (d *Disk) Unsynced(dir string) bool {
 type remains struct {
 	dirs  map[*diskDir]*diskDir
 	files map[*inode]*inode
+	tear  uint64 // 0: nothing that is not synced is left of files
 }
 
 // dir copies what is durable of a directory.
@@ -76,6 +86,10 @@ func (c *remains) entry(e dirEntry) dirEntry {
 	have := c.files[e.file]
 	if have == nil {
 		have = &inode{id: e.file.id, durable: e.file.durable.share()}
+		if c.tear != 0 && len(e.file.pending) > 0 {
+			have.mem.size, have.pending = e.file.mem.size, e.file.pending
+			have.tear(rand.New(rand.NewPCG(c.tear, uint64(have.id))), false) // of a stream of its own: files come in any order
+		}
 		have.mem = have.durable.share()
 		c.files[e.file] = have
 	}
