@@ -52,6 +52,7 @@ func (r *run) verifyLedger() {
 	}
 	r.checkTouches()
 	r.checkOnce()
+	r.checkLeft()
 	if r.plan.Knobs.HeldIndex && !r.rotten() && r.err == nil {
 		r.demand(Mirror, r.someNode(), "check the index of the ledger", func(s *server) error {
 			return s.awaitIndex(true, func() error { return s.checkIndex(ledgerName, heldIndex, true) })

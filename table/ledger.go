@@ -444,7 +444,7 @@ func (c *core) sweepTransactions(seen map[txn.ID]env.Mono) (busy bool) {
 		for _, d := range p.Decided() {
 			old := age(d.ID)
 			// One that is only prepared has taken the item of its anchor, too.
-			if d.Outcome == txn.Committed && old >= c.stale || d.Outcome == txn.Cancelled && old >= cancelledFor && !c.isFuture(d.ID) {
+			if d.Outcome == txn.Committed && old >= c.stale && !plant.On(plant.RecordsKept) || d.Outcome == txn.Cancelled && old >= cancelledFor && !c.isFuture(d.ID) {
 				c.recoverDecided(p, d)
 			}
 		}

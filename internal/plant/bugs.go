@@ -148,4 +148,5 @@ const (
 	ZoneTakenTwice
 	ZoneLeftOut
 	SnapshotMembersIgnored
+	RecordsKept
 )

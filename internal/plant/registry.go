@@ -155,6 +155,7 @@ var Registry = []Entry{
 	{ZoneTakenTwice, "zone-taken-twice", "table", "A replica that is made anew may go to a zone that has one of its group already.", "progress", "placement: one failure domain each, as HDFS places blocks by racks"},
 	{ZoneLeftOut, "zone-left-out", "table", "A group that has given a broken replica up goes on with two.", "progress", "under-replicated blocks, as in HDFS"},
 	{SnapshotMembersIgnored, "snapshot-members-ignored", "replication", "A replica that has taken in a snapshot goes on to watch the members that it knew before.", "replicas", "Ongaro, Raft, section 5.1: a snapshot brings the configuration"},
+	{RecordsKept, "records-kept", "table", "Nobody takes away the record of a committed transaction whose coordinator has died.", "progress", "garbage that only the one who made it would collect"},
 }
 
 // Find returns the entry of that name.
