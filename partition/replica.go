@@ -26,6 +26,10 @@ func (p *Partition) ApplyMembers(index uint64, members []byte) {
 	}
 }
 
+// Replicate says, before the first Apply, that others have replicas of the partition, also if its members have never changed: this one
+// stops at an entry for which it cannot read something that they can. It would go on as something else than they are.
+func (p *Partition) Replicate() { p.replicated = true }
+
 // Members returns what ApplyMembers was last given, nil if it was never called.
 func (p *Partition) Members() []byte { return p.members }
 

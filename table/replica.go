@@ -257,6 +257,9 @@ func (c *core) startPartition(j *startJob, p *livePartition) (err error) {
 	if err := c.noteStart(j, p, isBorn); err != nil {
 		return err
 	}
+	if len(p.slot.replicas.members()) > 1 {
+		p.Replicate()
+	}
 	p.OnSplit(c.onSplit)
 	p.OnUnfinished(c.unfinished)
 	if p.group, err = c.host.Start(p.id, p.Partition, voters); err != nil {
