@@ -357,7 +357,7 @@ func (p *Partition) eachOf(config *Config, place byte, f func(key, value []byte)
 // one, so that something is left to be done.
 func (p *Partition) Unfinished() bool { return p.txns.busy.Load() }
 
-// OnUnfinished has f called after log entries from which on Unfinished reports true. It must be quick and
+// OnUnfinished has f called after log entries, and snapshots, from which on Unfinished reports true. It must be quick and
 // must not wait.
 func (p *Partition) OnUnfinished(f func()) { p.txns.wake.Store(&f) }
 

@@ -262,4 +262,7 @@ func (p *Partition) reload(meta replication.SnapshotMeta) {
 	if f := p.watcher.Load(); f != nil && p.sequence.Load() > sequence {
 		(*f)()
 	}
+	if f := p.txns.wake.Load(); f != nil && p.txns.busy.Load() { // as after an entry
+		(*f)()
+	}
 }

@@ -266,9 +266,13 @@ func TestTransactState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := openMember(t, openStore(t, vfs.NewMem()))
+	copied, told := openMember(t, openStore(t, vfs.NewMem())), false
+	copied.OnUnfinished(func() { told = true })
 	if err := restore(copied.Partition, replication.SnapshotMeta{Index: p.Applied(), Term: 1}, readAll(t, reader)); err != nil {
 		t.Fatal(err)
+	}
+	if !told {
+		t.Error("from a snapshot: nobody is told that something is unfinished")
 	}
 	s.check("from a snapshot", one(copied.Partition))
 	s.finish("from a snapshot", one(copied.Partition))
