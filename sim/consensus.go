@@ -173,8 +173,9 @@ func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data 
 	g.at[o.node] = index
 	before, known := g.applied[index]
 	if !known {
-		o.noteRequests(id, index, commands, results)
-		o.noteSplits(id, index, commands, results)
+		for i := range commands {
+			o.noteDone(id, index, commands[i], results[i])
+		}
 		g.applied[index] = now
 		g.last = max(g.last, index)
 		for i := 0; i < len(commands) && o.commit != nil; i++ {
@@ -192,6 +193,12 @@ func (o *nodeObserver) Applied(id replication.GroupID, index, term uint64, data 
 			o.report(found(Replicas, fmt.Errorf("sim: group %d: command %d of entry %d, %s, comes to %s at %s, and to something else before, at %s",
 				id, i, index, commandText(commands[i]), resultText(results[i]), o.node, before.node)))
 			return
+		} else if a == 0 && b != 0 { // whoever was first could not read its own disk
+			before.commands[i] = b
+			o.noteDone(id, index, commands[i], results[i])
+			if o.commit != nil {
+				o.commit(uint64(id), commands[i], results[i])
+			}
 		}
 	}
 }

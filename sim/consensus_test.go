@@ -84,6 +84,11 @@ func TestConsensus(t *testing.T) {
 			w.a.Applied(1, 1, 1, []byte("x"), commands[:1], []any{done(1)})
 			w.b.Applied(1, 1, 1, []byte("x"), commands[:1], []any{&partition.Result{Err: replication.ErrNoSpace}})
 		}},
+		"a disk of one's own, and two results": {Replicas, func(w world) {
+			w.a.Applied(1, 1, 1, []byte("x"), commands[:1], []any{&partition.Result{Err: replication.ErrNoSpace}})
+			w.b.Applied(1, 1, 1, []byte("x"), commands[:1], []any{done(1)})
+			w.a.Applied(1, 1, 1, []byte("x"), commands[:1], []any{done(2)})
+		}},
 		"another entry applied": {Replicas, func(w world) {
 			w.a.Applied(1, 1, 1, []byte("x"), nil, nil)
 			w.b.Applied(1, 1, 2, []byte("y"), nil, nil)
@@ -102,5 +107,33 @@ func TestConsensus(t *testing.T) {
 		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
 			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)
 		}
+	}
+}
+
+// TestSplitThatTheFirstCannotRead: what a part must know is what its parent had carried out at the split, also if whoever came to that entry first
+// could not read its disk, and if the split is repeated later.
+func TestSplitThatTheFirstCannotRead(t *testing.T) {
+	c := newConsensus(func(err error) { t.Error(err) })
+	put := func(number uint64) [][]byte {
+		return [][]byte{(&partition.Command{Kind: partition.Put, Request: partition.RequestID{Node: 1, Number: number}, Item: row("p0/s0", &Operation{Client: 1, Value: "c1.1", Count: 1})}).Encode()}
+	}
+	split := [][]byte{(&partition.Command{Kind: partition.SplitOff, Split: &partition.Split{At: 1 << 63, Child: 4, Voters: []uint64{1}}}).Encode()}
+	entries := [][][]byte{put(1), split, put(2), split}
+	apply := func(o replication.Observer, i int, result any) {
+		o.Applied(3, uint64(i+1), 1, []byte{byte(i)}, entries[i], []any{result})
+	}
+	broken, whole := c.observer(1, always, exact), c.observer(2, always, exact)
+	for i := range entries {
+		apply(broken, i, &partition.Result{Err: replication.ErrNoSpace})
+	}
+	for i := range entries {
+		apply(whole, i, &partition.Result{})
+	}
+	part := c.group(4)
+	if part.parent != 3 || part.birth != 2 || len(part.requests) != 1 || part.requests[0].id.Number != 1 {
+		t.Errorf("the part is of group %d, entry %d, and knows %v", part.parent, part.birth, part.requests)
+	}
+	if all := c.group(3).requests; len(all) != 2 {
+		t.Errorf("the parent has carried out %v", all)
 	}
 }

@@ -128,22 +128,26 @@ func (o *nodeObserver) Serves(id replication.GroupID, term uint64, holds func() 
 	}
 }
 
-// noteSplits keeps which groups an entry that is applied for the first time splits off.
-func (c *consensus) noteSplits(id replication.GroupID, index uint64, commands [][]byte, results []any) {
-	for i, b := range commands {
-		if id == catalogGroup || len(b) < 2 || partition.Kind(b[1]) != partition.SplitOff {
-			continue
-		}
-		command, err := partition.DecodeCommand(b)
-		if err != nil || !isDone(results[i]) {
-			continue
-		}
-		part := replication.GroupID(command.Split.Child)
-		if child := c.group(part); child.parent == 0 {
-			child.parent, child.birth = id, index
-			child.requests = inherited(c.group(id).requests)
-			c.group(id).parts = append(c.group(id).parts, part)
-		}
+// noteDone keeps what a command has done whose result is known for the first time: the request that it carries out, and the group
+// that it splits off.
+func (c *consensus) noteDone(id replication.GroupID, index uint64, b []byte, result any) {
+	if id == catalogGroup || !isDone(result) {
+		return
+	}
+	command, err := partition.DecodeCommand(b)
+	if err != nil {
+		return
+	}
+	c.noteRequest(id, index, &command)
+	if command.Kind != partition.SplitOff {
+		return
+	}
+	part := replication.GroupID(command.Split.Child)
+	if child := c.group(part); child.parent == 0 {
+		parent := c.group(id)
+		child.parent, child.birth = id, index
+		child.requests = inherited(parent.requests[:until(parent.requests, index)])
+		parent.parts = append(parent.parts, part)
 	}
 }
 

@@ -18,17 +18,24 @@ type carriedOut struct {
 	timestamp txn.Timestamp
 }
 
-// noteRequests keeps the requests of an entry that is applied for the first time.
-func (c *consensus) noteRequests(group replication.GroupID, index uint64, commands [][]byte, results []any) {
-	for i, b := range commands {
-		if group == catalogGroup || !isDone(results[i]) {
-			continue
-		}
-		if command, err := partition.DecodeCommand(b); err == nil && command.Request.Node != 0 {
-			g := c.group(group)
-			g.requests = append(g.requests, carriedOut{index, command.Request, command.Timestamp})
-		}
+// noteRequest keeps the request of a command whose result is known for the first time.
+func (c *consensus) noteRequest(group replication.GroupID, index uint64, command *partition.Command) {
+	if command.Request.Node == 0 {
+		return
 	}
+	g := c.group(group)
+	g.requests = slices.Insert(g.requests, until(g.requests, index), carriedOut{index, command.Request, command.Timestamp})
+}
+
+// until returns how many of the requests were carried out by entries up to one.
+func until(requests []carriedOut, index uint64) int {
+	n, _ := slices.BinarySearchFunc(requests, index+1, func(r carriedOut, index uint64) int {
+		if r.index < index {
+			return -1
+		}
+		return 1
+	})
+	return n
 }
 
 // inherited are the requests of a parent, as its part must know them from the beginning.
@@ -54,12 +61,7 @@ func (c *convergence) remembers(s *server, group uint64) error {
 		return err
 	}
 	requests := c.run.consensus.group(replication.GroupID(group)).requests
-	n, _ := slices.BinarySearchFunc(requests, recall.Applied+1, func(r carriedOut, index uint64) int {
-		if r.index < index {
-			return -1
-		}
-		return 1
-	})
+	n := until(requests, recall.Applied)
 	for i := n - 1; i >= 0; i -= 1 + (n-1-i)/asked {
 		if r := &requests[i]; !recall.Knows(r.id, r.timestamp) {
 			return fmt.Errorf("sim: group %d as of entry %d: %s would carry out request %v again, which was carried out by entry %s",
