@@ -263,7 +263,33 @@ type oneNode struct {
 type drainCommand struct{ oneNode }
 
 func (d *drainCommand) Run(ctx context.Context, c *commands) error {
-	return c.Admin.change(ctx, "Drain", 0, server.AdminRequest{Node: d.Node})
+	var st server.AdminStatus
+	if err := c.Admin.ask(ctx, "Drain", 0, server.AdminRequest{Node: d.Node}, &st); err != nil {
+		return err
+	}
+	err := printNodes(os.Stdout, &st)
+	if note := drainNote(st.Members, d.Node); note != "" {
+		fmt.Fprintln(os.Stderr, note)
+	}
+	return err
+}
+
+// drainNote says how many replicas groups have left if no other node can take those of one that drains; else it is empty.
+func drainNote(members []server.AdminMember, node uint64) string {
+	zones := func(counts func(m server.AdminMember) bool) int {
+		seen := map[string]bool{}
+		for _, m := range members {
+			if counts(m) {
+				seen[m.Zone] = true
+			}
+		}
+		return min(len(seen), 3)
+	}
+	left := zones(func(m server.AdminMember) bool { return m.State == "active" && m.Node != node })
+	if left == zones(func(m server.AdminMember) bool { return m.State == "active" || m.Node == node }) {
+		return ""
+	}
+	return fmt.Sprintf("no other node can take the replicas of node %d: its partitions go on with %d, and stand still if one of these is away, until another node joins or node %d is activated", node, left, node)
 }
 
 type activateCommand struct{ oneNode }

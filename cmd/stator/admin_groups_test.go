@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,22 @@ func TestSplitRequest(t *testing.T) {
 	}
 	if _, err := (&splitCommand{What: "7", At: "middle"}).request(); err == nil {
 		t.Error("a hash that is no number is taken")
+	}
+}
+
+// TestDrainNote: whoever drains a node whose replicas nobody else can take is told so.
+func TestDrainNote(t *testing.T) {
+	three := []server.AdminMember{{Node: 1, Zone: "a", State: "active"}, {Node: 2, Zone: "b", State: "active"}, {Node: 3, Zone: "c", State: "draining"}}
+	if got := drainNote(three, 3); !strings.Contains(got, "go on with 2,") {
+		t.Errorf("of three: %q", got)
+	}
+	for _, fourth := range []server.AdminMember{{Node: 4, Zone: "c", State: "active"}, {Node: 4, Zone: "d", State: "active"}} {
+		if got := drainNote(append(three[:3:3], fourth), 3); got != "" {
+			t.Errorf("with another one in zone %s: %q", fourth.Zone, got)
+		}
+	}
+	if got := drainNote(append(three[:3:3], server.AdminMember{Node: 4, Zone: "c", State: "lost"}), 3); got == "" {
+		t.Error("a node that is lost takes nothing")
 	}
 }
 
