@@ -138,7 +138,7 @@ func twice(s *server, check func() error) error {
 // groups have all that there is, and are those that they should be: a cluster that never
 // makes a replica anew, or has two in one zone, works until the next zone is lost.
 func (r *run) converge() {
-	limit := r.limit() + 3*snapshotPatience*max(r.plan.Knobs.Tick.Std(), time.Millisecond)
+	limit := r.catchUpLimit()
 	var missing error
 	for start := r.clients.Now(); r.clients.Now().Sub(start) < limit; r.clients.Sleep(100 * time.Millisecond) {
 		if missing = r.behind(); missing == nil || r.rotten() {
@@ -146,6 +146,11 @@ func (r *run) converge() {
 		}
 	}
 	r.fail(found(Progress, fmt.Errorf("sim: %s after all faults were over: %w", limit, missing)))
+}
+
+// catchUpLimit is how long a replica may take to have what its leader has.
+func (r *run) catchUpLimit() time.Duration {
+	return r.limit() + 3*snapshotPatience*max(r.plan.Knobs.Tick.Std(), time.Millisecond)
 }
 
 // snapshotPatience is about how many ticks it takes until a snapshot that does not get

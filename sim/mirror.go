@@ -59,9 +59,18 @@ type indexInfo struct {
 	global bool
 }
 
-// patienceWithIndexes is how long global indexes may take to follow once nobody
+// patienceWithIndexes is how long the global indexes of a node that is alone may take to follow once nobody
 // writes and nothing fails.
 const patienceWithIndexes = 3 * time.Second
+
+// indexLimit is how long global indexes may take to follow. In a cluster a replica may be asked that is still being
+// sent a snapshot.
+func (r *run) indexLimit() time.Duration {
+	if len(r.nodes) > 1 {
+		return patienceWithIndexes + r.catchUpLimit()
+	}
+	return patienceWithIndexes
+}
 
 // checkIndexes compares the indexes with the table. The local one must be right at
 // once, the global ones in a while.
@@ -82,7 +91,7 @@ func (s *server) checkIndexes() error {
 
 // awaitIndex checks an index, a global one again and again until it has followed.
 func (s *server) awaitIndex(global bool, check func() error) error {
-	for deadline := s.e.Now().Add(patienceWithIndexes); ; s.e.Sleep(10 * time.Millisecond) {
+	for deadline := s.e.Now().Add(s.n.run.indexLimit()); ; s.e.Sleep(10 * time.Millisecond) {
 		if err := check(); err == nil || !global || s.e.Now() > deadline {
 			return err
 		}

@@ -92,10 +92,7 @@ func (c *churner) checkIndex(name string) {
 
 // checkLate returns what is wrong with the late index, if there is one.
 func (s *server) checkLate(name string) (wrong, err error) {
-	deadline := s.e.Now().Add(patienceWithIndexes)
-	if len(s.n.run.nodes) > 1 {
-		deadline = s.e.Now().Add(s.n.run.limit())
-	}
+	deadline := s.e.Now().Add(s.n.run.indexLimit())
 	for {
 		d, err := s.tables.Describe(name)
 		if err != nil || !hasIndex(d, lateIndex) {
