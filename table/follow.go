@@ -61,15 +61,36 @@ func (c *core) refresh() error {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	c.fresh.Store(true)
-	return c.catchUp()
+	err := c.catchUp()
+	if err == nil && c.closing.Ready() {
+		return ErrClosed // it follows nothing any more
+	}
+	return err
 }
 
 // catalogBarrier returns when this node has applied what the catalog's leader had
 // applied at the time of the call.
 func (c *core) catalogBarrier() error {
-	if err := c.catalog.Err(); err != nil { // its group goes on without it
+	err := c.catalogFailure()
+	if err == nil {
+		err = c.awaitCatalog()
+	}
+	if err == nil {
+		err = c.catalogFailure() // with the very entry, or snapshot, that was waited for
+	}
+	return err
+}
+
+// catalogFailure says why the replica of the catalog here shows nothing new any more; its group goes on without it.
+func (c *core) catalogFailure() error {
+	if err := c.catalog.Err(); err != nil {
 		return fmt.Errorf("%w: %w", replication.ErrFailed, err)
 	}
+	return nil
+}
+
+// awaitCatalog waits for the entries of catalogBarrier.
+func (c *core) awaitCatalog() error {
 	if c.catalogGroup.Leading() {
 		return c.catalogGroup.ReadBarrier()
 	}
