@@ -137,6 +137,9 @@ func (s *outbound) run() error {
 	g.worker.post(func(err error) {
 		if err == nil {
 			g.unpin(s.index)
+			if status == raft.SnapshotFailure && s.isSuperseded() {
+				return
+			}
 			if plant.On(plant.SnapshotFailureUnreported) && status == raft.SnapshotFailure {
 				return
 			}
@@ -144,6 +147,21 @@ func (s *outbound) run() error {
 		}
 	})
 	return nil
+}
+
+// isSuperseded reports whether another snapshot is under way to the same member, which raft has begun since. What becomes of this one
+// is none of raft's business then: it would take the failure for the other one's, begin a third, which ends that at its receiver, and so on for ever.
+// It is asked by the worker's task, which begins them.
+func (s *outbound) isSuperseded() bool {
+	n := s.g.node
+	n.streams.mu.Lock()
+	defer n.streams.mu.Unlock()
+	for _, other := range n.streams.out { //sim:ok whether there is one
+		if other.g == s.g && other.to == s.to && int64(other.stream-s.stream) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *outbound) frame(kind frameKind) *frame {
