@@ -82,8 +82,12 @@ const maxStale = time.Second
 // can tell, because of the faults.
 func (r *run) freshSince() env.Mono {
 	election := 10 * r.plan.Knobs.tick()
+	recovery := r.limit()/2 + election
+	if c := r.plan.Knobs.Chunk; c > 0 && c < 1000 { // snapshots may take seconds, and whoever is being sent one hears its leader
+		recovery = r.catchUpLimit()
+	}
 	now := r.world.Now()
-	if r.active > 0 || now.Sub(r.healed) < r.limit()/2+election {
+	if r.active > 0 || now.Sub(r.healed) < recovery {
 		return 0
 	}
 	return max(0, now-env.Mono(maxStale+election))
