@@ -314,7 +314,11 @@ func (t *trip) again(p *livePartition, err error) error {
 		return ErrClosed
 	}
 	if c.directory.partition(t.group) == nil {
-		return errGone
+		// It is nowhere for a moment, too, while this node drops its replica.
+		if _, s := c.catalog.snapshot().slotOf(t.group); s == nil {
+			return errGone
+		}
+		c.env.Sometimes("table: request meets a replica that is being dropped")
 	}
 	if errors.Is(err, errNotHere) || t.turn > len(t.replicas(p)) {
 		c.doubted.Store(true) // the partition may be elsewhere, or gone
