@@ -331,8 +331,8 @@ func (t *trip) again(p *livePartition, err error) error {
 		}
 		return fmt.Errorf("%w: partition %d: %w", ErrUnavailable, t.group, err)
 	}
-	// A replica here refuses at once: without a pause the task would turn in circles.
-	if t.turn > 0 || t.asked == c.self {
+	// A replica here refuses at once, and so does a partition that is nowhere: without a pause the task would turn in circles.
+	if p == nil || t.turn > 0 || t.asked == c.self {
 		c.env.Sleep(min(t.pause, t.deadline.Sub(now)))
 		t.pause = min(2*t.pause, maxPause)
 	}

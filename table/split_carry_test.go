@@ -14,19 +14,7 @@ import (
 func TestSplitAndOneLeft(t *testing.T) {
 	b := newBed(t, 11, "a", "b", "c")
 	b.keep = 1
-	left, late, lost, group := b.forSplit()
-	b.inCharge("begin", func(s *Service) error {
-		if late.Service == s {
-			late, lost = lost, late
-		}
-		plan, err := s.planSplit(group, 0, true)
-		if err == nil {
-			late.crash() // while the catalog takes note
-			_, err = s.beginSplit(group, plan.At)
-		}
-		return err
-	})
-	child := b.awaitChild(left, group)
+	left, late, lost, child := b.splitWithOneAway()
 	b.until("the new part has begun", func() bool {
 		p := left.directory.partition(child)
 		return p != nil && p.exists() && p.Applied() > replication.SeedIndex
@@ -64,19 +52,7 @@ func TestSplitAndOneLeft(t *testing.T) {
 func TestSplitSkipped(t *testing.T) {
 	b := newBed(t, 11, "a", "b", "c")
 	b.keep = 1
-	left, late, lost, group := b.forSplit()
-	b.inCharge("begin", func(s *Service) error {
-		if late.Service == s {
-			late, lost = lost, late
-		}
-		plan, err := s.planSplit(group, 0, true)
-		if err == nil {
-			late.crash() // while the catalog takes note
-			_, err = s.beginSplit(group, plan.At)
-		}
-		return err
-	})
-	child := b.awaitChild(left, group)
+	left, late, lost, child := b.splitWithOneAway()
 	lost.crash()
 	if p := left.directory.partition(child); p != nil && p.exists() && p.Applied() > replication.SeedIndex {
 		t.Fatalf("the new part has begun before a node could be lost")
@@ -91,14 +67,15 @@ func TestSplitSkipped(t *testing.T) {
 
 func splitRow(i int) string { return fmt.Sprintf(`{"p":{"S":"k%d"}}`, i) }
 
-// forSplit makes a table of one partition with rows, and returns the node that leads it, and the two others.
-func (b *bed) forSplit() (left, late, lost *bedNode, group uint64) {
+// splitWithOneAway makes a table of one partition with rows, and splits that while one replica is away. It returns the node that leads it, the one that
+// is away, the third, and the new part.
+func (b *bed) splitWithOneAway() (left, late, lost *bedNode, child uint64) {
 	b.create(simple("tab", 1))
 	for i := range 20 {
 		b.nodes[i%3].put("tab", splitRow(i))
 	}
 	in := b.ready()
-	group = in.record("tab").slots[0].group
+	group := in.record("tab").slots[0].group
 	b.until("the partition is led", func() bool {
 		for i, n := range b.nodes {
 			if p := n.directory.partition(group); p != nil && p.leads() {
@@ -107,7 +84,18 @@ func (b *bed) forSplit() (left, late, lost *bedNode, group uint64) {
 		}
 		return left != nil
 	})
-	return left, late, lost, group
+	b.inCharge("begin", func(s *Service) error {
+		if late.Service == s {
+			late, lost = lost, late
+		}
+		plan, err := s.planSplit(group, 0, true)
+		if err == nil {
+			late.crash() // while the catalog takes note
+			_, err = s.beginSplit(group, plan.At)
+		}
+		return err
+	})
+	return left, late, lost, b.awaitChild(left, group)
 }
 
 // awaitChild waits for a partition to have split, while it is written.
