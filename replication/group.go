@@ -52,6 +52,7 @@ type Group struct {
 	offered          *installation // a staged snapshot that raft was just told of
 	install          *installation // the snapshot that ready is about
 	transfer         *transfer
+	tale             tale
 	pins             []pin // snapshots being sent
 	noSnapshotBefore env.Mono
 	batchBytes       int

@@ -356,7 +356,7 @@ func (w *worker) receive(g *Group, m *message, size int) {
 	need := int64(size) + raftlog.MarkBytes
 	for _, e := range m.raft.Entries {
 		need += raftlog.EntryBytes(0)
-		if e.GetType() != raftpb.EntryNormal {
+		if saysCommit(e) {
 			need += raftlog.MarkBytes
 		}
 	}

@@ -74,6 +74,7 @@ func (w *worker) applyMembers(g *Group, e *raftpb.Entry) (err error) {
 	g.applied, g.appliedTerm = e.GetIndex(), e.GetTerm()
 	g.observeApplied(e, nil, nil)
 	wasSole := g.sole.Load()
+	g.noteVoters(g.log.Members(), cs)
 	g.setMembers(cs)
 	g.reborn = true
 	if !g.sole.Load() {

@@ -153,6 +153,52 @@ func TestEmptyReplicaIsDeaf(t *testing.T) {
 	}
 }
 
+// A voter is replaced, and drops its replica as soon as the leader knows that the others know. The leader is lost at
+// the same moment, and the two that are left have a leader again, even if their power was cut.
+func TestVotersKnowThatTheyAre(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		b := newLab(t, 4, Options{})
+		b.write(t, 3)
+		leader, replaced, fresh := b.leader(t), b.follower(t), b.nodes[3]
+		other := b.nodes[6-leader.id-replaced.id-1]
+		group := leader.groups[1]
+		if err := b.do(t, leader, func() error { return group.ChangeMembers(Change{AddLearner, fresh.id}) }); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(t, time.Second)
+		if s := group.status(); !s.Known {
+			t.Fatalf("cut %t: members %+v are not known, want known: a learner is no voter", cut, s.Members)
+		}
+		err := b.do(t, leader, func() error {
+			return group.ChangeMembers(Change{Promote, fresh.id}, Change{Remove, replaced.id})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := b.w.Now()
+		for s := group.status(); s.Members.Joint() || !s.Known; s = group.status() {
+			if s.Known && s.Members.Joint() {
+				t.Fatal("joint members are known")
+			}
+			if b.pass(t, 10*time.Microsecond); b.w.Now().Sub(told) > time.Second {
+				t.Fatalf("cut %t: members %+v are not known after a second", cut, s.Members)
+			}
+		}
+		b.crash(leader)
+		b.crash(replaced)
+		if cut {
+			for _, n := range []*bedNode{other, fresh} {
+				n.store.flushErr = errors.New("nothing is flushed") // what is applied is known from the log alone
+				b.crash(n)
+				n.store = n.store.crash()
+				b.boot(n, b.w.Restart(n.name()))
+			}
+		}
+		b.pass(t, time.Second)
+		b.write(t, 3)
+	}
+}
+
 // A voter was lost and has been replaced; then another one is lost, and the power of the other
 // two is cut. They do not come back under the members of before, of which two would be missing.
 func TestReplacedVoterIsNotNeededAgain(t *testing.T) {

@@ -248,8 +248,9 @@ func (w *worker) addReady(g *Group) {
 		}
 	}
 	for _, e := range rd.Entries {
-		if e.GetType() != raftpb.EntryNormal {
+		if saysCommit(e) {
 			w.batch.Commit(g.log, g.known(rd), e.GetIndex())
+			g.noteEmpty(e)
 		}
 		w.batch.Entry(g.log, e)
 		g.last = e.GetIndex()

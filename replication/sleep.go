@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -154,7 +155,7 @@ func (w *worker) tickGroup(g *Group) error {
 	if g.lease.leads == 0 && !w.node.mayCampaign(g) {
 		return nil // raft's clock would make it a candidate
 	}
-	if err := g.tickRaft(); err != nil {
+	if err := errors.Join(w.tellMembers(g), g.tickRaft()); err != nil {
 		return err
 	}
 	g.unheard++
@@ -204,7 +205,7 @@ func (g *Group) isDone() bool {
 	if g.applied != g.last || len(g.flights)+len(g.reads)+len(g.pins) > 0 || g.transfer != nil || g.lease.wait > 0 || g.lease.ceded {
 		return false
 	}
-	done := len(g.log.Members().GetVotersOutgoing()) == 0
+	done := !g.isJoint() && !g.tale.due
 	g.raft.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
 		if id != g.node.o.NodeID && p.Match != g.last && g.node.liveness.silence(id) < longSilence {
 			done = false

@@ -21,6 +21,7 @@ type Status struct {
 	First     uint64 // index of the first entry that the log still has, or would have
 	Last      uint64 // index of the last entry in the log
 	Members   Members
+	Known     bool       // a majority of the voters knows, for good, that these are the members; false but at the leader
 	Progress  []Progress // of all members, by node, as the leader sees them; empty elsewhere
 }
 
@@ -70,7 +71,7 @@ func (g *Group) status() Status {
 		Leased: leased, Asleep: !g.awake && !g.sole.Load(),
 		Term: s.GetTerm(), Leader: s.Lead, Leading: g.Leading(),
 		Applied: g.applied, Committed: s.GetCommit(), First: first, Last: g.last,
-		Members: membersOf(g.log.Members()),
+		Members: membersOf(g.log.Members()), Known: g.areMembersKnown(),
 	}
 	for id, p := range s.Progress { //sim:ok sorted below
 		st.Progress = append(st.Progress, Progress{

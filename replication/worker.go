@@ -295,9 +295,9 @@ func (w *worker) free(ps []proposal) {
 	}
 }
 
-// startBytes bounds what a group writes until it leads: a vote, a term and the
-// empty entry of a new leader.
-const startBytes = 2 * raftlog.MarkBytes
+// startBytes bounds what a group writes until it leads, beside the empty entry of a
+// new leader: a vote, a term and how far it is committed.
+const startBytes = 3 * raftlog.MarkBytes
 
 // adopt takes charge of a group. Raft cannot be told that there is no room for
 // what it wants to write, so there must be before it begins.

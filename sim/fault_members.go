@@ -355,6 +355,9 @@ func (r *run) lacks(g *table.GroupState, zones int) error {
 	if s.Members.Joint() || g.ID != catalogGroup && !sameSet(s.Members.Voters, g.Replicas) {
 		return fmt.Errorf("members %+v, and the catalog wants %v", s.Members, g.Replicas)
 	}
+	if !s.Known {
+		return errors.New("its voters do not know yet that they are")
+	}
 	taken := map[string]bool{}
 	for _, id := range s.Members.Voters {
 		at := slices.IndexFunc(s.Progress, func(p replication.Progress) bool { return p.Node == id })

@@ -68,13 +68,14 @@ func TestFailingDiskSparesOtherNodes(t *testing.T) {
 
 // A group is whole with a voter in each zone that there is, three at most, those that the catalog wants.
 func TestLacks(t *testing.T) {
+	const all = 9
 	r := &run{}
 	for i, zone := range []string{"a", "b", "c", "a"} {
 		r.nodes = append(r.nodes, &node{id: uint64(i + 1), place: NodePlan{Zone: zone}})
 	}
 	for _, c := range []struct {
 		voters, wanted []uint64
-		behind         uint64 // a node without an entry
+		behind         uint64 // a node without an entry; all = the voters do not know that they are
 		want           string
 	}{
 		{[]uint64{1, 2, 3}, []uint64{2, 3, 1}, 0, ""},
@@ -83,9 +84,10 @@ func TestLacks(t *testing.T) {
 		{[]uint64{1, 2, 4}, []uint64{1, 2, 4}, 0, "two of them in zone a"},
 		{[]uint64{1, 2, 3}, []uint64{1, 2, 4}, 0, "the catalog wants"},
 		{[]uint64{1, 2, 3}, []uint64{1, 2, 3}, 2, "node 2 lacks entries"},
+		{[]uint64{1, 2, 3}, []uint64{1, 2, 3}, all, "do not know"},
 	} {
 		g := &table.GroupState{ID: 7, Replicas: c.wanted}
-		g.Status.Members.Voters, g.Status.Committed = c.voters, 5
+		g.Status.Members.Voters, g.Status.Known, g.Status.Committed = c.voters, c.behind != all, 5
 		for _, id := range c.voters {
 			p := replication.Progress{Node: id, Match: 5}
 			if id == c.behind {

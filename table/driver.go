@@ -232,7 +232,7 @@ func (c *core) isBusy(group uint64) bool {
 		return false // its table is gone
 	}
 	s, err := c.statusSoon(group)
-	return err != nil || !sameNodes(s.members, p.slot.replicas.members())
+	return err != nil || !s.known || !sameNodes(s.members, p.slot.replicas.members())
 }
 
 // steady returns the voters of a group that can be relied on, none if nobody knows.

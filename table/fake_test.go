@@ -111,7 +111,7 @@ func (g *fakeGroup) ChangeMembers(...replication.Change) error { return replicat
 func (g *fakeGroup) Transfer(uint64) error                     { return replication.ErrBusy }
 
 func (g *fakeGroup) Status() (replication.Status, error) {
-	return replication.Status{Leading: true, Leader: firstNode, Members: replication.Members{Voters: firstNodes}}, nil
+	return replication.Status{Leading: true, Leader: firstNode, Members: replication.Members{Voters: firstNodes}, Known: true}, nil
 }
 
 func (g *fakeGroup) ReadBarrier() error {

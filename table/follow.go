@@ -303,7 +303,7 @@ func (c *core) leaveGroups() int {
 			break
 		}
 		status, err := c.statusSoon(p.id)
-		if err != nil || slices.Contains(status.members, c.self) {
+		if err != nil || !status.known || slices.Contains(status.members, c.self) {
 			continue
 		}
 		c.local.Lock()

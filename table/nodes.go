@@ -92,7 +92,7 @@ func (c *core) mayRemove(id uint64) error {
 	if err != nil {
 		return err
 	}
-	e.Catalog = slices.Contains(status.Members.Voters, id)
+	e.Catalog = slices.Contains(status.Members.Voters, id) || !status.Known
 	var asked []uint64
 	for _, r := range view.records() {
 		for s := range r.liveSlots() {
@@ -125,7 +125,7 @@ func (c *core) countMembers(e *NodeInUseError, groups []uint64) {
 				switch s, err := c.statusSoon(groups[k]); {
 				case err != nil && c.directory.partition(groups[k]) != nil:
 					counts[i].Unknown++
-				case err == nil && slices.Contains(s.members, e.Node):
+				case err == nil && (!s.known || slices.Contains(s.members, e.Node)):
 					counts[i].Groups++
 				}
 			}

@@ -11,18 +11,19 @@ import (
 // A partitionStatus is what the leader of a partition tells of it. Integers are
 // uvarints, a list is a count and its elements.
 //
-//	+---------+-----------------+--------+--------------------------+--------+
-//	| members | configuration's | cursor | numbers of local indexes | steady |
-//	|         | version         |        | with all entries         |        |
-//	+---------+-----------------+--------+--------------------------+--------+
+//	+---------+-----------------+--------+--------------------------+--------+-------+
+//	| members | configuration's | cursor | numbers of local indexes | steady | known |
+//	|         | version         |        | with all entries         |        | 0, 1  |
+//	+---------+-----------------+--------+--------------------------+--------+-------+
 //
-// steady is missing in what earlier builds tell; then it is none.
+// Earlier builds do not tell the last ones; then steady is none, and known is 1.
 type partitionStatus struct {
 	members []uint64 // nodes of all kinds
 	version uint64   // of the configuration; 0 = there is none
 	cursor  uint64   // change up to which all global indexes are; 0 also while nobody brings them
 	kept    []uint64 // numbers of the local indexes that have had all entries from the first row on
 	steady  []uint64 // voters that have been heard of lately and have the log, or nearly
+	known   bool     // nobody who is not a member is needed; see replication.Status
 }
 
 func (s *partitionStatus) append(dst []byte) []byte {
@@ -32,14 +33,19 @@ func (s *partitionStatus) append(dst []byte) []byte {
 	w.uint(s.cursor)
 	w.uints(s.kept)
 	w.uints(s.steady)
+	w.bool(s.known)
 	return w.b
 }
 
 func decodeStatus(b []byte) (*partitionStatus, error) {
 	d := reader{b: b}
 	s := &partitionStatus{members: d.uints(), version: d.uint(), cursor: d.uint(), kept: d.uints()}
+	s.known = true
 	if len(d.b) > 0 {
 		s.steady = d.uints()
+	}
+	if len(d.b) > 0 {
+		s.known = d.bool()
 	}
 	if d.bad || len(d.b) > 0 {
 		return nil, fmt.Errorf("%w: status of %d bytes", errCall, len(b))
@@ -71,7 +77,7 @@ func (p *livePartition) status() (*partitionStatus, error) {
 		return nil, err
 	}
 	m := group.Members
-	s := &partitionStatus{members: slices.Concat(m.Voters, m.Learners, m.Outgoing, m.Demoted)}
+	s := &partitionStatus{members: slices.Concat(m.Voters, m.Learners, m.Outgoing, m.Demoted), known: group.Known}
 	for _, id := range m.Voters {
 		if isCaughtUp(&group, id) {
 			s.steady = append(s.steady, id)
