@@ -239,6 +239,9 @@ func (p *Partition) commit(index uint64, config *Config, c counters) {
 	p.config.Store(config)
 	before := p.txns.busy.Load()
 	p.txns.show()
+	if p.txns.isClosed() {
+		p.txns.closed.Store(true)
+	}
 	if f := p.txns.wake.Load(); f != nil && !before && p.txns.busy.Load() {
 		(*f)()
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/statordb/stator/txn"
 )
 
-// TestClose: a partition that was closed accepts no transaction with other participants, also after a restart, and ends those that it has.
-// It says so as long as there are some.
+// TestClose: a partition that was closed accepts no transaction, writes nothing and lets nobody read, also after a restart, and ends the
+// transactions that it has. It says so as long as there are some.
 func TestClose(t *testing.T) {
 	m := stageMember(t)
 	s := &tokenStage{newStage(t, m)}
@@ -18,6 +18,20 @@ func TestClose(t *testing.T) {
 			t.Errorf("%s: closed as %v, want %v", what, r.Transaction.Outcome, want)
 		}
 	}
+	// open looks at what there is behind the door.
+	open := func(f func()) {
+		t.Helper()
+		p := &s.p.txns
+		if !p.isClosed() || !p.closed.Load() {
+			t.Error("the partition is not closed")
+		}
+		p.ledger.Floor = 0
+		p.closed.Store(false)
+		f()
+		p.ledger.Floor, p.changed = closedFloor, true
+		p.closed.Store(true)
+	}
+	of := func(uint64) *Partition { return s.p }
 	closed("with transactions", txn.Prepared)
 	for range 2 {
 		late := txn.ID{Node: 8, Born: 200 << 16}
@@ -30,10 +44,28 @@ func TestClose(t *testing.T) {
 				t.Errorf("%v: %+v", c.Kind, r)
 			}
 		}
-		s.check("closed", func(uint64) *Partition { return s.p })
+		schema := s.p.Config().Schema
+		row := schema.AppendRowKey(nil, s.keys[2])
+		if r := s.do(s.p, &Command{Kind: Put, Timestamp: 300 << 16, Item: s.value(2, 8)}); !errors.Is(r.Err, ErrWrongPartition) {
+			t.Errorf("a put: %v", r.Err)
+		}
+		if r := s.do(s.p, &Command{Kind: Transact, Transaction: &Transaction{ID: late, Actions: free}}); !errors.Is(r.Err, ErrWrongPartition) {
+			t.Errorf("a transaction of this partition alone: %+v", r)
+		}
+		if it, err := s.p.Get(row); !errors.Is(err, ErrWrongPartition) {
+			t.Errorf("a get: %v, %v", it, err)
+		}
+		if reads, err := s.p.ReadItems([][]byte{row}, false); !errors.Is(err, ErrWrongPartition) {
+			t.Errorf("a read of items: %v, %v", reads, err)
+		}
+		lower, upper := schema.HashSpan(nil, 0, ^uint64(0))
+		if page, err := s.p.Page(&PageRequest{Lower: lower, Upper: upper, AsIs: true}); !errors.Is(err, ErrWrongPartition) {
+			t.Errorf("a page: %v, %v", page, err)
+		}
+		open(func() { s.check("closed", of) })
+		s.must(&Command{Kind: Close, Hash: s.held[0]})
 		s.reopen(m)
 	}
-	of := func(uint64) *Partition { return s.p }
 	s.finish("closed", of)
 	s.finishThird("closed", of)
 	closed("with records of commits", txn.Prepared)

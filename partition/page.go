@@ -63,7 +63,7 @@ type Page struct {
 // Page reads a page of the rows as they are at one moment.
 //
 // Errors: *OngoingError, ErrNotConfigured, ErrNoIndex if the partition has no entries of the
-// index, ErrWrongPartition if it does not have the hash where the span begins,
+// index, ErrWrongPartition if it is closed, or does not have the hash where the span begins,
 // or, in reverse, all of its hashes.
 func (p *Partition) Page(r *PageRequest) (*Page, error) {
 	config := p.Config()
@@ -153,8 +153,8 @@ func (p *Partition) readPage(config *Config, pager *pager, upper []byte) error {
 	// What the iterator sees is all there if the partition still has the span now:
 	// rows that have gone to another one may be deleted here afterwards.
 	now := p.Config()
-	if now == nil {
-		return ErrNotConfigured
+	if err := p.serves(now); err != nil {
+		return err
 	}
 	if now != config {
 		if clipped, err := now.clip(pager.index, r); err != nil || !bytes.Equal(clipped, upper) {

@@ -105,14 +105,15 @@ type transactions struct {
 	changed   bool // it is to be written
 
 	// For readers.
-	any   atomic.Bool // some item is taken
-	busy  atomic.Bool // some item is taken, or the ledger has a record
-	wake  atomic.Pointer[func()]
-	mu    env.Leaf // guards what follows
-	shown map[string]*prepared
-	told  map[txn.ID]decision
-	count tokenMarks
-	news  []news // of the current entry
+	any    atomic.Bool // some item is taken
+	busy   atomic.Bool // some item is taken, or the ledger has a record
+	closed atomic.Bool // isClosed
+	wake   atomic.Pointer[func()]
+	mu     env.Leaf // guards what follows
+	shown  map[string]*prepared
+	told   map[txn.ID]decision
+	count  tokenMarks
+	news   []news // of the current entry
 }
 
 // news is what readers are to learn after an entry.
@@ -327,6 +328,7 @@ func (p *Partition) loadTransactions() error {
 	}
 	t.any.Store(len(t.shown) > 0)
 	t.busy.Store(len(t.shown) > 0 || len(t.told) > 0)
+	t.closed.Store(t.isClosed())
 	return nil
 }
 

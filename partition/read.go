@@ -20,10 +20,10 @@ func (p *Partition) Get(key []byte) (item.Item, error) {
 	// Judged by what the partition has after the read: a row that has gone to
 	// another one may be deleted here afterwards.
 	config := p.Config()
-	switch {
-	case config == nil:
-		return nil, ErrNotConfigured
-	case !config.has(key) && !plant.On(plant.ParentAnswersForChild):
+	if err := p.serves(config); err != nil {
+		return nil, err
+	}
+	if !config.has(key) && !plant.On(plant.ParentAnswersForChild) {
 		return nil, config.wrong()
 	}
 	p.warm(config, RowHash(key), 1)

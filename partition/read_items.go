@@ -44,10 +44,10 @@ func (p *Partition) ReadItems(keys [][]byte, versionsOnly bool) ([]ItemRead, err
 		// After the row: Apply raises it before a row goes.
 		r.Version = txn.Timestamp(p.absent.Load())
 		config := p.Config()
-		switch {
-		case config == nil:
-			return nil, ErrNotConfigured
-		case !config.has(key):
+		if err := p.serves(config); err != nil {
+			return nil, err
+		}
+		if !config.has(key) {
 			return nil, config.wrong()
 		}
 		p.warm(config, RowHash(key), 1)

@@ -41,7 +41,7 @@ func (p *Partition) transaction(config *Config, cmd *Command, c *counters) Resul
 // transact does a transaction whose items are all of this partition; or has it take those that are, where its anchor is (t.Stage):
 //
 //  1. all items must be of this partition;
-//  2. a token that was used answers for itself;
+//  2. a token that was used answers for itself; without one, the partition must not be closed;
 //  3. the rule of package txn and the steps of a write are applied to each action;
 //  4. all actions and the token are staged; or that the items are taken, with the record of the ledger.
 //
@@ -71,7 +71,7 @@ func (p *Partition) transact(config *Config, t *Transaction, c *counters) Result
 	if d.outcome == txn.Committed {
 		return Result{Transaction: &TransactionResult{Outcome: d.outcome, At: d.at}}
 	}
-	if t.Stage && !p.admits(t.ID) {
+	if t.Stage && !p.admits(t.ID) || p.txns.isClosed() {
 		return p.refuse(config)
 	}
 	acts, at, r := p.judgeAll(config, t, c)

@@ -13,7 +13,7 @@ import (
 
 // write evaluates one Put, Delete or Update:
 //
-//  1. the item or key must fit the schema and belong to this partition;
+//  1. the item or key must fit the schema and belong to this partition, which must not be closed;
 //  2. no transaction may be at the item;
 //  3. the condition is judged against the current item, or none;
 //  4. the new item is made and must fit the indexes and the size limits;
@@ -22,7 +22,7 @@ import (
 // Steps 1 to 4 leave no trace when they refuse. Transactions take the same steps, for
 // several items (transact.go).
 func (p *Partition) write(config *Config, cmd *Command, c *counters) Result {
-	if config.Entries {
+	if config.Entries || p.txns.isClosed() {
 		return Result{Err: ErrWrongPartition}
 	}
 	var j judgement
