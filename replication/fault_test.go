@@ -224,6 +224,47 @@ func TestStartOfAnotherGroupOnFullDisk(t *testing.T) {
 	r.propose(r.start(1000), 1, 1)
 }
 
+// Once the log has failed nobody waits for a group to start, also one that has a log and needs no room in it at first, and whose
+// worker is not the one that met the failure.
+func TestStartAfterTheLogFailed(t *testing.T) {
+	broken := false
+	r := &rig{t: t, store: newMemStore(), o: Options{NodeID: 1, Workers: 2}}
+	r.fs = vfs.NewInject(vfs.NewMem(), func(op vfs.Op) error {
+		if broken && op.Kind == vfs.OpWrite {
+			return vfs.ErrIO
+		}
+		return nil
+	})
+	r.open()
+	r.propose(r.start(1), 1, 1)
+	r.propose(r.start(2), 2, 1)
+	r.close()
+	r.store.flushErr = nil
+	r.open()
+	g := r.start(1)
+	broken = true
+	if _, err := g.Propose(add(3, 1)).Await(); !errors.Is(err, ErrUnknownOutcome) {
+		t.Fatalf("Propose: %v, want ErrUnknownOutcome", err)
+	}
+	var err error
+	done := make(chan struct{})
+	go func() {
+		_, err = r.node.Start(2, &counter{r.store, 2}, alone)
+		close(done)
+	}()
+	eventually(t, "an answer of Start", func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	if !errors.Is(err, ErrFailed) {
+		t.Errorf("Start: %v, want ErrFailed", err)
+	}
+}
+
 // An entry that this program cannot read stops its group and no other.
 func TestUnreadableEntryStopsOneGroup(t *testing.T) {
 	r := newRig(t, Options{})

@@ -373,6 +373,13 @@ func (n *Node) fail(err error) error {
 	err = translate(err)
 	if n.failure.CompareAndSwap(nil, &err) {
 		n.e.Sometimes("replication: log failed")
+		for _, w := range n.workers {
+			w.post(func(stopped error) {
+				if stopped == nil {
+					w.fail(err)
+				}
+			})
+		}
 	}
 	return n.Err()
 }

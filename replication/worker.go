@@ -302,7 +302,10 @@ const startBytes = 3 * raftlog.MarkBytes
 // adopt takes charge of a group. Raft cannot be told that there is no room for
 // what it wants to write, so there must be before it begins.
 func (w *worker) adopt(g *Group) {
-	err := w.node.log.Reserve(&w.batch, startBytes+raftlog.EntryBytes(0))
+	err := w.node.Err() // of a write of another worker, which the log may not know yet
+	if err == nil {
+		err = w.node.log.Reserve(&w.batch, startBytes+raftlog.EntryBytes(0))
+	}
 	if err == nil {
 		err = g.open()
 	}

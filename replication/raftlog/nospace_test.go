@@ -115,3 +115,39 @@ func TestReservationSurvivesFailedRename(t *testing.T) {
 		t.Errorf("log ends with entry %d, want 1", got)
 	}
 }
+
+// What is reserved for a batch is there for all that is written with it until the reservation is given up, whatever
+// others reserve meanwhile.
+func TestReservationIsForSeveralWrites(t *testing.T) {
+	fs, full := vfs.NewMem(), false
+	l := openLog(t, vfs.NewInject(fs, func(op vfs.Op) error {
+		if full && (op.Kind == vfs.OpCreate || op.Kind == vfs.OpPreallocate || op.Kind == vfs.OpRename) {
+			return vfs.ErrNoSpace
+		}
+		return nil
+	}), Options{SegmentBytes: 64 << 10})
+	s := create(t, l, 1, 1)
+	var steps, greedy Batch
+	if err := l.Reserve(&steps, 3*EntryBytes(1000)); err != nil {
+		t.Fatal(err)
+	}
+	full = true
+	for i := range uint64(3) {
+		steps.Entry(s, newEntry(i+1, 1, string(make([]byte, 1000))))
+		if err := l.Write(&steps, true); err != nil {
+			t.Fatalf("write %d of what was reserved: %v", i+1, err)
+		}
+		steps.Reset()
+		for size := 10_000; size > 0; size /= 2 {
+			for l.Reserve(&greedy, EntryBytes(size)) == nil {
+			}
+		}
+	}
+	before := l.room
+	if steps.reserved == 0 {
+		t.Error("nothing is left of a reservation that is larger than what was written")
+	}
+	if l.Unreserve(&steps); l.room == before || steps.reserved != 0 {
+		t.Errorf("room for %d bytes before the rest is given up, %d after it", before, l.room)
+	}
+}

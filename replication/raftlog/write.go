@@ -130,8 +130,8 @@ const MarkBytes = 256
 
 // Reserve makes sure that n bytes of the batch will fit, on top of what has
 // been reserved for it and others before. When the disk is too full the error
-// matches vfs.ErrNoSpace and nothing has happened. Write or Unreserve gives
-// the reservation up.
+// matches vfs.ErrNoSpace and nothing has happened. Writes use the reservation
+// up; Unreserve gives up what is left.
 func (l *Log) Reserve(b *Batch, n int64) error {
 	if l.takeRoom(b, n) {
 		return nil
@@ -160,7 +160,7 @@ func (l *Log) takeRoom(b *Batch, n int64) bool {
 	return true
 }
 
-// Unreserve gives up what was reserved for a batch that will not be written.
+// Unreserve gives up what was reserved for a batch, and not used.
 func (l *Log) Unreserve(b *Batch) {
 	if b.reserved == 0 {
 		return
@@ -345,9 +345,10 @@ func (l *Log) append(batches []*Batch) (wal.Position, error) {
 func (l *Log) useRoom(batches []*Batch, total int64) error {
 	l.mu.Lock()
 	for _, b := range batches {
-		l.room += b.reserved
-		l.reserved -= b.reserved
-		b.reserved = 0
+		n := min(b.reserved, b.diskBytes()) // the rest is for what will be written later
+		l.room += n
+		l.reserved -= n
+		b.reserved -= n
 	}
 	enough := l.room >= total
 	if enough {
