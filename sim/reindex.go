@@ -92,8 +92,12 @@ func (c *churner) checkIndex(name string) {
 
 // checkLate returns what is wrong with the late index, if there is one.
 func (s *server) checkLate(name string) (wrong, err error) {
-	deadline := s.e.Now().Add(s.n.run.indexLimit())
+	limit := s.n.run.indexLimit()
+	deadline := s.e.Now().Add(limit)
 	for {
+		if s.n.full {
+			deadline = s.e.Now().Add(limit) // stores and indexes try again after up to a second each
+		}
 		d, err := s.tables.Describe(name)
 		if err != nil || !hasIndex(d, lateIndex) {
 			return nil, err
