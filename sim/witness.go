@@ -48,10 +48,11 @@ type commit struct {
 }
 
 // Applied notes a command that was applied for the first time anywhere, and what it came
-// to. One that a partition refuses because it has given the key away has not happened: it is
-// sent on to whoever has it now.
+// to. One that a partition refuses for another reason than its condition has not happened: that
+// it has given the key away, for one, so that it is sent on to whoever has it now, or that it does not
+// know any more whether it has carried the request out.
 func (h *History) Applied(group uint64, command []byte, result any) {
-	if r, ok := result.(*partition.Result); ok && errors.Is(r.Err, partition.ErrWrongPartition) {
+	if r, ok := result.(*partition.Result); ok && r.Err != nil && !errors.Is(r.Err, partition.ErrConditionFailed) {
 		return
 	}
 	c, err := partition.DecodeCommand(command)

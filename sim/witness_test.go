@@ -142,6 +142,29 @@ func TestPutIsOfItsAttempt(t *testing.T) {
 	}
 }
 
+// A command that a partition refuses, other than by its condition, has not happened, although its entry was applied.
+func TestRefusedIsNoCommit(t *testing.T) {
+	const key = "p1/s0"
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 1},
+		{partition.ErrConditionFailed, 1},
+		{partition.ErrFateUnknown, 0},
+		{partition.ErrWrongPartition, 0},
+		{&partition.ConflictError{}, 0},
+	} {
+		h := &History{replicated: true}
+		o := &Operation{Client: 1, Key: key, Kind: Put, Value: "c6.22"}
+		h.Begin(o)
+		b := (&partition.Command{Kind: partition.Put, Request: partition.RequestID{Node: 1, Number: 1}, Item: row(key, o)}).Encode()
+		if h.Applied(2, b, &partition.Result{Err: c.err}); len(h.commits[key]) != c.want || o.applied != (c.want > 0) {
+			t.Errorf("%v: %d commits, applied %t, want %d", c.err, len(h.commits[key]), o.applied, c.want)
+		}
+	}
+}
+
 // A client that was told that nothing has happened may ask again: it must not have happened,
 // nor happen later, whether or not anybody sees it. What is refused has not.
 func TestToldOfNothing(t *testing.T) {
