@@ -39,6 +39,7 @@ const churnTables = 3
 
 // startSteps starts the tasks that have tables of their own.
 func (r *run) startSteps() {
+	r.startLoner()
 	if r.plan.breaksLeases() {
 		return // what consistent reads show is not certain
 	}

@@ -33,7 +33,7 @@ func GuestPlan(seed uint64, o Options) *Plan {
 	}
 	o.Stack = GuestStack
 	p := NewPlan(seed, o)
-	p.Clients, p.Transactors, p.Churn, p.Expiry, p.Grammar, p.Rot = nil, nil, nil, nil, nil, 0
+	p.Clients, p.Transactors, p.Churn, p.Expiry, p.Grammar, p.Engine, p.Rot = nil, nil, nil, nil, nil, nil, 0
 	p.Knobs = Knobs{
 		Partitions: p.Knobs.Partitions, SyncTime: Duration(200 * time.Microsecond),
 		Memtable: 4 << 20, Table: 1 << 20, Base: 4 << 20, L0: 4, Ratio: 10, Threshold: 1024, Sync: "always",

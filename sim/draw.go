@@ -77,6 +77,7 @@ func NewPlan(seed uint64, o Options) *Plan {
 	d.drawSteps()
 	d.drawTransactions()
 	d.drawLoads()
+	d.drawEngine()
 	if p := d.plan; p.breaksLeases() { // these know what consistent reads must show
 		p.Churn, p.Expiry, p.Grammar = nil, nil, nil
 	}

@@ -28,9 +28,13 @@ var loads = []LoadInfo{
 	{"tables", "tables and an index are created, filled, read and dropped"},
 	{"expiry", "items with a time to live, some of which are prolonged"},
 	{"grammar", "expressions made from the grammar, against a second opinion"},
+	{engineLoad, "the engine alone, with its own log, on a machine of its own that often loses power"},
 }
 
-const transactionsLoad = "transactions"
+const (
+	transactionsLoad = "transactions"
+	engineLoad       = "engine"
+)
 
 // Loads lists the loads.
 func Loads() []LoadInfo { return slices.Clone(loads) }
@@ -148,3 +152,15 @@ func (d *drawer) drawLoads() {
 		}
 	}
 }
+
+// drawEngine has the engine tried alone in some worlds. It has dice of its own.
+func (d *drawer) drawEngine() {
+	l := &drawer{Rand: rand.New(rand.NewPCG(d.plan.Seed, 0xe4914e)), o: d.o, plan: d.plan}
+	byName := d.o.wantsByName(engineLoad)
+	if byName || l.IntN(4) == 0 && len(d.o.Workload)+len(d.o.Faults) == 0 && !d.o.Calm && d.o.Attempts == 0 {
+		d.plan.Engine = l.steps(d.plan.For.Std() / lonerBursts)
+	}
+}
+
+// lonerBursts is how many bursts of the engine a run has, about.
+const lonerBursts = 20

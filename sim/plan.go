@@ -41,6 +41,7 @@ type Plan struct {
 	Churn       []Step           `json:"churn,omitempty"`       // of the task that creates and drops tables
 	Expiry      []Step           `json:"expiry,omitempty"`      // of the task that works on items with a time to live
 	Grammar     []Step           `json:"grammar,omitempty"`     // of the task that compares requests with the reference
+	Engine      []Step           `json:"engine,omitempty"`      // of the task that works on a store of its own
 	Rot         uint32           `json:"rot,omitempty"`         // dice: which bit is damaged in the end; 0: none
 }
 

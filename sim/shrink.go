@@ -65,6 +65,7 @@ func (s *Shrinker) Shrink(p *Plan) (*Plan, Result, int) {
 		s.fewer(func(p *Plan) int { return len(p.Churn) }, func(p *Plan, keep func(int) bool) { p.Churn = kept(p.Churn, keep) })
 		s.fewer(func(p *Plan) int { return len(p.Expiry) }, func(p *Plan, keep func(int) bool) { p.Expiry = kept(p.Expiry, keep) })
 		s.fewer(func(p *Plan) int { return len(p.Grammar) }, func(p *Plan, keep func(int) bool) { p.Grammar = kept(p.Grammar, keep) })
+		s.fewer(func(p *Plan) int { return len(p.Engine) }, func(p *Plan, keep func(int) bool) { p.Engine = kept(p.Engine, keep) })
 		s.simplify()
 		s.until()
 		s.sooner()
@@ -200,7 +201,7 @@ func (p *Plan) skip(by Duration) {
 			t.Ops[k].At -= by
 		}
 	}
-	for _, steps := range []*[]Step{&p.Churn, &p.Expiry, &p.Grammar} {
+	for _, steps := range []*[]Step{&p.Churn, &p.Expiry, &p.Grammar, &p.Engine} {
 		var rest []Step
 		for _, t := range *steps {
 			if t.At >= by {
@@ -273,6 +274,7 @@ func (p *Plan) cut(at Duration) {
 	p.Churn = slices.DeleteFunc(p.Churn, func(t Step) bool { return late(t.At) })
 	p.Expiry = slices.DeleteFunc(p.Expiry, func(t Step) bool { return late(t.At) })
 	p.Grammar = slices.DeleteFunc(p.Grammar, func(t Step) bool { return late(t.At) })
+	p.Engine = slices.DeleteFunc(p.Engine, func(t Step) bool { return late(t.At) })
 }
 
 // strip is step 4.
@@ -281,6 +283,7 @@ func (s *Shrinker) strip() {
 		func(p *Plan) { p.Churn = nil },
 		func(p *Plan) { p.Expiry = nil },
 		func(p *Plan) { p.Grammar = nil },
+		func(p *Plan) { p.Engine = nil },
 		func(p *Plan) { p.Rot = 0 },
 		func(p *Plan) { p.Transactors = nil },
 		func(p *Plan) { p.Clients = nil },
