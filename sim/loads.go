@@ -12,7 +12,7 @@ import (
 type LoadInfo struct{ Name, What string }
 
 // The loads. Those of clients are single requests (ClientPlan), those of transactors are
-// requests of the ledger (TransactorPlan); each of the others is a task with a table of its own.
+// requests of the ledger (TransactorPlan); each of the others is a task with a table of its own, or a store.
 var loads = []LoadInfo{
 	{"items", "gets, puts and deletes of single items, many on conditions"},
 	{"counters", "adds to a number of an item"},

@@ -14,7 +14,7 @@ func TestWorkload(t *testing.T) {
 			if err := p.check(); err != nil {
 				t.Errorf("%s: %v", l.Name, err)
 			}
-			has := map[string]bool{"tables": len(p.Churn) > 0, "expiry": len(p.Expiry) > 0, "grammar": len(p.Grammar) > 0}
+			has := map[string]bool{"tables": len(p.Churn) > 0, "expiry": len(p.Expiry) > 0, "grammar": len(p.Grammar) > 0, engineLoad: len(p.Engine) > 0}
 			for i := range p.Clients {
 				for _, o := range p.Clients[i].Ops {
 					load := map[string]string{"add": "counters", "query": "queries", "scan": "queries", "batch": "batches", "index": "indexes"}[o.Do]
