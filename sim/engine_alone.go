@@ -108,9 +108,13 @@ func (l *loner) burst() {
 		return
 	}
 	l.awaitSync()
+	things := 16
+	if l.rng.IntN(24) == 0 {
+		things = 200 // more than fits into the levels above the last without a merge
+	}
 	var tasks []func()
 	for _, h := range l.hands[:1+l.rng.IntN(len(l.hands))] {
-		h.rng, h.left = rand.New(rand.NewPCG(l.rng.Uint64(), 0x4a4d)), 1+l.rng.IntN(1+l.rng.IntN(16))
+		h.rng, h.left = rand.New(rand.NewPCG(l.rng.Uint64(), 0x4a4d)), 1+l.rng.IntN(1+l.rng.IntN(things))
 		tasks = append(tasks, h.work)
 	}
 	if other := l.other(); other != nil {
