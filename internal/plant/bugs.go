@@ -28,6 +28,8 @@ const (
 	TombstoneUnderSnapshot
 	SequenceReused
 	FileNumberReused
+	StoreLogUnsynced
+	ExcisedBeforeFlush
 
 	// lsm/wal
 	SyncErrorIgnored

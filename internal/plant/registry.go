@@ -39,6 +39,8 @@ var Registry = []Entry{
 	{TombstoneUnderSnapshot, "tombstone-under-snapshot", "lsm", "A compaction drops a tombstone, as nothing lies below its output, although a snapshot sees the version that it hides, which stays.", "replicas, linearizability", "LevelDB, RocksDB: deletion markers and snapshots"},
 	{SequenceReused, "sequence-reused", "lsm", "A store that starts again gives some of the latest sequence numbers a second time.", "counters, linearizability, replicas", "numbers that a restart resets"},
 	{FileNumberReused, "file-number-reused", "lsm", "A store that starts again gives the latest file numbers a second time.", "replicas, boot, progress", "LevelDB: file numbers after recovery"},
+	{StoreLogUnsynced, "store-log-unsynced", "lsm", "A batch is acknowledged before the engine's own log is synced.", "engine", "LevelDB and HyperDex in Pillai et al., OSDI 2014"},
+	{ExcisedBeforeFlush, "excised-before-flush", "lsm", "Tables within an excised range go before the range delete is durable that hides the rest of it.", "engine", "RocksDB: DeleteFilesInRange"},
 
 	{SyncErrorIgnored, "sync-error-ignored", "lsm/wal", "A failed sync of the log counts as done.", "linearizability, boot", "Rebello et al., Can Applications Recover from fsync Failures, ATC 2020; PostgreSQL's fsyncgate"},
 	{SegmentNameUnsynced, "segment-name-unsynced", "lsm/wal", "A new segment of the log takes records before the directory that has its name is synced.", "linearizability, boot", "Pillai et al., OSDI 2014"},
