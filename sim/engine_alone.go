@@ -74,8 +74,13 @@ func (r *run) startLoner() *loner {
 // options are tiny, so that everything happens often.
 func (l *loner) options() lsm.Options {
 	rng := l.rng
+	facets := firstByte
+	if rng.IntN(3) == 0 {
+		facets = nil
+	}
 	return lsm.Options{
-		Dir: lonerName, MemoryBytes: 64 << 10,
+		Facets: facets,
+		Dir:    lonerName, MemoryBytes: 64 << 10,
 		MemtableBytes: 1 << (10 + rng.IntN(3)), BlockBytes: 64 << rng.IntN(4), TableBytes: 1 << (10 + rng.IntN(3)),
 		L0Tables: 1 + rng.IntN(3), BaseBytes: 4 << 10, LevelRatio: 2, LogSegmentBytes: 1 << (11 + rng.IntN(3)),
 		Compaction:            []lsm.Compaction{lsm.Leveled{}, lsm.Leveled{}, lsm.Tiered{}, lsm.LazyLeveled{}}[rng.IntN(4)],

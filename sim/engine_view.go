@@ -16,6 +16,25 @@ import (
 type lonerView interface {
 	Get(user, dst []byte) ([]byte, error)
 	NewIter(lsm.IterOptions) (*lsm.Iterator, error)
+	NewFilteredIter(lsm.IterOptions, lsm.Filter) (*lsm.FilteredIter, error)
+}
+
+// A mover moves over keys.
+type mover interface {
+	SeekGE(user []byte) bool
+	SeekLT(user []byte) bool
+	Next() bool
+	Prev() bool
+	Key() []byte
+	Value() []byte
+	Err() error
+}
+
+// firstByte gives a value a tag: its first byte.
+func firstByte(_, value []byte, tags *lsm.Tags) {
+	if len(value) > 0 {
+		tags.Add(value[:1])
+	}
 }
 
 // read reads all that a view shows.
@@ -63,13 +82,33 @@ func compare(v lonerView, c content, rng *rand.Rand) error {
 		return err
 	}
 	err = walk(it, c, keys, rng)
-	return errors.Join(err, it.Close())
+	if err = errors.Join(err, it.Close()); err != nil {
+		return err
+	}
+	return compareFiltered(v, c, o, keys, rng)
+}
+
+// compareFiltered is compare for an iterator that shows the values with one tag, if the store has any.
+func compareFiltered(v lonerView, c content, o lsm.IterOptions, keys []string, rng *rand.Rand) error {
+	tag := fmt.Append(nil, 1+rng.IntN(4))
+	it, err := v.NewFilteredIter(o, lsm.HasTag(tag))
+	if errors.Is(err, lsm.ErrNoFacets) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !strings.HasPrefix(c[k], string(tag)) })
+	if err = errors.Join(walk(it, c, keys, rng), it.Close()); err != nil {
+		return fmt.Errorf("of values that begin with %s: %w", tag, err)
+	}
+	return nil
 }
 
 // walk moves an iterator about over keys.
-func walk(it *lsm.Iterator, c content, keys []string, rng *rand.Rand) error {
+func walk(it mover, c content, keys []string, rng *rand.Rand) error {
 	at := -1
-	for range 2 * len(keys) {
+	for range 1 + 2*len(keys) {
 		var ok bool
 		move := rng.IntN(16)
 		switch {

@@ -157,7 +157,7 @@ func (d *drawer) drawLoads() {
 func (d *drawer) drawEngine() {
 	l := &drawer{Rand: rand.New(rand.NewPCG(d.plan.Seed, 0xe4914e)), o: d.o, plan: d.plan}
 	byName := d.o.wantsByName(engineLoad)
-	if byName || l.IntN(5) == 0 && len(d.o.Workload)+len(d.o.Faults) == 0 && !d.o.Calm && d.o.Attempts == 0 {
+	if byName || l.IntN(6) == 0 && len(d.o.Workload)+len(d.o.Faults) == 0 && !d.o.Calm && d.o.Attempts == 0 {
 		d.plan.Engine = l.steps(d.plan.For.Std() / lonerBursts)
 	}
 }
