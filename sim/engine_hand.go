@@ -31,8 +31,27 @@ type deed []change
 // A change sets a key, or deletes it if there is no value, or deletes a range up to end.
 type change struct{ key, end, value string }
 
+func (x change) String() string {
+	switch {
+	case x.end != "":
+		return fmt.Sprintf("-[%s, %s)", x.key, x.end)
+	case x.value == "":
+		return "-" + x.key
+	}
+	return x.key + "=" + strings.TrimSpace(x.value)
+}
+
 // content is what is at keys.
 type content map[string]string
+
+// String leaves out what values are filled up with.
+func (c content) String() string {
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(c)) {
+		all = append(all, change{key: k, value: c[k]}.String())
+	}
+	return fmt.Sprint(all)
+}
 
 func (c content) apply(d deed) {
 	for _, x := range d {
