@@ -23,6 +23,7 @@ type Cluster struct {
 	down    map[*node]bool // held down by Crash
 	cuts    []*transport.Applied
 	delays  func() time.Duration
+	applied func(group uint64, command []byte, result any)
 }
 
 // GuestPlan draws the plan of a cluster for guests: its faults; the knobs are like those
@@ -50,7 +51,7 @@ func NewCluster(p *Plan, o Options) (*Cluster, error) {
 	running.Lock()
 	c := &Cluster{r: newRun(p, o), down: map[*node]bool{}}
 	c.restore = replaceReader(c.r.jitter)
-	c.r.consensus.commit = c.noteGroup
+	c.r.consensus.commit = c.noteApplied
 	c.r.jitter.outside.Store(true)
 	c.r.watch(0)
 	links := c.r.world.Stream("client/guest")
@@ -61,10 +62,20 @@ func NewCluster(p *Plan, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// noteGroup keeps the groups of tables, which targets of faults count.
-func (c *Cluster) noteGroup(group uint64, _ []byte, _ any) {
-	if h := &c.r.history; group != catalogGroup && !slices.Contains(h.groups, group) {
+// OnApplied has f told of each command of a partition that is applied for the first time anywhere, and of what it came to (a
+// *partition.Result): so f knows in which order writes of an item took effect. It is called before Boot.
+func (c *Cluster) OnApplied(f func(group uint64, command []byte, result any)) { c.applied = f }
+
+// noteApplied keeps the groups of tables, which targets of faults count.
+func (c *Cluster) noteApplied(group uint64, command []byte, result any) {
+	if group == catalogGroup {
+		return
+	}
+	if h := &c.r.history; !slices.Contains(h.groups, group) {
 		h.groups = append(h.groups, group)
+	}
+	if c.applied != nil {
+		c.applied(group, command, result)
 	}
 }
 

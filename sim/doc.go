@@ -14,5 +14,6 @@
 // Reading order: plan.go (what a run is), draw.go and knobs.go (what a seed chooses),
 // run.go (the story), node.go and server.go (the nodes under test), client.go with
 // request.go, churn.go and expiry.go (the workload), nemesis.go, target.go and
-// fault_*.go (the faults), history.go, witness.go and model.go (the verdict).
+// fault_*.go (the faults), history.go, applied.go, witness.go,
+// search.go and model.go (the verdict).
 package sim

@@ -3,12 +3,14 @@ package sim
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/statordb/stator/internal/transport"
 	"github.com/statordb/stator/item"
 )
 
@@ -339,7 +341,8 @@ func (l edgeLog) Handle(_ context.Context, record slog.Record) error {
 	}
 	record.Attrs(func(a slog.Attr) bool {
 		err, ok := a.Value.Any().(error)
-		if ok && !l.r.excused(err) {
+		isLost := errors.Is(err, transport.ErrLost) || errors.Is(err, transport.ErrTimeout) // of what was forwarded to the node in charge
+		if ok && !isLost && !l.r.excused(err) {
 			l.r.fail(found(Unexpected, fmt.Errorf("sim: the edge hides an unexpected error: %w", err)))
 		}
 		return true

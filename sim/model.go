@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -35,30 +34,15 @@ func step(s State, o *Operation) (bool, State) {
 	return holds && (o.Saw == nil || *o.Saw == seen), after
 }
 
-// stepAll is step for all the states that an item may be in: those from which
-// the operation is impossible drop out, and an operation with unknown outcome
-// may also not have happened.
-func stepAll(states []State, o *Operation) []State {
-	var after []State
-	add := func(s State) {
-		if !slices.Contains(after, s) {
-			after = append(after, s)
-		}
-	}
-	for _, s := range states {
-		if o.Outcome == Unknown {
-			add(s)
-		}
-		if ok, s := step(s, o); ok {
-			add(s)
-		}
-	}
-	slices.SortFunc(after, State.compare)
-	return after
-}
-
+// compare orders states; a missing item comes first.
 func (s State) compare(o State) int {
-	return cmp.Or(cmp.Compare(s.Value, o.Value), cmp.Compare(s.Count, o.Count))
+	switch {
+	case s.Exists == o.Exists:
+		return cmp.Or(cmp.Compare(s.Value, o.Value), cmp.Compare(s.Count, o.Count))
+	case o.Exists:
+		return -1
+	}
+	return 1
 }
 
 func (o *Operation) holds(s State) bool {
@@ -114,12 +98,12 @@ func (v *Violation) Error() string {
 // View writes Porcupine's page, which shows the operations and how far they can be
 // explained.
 func (v *Violation) View(w io.Writer) error {
-	return porcupine.Visualize(itemModel(new(int), stepBudget), v.info, w)
+	return porcupine.Visualize(itemPage(), v.info, w)
 }
 
 // Visualize writes that page to a file.
 func (v *Violation) Visualize(path string) error {
-	return porcupine.VisualizePath(itemModel(new(int), stepBudget), v.info, path)
+	return porcupine.VisualizePath(itemPage(), v.info, path)
 }
 
 // UndecidedError means that the search for an explanation was given up after a
@@ -177,7 +161,7 @@ func (h *History) check(budget int) error {
 }
 
 func checkItem(key string, operations []*Operation, budget int) error {
-	verdict, end := budgeted(itemModel).judge(func(moment int64) []porcupine.Operation { return events(operations, moment) }, budget)
+	verdict, end := itemModel.Search(func(moment int64) []porcupine.Operation { return events(operations, moment) }, budget)
 	switch verdict {
 	case porcupine.Ok:
 		return nil
@@ -193,7 +177,7 @@ func checkItem(key string, operations []*Operation, budget int) error {
 			v.Answer = o
 		}
 	}
-	_, v.info = porcupine.CheckOperationsVerbose(itemModel(new(int), budget), events(operations, end), 0)
+	_, v.info = porcupine.CheckOperationsVerbose(itemPage(), events(operations, end), 0)
 	return v
 }
 
@@ -217,8 +201,16 @@ func events(operations []*Operation, moment int64) []porcupine.Operation {
 }
 
 // itemModel is the model of one item.
-func itemModel(steps *int, budget int) porcupine.Model {
-	m := modelOf(stepAll)(steps, budget)
+var itemModel = &Model[State, Operation]{
+	Step: step, Compare: State.compare,
+	Unknown: func(o *Operation) bool { return o.Outcome == Unknown },
+	Reads:   func(o *Operation) bool { return o.Kind == Get },
+	Span:    func(o *Operation) (int64, int64) { return o.Call, returned(o) },
+}
+
+// itemPage is itemModel for a page.
+func itemPage() porcupine.Model {
+	m := itemModel.porcupine(new(int), stepBudget)
 	m.DescribeOperation = func(input, _ any) string { return input.(*Operation).String() }
 	m.DescribeState = func(state any) string { return fmt.Sprint(state) }
 	return m

@@ -111,24 +111,11 @@ func (o *GroupOp) step(s groupState) (bool, groupState) {
 	return saw || o.Outcome == Unknown, s // what it saw may be of an attempt that was refused before
 }
 
-// stepGroups is step for all the states that a group may be in; see stepAll.
-func stepGroups(states []groupState, o *GroupOp) []groupState {
-	var after []groupState
-	add := func(s groupState) {
-		if !slices.Contains(after, s) {
-			after = append(after, s)
-		}
-	}
-	for _, s := range states {
-		if o.Outcome == Unknown {
-			add(s)
-		}
-		if ok, s := o.step(s); ok {
-			add(s)
-		}
-	}
-	slices.SortFunc(after, func(a, b groupState) int { return slices.Compare(a[:], b[:]) })
-	return after
+// groupModel is the model of a group.
+var groupModel = &Model[groupState, GroupOp]{
+	Step:    func(before groupState, o *GroupOp) (bool, groupState) { return o.step(before) },
+	Compare: func(a, b groupState) int { return slices.Compare(a[:], b[:]) },
+	Unknown: func(o *GroupOp) bool { return o.Outcome == Unknown },
 }
 
 // CheckGroup reports whether the requests about one group can have taken effect one after
@@ -145,7 +132,7 @@ func checkGroup(name string, operations []*GroupOp, budget int) error {
 
 // searchGroup is checkGroup of requests that are all to be placed.
 func searchGroup(name string, operations []*GroupOp, budget int) error {
-	verdict, end := modelOf(stepGroups).judge(func(moment int64) []porcupine.Operation { return groupEvents(operations, moment) }, budget)
+	verdict, end := groupModel.Search(func(moment int64) []porcupine.Operation { return groupEvents(operations, moment) }, budget)
 	switch verdict {
 	case porcupine.Ok:
 		return nil

@@ -26,18 +26,22 @@ func (h *History) checkWeak(key string, operations, reads []*Operation) error {
 		return nil
 	}
 	commits := h.commits[key]
-	w := witness{versions: []State{{}}, at: map[State][]int{{}: {0}}}
-	if h.commits == nil || !w.replay(commits, operations) {
+	at := map[State][]int{} // where each state is in the versions of the item
+	if w, ok := h.replay(key, operations); !ok {
 		commits = nil
+	} else {
+		for i, s := range w.versions {
+			at[s] = append(at[s], i)
+		}
 	}
 	for _, o := range reads {
 		switch {
 		case commits == nil && !isWritten(operations, o):
 			return found(Staleness, fmt.Errorf("sim: item %s: %s, but nobody has written that", key, o))
 		case commits == nil:
-		case !w.wasThere(commits, o):
+		case !wasThere(commits, at[*o.Saw], o):
 			return found(Staleness, fmt.Errorf("sim: item %s: %s, but that was not there before it was answered", key, o))
-		case !w.isFresh(commits, o):
+		case !isFresh(commits, at[*o.Saw], o):
 			return found(Staleness, fmt.Errorf("sim: item %s: %s, but that was replaced more than %s before it began, and nothing was wrong",
 				key, o, o.Began.Sub(o.Fresh)))
 		}
@@ -45,15 +49,14 @@ func (h *History) checkWeak(key string, operations, reads []*Operation) error {
 	return nil
 }
 
-// wasThere reports whether a version that a read saw was made before it returned.
-func (w *witness) wasThere(commits []commit, o *Operation) bool {
-	versions := w.at[*o.Saw]
+// wasThere reports whether one of the versions that a read may have seen was made before it returned.
+func wasThere(commits []commit, versions []int, o *Operation) bool {
 	return len(versions) > 0 && (versions[0] == 0 || commits[versions[0]-1].when < o.Return)
 }
 
-// isFresh reports whether a version that a read saw was there at its Fresh, or later.
-func (w *witness) isFresh(commits []commit, o *Operation) bool {
-	for _, v := range w.at[*o.Saw] {
+// isFresh reports whether one of the versions that a read may have seen was there at its Fresh, or later.
+func isFresh(commits []commit, versions []int, o *Operation) bool {
+	for _, v := range versions {
 		if v >= len(commits) || commits[v].at >= o.Fresh {
 			return true
 		}
