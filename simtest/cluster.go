@@ -32,6 +32,7 @@ type Cluster struct {
 	history *history
 	tasks   int // that Go has started
 	calls   int // HTTPClient's calls
+	sources int // of tokens
 	checked bool
 	told    bool // how to repeat it
 }
@@ -119,6 +120,7 @@ func (c *Cluster) run(t *testing.T, world *sim.Cluster, f func(ctx context.Conte
 	outer := c.t
 	c.t, c.world, c.history = t, world, newHistory()
 	c.driver = newDriver(world, c.o.limit)
+	world.OnApplied(c.history.applied)
 	defer func() { // also if t.Fatal ends the goroutine
 		if (t.Failed() || outer.Failed()) && !c.told { // f has most likely the outer one
 			outer.Log("simtest: " + c.replay())

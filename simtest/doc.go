@@ -43,5 +43,5 @@
 // before; math/rand does not.
 //
 // Reading order: cluster.go (what users see), driver.go (two clocks become one),
-// transport.go (a request on its way), history.go and model.go (the verdict).
+// transport.go (a request on its way), history.go, applied.go and model.go (the verdict).
 package simtest

@@ -12,6 +12,7 @@ import (
 
 	"github.com/statordb/stator/internal/jsonscan"
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/server"
 	"github.com/statordb/stator/sim"
 	"github.com/statordb/stator/table"
@@ -24,7 +25,12 @@ type history struct {
 	lives  map[tableName]*life
 	items  map[itemName]*itemHistory
 	order  []itemName
-	tokens map[string]*noted // transactions under way or done, by caller and token
+	tokens map[string]*noted // transactions under way or done, by caller, token and parameters
+
+	requests map[partition.RequestID]bool // that were applied
+	accepted map[participant][]accepted   // actions of transactions under way
+
+	proved, searched int // items, by check
 }
 
 // A tableName says which table of which caller.
@@ -48,6 +54,8 @@ type itemName struct {
 
 type itemHistory struct {
 	operations []*operation
+	open       []*operation   // writes of which nobody has been told that they were done
+	commits    [][]*operation // for each write, in the order in which they were applied: those that it may be
 	written    bool
 }
 
@@ -58,10 +66,17 @@ type noted struct {
 	operations []*operation // of writes and gets, from the begin
 	lives      map[string]*life
 	repeats    *noted // the first call with the same token
+
+	// Of a transaction that may be repeated under its token:
+	underWay int  // calls
+	doubt    bool // of one of these nobody knows what it came to
 }
 
 func newHistory() *history {
-	return &history{lives: map[tableName]*life{}, items: map[itemName]*itemHistory{}, tokens: map[string]*noted{}}
+	return &history{
+		lives: map[tableName]*life{}, items: map[itemName]*itemHistory{}, tokens: map[string]*noted{},
+		requests: map[partition.RequestID]bool{}, accepted: map[participant][]accepted{},
+	}
 }
 
 // begin notes a call.
@@ -116,15 +131,20 @@ func (h *history) begin(r *request) *noted {
 }
 
 // transact notes the actions of a transaction; of one that is repeated under its token,
-// nothing new.
+// nothing new. With other parameters it is another one, which the service refuses if the first has happened.
 func (h *history) transact(r *request, n *noted, p *table.TransactWriteRequest) {
 	if p.Token != "" {
 		token := r.who.Account + " " + p.Token
+		for _, a := range p.Actions {
+			token += fmt.Sprintf(" %d %s %s", a.Kind, a.Table, wants(0, a.Item, a.Condition, a.Update))
+		}
 		if n.repeats = h.tokens[token]; n.repeats != nil {
+			n.repeats.underWay++
 			return
 		}
 		h.tokens[token] = n
 	}
+	n.underWay++
 	for _, a := range p.Actions {
 		o := &operation{key: a.Item, condition: a.Condition, update: a.Update}
 		switch a.Kind {
@@ -176,7 +196,10 @@ func (h *history) place(l *life, o *operation) {
 	}
 	o.of = it
 	it.operations = append(it.operations, o)
-	it.written = it.written || o.kind != get
+	if o.kind != get {
+		it.open = append(it.open, o)
+		it.written = true
+	}
 }
 
 // keyOf returns the key of an item or key.
@@ -263,12 +286,21 @@ func (h *history) end(n *noted, r *request) {
 		n = n.repeats
 	}
 	outcome := outcomeOf(n, r, &a)
+	if _, ok := n.parsed.(*table.TransactWriteRequest); ok {
+		n.underWay--
+		n.doubt = n.doubt || outcome == unknown
+		if outcome == failed && (n.doubt || n.underWay > 0) {
+			outcome = unknown // another one may have happened, or will
+		}
+	}
 	for _, o := range n.operations {
-		if o.ended != 0 && o.outcome != unknown {
+		if o.outcome == done {
 			continue // it is a repetition
 		}
 		if o.outcome = outcome; outcome != unknown {
 			o.ended = h.now
+		} else {
+			o.ended = 0
 		}
 	}
 	switch {

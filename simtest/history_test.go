@@ -55,15 +55,17 @@ func story(t *testing.T, text string) *history {
 }
 
 const (
-	read = `GetItem {"TableName":"t","ConsistentRead":true,"Key":{"p":{"S":"x"}}}`
-	put1 = `PutItem {"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"1"}}}`
-	put2 = `PutItem {"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"2"}}}`
-	add  = `UpdateItem {"TableName":"t","Key":{"p":{"S":"x"}},"UpdateExpression":"ADD v :n","ExpressionAttributeValues":{":n":{"N":"1"}},"ReturnValues":"UPDATED_NEW"}`
-	is1  = `{"Item":{"p":{"S":"x"},"v":{"N":"1"}}}`
-	is2  = `{"Item":{"p":{"S":"x"},"v":{"N":"2"}}}`
-	once = `PutItem {"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"1"}},"ConditionExpression":"attribute_not_exists(p)"}`
-	both = `TransactWriteItems {"ClientRequestToken":"k","TransactItems":[{"Update":{"TableName":"t","Key":{"p":{"S":"x"}},"UpdateExpression":"ADD v :n","ExpressionAttributeValues":{":n":{"N":"1"}}}},{"Put":{"TableName":"t","Item":{"p":{"S":"y"}}}}]}`
-	no   = `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}`
+	read     = `GetItem {"TableName":"t","ConsistentRead":true,"Key":{"p":{"S":"x"}}}`
+	put1     = `PutItem {"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"1"}}}`
+	put2     = `PutItem {"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"2"}}}`
+	add      = `UpdateItem {"TableName":"t","Key":{"p":{"S":"x"}},"UpdateExpression":"ADD v :n","ExpressionAttributeValues":{":n":{"N":"1"}},"ReturnValues":"UPDATED_NEW"}`
+	is1      = `{"Item":{"p":{"S":"x"},"v":{"N":"1"}}}`
+	is2      = `{"Item":{"p":{"S":"x"},"v":{"N":"2"}}}`
+	once     = `PutItem {"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"1"}},"ConditionExpression":"attribute_not_exists(p)"}`
+	both     = `TransactWriteItems {"ClientRequestToken":"k","TransactItems":[{"Update":{"TableName":"t","Key":{"p":{"S":"x"}},"UpdateExpression":"ADD v :n","ExpressionAttributeValues":{":n":{"N":"1"}}}},{"Put":{"TableName":"t","Item":{"p":{"S":"y"}}}}]}`
+	alone    = `TransactWriteItems {"ClientRequestToken":"k","TransactItems":[{"Put":{"TableName":"t","Item":{"p":{"S":"x"},"v":{"N":"1"}}}}]}`
+	mismatch = `{"__type":"com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException"}`
+	no       = `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}`
 )
 
 func TestHistories(t *testing.T) {
@@ -87,6 +89,13 @@ func TestHistories(t *testing.T) {
 		{"concurrent", "> a " + put1 + "\n> b " + put2 + "\n> c " + read + "\n< c 200 " + is2 + "\n< a 200 {}\n< b 200 {}\n> d " + read + "\n< d 200 " + is1, true},
 		{"transaction repeated under its token", "> a " + both + "\n< a 500 {}\n> b " + both + "\n< b 200 {}\n> c " + read + "\n< c 200 " + is1, true},
 		{"transaction done twice", "> a " + both + "\n< a 500 {}\n> b " + both + "\n< b 200 {}\n> c " + read + "\n< c 200 " + is2, false},
+		{"transaction repeated after a refused connection", "> a " + both + "\n< a refused\n> b " + both + "\n< b 200 {}\n> c " + read + "\n< c 200 " + is1, true},
+		{"transaction not done after a refused connection", "> a " + both + "\n< a refused\n> b " + both + "\n< b refused\n> c " + read + "\n< c 200 " + is1, false},
+		{"transaction in doubt, connection refused", "> a " + both + "\n< a 500 {}\n> b " + both + "\n< b refused\n> c " + read + "\n< c 200 " + is1, true},
+		{"transaction repeated while under way", "> a " + both + "\n> b " + both + "\n< b refused\n> c " + read + "\n< c 200 " + is1 + "\n< a 200 {}", true},
+		{"token with other parameters is refused", "> a " + both + "\n< a 200 {}\n> b " + alone + "\n< b 400 " + mismatch + "\n> c " + read + "\n< c 200 " + is1, true},
+		{"token with other parameters after a refusal", "> a " + both + "\n< a 400 {}\n> b " + alone + "\n< b 200 {}\n> c " + read + "\n< c 200 " + is1, true},
+		{"token with other parameters did not write", "> a " + both + "\n< a 400 {}\n> b " + alone + "\n< b 200 {}\n> c " + read + "\n< c 200 {}", false},
 		{"row of a scan is stale", "> a " + put1 + "\n< a 200 {}\n> b " + put2 + "\n< b 200 {}\n> c Scan {\"TableName\":\"t\",\"ConsistentRead\":true}\n< c 200 {\"Items\":[{\"p\":{\"S\":\"x\"},\"v\":{\"N\":\"1\"}}]}", false},
 		{"statements are not followed", "> s ExecuteStatement {\"Statement\":\"INSERT INTO t VALUE {'p':'x','v':1}\"}\n< s 200 {}\n> c " + read + "\n< c 200 " + is1, true},
 	} {

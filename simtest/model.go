@@ -2,17 +2,17 @@ package simtest
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
 
 	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/item"
+	"github.com/statordb/stator/sim"
 	"github.com/statordb/stator/table"
 )
 
@@ -53,6 +53,7 @@ type operation struct {
 	outcome      outcome
 	saw          item.Item // if seen: what the answer showed, nil: nothing
 	seen         bool
+	wanted       string // see wants; of a write
 }
 
 // step is the sequential specification of an item; nil is a missing one. It reports
@@ -182,17 +183,27 @@ const stepBudget = 2_000_000
 // undecidedError.
 func (h *history) check() error {
 	var gaveUp error
+	h.proved, h.searched = 0, 0
 	for _, name := range h.order {
-		operations := slices.Clone(h.items[name].operations)
+		it := h.items[name]
+		operations := slices.Clone(it.operations)
 		operations = slices.DeleteFunc(operations, func(o *operation) bool {
 			return o.outcome == failed || o.kind == get && (o.outcome != done || !o.seen && o.condition == nil)
 		})
 		if name.life.unchecked != "" || len(operations) == 0 {
 			continue
 		}
-		switch explained(operations, math.MaxInt64) {
+		// Rows of a page are noted when it is there.
+		slices.SortStableFunc(operations, func(a, b *operation) int { return cmp.Compare(a.begun, b.begun) })
+		if itemModel.Proves(it.inOrder(), operations) {
+			h.proved++
+			continue
+		}
+		h.searched++
+		verdict, end := itemModel.Search(func(moment int64) []porcupine.Operation { return eventsAt(operations, moment) }, stepBudget)
+		switch verdict {
 		case porcupine.Illegal:
-			return newViolation(name, operations)
+			return newViolation(name, operations, end)
 		case porcupine.Unknown:
 			gaveUp = &undecidedError{name}
 		}
@@ -200,25 +211,22 @@ func (h *history) check() error {
 	return gaveUp
 }
 
-func newViolation(name itemName, operations []*operation) error {
-	// A history that can be explained can be at every earlier moment.
-	end := sort.Search(math.MaxInt32, func(t int) bool { return explained(operations, int64(t)) == porcupine.Illegal })
+func newViolation(name itemName, operations []*operation, end int64) error {
 	v := &violation{name: name}
 	for _, o := range operations {
-		if o.begun <= int64(end) {
+		if o.begun <= end {
 			v.shown = append(v.shown, o)
 		}
-		if o.ended == int64(end) {
+		if o.ended == end {
 			v.answer = o
 		}
 	}
 	return v
 }
 
-// explained judges a history as it was known at a moment: what had not been answered by
+// eventsAt returns a history as it was known at a moment: what had not been answered by
 // then is open.
-func explained(operations []*operation, moment int64) porcupine.CheckResult {
-	var events []porcupine.Operation
+func eventsAt(operations []*operation, moment int64) (events []porcupine.Operation) {
 	for i, o := range operations {
 		known := *o
 		if o.begun > moment {
@@ -232,47 +240,31 @@ func explained(operations []*operation, moment int64) porcupine.CheckResult {
 		}
 		events = append(events, porcupine.Operation{ClientId: i, Input: &known, Call: known.begun, Return: known.ended})
 	}
-	steps := 0
-	switch {
-	case porcupine.CheckOperations(model(&steps), events):
-		return porcupine.Ok
-	case steps > stepBudget:
-		return porcupine.Unknown
-	}
-	return porcupine.Illegal
+	return events
 }
 
-// model is the model of one item, in all the states in which it may be.
-func model(steps *int) porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return []item.Item{nil} },
-		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
-			if *steps++; *steps > stepBudget {
-				return false, state
-			}
-			after := stepAll(state.([]item.Item), input.(*operation))
-			return len(after) > 0, after
-		},
-		Equal: func(a, b any) bool { return slices.EqualFunc(a.([]item.Item), b.([]item.Item), same) },
-	}
-}
-
-// stepAll is step for each of the states. An operation with an unknown outcome may also
-// not have happened.
-func stepAll(states []item.Item, o *operation) (after []item.Item) {
-	add := func(it item.Item) {
-		if !slices.ContainsFunc(after, func(x item.Item) bool { return same(x, it) }) {
-			after = append(after, it)
-		}
-	}
-	for _, before := range states {
+// itemModel is the model of one item. What was refused counts as a read of a witness: it changes
+// nothing.
+var itemModel = &sim.Model[item.Item, operation]{
+	Step:    func(before item.Item, o *operation) (bool, item.Item) { return o.step(before) },
+	Compare: compare,
+	Unknown: func(o *operation) bool { return o.outcome == unknown },
+	Reads:   func(o *operation) bool { return o.kind == get || o.outcome == refused },
+	Span: func(o *operation) (int64, int64) {
 		if o.outcome == unknown {
-			add(before)
+			return o.begun, math.MaxInt64
 		}
-		if ok, it := o.step(before); ok {
-			add(it)
-		}
+		return o.begun, o.ended
+	},
+}
+
+// compare orders items; a missing one comes first.
+func compare(a, b item.Item) int {
+	switch {
+	case (a == nil) == (b == nil):
+		return bytes.Compare(a, b)
+	case a == nil:
+		return -1
 	}
-	slices.SortFunc(after, func(a, b item.Item) int { return bytes.Compare(a, b) })
-	return after
+	return 1
 }

@@ -82,18 +82,24 @@ func (r *Retryer) GetAttemptToken(context.Context) (release func(error) error, e
 // Tokens gives an SDK client the idempotency tokens for its transactions; see
 // IdempotencyTokenProvider there. The SDK's own come from the machine's chance.
 type Tokens struct {
-	mu   sync.Mutex
-	seed uint64
-	next int
+	mu     sync.Mutex
+	seed   uint64
+	source int
+	next   int
 }
 
-// Tokens returns a source of tokens.
-func (c *Cluster) Tokens() *Tokens { return &Tokens{seed: c.seed} }
+// Tokens returns a source of tokens. Each call returns one of its own, with other tokens.
+func (c *Cluster) Tokens() *Tokens {
+	c.driver.mu.Lock()
+	defer c.driver.mu.Unlock()
+	c.sources++
+	return &Tokens{seed: c.seed, source: c.sources}
+}
 
 // GetIdempotencyToken returns a token that was not given before.
 func (t *Tokens) GetIdempotencyToken() (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.next++
-	return fmt.Sprintf("simtest-%d-%d", t.seed, t.next), nil
+	return fmt.Sprintf("simtest-%d-%d-%d", t.seed, t.source, t.next), nil
 }

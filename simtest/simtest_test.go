@@ -179,6 +179,49 @@ func TestOperations(t *testing.T) {
 	})
 }
 
+// The order of writes is known from what the nodes apply: single ones, those that were repeated, and
+// those of transactions.
+func TestOrderOfWritesIsKnown(t *testing.T) {
+	c := simtest.New(t, 6, simtest.Faults("crash", "isolate", "lag"), simtest.FaultsFor(20*time.Second))
+	c.Run(func(ctx context.Context) {
+		createCounters(t, ctx, client(c))
+		var tasks []<-chan struct{}
+		for i := range 4 {
+			db := client(c)
+			tasks = append(tasks, c.Go(ctx, func(ctx context.Context) {
+				for k := range 30 {
+					name := fmt.Sprint("c", (i+k)%5)
+					switch k % 3 { // an error is no failure here
+					case 0:
+						_ = count(ctx, db, name)
+					case 1:
+						_, _ = db.PutItem(ctx, &dynamodb.PutItemInput{
+							TableName: aws.String("Counters"), Item: key(name), ConditionExpression: aws.String("n > :n OR attribute_not_exists(n)"),
+							ExpressionAttributeValues: map[string]types.AttributeValue{":n": &types.AttributeValueMemberN{Value: "3"}},
+						})
+					default:
+						_, err := db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+							{Delete: &types.Delete{TableName: aws.String("Counters"), Key: key(name)}},
+							{Put: &types.Put{TableName: aws.String("Counters"), Item: key(fmt.Sprint("c", (i+k+1)%5))}},
+						}})
+						var mismatch *types.IdempotentParameterMismatchException
+						if errors.As(err, &mismatch) {
+							t.Error("two clients have the same token")
+						}
+					}
+					time.Sleep(400 * time.Millisecond)
+				}
+			}))
+		}
+		for _, done := range tasks {
+			<-done
+		}
+	})
+	if proved, searched := c.Proved(); proved != 5 || searched > 0 {
+		t.Errorf("of %d items the order of writes is known, of %d it is not", proved, searched)
+	}
+}
+
 // Faults of nodes that there are not end the test with a sentence.
 func TestMisuse(t *testing.T) {
 	misuses := map[string]func(c *simtest.Cluster){
