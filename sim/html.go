@@ -17,7 +17,7 @@ import (
 // WriteHTML writes one page that shows the run and needs nothing else: nodes by zone,
 // time from left to right; when each was up, which groups it led, what was wrong, the
 // messages between them if Options.Picture kept them, and below what clients asked for, with
-// the moment at which it took effect where that is known. Porcupine's view of what cannot be
+// the moment at which it took effect where that is known, and what transactors did. Porcupine's view of what cannot be
 // explained is in it.
 func (r *Result) WriteHTML(w io.Writer) error {
 	page := htmlPage{
@@ -37,6 +37,7 @@ func (r *Result) WriteHTML(w io.Writer) error {
 	}
 	page.Rows = append(page.Rows, r.faultRow())
 	page.Rows = append(page.Rows, r.clientRows()...)
+	page.Rows = append(page.Rows, r.ledgerRows()...)
 	for _, l := range r.Letters {
 		page.Letters = append(page.Letters, [4]float64{ms(l.At), float64(l.From - 1), float64(l.To - 1), float64(l.Fate)})
 	}

@@ -38,6 +38,35 @@ func TestHTML(t *testing.T) {
 	}
 }
 
+// What transactors ask for is shown like what clients do: from when to when, and what it came to.
+func TestHTMLShowsTransactions(t *testing.T) {
+	p := NewPlan(2, Options{Nodes: 3, Calm: true, Duration: 500 * time.Millisecond})
+	p.Transactors = []TransactorPlan{{Node: 1, Patience: Duration(time.Second), Ops: []Transaction{
+		{At: 1, Do: "transfer", Keys: []string{accountKey(0), accountKey(1)}, Count: 7},
+		{At: 2, Do: "audit", Keys: ledgerKeys("a")},
+		{At: 3, Do: "set", Keys: []string{registerKey(0, 1)}, Value: "v", How: []string{"put present"}},
+	}}}
+	r := RunPlan(p, Options{})
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	var got []string
+	for _, row := range r.ledgerRows() {
+		for _, b := range row.Bars {
+			if b.From <= 0 || b.To <= b.From {
+				t.Errorf("%s lasts from %v to %v ms", b.Text, b.From, b.To)
+			}
+			got = append(got, row.Name+": "+b.Kind+": "+b.Text)
+		}
+	}
+	all := strings.Join(got, "\n")
+	for _, want := range []string{"ledger: accounts: done: ", "transfer a0 a1: 7 -> done, a transaction", "audit", `{"N":"93"}`, "ledger: registers g0: refused: ", "put r1 = v.g0.1 if present (false)"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in\n%s", want, all)
+		}
+	}
+}
+
 // A node's reigns lie upon the bar that says that it is up, beside each other.
 func TestHTMLShowsReigns(t *testing.T) {
 	second := env.Mono(time.Second)
