@@ -50,7 +50,8 @@ type reply struct {
 	Peers    []placed `json:"peers,omitempty"`
 	Self     placed   `json:"self"`
 	List     []string `json:"list,omitempty"`
-	Joined   uint64   `json:"joined,omitempty"` // the greeter's number
+	Joined   uint64   `json:"joined,omitempty"`  // the greeter's number
+	Removed  bool     `json:"removed,omitempty"` // the greeter is a node that was removed
 	Error    string   `json:"error,omitempty"`
 }
 
@@ -181,6 +182,7 @@ type greeter struct {
 	join func(placed) (uint64, error) // nil: not ready
 	move func(placed) error           // nil: not ready
 	know func() (peers []placed)      // nil: not ready
+	gone func(node uint64) bool       // that it was removed; nil: not ready
 }
 
 func (g *greeter) answer(request []byte) []byte {
@@ -197,13 +199,14 @@ func (g *greeter) answer(request []byte) []byte {
 
 func (g *greeter) reply(in greeting) reply {
 	g.mu.Lock()
-	id, join, move, know := g.id, g.join, g.move, g.know
+	id, join, move, know, gone := g.id, g.join, g.move, g.know, g.gone
 	out := reply{Self: g.self, List: g.list}
 	g.mu.Unlock()
 	if id == nil {
 		return out
 	}
 	out.Cluster, out.Founders = id.Cluster, id.Founders
+	out.Removed = in.Node != 0 && gone != nil && gone(in.Node)
 	if !in.Join && in.Moved == "" {
 		return out
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -258,6 +259,30 @@ func TestRemovedNodeDoesNotReturn(t *testing.T) {
 	}
 	if err := n.mayReturn("b", self); !errors.Is(err, ErrIdentity) {
 		t.Errorf("in another zone: %v", err)
+	}
+}
+
+// TestNodeRemovedWhileDown: the others tell it when it comes back, whether or not it is told whom to join.
+func TestNodeRemovedWhileDown(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	first := startNodes(t, dirs[:1], NodeOptions{Zone: "a", Listen: "127.0.0.1:0", Init: true})[0]
+	join := []string{first.ClusterAddr()}
+	second := startNodes(t, dirs[1:], NodeOptions{Zone: "a", Listen: "127.0.0.1:0", Join: join})[0]
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	body, _ := json.Marshal(AdminRequest{Node: 2, Force: true})
+	if _, err := first.admin("Remove", body); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [][]string{join, nil} {
+		n, err := OpenNode(t.Context(), Options{Dir: dirs[1]}, NodeOptions{Zone: "a", Listen: "127.0.0.1:0", Join: list})
+		if !errors.Is(err, ErrIdentity) || !strings.Contains(err.Error(), "removed") {
+			t.Errorf("told to join %q: %v", list, err)
+		}
+		if err == nil {
+			_ = n.Close()
+		}
 	}
 }
 

@@ -206,9 +206,12 @@ func (in *inspector) files(dir, suffix string) (found []string) {
 
 // each calls f for the named file in dir, or for all files with the suffix.
 func (in *inspector) each(dir, name, suffix string, f func(at string) error) {
-	files := []string{path.Join(dir, name)}
-	if name == "" {
+	var files []string
+	switch {
+	case name == "":
 		files = in.files(dir, suffix)
+	default: // as a listing names it, with or without its directory and its suffix
+		files = []string{path.Join(dir, strings.TrimSuffix(path.Base(name), suffix)+suffix)}
 	}
 	for _, at := range files {
 		fmt.Fprintln(in.w, at)

@@ -47,6 +47,12 @@ func TestInspect(t *testing.T) {
 	if err := Inspect(dir, new(strings.Builder), "everything", ""); err == nil {
 		t.Error("inspects everything")
 	}
+	for _, name := range []string{"000001.sst", "000001", "store/000001.sst"} { // the second as manifests name it, the third as the summary
+		var out strings.Builder
+		if err := Inspect(dir, &out, InspectTables, name); err != nil || !strings.Contains(out.String(), "bytes verified") {
+			t.Errorf("table %s: %v", name, err)
+		}
+	}
 }
 
 func TestInspectRefuses(t *testing.T) {

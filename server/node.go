@@ -195,12 +195,16 @@ func (n *Node) sameZone(given, known string) error {
 }
 
 // mayReturn refuses to start a node that its own copy of the catalog says was removed, as nobody talks to it any more. One that
-// has not heard of it is not found out.
+// has not heard of it asks others: see sameCluster.
 func (n *Node) mayReturn(zone string, self table.Member) error {
 	if self.State == "gone" {
-		return fmt.Errorf("%w: it is that of node %d, which was removed from the cluster; let a new node join, with an empty directory", ErrIdentity, self.ID)
+		return n.wasRemoved()
 	}
 	return n.sameZone(zone, self.Zone)
+}
+
+func (n *Node) wasRemoved() error {
+	return fmt.Errorf("%w: it is that of node %d, which was removed from the cluster; let a new node join, with an empty directory", ErrIdentity, n.identity.Node)
 }
 
 // mayBecomeNode refuses to make a database that is alone a part of another cluster.
@@ -221,7 +225,7 @@ func (n *Node) beBorn(ctx context.Context, g *greeter, o NodeOptions, list []str
 	t := tcp.New(n.listener, tcp.Options{TLS: o.TLS, Greet: g.answer})
 	defer t.Close()
 	b := &birth{self: g.self, list: list, init: o.Init, greet: greetOver(o.TLS), log: func(waits string) {
-		n.log.Warn("cluster: waiting for " + waits)
+		n.log.Info("cluster: waiting for " + waits) // as each node does that is not the last one to start
 	}}
 	id, err := b.place(ctx)
 	if err != nil {
@@ -235,22 +239,34 @@ func (n *Node) beBorn(ctx context.Context, g *greeter, o NodeOptions, list []str
 }
 
 // sameClusterPatience is how long a node that has a place looks whether those it is
-// told to join are of its cluster.
+// told to join are of its cluster, and count on it.
 const sameClusterPatience = 2 * time.Second
 
-// sameCluster refuses a directory of another cluster. Nodes that do not answer prove
-// nothing: connections to them will be refused, too, if they are of another.
+// sameCluster refuses a directory of another cluster, and that of a node that was removed. Nodes that do not answer prove
+// nothing: connections to them will be refused, too, if they are of another. Without a list those are asked whom
+// the node knew when it got its place.
 func (n *Node) sameCluster(ctx context.Context, o NodeOptions, list []string) error {
 	ctx, cancel := context.WithTimeout(ctx, sameClusterPatience)
 	defer cancel()
 	greet := greetOver(o.TLS)
+	if len(list) == 0 {
+		for _, p := range slices.Concat(n.identity.Founders, n.identity.Peers) {
+			if p.Node != n.identity.Node {
+				list = append(list, p.Address)
+			}
+		}
+	}
 	for _, addr := range list {
 		if addr == o.Advertise {
 			continue
 		}
-		r, err := greet(ctx, addr, greeting{})
-		if err == nil && r.Cluster != "" && r.Cluster != n.identity.Cluster {
+		r, err := greet(ctx, addr, greeting{placed: placed{Node: n.identity.Node}})
+		switch {
+		case err != nil || r.Cluster == "":
+		case r.Cluster != n.identity.Cluster:
 			return fmt.Errorf("%w: it is of cluster %s, and %s of cluster %s", ErrIdentity, n.identity.Cluster, addr, r.Cluster)
+		case r.Removed:
+			return n.wasRemoved()
 		}
 	}
 	return nil
@@ -302,7 +318,7 @@ func (n *Node) open(ctx context.Context, e *env.Env, g *greeter, o Options, no N
 	}
 	n.addAdmin()
 	g.mu.Lock()
-	g.join, g.move, g.know = n.takeIn, n.moveNode, n.known
+	g.join, g.move, g.know, g.gone = n.takeIn, n.moveNode, n.known, n.isGone
 	g.mu.Unlock()
 	n.tasks.Go(func() { n.followPeers(ctx, no) })
 	return nil
@@ -365,6 +381,11 @@ func (n *Node) known() (peers []placed) {
 		}
 	}
 	return peers
+}
+
+// isGone reports whether a node was removed, as far as this one knows.
+func (n *Node) isGone(node uint64) bool {
+	return slices.ContainsFunc(n.tables.Members(), func(m table.Member) bool { return m.ID == node && m.State == "gone" })
 }
 
 // Place says which node of which cluster it is.

@@ -310,7 +310,12 @@ func (d *removeCommand) Run(ctx context.Context, c *commands) error {
 type killCommand struct{ oneNode }
 
 func (k *killCommand) Run(ctx context.Context, c *commands) error {
-	return c.Admin.change(ctx, "Kill", k.Node, server.AdminRequest{})
+	// What it answers with is from before it was killed.
+	if err := c.Admin.ask(ctx, "Kill", k.Node, server.AdminRequest{}, &server.AdminStatus{}); err != nil {
+		return err
+	}
+	fmt.Printf("node %d is killed; 'stator admin nodes' shows it once the others have noticed\n", k.Node)
+	return nil
 }
 
 type cutCommand struct {

@@ -9,7 +9,7 @@ import (
 
 type inspectCommand struct {
 	What string `arg:"" enum:"all,manifest,sst,sstable,vlog,wal,find,space,verify,compact,checkpoint" default:"all" help:"What to look at or do: ${enum}."`
-	Name string `arg:"" optional:"" help:"One file of that kind, as the summary names it, without its directory; the key to find; or the new directory for a checkpoint."`
+	Name string `arg:"" optional:"" help:"One file of that kind, as the summary names it, such as 000001.sst; the key to find; or the new directory for a checkpoint."`
 	Dir  string `type:"existingdir" predictor:"dir" default:"stator-data" help:"Directory of the closed database."`
 }
 

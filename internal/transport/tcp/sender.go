@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -37,14 +38,17 @@ type peer struct {
 	addr  atomic.Pointer[string]
 	last  atomic.Pointer[string] // error
 	life  atomic.Uint64          // incarnation
-	delay atomic.Int64           // nanoseconds that messages are held back
+
+	since   time.Time    // when this node first wanted to reach it
+	awaited atomic.Bool  // it may not have started yet, and nobody was warned
+	delay   atomic.Int64 // nanoseconds that messages are held back
 
 	stop context.Context
 	end  context.CancelFunc
 }
 
 func (t *Transport) newPeer(id transport.NodeID, addr string) *peer {
-	p := &peer{t: t, id: id}
+	p := &peer{t: t, id: id, since: time.Now()}
 	p.stop, p.end = context.WithCancel(t.stop)
 	p.addr.Store(&addr)
 	p.last.Store(new(string))
@@ -85,13 +89,24 @@ func (p *peer) status() PeerStatus {
 	return st
 }
 
+// startPatience is how long a peer that was never reached may need to start: nodes of a cluster are started one after
+// the other, and that is nothing to warn of.
+const startPatience = 10 * time.Second
+
 // failed notes that the peer could not be reached on a lane, or was lost there.
 // The lane Raft, which always has a connection, says whether the peer is down.
 func (p *peer) failed(lane transport.Lane, err error) {
 	if lane == transport.Raft {
 		text := err.Error()
-		if *p.last.Swap(&text) != text {
-			p.t.o.Log.Warn("cluster: no connection", "node", p.id, "addr", *p.addr.Load(), "error", err)
+		level, isNew := slog.LevelWarn, *p.last.Swap(&text) != text
+		if p.life.Load() == 0 && time.Since(p.since) < startPatience {
+			level = slog.LevelInfo
+			p.awaited.Store(true)
+		} else if p.awaited.Swap(false) {
+			isNew = true
+		}
+		if isNew {
+			p.t.o.Log.Log(p.stop, level, "cluster: no connection", "node", p.id, "addr", *p.addr.Load(), "error", err)
 		}
 		p.down.Store(true)
 	}
@@ -107,6 +122,7 @@ func (p *peer) reached(lane transport.Lane, incarnation uint64) {
 		return
 	}
 	p.last.Store(new(string))
+	p.awaited.Store(false)
 	p.down.Store(false)
 	p.t.o.Log.Info("cluster: connected", "node", p.id, "addr", *p.addr.Load())
 	p.t.tell(p.id, true)

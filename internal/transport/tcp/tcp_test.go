@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -573,6 +575,50 @@ func BenchmarkSend(b *testing.B) {
 				}
 				until(b, "all arrive", func() bool { return got.Load() == sent })
 			})
+		}
+	}
+}
+
+// A levels is a log of which only the levels are kept.
+type levels chan slog.Level
+
+func (levels) Enabled(context.Context, slog.Level) bool { return true }
+func (l levels) Handle(_ context.Context, r slog.Record) error {
+	l <- r.Level
+	return nil
+}
+func (l levels) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l levels) WithGroup(string) slog.Handler      { return l }
+
+// A peer that has not started yet is nothing to warn of; one that was there is.
+func TestWarnsOfLostPeersOnly(t *testing.T) {
+	said := make(levels, 1000)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a := start(t, Options{Self: 1, Log: slog.New(said)})
+	a.SetPeer(2, addr)
+	if level := <-said; level != slog.LevelInfo {
+		t.Errorf("a peer that was never there: %s", level)
+	}
+	b := startOn(t, addr, Options{Self: 2})
+	connected := func() bool { return !a.Peers()[0].Unreachable && a.Peers()[0].Error == "" && len(said) > 0 }
+	for end := time.Now().Add(patience); !connected() && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	b.Close()
+	for end := time.After(patience); ; {
+		select {
+		case level := <-said:
+			if level == slog.LevelWarn {
+				return
+			}
+		case <-end:
+			t.Fatal("nobody is warned of a peer that was lost")
 		}
 	}
 }
