@@ -180,6 +180,9 @@ func (n *bedNode) Serves(GroupID, uint64, func() bool)                      {}
 func (n *bedNode) Bound(GroupID, uint64, env.Mono)                          {}
 func (n *bedNode) Voted(GroupID, uint64, env.Mono, uint64)                  {}
 func (n *bedNode) Leased(GroupID, uint64, env.Mono, []uint64, []uint64)     {}
+func (n *bedNode) Counts(GroupID, uint64, []uint64, []uint64)               {}
+func (n *bedNode) Known(GroupID, uint64, []uint64)                          {}
+func (n *bedNode) Left(GroupID)                                             {}
 func (n *bedNode) Led(id GroupID, term uint64, _ func(uint64) (uint64, error)) {
 	n.b.compare(n, "leader", n.b.leaders, id, term, n.id)
 }

@@ -169,6 +169,7 @@ func (l *lease) lead(g *Group) {
 	}
 	l.leads = l.term
 	l.shown.Store(g.applied)
+	g.observeKnown()
 	l.startWait(g)
 }
 

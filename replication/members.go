@@ -76,6 +76,8 @@ func (w *worker) applyMembers(g *Group, e *raftpb.Entry) (err error) {
 	wasSole := g.sole.Load()
 	g.noteVoters(g.log.Members(), cs)
 	g.setMembers(cs)
+	g.observeCounts()
+	g.observeKnown()
 	g.reborn = true
 	if !g.sole.Load() {
 		g.node.startTicks()

@@ -317,6 +317,7 @@ func (n *Node) Remove(id GroupID) error {
 	n.groups[id] = nil
 	n.mu.Unlock()
 	defer n.settle(id, nil)
+	n.observeLeft(g)
 	if g != nil {
 		if err := g.worker.evict(g); err != nil {
 			return err

@@ -46,6 +46,14 @@ type Observer interface {
 	// by itself until its clock shows a time; 0: it has given its leases up, or leads no more. The voters are those
 	// of now and, while the group is joint, of before.
 	Leased(group GroupID, term uint64, until env.Mono, voters, outgoing []uint64)
+	// Counts tells by which voters the replica counts once it has applied an entry, and by which of before while the group is joint:
+	// when it has started, and whenever they change.
+	Counts(group GroupID, index uint64, voters, outgoing []uint64)
+	// Known tells that the node, as a leader that has applied an entry, says that a majority of the voters know for good that they
+	// are.
+	Known(group GroupID, index uint64, voters []uint64)
+	// Left tells that the node is about to drop its replica, of a group with other members. It is not called by a worker.
+	Left(group GroupID)
 }
 
 // A Promise is what others may rely on that a voter remembers.
@@ -131,6 +139,26 @@ func (g *Group) observeBound(term uint64, until env.Mono) {
 func (g *Group) observeVoted(term uint64, p promise) {
 	if o := g.node.o.Observer; o != nil {
 		o.Voted(g.id, term, g.node.e.Now()+p.remaining, g.last)
+	}
+}
+
+func (g *Group) observeCounts() {
+	if o := g.node.o.Observer; o != nil {
+		m := g.log.Members()
+		o.Counts(g.id, g.applied, m.GetVoters(), m.GetVotersOutgoing())
+	}
+}
+
+// observeKnown is called when it may have become so.
+func (g *Group) observeKnown() {
+	if o := g.node.o.Observer; o != nil && !g.sole.Load() && g.areMembersKnown() {
+		o.Known(g.id, g.applied, g.log.Members().GetVoters())
+	}
+}
+
+func (n *Node) observeLeft(g *Group) {
+	if o := n.o.Observer; o != nil && g != nil && !g.sole.Load() {
+		o.Left(g.id)
 	}
 }
 

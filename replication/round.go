@@ -423,6 +423,9 @@ func (w *worker) applyEntry(g *Group, e *raftpb.Entry) error {
 		invariant.Check(false, "group %d: %d results of %d commands", g.id, len(results), len(w.entry.commands))
 	}
 	g.observeApplied(e, w.entry.commands, results)
+	if len(results) == 0 {
+		g.observeKnown()
+	}
 	g.answer(&w.entry, results)
 	clear(w.entry.commands)
 	return nil
@@ -493,6 +496,7 @@ func (g *Group) settle() (more bool, err error) {
 		g.role.CompareAndSwap(roleStarting, roleFollower)
 	}
 	if g.started != nil {
+		g.observeCounts()
 		g.started.Set(struct{}{}, nil)
 		g.started = nil
 	}

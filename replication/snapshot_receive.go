@@ -328,6 +328,7 @@ func (w *worker) installed(g *Group) {
 	if !plant.On(plant.SnapshotMembersIgnored) {
 		g.setMembers(g.log.Members())
 	}
+	g.observeCounts()
 	g.reborn, g.empty, g.blank = true, false, false
 	w.node.e.Sometimes("replication: snapshot installed")
 	in.done.Set(struct{}{}, nil)

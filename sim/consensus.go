@@ -35,11 +35,12 @@ type consensus struct {
 	commit func(group uint64, command []byte, result any)
 	groups map[replication.GroupID]*groupHistory
 
-	forgives func(node string) bool // whether its disk may forget; nil: none may
-	broken   func(id uint64) bool   // whether a write or sync of its log has failed in this life; nil: of none
-	now      func() env.Mono        // the true time
-	noLeases bool                   // clocks are worse than promised, so that leases prove nothing
-	reuses   bool                   // an id may name another group later
+	forgives func(node string) bool  // whether its disk may forget; nil: none may
+	broken   func(id uint64) bool    // whether a write or sync of its log has failed in this life; nil: of none
+	now      func() env.Mono         // the true time
+	wanted   func(group uint64) bool // whether a table has the group, and keeps it
+	noLeases bool                    // clocks are worse than promised, so that leases prove nothing
+	reuses   bool                    // an id may name another group later
 }
 
 func newConsensus(report func(error)) *consensus {
@@ -60,6 +61,7 @@ type groupHistory struct {
 	tenants []tenant              // sorted by node
 	leases  map[string]leased     // by node
 	at      map[string]uint64     // by node: the entry that it applied last
+	counts  map[uint64]electorate // by node
 	parent  replication.GroupID   // that it was split off; 0: none
 	birth   uint64                // the parent's entry that did that
 	parts   []replication.GroupID // that were split off it
@@ -89,7 +91,7 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
 			vows: map[string]vow{}, bonds: map[uint64]bond{}, acked: map[uint64]uint64{}, doomed: map[uint64]uint64{},
-			at: map[string]uint64{}, leases: map[string]leased{},
+			at: map[string]uint64{}, leases: map[string]leased{}, counts: map[uint64]electorate{},
 		}
 		c.groups[id] = g
 	}

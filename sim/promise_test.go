@@ -206,6 +206,42 @@ func TestPromises(t *testing.T) {
 			w.dead.Leased(1, 1, 0, nil, nil)
 			w.b.Serves(1, 2, always)
 		}},
+		"voters who know that they are": {"", func(w world) {
+			w.a.Counts(1, 5, []uint64{1, 2, 4}, nil)
+			w.b.Counts(1, 5, []uint64{1, 2, 4}, nil)
+			w.a.Known(1, 6, []uint64{1, 2, 4})
+		}},
+		"voters of whom only the leader knows": {Durability, func(w world) {
+			w.a.Counts(1, 5, []uint64{1, 2, 4}, nil)
+			w.b.Counts(1, 4, []uint64{1, 2, 4}, three)
+			w.a.Known(1, 6, []uint64{1, 2, 4})
+		}},
+		"voters of whom one has forgotten that it is": {Durability, func(w world) {
+			w.a.Counts(1, 5, []uint64{1, 2, 4}, nil)
+			w.b.Counts(1, 5, []uint64{1, 2, 4}, nil)
+			w.b.Counts(1, 3, three, nil)
+			w.a.Known(1, 6, []uint64{1, 2, 4})
+		}},
+		"a replica that nobody needs is dropped": {"", func(w world) {
+			w.b.Counts(1, 5, []uint64{2, 3, 4}, nil)
+			w.dead.Counts(1, 5, []uint64{2, 3, 4}, nil)
+			w.a.Left(1)
+		}},
+		"a replica is dropped that one of the others needs": {Durability, func(w world) {
+			w.a.Counts(1, 4, []uint64{2, 3, 4}, three)
+			w.b.Counts(1, 5, []uint64{2, 3, 4}, nil)
+			w.dead.Counts(1, 4, []uint64{2, 3, 4}, three)
+			w.a.Left(1)
+		}},
+		"a voter drops its replica": {Durability, func(w world) {
+			w.a.Counts(1, 5, three, nil)
+			w.b.Counts(1, 5, three, nil)
+			w.a.Left(1)
+		}},
+		"a voter drops its replica of a table that goes": {"", func(w world) {
+			w.a.Counts(8, 5, three, nil)
+			w.a.Left(8)
+		}},
 		"a part that is bound as its parent": {"", func(w world) {
 			w.a.Bound(2, 1, 100)
 			w.b.Applied(2, 9, 1, nil, split, done)
@@ -231,6 +267,7 @@ func TestPromises(t *testing.T) {
 		broken = false
 		c := newConsensus(func(err error) { reported = append(reported, err) })
 		c.broken = func(uint64) bool { return broken }
+		c.wanted = func(group uint64) bool { return group != 8 }
 		tt.do(world{c.observer(1, always, exact), c.observer(2, always, exact), c.observer(3, never, exact), c.observer(2, always, slow)})
 		if got := CheckerOf(errors.Join(reported...)); got != tt.want {
 			t.Errorf("%s: reported %v, want %q", name, reported, tt.want)

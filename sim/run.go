@@ -137,6 +137,7 @@ func newRun(p *Plan, o Options) *run {
 	}
 	r.consensus.forgives = func(node string) bool { return p.Knobs.syncMode() != replication.SyncAlways || r.lies(node) }
 	r.consensus.broken = func(id uint64) bool { return r.nodes[id-1].broken }
+	r.consensus.wanted = r.wants
 	r.consensus.reuses = len(p.Nodes) == 1
 	r.consensus.now = w.Now
 	r.consensus.noLeases = p.breaksLeases()

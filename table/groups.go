@@ -56,6 +56,13 @@ func (c *core) Layout() []GroupState {
 	return all
 }
 
+// Wants reports whether a table has a group, and keeps it, in the catalog as this node has it; and as of which of its entries that is. It is for
+// simulations.
+func (c *core) Wants(group uint64) (is bool, asOf uint64) {
+	_, s := c.catalog.snapshot().slotOf(group)
+	return s != nil, c.catalog.applied
+}
+
 // Replica returns this node's replica of a partition, for whoever looks at its state; nil if there is none.
 func (c *core) Replica(group uint64) *partition.Partition {
 	if p := c.directory.partition(group); p != nil && p.exists() {
