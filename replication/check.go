@@ -45,6 +45,18 @@ func (g *Group) CheckMembers() error {
 	return nil
 }
 
+// CheckSleep looks whether the group sleeps although a member, of which this is the replica, lacks entries that the leader has: nothing would
+// bring them to it. It returns nil, too, if that one is not there to be slept without, or either of the two is up to something.
+//
+// It is for simulations, as CheckMembers.
+func (g *Group) CheckSleep(member *Group) error {
+	quiet := func(g *Group) bool { return g.raft != nil && g.running() && !g.awake && !g.active && g.install == nil && g.offered == nil }
+	if g.lease.leads == 0 || g.sole.Load() || g.without || !quiet(g) || !quiet(member) || member.leader.Load() != g.node.o.NodeID || member.last >= g.last {
+		return nil
+	}
+	return fmt.Errorf("replication: group %d sleeps, its leader with entries up to %d, and node %d with those up to %d", g.id, g.last, member.node.o.NodeID, member.last)
+}
+
 func (m *Members) equal(n *Members) bool {
 	return slices.Equal(m.Voters, n.Voters) && slices.Equal(m.Learners, n.Learners) && slices.Equal(m.Outgoing, n.Outgoing) && slices.Equal(m.Demoted, n.Demoted)
 }

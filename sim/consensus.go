@@ -62,6 +62,7 @@ type groupHistory struct {
 	leases  map[string]leased     // by node
 	at      map[string]uint64     // by node: the entry that it applied last
 	counts  map[uint64]electorate // by node
+	voters  map[uint64]electorate // by index
 	parent  replication.GroupID   // that it was split off; 0: none
 	birth   uint64                // the parent's entry that did that
 	parts   []replication.GroupID // that were split off it
@@ -91,7 +92,7 @@ func (c *consensus) group(id replication.GroupID) *groupHistory {
 		g = &groupHistory{
 			leaders: map[uint64]string{}, logged: map[entryID]noted{}, applied: map[uint64]outcomeOf{}, nodes: map[string]bool{},
 			vows: map[string]vow{}, bonds: map[uint64]bond{}, acked: map[uint64]uint64{}, doomed: map[uint64]uint64{},
-			at: map[string]uint64{}, leases: map[string]leased{}, counts: map[uint64]electorate{},
+			at: map[string]uint64{}, leases: map[string]leased{}, counts: map[uint64]electorate{}, voters: map[uint64]electorate{},
 		}
 		c.groups[id] = g
 	}

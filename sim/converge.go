@@ -113,13 +113,27 @@ func (c *convergence) recollects(s *server, group uint64) error {
 	return twice(s, p.CheckMemory)
 }
 
-// counts checks that a replica takes the same nodes for the members of its group wherever it has them.
+// counts checks that a replica takes the same nodes for the members of its group wherever it has them, and
+// that it does not sleep as leader of one that lacks something.
 func (c *convergence) counts(s *server, group uint64) error {
 	g := s.log.Group(replication.GroupID(group))
 	if g == nil {
 		return nil
 	}
-	return twice(s, g.CheckMembers)
+	if err := twice(s, g.CheckMembers); err != nil {
+		return err
+	}
+	for _, n := range c.run.nodes {
+		if n == s.n || n.server == nil {
+			continue
+		}
+		if member := n.server.log.Group(replication.GroupID(group)); member != nil {
+			if err := twice(s, func() error { return g.CheckSleep(member) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // twice asks again, a moment later, what finds something wrong that may be so for a moment.

@@ -19,9 +19,23 @@ func (e *electorate) has(id uint64) bool {
 	return slices.Contains(e.voters, id) || slices.Contains(e.outgoing, id)
 }
 
-// Counts keeps by whom a replica counts. One that has forgotten a change after a crash counts as before.
+// Counts keeps by whom a replica counts. One that has forgotten a change after a crash counts as before. All that have come to an entry
+// count by the same; so do all that begin with a group, other than those that wait for a snapshot.
 func (o *nodeObserver) Counts(id replication.GroupID, index uint64, voters, outgoing []uint64) {
-	o.group(id).counts[o.id] = electorate{index, slices.Clone(voters), slices.Clone(outgoing)}
+	g, now := o.group(id), electorate{index, slices.Clone(voters), slices.Clone(outgoing)}
+	g.counts[o.id] = now
+	if len(voters) == 0 {
+		return
+	}
+	before, known := g.voters[index]
+	if !known {
+		g.voters[index] = now
+		return
+	}
+	if !slices.Equal(before.voters, voters) || !slices.Equal(before.outgoing, outgoing) {
+		o.report(found(Replicas, fmt.Errorf("sim: group %d as of entry %d: %s counts by voters %v and %v of before, and another one has counted by %v and %v",
+			id, index, o.node, voters, outgoing, before.voters, before.outgoing)))
+	}
 }
 
 // Known checks that a majority of the voters count by these voters, when their leader says so.

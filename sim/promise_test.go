@@ -222,6 +222,14 @@ func TestPromises(t *testing.T) {
 			w.b.Counts(1, 3, three, nil)
 			w.a.Known(1, 6, []uint64{1, 2, 4})
 		}},
+		"two who begin with other voters": {Replicas, func(w world) {
+			w.a.Counts(1, 0, three, nil)
+			w.b.Counts(1, 0, []uint64{1, 2, 4}, nil)
+		}},
+		"one that waits for a snapshot": {"", func(w world) {
+			w.a.Counts(1, 0, three, nil)
+			w.b.Counts(1, 0, nil, nil)
+		}},
 		"a replica that nobody needs is dropped": {"", func(w world) {
 			w.b.Counts(1, 5, []uint64{2, 3, 4}, nil)
 			w.dead.Counts(1, 5, []uint64{2, 3, 4}, nil)
