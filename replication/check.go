@@ -50,7 +50,9 @@ func (g *Group) CheckMembers() error {
 //
 // It is for simulations, as CheckMembers.
 func (g *Group) CheckSleep(member *Group) error {
-	quiet := func(g *Group) bool { return g.raft != nil && g.running() && !g.awake && !g.active && g.install == nil && g.offered == nil }
+	quiet := func(g *Group) bool {
+		return g.raft != nil && g.running() && !g.awake && !g.active && g.install == nil && g.offered == nil
+	}
 	if g.lease.leads == 0 || g.sole.Load() || g.without || !quiet(g) || !quiet(member) || member.leader.Load() != g.node.o.NodeID || member.last >= g.last {
 		return nil
 	}

@@ -38,6 +38,7 @@ func (g *Group) noteVoters(before, after *raftpb.ConfState) {
 func (g *Group) noteEmpty(e *raftpb.Entry) {
 	if e.GetType() == raftpb.EntryNormal && g.raft.BasicStatus().RaftState == raft.StateLeader {
 		g.tale = tale{entry: e.GetIndex()}
+		g.observeKnown()
 	}
 }
 
