@@ -14,7 +14,7 @@ import (
 // A node whose disk is full or slow is unfit to lead: every group that it leads
 // waits for that disk, although a majority of others could do without it. It tells
 // its peers, hands its leaderships to fit ones, and stands for no election as long
-// as a fit member could. It still votes and follows, as far as its disk lets it.
+// as a fit member could, unless none has for a while. It still votes and follows, as far as its disk lets it.
 //
 // A disk that hangs, or takes as long as an election for a write, keeps the worker
 // from handing over, and yet a heartbeat may pass now and then. So the followers of an
@@ -78,9 +78,13 @@ func (n *Node) checkFitness() (worse bool) {
 	return worse
 }
 
+// orphanTicks is how long an unfit node waits for a fit one to lead. That one may lack entries which, of those that
+// are left, the unfit one has alone: then nobody else can be elected.
+const orphanTicks = 2 * electionTicks
+
 // mayCampaign reports whether this node may try to lead the group.
 func (n *Node) mayCampaign(g *Group) bool {
-	if !n.fitness.unfit.Load() {
+	if !n.fitness.unfit.Load() || g.orphaned >= orphanTicks {
 		return true
 	}
 	return !slices.ContainsFunc(g.log.Members().GetVoters(), func(id uint64) bool {

@@ -190,3 +190,24 @@ func TestFailedLogHandsNothingOver(t *testing.T) {
 	b.runUntil(t, 5*trioTimeout, "another leader", func() bool { n := b.leader(1); return n != nil && n != sick })
 	b.mustPropose(t, 1, 2)
 }
+
+// The leader is lost while one of the two others has a slow disk, and alone the end of the log. That one leads, rather than
+// nobody: the other one is fit, and cannot be elected.
+func TestUnfitLeadsIfNobodyElseCan(t *testing.T) {
+	b := newTrio(t, 7, replaceJitter(t), 3, 1, nil)
+	b.settle(t)
+	lost := b.leader(1)
+	sick, behind := b.nodes[(lost.i+1)%3], b.nodes[(lost.i+2)%3]
+	b.net.Cut(b.net.Around(behind.id()))
+	sick.delay = trioTimeout / 2
+	for i := range uint64(6) {
+		b.mustPropose(t, 1, i+1)
+	}
+	if !sick.node.fitness.unfit.Load() {
+		t.Fatal("a node with a slow disk takes itself for fit")
+	}
+	lost.crash()
+	b.net.Heal()
+	b.runUntil(t, 8*trioTimeout, "a leader", func() bool { return b.leader(1) != nil })
+	b.mustPropose(t, 1, 7)
+}

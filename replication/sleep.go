@@ -44,6 +44,8 @@ type sleep struct {
 	// countdown is how many ticks a replica waits before it stands for election
 	// because its leader's node is gone; 0: it does not.
 	countdown int
+	// orphaned is how many ticks there has been no leader.
+	orphaned int
 	// endured is for how many ticks the leader has been one that should not lead.
 	endured int
 }
@@ -140,6 +142,9 @@ func (w *worker) tickGroup(g *Group) error {
 		return nil
 	}
 	w.endure(g)
+	if g.orphaned++; g.leader.Load() != 0 {
+		g.orphaned = 0
+	}
 	if g.role.Load() == roleStopped {
 		return nil
 	}
