@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/statordb/stator/internal/plant"
 	"github.com/statordb/stator/replication/raftlog"
 )
 
@@ -28,7 +29,7 @@ type tale struct {
 // noteVoters is told of a change of members that is applied.
 func (g *Group) noteVoters(before, after *raftpb.ConfState) {
 	isSame := slices.Equal(before.GetVoters(), after.GetVoters()) && slices.Equal(before.GetVotersOutgoing(), after.GetVotersOutgoing())
-	if !isSame && g.raft.BasicStatus().RaftState == raft.StateLeader {
+	if !isSame && g.raft.BasicStatus().RaftState == raft.StateLeader && !plant.On(plant.MembersKnownEarly) {
 		g.tale.due = true
 	}
 }

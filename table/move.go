@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/statordb/stator/internal/plant"
 )
 
 // Operations on the replicas of one group, for operators. They change what the catalog
@@ -121,7 +123,7 @@ func (r *record) withNodes(group uint64, nodes []uint64) *record {
 			if s.group != group {
 				continue
 			}
-			if !sameNodes(s.replicas.members(), nodes) {
+			if !sameNodes(s.replicas.members(), nodes) && !plant.On(plant.ComesAsVoter) {
 				s.replicas.epoch++
 			}
 			s.replicas.nodes = nodes

@@ -150,5 +150,7 @@ const (
 	ZoneTakenTwice
 	ZoneLeftOut
 	SnapshotMembersIgnored
+	MembersKnownEarly
+	ComesAsVoter
 	RecordsKept
 )

@@ -157,6 +157,8 @@ var Registry = []Entry{
 	{ZoneTakenTwice, "zone-taken-twice", "table", "A replica that is made anew may go to a zone that has one of its group already.", "progress", "placement: one failure domain each, as HDFS places blocks by racks"},
 	{ZoneLeftOut, "zone-left-out", "table", "A group that has given a broken replica up goes on with two.", "progress", "under-replicated blocks, as in HDFS"},
 	{SnapshotMembersIgnored, "snapshot-members-ignored", "replication", "A replica that has taken in a snapshot goes on to watch the members that it knew before.", "replicas", "Ongaro, Raft, section 5.1: a snapshot brings the configuration"},
+	{MembersKnownEarly, "members-known-early", "replication", "A leader says that its voters know that they are as soon as it has applied a change of them itself.", "durability", "Ongaro, Raft, section 4.2: a server acts on a configuration that others may not know to be committed; this project's ADR 44"},
+	{ComesAsVoter, "comes-as-voter", "table", "A node that is given a replica of a group begins with it as if the group were new.", "replicas", "CockroachDB: replicas that are not initialized; etcd: initial-cluster-state new instead of existing"},
 	{RecordsKept, "records-kept", "table", "Nobody takes away the record of a committed transaction whose coordinator has died.", "progress", "garbage that only the one who made it would collect"},
 }
 
