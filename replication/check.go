@@ -46,14 +46,14 @@ func (g *Group) CheckMembers() error {
 }
 
 // CheckSleep looks whether the group sleeps although a member, of which this is the replica, lacks entries that the leader has: nothing would
-// bring them to it. It returns nil, too, if that one is not there to be slept without, or either of the two is up to something.
+// bring them to it. It returns nil, too, if that one is no member any more, or is not there and slept without, or either of the two is up to something.
 //
 // It is for simulations, as CheckMembers.
 func (g *Group) CheckSleep(member *Group) error {
 	quiet := func(g *Group) bool {
 		return g.raft != nil && g.running() && !g.awake && !g.active && g.install == nil && g.offered == nil
 	}
-	if g.lease.leads == 0 || g.sole.Load() || g.without || !quiet(g) || !quiet(member) || member.leader.Load() != g.node.o.NodeID || member.last >= g.last {
+	if g.lease.leads == 0 || g.sole.Load() || g.without || !quiet(g) || !quiet(member) || member.leader.Load() != g.node.o.NodeID || member.last >= g.last || !g.hasMember(member.node.o.NodeID) {
 		return nil
 	}
 	return fmt.Errorf("replication: group %d sleeps, its leader with entries up to %d, and node %d with those up to %d", g.id, g.last, member.node.o.NodeID, member.last)
