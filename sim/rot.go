@@ -26,6 +26,9 @@ func (r *run) rot() {
 	}
 }
 
+// tailBytes is how much of a file counts as its end, where a table says what the rest of it is: a flip in four is there.
+const tailBytes = 1 << 10
+
 // damage flips bits of one of the files of a node that is down.
 func (n *node) damage(rng *rand.Rand) {
 	files, err := tree(n.disk, "")
@@ -40,7 +43,12 @@ func (n *node) damage(rng *rand.Rand) {
 	hit := false
 	doubtful, from, to, err := replication.Doubtful(n.disk, logName)
 	for range 1 << max(0, rng.IntN(7)-3) {
-		bit := 8*rng.Int64N(sizeOf(n.disk, name)) + rng.Int64N(8)
+		size := sizeOf(n.disk, name)
+		at := rng.Int64N(size)
+		if rng.IntN(4) == 0 {
+			at = size - 1 - rng.Int64N(min(size, tailBytes))
+		}
+		bit := 8*at + rng.Int64N(8)
 		if len(n.run.nodes) > 1 && err == nil && name == doubtful && from <= bit/8 && bit/8 < to {
 			// The node would forget what it has promised, and go on: neither it nor anybody else could know.
 			n.run.world.Note("fault: bit %d of %s on %s stays", bit, name, n.name)
