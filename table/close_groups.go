@@ -18,11 +18,14 @@ var errUnfinished = errors.New("table: transactions are to be finished first")
 //
 // In a cluster the leaders of the groups finish what coordinators have left, once it is old enough. That may take longer than anybody
 // wants to wait: errUnfinished has the node in charge try again. What a node in charge could not reach, or end, for Options.LostAfter
-// is given up; it does not know what others, in charge before it, could. A node that is alone finishes all itself, and gives up at once:
-// what it cannot finish now, because of damage, it never will.
+// is given up; it does not know what others, in charge before it, could. A node that is alone finishes all itself, and gives up after
+// callPatience: what it cannot finish by then, because of damage, it never will. Once is not enough: its disk may be full for a moment.
 // The caller holds control.
 func (s *Service) endTransactions(r *record) error {
-	reign, began := s.reigning(), s.env.Now()
+	reign, began, lostAfter := s.reigning(), s.env.Now(), s.lostAfter
+	if s.calls == nil {
+		lostAfter = callPatience
+	}
 	since, known := reign.ending[r.id]
 	if !known {
 		since = began
@@ -36,7 +39,7 @@ func (s *Service) endTransactions(r *record) error {
 			return err
 		case s.closed():
 			return ErrClosed
-		case !ended && !reign.over.Ready() && now.Sub(since) >= s.lostAfter:
+		case !ended && !reign.over.Ready() && now.Sub(since) >= lostAfter:
 			s.env.Sometimes("table: a table goes although transactions need it")
 			ended = true
 		}
@@ -89,8 +92,11 @@ func (c *core) closeSlot(s *slot) (ended bool, err error) {
 // closeGroup closes a group, and reports whether it has no transactions. A node that is alone has it finish them.
 func (c *core) closeGroup(group, hash uint64) (ended bool, err error) {
 	p := c.directory.partition(group)
-	if p == nil || c.calls == nil && p.group == nil {
-		return false, nil // not known yet, or damaged, so that nobody can ask it
+	switch {
+	case p == nil:
+		return false, nil // not known yet
+	case c.calls == nil && p.group == nil:
+		return true, nil // damaged: it can never be asked
 	}
 	if ended, err = p.close(hash); ended || err != nil || c.calls != nil {
 		return ended, err

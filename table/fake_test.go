@@ -26,6 +26,7 @@ type fakeHost struct {
 	groups   map[uint64]*fakeGroup
 	removed  []uint64
 	failFrom int // the proposal from which on all fail; 0 = never
+	failTo   int // the last one that fails; 0 = there is none
 	failWith error
 	proposed int
 	barriers int
@@ -78,7 +79,7 @@ func (h *fakeHost) die() {
 
 // fails reports whether proposals have begun to fail.
 func (h *fakeHost) fails() bool {
-	return h.failFrom > 0 && h.proposed >= h.failFrom
+	return h.failFrom > 0 && h.proposed >= h.failFrom && (h.failTo == 0 || h.proposed <= h.failTo)
 }
 
 func (g *fakeGroup) Propose(command []byte) *env.Future[any] {

@@ -1,11 +1,13 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/txn"
 )
 
@@ -31,6 +33,32 @@ func TestDeleteWithTransaction(t *testing.T) {
 			if got := w.get("stays", `{"p":{"S":"a"}}`); got == "none" {
 				t.Errorf("%v, %d steps: the item of the table that stays is not there", names, steps)
 			}
+		}
+	}
+}
+
+// TestDeleteWhileFull: so it is if the disk of a node that is alone is full for a moment, whatever it was about to write then.
+func TestDeleteWhileFull(t *testing.T) {
+	for step := range 20 {
+		w := newWorld(t)
+		w.options.TransactionPatience = 20 * time.Millisecond
+		w.restart()
+		w.create(simple("stays", 1))
+		w.create(simple("goes", 1))
+		w.abandon(1, transactPut("stays", `{"p":{"S":"a"}}`), transactPut("goes", `{"p":{"S":"a"}}`))
+		w.host.failWith = fmt.Errorf("log: %w", vfs.ErrNoSpace)
+		w.host.failFrom = w.host.proposed + 1 + step
+		w.host.failTo = w.host.failFrom
+		var gone *NotFoundError
+		for range 3 {
+			if _, err := w.Delete("goes"); err == nil || errors.As(err, &gone) {
+				break
+			} else if !errors.Is(err, vfs.ErrNoSpace) {
+				t.Fatal(err)
+			}
+		}
+		if got := w.get("stays", `{"p":{"S":"a"}}`); got == "none" {
+			t.Errorf("no room for proposal %d: the item of the table that stays is not there", 1+step)
 		}
 	}
 }
