@@ -88,15 +88,15 @@ const (
 	windowFormat byte = 1
 	windowHeader      = 1 + 8 + 8 + 8
 
-	maxWindowAttributes = 4 << 10   // of one result, in bytes
-	maxWindowRecord     = 256 << 10 // from which on an entry's record takes no more attributes
+	maxWindowRecord = 256 << 10 // from which on an entry's record takes no more attributes
 )
 
 // A window covers some seconds of a busy group. Variables, for tests.
 var (
-	windowRecords uint64 = 4096
-	windowBytes          = 1 << 20
-	windowFloors         = 256
+	windowRecords    uint64 = 4096
+	windowBytes             = 1 << 20
+	windowFloors            = 256
+	windowAttributes        = 4 << 10 // of one result, in bytes
 )
 
 // minRing is how many records a ring has room for at first.
@@ -157,7 +157,7 @@ func (w *window) note(id RequestID, ts txn.Timestamp, r *Result) {
 	p.b = binary.BigEndian.AppendUint64(p.b, id.Node)
 	p.b = binary.AppendUvarint(p.b, id.Number)
 	p.ids[id] = windowPlace{offset: len(p.b)}
-	if n := r.attributeBytes(); n > maxWindowAttributes || n > 0 && len(p.b) > maxWindowRecord {
+	if n := r.attributeBytes(); n > windowAttributes || n > 0 && len(p.b) > maxWindowRecord {
 		p.b = append(p.b, 0)
 	} else {
 		p.b = appendSized(p.b, r.Append(nil))

@@ -269,7 +269,7 @@ func TestRequestAnswers(t *testing.T) {
 	if again := apply(failed); !reflect.DeepEqual(again, first) {
 		t.Errorf("answered again with %+v, first %+v", again, first)
 	}
-	large := parseItem(t, fmt.Sprintf(`{"p":{"S":"b"},"v":{"S":%q}}`, strings.Repeat("x", maxWindowAttributes)))
+	large := parseItem(t, fmt.Sprintf(`{"p":{"S":"b"},"v":{"S":%q}}`, strings.Repeat("x", windowAttributes)))
 	apply(&Command{Kind: Put, Timestamp: 4, Item: large})
 	get := &Command{Kind: Delete, Request: RequestID{1, 2}, Timestamp: 5, Return: AllOld, Item: parseItem(t, `{"p":{"S":"b"}}`)}
 	if r := apply(get); r.Err != nil || !bytes.Equal(r.Attributes, large) {

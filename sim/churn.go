@@ -136,8 +136,10 @@ func (c *churner) step() {
 		c.tidy()
 	case !t.exists:
 		c.create(name, t)
-	case k < 5:
+	case k < 4:
 		c.put(name, t)
+	case k < 5:
+		c.bind(name, t)
 	case k < 6:
 		c.reindex(name)
 	case k < 8:
@@ -148,10 +150,12 @@ func (c *churner) step() {
 	default:
 		c.drop(name, t)
 	}
-	if !alone && t.doubt != nil {
-		c.spent[i]++
-		c.left = append(c.left, name)
-		delete(c.tables, name)
+	for i := range churnTables {
+		if name := c.name(i); !alone && c.tables[name] != nil && c.tables[name].doubt != nil {
+			c.spent[i]++
+			c.left = append(c.left, name)
+			delete(c.tables, name)
+		}
 	}
 }
 
@@ -264,11 +268,58 @@ func (c *churner) put(name string, t *churned) {
 		}
 		return
 	}
-	if errors.Is(err, errNobody) {
+	var conflict *table.ConflictError // with a transaction that had no answer
+	if errors.Is(err, errNobody) || errors.As(err, &conflict) {
 		return
 	}
 	t.maybe[key] = append(t.maybe[key], value)
 	c.run.judge(err)
+}
+
+// bind puts an item into each of two tables in one transaction, and mostly drops one of them at once: what the other
+// table has of the transaction, it must be able to find out without it.
+func (c *churner) bind(name string, t *churned) {
+	var other string
+	for i := range churnTables {
+		if u := c.tables[c.name(i)]; c.name(i) != name && u != nil && u.exists && u.doubt == nil {
+			other = c.name(i)
+		}
+	}
+	if other == "" {
+		c.put(name, t)
+		return
+	}
+	c.n++
+	key, value := c.key(c.rng), fmt.Sprint("churn.", c.n)
+	it := row(key, &Operation{Value: value})
+	answered, err := c.ask(name, func(s *server) error {
+		_, err := s.tables.TransactWrite(&table.TransactWriteRequest{Actions: []table.TransactAction{
+			{Kind: table.TransactPut, Table: name, Item: it}, {Kind: table.TransactPut, Table: other, Item: it},
+		}})
+		return err
+	})
+	both := []*churned{t, c.tables[other]}
+	var cancelled *table.CancelledError // by one that had no answer
+	switch {
+	case errors.Is(err, errNobody), errors.As(err, &cancelled):
+		return
+	case !answered || err != nil:
+		for _, u := range both {
+			u.maybe[key] = append(u.maybe[key], value)
+		}
+		c.run.judge(err)
+		return
+	}
+	for _, u := range both {
+		if u.rows[key] = value; len(c.run.nodes) == 1 {
+			delete(u.maybe, key)
+		}
+	}
+	c.run.fire("transaction of two tables")
+	if c.rng.IntN(3) > 0 {
+		gone := c.rng.IntN(2)
+		c.drop([]string{name, other}[gone], both[gone])
+	}
 }
 
 // read compares the whole table with what is known of it.

@@ -30,4 +30,13 @@ func (d *drawer) drawHaste() {
 	if d.cluster() && d.o.Attempts == 0 && len(p.Transactors) > 0 && h.IntN(3) == 0 {
 		k.Mark = shortMark
 	}
+	if h.IntN(6) == 0 {
+		k.Page = h.one(1, 60, 200) // some rows
+	}
+	if k.Window > 0 && d.o.Attempts == 0 && h.IntN(2) == 0 { // whose request is repeated, and was answered with more, is told an error
+		k.Shown = h.one(1, 20)
+	}
+	if k.Stale > 0 && h.IntN(2) == 0 {
+		k.Cancelled = Duration(time.Duration(h.one(20, 200, 2000)) * time.Millisecond)
+	}
 }

@@ -43,11 +43,14 @@ type Knobs struct {
 	Round      int      `json:"round"`
 	Keep       int      `json:"keep,omitempty"`        // entries kept for members that lag
 	Window     int      `json:"window,omitempty"`      // entries whose requests are remembered
+	Shown      int      `json:"shown,omitempty"`       // bytes of the attributes that it is remembered of a request that it answered with
+	Page       int      `json:"page,omitempty"`        // bytes that a page of a query or scan reads
 	Chunk      int      `json:"chunk,omitempty"`       // bytes of the state of a group that are sent at a time
 	Tick       Duration `json:"tick,omitempty"`        // of raft's clock
 	Patience   Duration `json:"patience,omitempty"`    // how long a node looks for whoever can answer; 0: tablePatience
 	Stale      Duration `json:"stale,omitempty"`       // how old a transaction is when others take its coordinator for dead; 0: as in production
 	Mark       Duration `json:"mark,omitempty"`        // a tenth of how long a transaction's token counts; 0: as in production
+	Cancelled  Duration `json:"cancelled,omitempty"`   // how long a transaction that was cancelled is remembered; 0: as in production
 	SplitBytes int64    `json:"split_bytes,omitempty"` // from which size on a partition splits by itself; 0: as in production
 	SplitRate  int      `json:"split_rate,omitempty"`  // requests a second from which on it does, in a cluster
 	SplitAfter Duration `json:"split_after,omitempty"` // that it must have had for so long
@@ -74,7 +77,7 @@ func (k *Knobs) check() error {
 	switch {
 	case !slices.Contains(syncModes, k.Sync):
 		return fmt.Errorf("there is no sync mode %q; there are %s", k.Sync, strings.Join(syncModes, ", "))
-	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 4 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Mark < 0 || k.Books < 0 || k.Books > 2 || k.Partitions > 1000:
+	case k.SyncTime < 0 || k.Tick < 0 || k.Block < 0 || k.Keep < 0 || k.Window < 0 || k.Shown < 0 || k.Page < 0 || k.Cancelled < 0 || k.Chunk < 0 || k.Window > 0 && k.Window < 4 || k.Threshold < 0 || k.Manifest < 0 || k.Memory < 0 || k.SplitBytes < 0 || k.SplitRate < 0 || k.SplitAfter < 0 || k.Patience < 0 || k.Stale < 0 || k.Mark < 0 || k.Books < 0 || k.Books > 2 || k.Partitions > 1000:
 		return fmt.Errorf("a knob is out of range: %+v", *k)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/statordb/stator/expr"
 	"github.com/statordb/stator/internal/vfs"
 	"github.com/statordb/stator/item"
 	"github.com/statordb/stator/table"
@@ -18,21 +19,27 @@ import (
 //	gather    reads registers and lists
 //	sweep     scans the ledger, one book after the other, count items a page (0: as many as there is room for), and keeps what
 //	          it shows of registers and lists
+//	seek      queries for registers and lists, each by its key
 const (
 	scatter = "scatter"
 	gather  = "gather"
 	sweep   = "sweep"
+	seek    = "seek"
 )
 
-func (x *Transaction) isOfMany() bool { return x.Do == scatter || x.Do == gather || x.Do == sweep }
+func (x *Transaction) isOfMany() bool {
+	return x.Do == scatter || x.Do == gather || x.Do == sweep || x.Do == seek
+}
 
 // drawMany draws one of them, about registers.
 func drawMany(d *drawer, value string) Transaction {
-	switch d.IntN(6) {
+	switch d.IntN(7) {
 	case 0:
 		return Transaction{Do: gather, Keys: d.some(ledgerKeys("g"), 2+d.IntN(4))}
 	case 1:
 		return Transaction{Do: sweep, Count: int64(d.one(0, 1, 3))}
+	case 2:
+		return Transaction{Do: seek, Keys: d.some(ledgerKeys([]string{"g", "l"}[d.IntN(2)]), 1+d.IntN(3))}
 	}
 	x := Transaction{Do: scatter, Keys: d.some(ledgerKeys("g"), 2+d.IntN(3)), Value: value}
 	for range x.Keys {
@@ -108,6 +115,12 @@ func (t *transactor) carryOutMany(s *server, op *Transaction, list []*tx) ([]Out
 		left, err = way.scatter(list)
 	case gather:
 		found, left, err = way.gather(list)
+	case seek:
+		for _, x := range list {
+			if key := x.op.Keys[0]; err == nil {
+				err = x.seek(way, key, found)
+			}
+		}
 	default:
 		for _, book := range []string{ledgerName, otherBook}[:max(1, t.run.plan.Knobs.Books)] {
 			if err == nil {
@@ -157,6 +170,18 @@ func sweepAll(way ledgerWay, book string, limit int, found map[string]item.Item)
 			return nil
 		}
 	}
+}
+
+// seek queries for one item.
+func (x *tx) seek(way ledgerWay, key string, found map[string]item.Item) error {
+	rows, err := way.seek(x.run.book(key), key)
+	if err == nil && len(rows) > 1 {
+		err = damaged("a query for %s shows %d items", key, len(rows))
+	}
+	if err == nil && len(rows) == 1 {
+		found[key] = rows[0] // show looks whether it is that one
+	}
+	return err
 }
 
 // isFull reports whether an error says that the disk was full, which promises that nothing of a batch has
@@ -235,6 +260,15 @@ func (w tableWay) sweep(book string, limit int, start any) ([]item.Item, any, er
 	return page.Items, page.LastKey, nil
 }
 
+func (w tableWay) seek(book, key string) ([]item.Item, error) {
+	condition, err := expr.ParseKeyCondition("k = :k", expr.NewParams(nil, item.NewItem(map[string]item.Value{":k": item.String(key)})))
+	if err != nil {
+		return nil, err
+	}
+	page, err := w.s.tables.Query(&table.QueryRequest{Table: book, Keys: condition, Consistent: true})
+	return itemsOf(page), err
+}
+
 func itemsOf(page *table.Page) []item.Item {
 	if page == nil {
 		return nil
@@ -308,6 +342,16 @@ func (w jsonWay) sweep(book string, limit int, start any) ([]item.Item, any, err
 		return answer.rows(), nil, nil
 	}
 	return answer.rows(), answer.LastEvaluatedKey, nil
+}
+
+func (w jsonWay) seek(book, key string) ([]item.Item, error) {
+	answer, err := w.ask("Query", object{
+		"TableName": book, "ConsistentRead": true, "KeyConditionExpression": "k = :k", "ExpressionAttributeValues": object{":k": edgeValue{S: key}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer.rows(), nil
 }
 
 func (a *edgeAnswer) rows() (list []item.Item) {

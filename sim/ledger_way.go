@@ -29,6 +29,8 @@ type ledgerWay interface {
 	gather(list []*tx) (found map[string]item.Item, left []string, err error)
 	// sweep scans a page of a table; next is where another one begins, nil if there is none.
 	sweep(book string, limit int, start any) (rows []item.Item, next any, err error)
+	// seek queries for the items of a key.
+	seek(book, key string) ([]item.Item, error)
 }
 
 func (x *tx) way(s *server) ledgerWay {

@@ -16,7 +16,7 @@ func TestReplicasRemember(t *testing.T) {
 		p.Nemesis = append(p.Nemesis, Fault{At: 5e8, Kind: splitKind, Target: "group 2", For: Duration(splitPatience)})
 		r := newRun(p, Options{})
 		r.brief = true
-		restore, tuned := replaceReader(r.jitter), partition.Tune(p.Knobs.Window, p.Knobs.Chunk)
+		restore, tuned := replaceReader(r.jitter), partition.Tune(p.Knobs.Window, p.Knobs.Shown, p.Knobs.Chunk)
 		looked := 0
 		err := r.world.Do(r.clients, "story", func() {
 			r.story()

@@ -113,7 +113,7 @@ func RunPlan(p *Plan, o Options) Result {
 	r.brief = o.Brief
 	defer r.world.Close()
 	defer replaceReader(r.jitter)()
-	defer partition.Tune(p.Knobs.Window, p.Knobs.Chunk)()
+	defer partition.Tune(p.Knobs.Window, p.Knobs.Shown, p.Knobs.Chunk)()
 	r.watch(0)
 	r.checkAgain(p.checkInterval())
 	err := r.world.Do(r.clients, "story", r.story)

@@ -29,6 +29,7 @@ func (tableStack) options(n *node, o *whole.Options) {
 			o.Patience = n.run.plan.Knobs.patience()
 		}
 		o.TransactionPatience, o.TokenMark = n.run.plan.Knobs.Stale.Std(), n.run.plan.Knobs.Mark.Std()
+		o.CancelledFor, o.PageBytes = n.run.plan.Knobs.Cancelled.Std(), n.run.plan.Knobs.Page
 		n.run.plan.Knobs.tuneSplits(o)
 	}
 }
@@ -168,6 +169,7 @@ func (tableStack) verify(r *run) {
 	r.converge()
 	r.compareReplicas()
 	r.readStores()
+	r.checkStrays()
 }
 
 // verifySteps looks at the tables of the tasks that have some.

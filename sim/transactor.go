@@ -39,7 +39,7 @@ type TransactorPlan struct {
 //	once      puts items that nobody else writes, and that are not there before. Their
 //	          keys are "o", the value, a dot and a letter. In the end all are there, or none
 //	glimpse   reads items of a once at one moment, which has the same value: all are there, or none
-//	scatter, gather, sweep: of many items, each on its own; see scatter
+//	scatter, gather, sweep, seek: of many items, each on its own; see scatter
 type Transaction struct {
 	At    Duration `json:"at"`
 	Do    string   `json:"do"`
@@ -111,7 +111,7 @@ var transactKinds = map[string]struct {
 	"append": {"l", 1, lists}, "lists": {"l", 1, lists},
 	"set": {"g", 1, groupSize}, "see": {"g", 1, groupSize},
 	"once": {"o", 2, 4}, glimpse: {"o", 2, 4},
-	scatter: {"g", 1, groups * groupSize}, gather: {"", 1, groups*groupSize + lists}, sweep: {"", 0, 0},
+	scatter: {"g", 1, groups * groupSize}, gather: {"", 1, groups*groupSize + lists}, sweep: {"", 0, 0}, seek: {"", 1, groups*groupSize + lists},
 }
 
 func (t *TransactorPlan) check(p *Plan) error {
@@ -168,7 +168,7 @@ func (x *Transaction) check() error {
 				return fmt.Errorf("%s of two groups", x.Do)
 			}
 		}
-		if x.Do == gather && key[0] != 'g' && key[0] != 'l' {
+		if (x.Do == gather || x.Do == seek) && key[0] != 'g' && key[0] != 'l' {
 			return fmt.Errorf("%s of key %q", x.Do, key)
 		}
 		if x.Do == "set" || x.Do == scatter {

@@ -5,9 +5,22 @@ import (
 	"github.com/statordb/stator/item"
 )
 
-// batchBytes is how much item data one BatchGet returns; keys beyond it come
+// batchPages is how much item data one BatchGet returns, in pages; keys beyond it come
 // back as unprocessed.
-const batchBytes = 16 << 20
+const batchPages = 16
+
+// A budget is how much a BatchGet may still return.
+type budget struct{ whole, left int }
+
+// take reports whether there is room for an item. One that is larger than the whole budget has it for itself.
+func (b *budget) take(size int) bool {
+	if size > b.left && b.left < b.whole {
+		b.left = 0
+		return false
+	}
+	b.left -= size
+	return true
+}
 
 // BatchGet reads items of several tables. All tables must exist and all keys
 // fit before anything is read.
@@ -34,9 +47,10 @@ func (s *Service) batchGet(r *BatchGetRequest) (*BatchGetResult, error) {
 		}
 	}
 	result := &BatchGetResult{Tables: make([]BatchGetTableResult, len(tables))}
-	budget := batchBytes
+	whole := batchPages * s.pageBytes
+	left := budget{whole, whole}
 	for i, t := range tables {
-		if err := t.batchGet(&r.Tables[i], &result.Tables[i], &budget); err != nil {
+		if err := t.batchGet(&r.Tables[i], &result.Tables[i], &left); err != nil {
 			return nil, err
 		}
 	}
@@ -45,10 +59,10 @@ func (s *Service) batchGet(r *BatchGetRequest) (*BatchGetResult, error) {
 
 // batchGet reads the keys of one table. Once the budget is spent, by an item
 // that would exceed it, everything that remains is unprocessed.
-func (t *liveTable) batchGet(r *BatchGetTable, result *BatchGetTableResult, budget *int) error {
+func (t *liveTable) batchGet(r *BatchGetTable, result *BatchGetTableResult, left *budget) error {
 	result.Items = []item.Item{}
 	for i, key := range r.Keys {
-		if *budget <= 0 {
+		if left.left <= 0 {
 			result.Unprocessed = append(result.Unprocessed, r.Keys[i:]...)
 			return nil
 		}
@@ -60,12 +74,10 @@ func (t *liveTable) batchGet(r *BatchGetTable, result *BatchGetTableResult, budg
 		if it != nil {
 			size = it.Size()
 		}
-		if size > *budget {
-			*budget = 0
+		if !left.take(size) {
 			result.Unprocessed = append(result.Unprocessed, r.Keys[i:]...)
 			return nil
 		}
-		*budget -= size
 		result.Capacity.Read += capacity.ReadUnits(size, r.Consistent)
 		if it != nil {
 			if r.Projection != nil {

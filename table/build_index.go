@@ -160,9 +160,13 @@ func (b *builder) start(t *liveTable, at int) (*liveTable, error) {
 // fill brings the rows of all partitions to an index. It returns the change, per
 // partition, that the index must have then.
 func (b *builder) fill(t *liveTable, id uint32) (through []uint64, err error) {
+	rows := uint32(backfillRows)
+	if b.s.env.Buggify("table: slow backfill") { // so that it is still under way when something else happens
+		rows = 1
+	}
 	for _, p := range t.partitions {
 		for {
-			c := partition.Command{Kind: partition.Backfill, Index: id, Rows: backfillRows}
+			c := partition.Command{Kind: partition.Backfill, Index: id, Rows: rows}
 			if b.s.env.Buggify("table: small backfill") {
 				c.Rows = 1
 			}

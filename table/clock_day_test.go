@@ -101,7 +101,7 @@ func TestClockDayAhead(t *testing.T) {
 	}
 	stop = true
 	b.run(2 * time.Second)
-	b.run(cancelledFor + time.Minute)
+	b.run(defaultCancelledFor + time.Minute)
 	if fences() == 0 {
 		t.Error("transactions of the future are forgotten")
 	}

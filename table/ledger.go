@@ -19,8 +19,8 @@ import (
 const (
 	// defaultStale is that of Options.TransactionPatience.
 	defaultStale = 5 * time.Second
-	// cancelledFor is how long the record of a cancelled transaction stays.
-	cancelledFor = 10 * time.Minute
+	// defaultCancelledFor is that of Options.CancelledFor.
+	defaultCancelledFor = 10 * time.Minute
 	// transactionPause is between two looks at what transactions have left, at most.
 	transactionPause    = time.Second
 	minTransactionPause = 20 * time.Millisecond
@@ -444,7 +444,7 @@ func (c *core) sweepTransactions(seen map[txn.ID]env.Mono) (busy bool) {
 		for _, d := range p.Decided() {
 			old := age(d.ID)
 			// One that is only prepared has taken the item of its anchor, too.
-			if d.Outcome == txn.Committed && old >= c.stale && !plant.On(plant.RecordsKept) || d.Outcome == txn.Cancelled && old >= cancelledFor && !c.isFuture(d.ID) {
+			if d.Outcome == txn.Committed && old >= c.stale && !plant.On(plant.RecordsKept) || d.Outcome == txn.Cancelled && old >= c.fences && !c.isFuture(d.ID) {
 				c.recoverDecided(p, d)
 			}
 		}

@@ -22,6 +22,7 @@ const (
 type pager struct {
 	keys    *keySet // what is read: the table or one of its indexes
 	limit   int     // 0 = none
+	bytes   int     // see Options.PageBytes
 	request partition.PageRequest
 
 	page    Page
@@ -29,9 +30,9 @@ type pager struct {
 	fetched int // of the items fetched, in bytes
 }
 
-func newPager(t *liveTable, k *keySet, filter *expr.Condition, projection *expr.Projection, choice string, limit int, consistent bool) *pager {
+func (c *core) newPager(t *liveTable, k *keySet, filter *expr.Condition, projection *expr.Projection, choice string, limit int, consistent bool) *pager {
 	p := &pager{
-		keys: k, limit: limit,
+		keys: k, limit: limit, bytes: c.pageBytes,
 		request: partition.PageRequest{
 			Filter: filter, Projection: projection, Counting: choice == selectCount,
 			Fetch: t.fetches(k, projection, choice), Consistent: consistent,
@@ -51,7 +52,7 @@ func newPager(t *liveTable, k *keySet, filter *expr.Condition, projection *expr.
 func (p *pager) read(from *livePartition, lower, upper []byte, reverse bool) (full bool, last uint64, err error) {
 	r := &p.request
 	r.Lower, r.Upper, r.Reverse = lower, upper, reverse
-	r.Bytes, r.FetchBytes = partition.PageBytes-p.size, partition.PageBytes-p.fetched
+	r.Bytes, r.FetchBytes = p.bytes-p.size, p.bytes-p.fetched
 	if p.limit > 0 {
 		r.Limit = p.limit - p.page.ScannedCount
 	}

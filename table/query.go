@@ -32,7 +32,7 @@ func (s *Service) queryPage(r *QueryRequest) (*Page, error) {
 	if r.StartKey != nil {
 		lower, upper = t.resume(q.keys, lower, upper, r.StartKey, r.Reverse)
 	}
-	p := newPager(t, q.keys, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent && (r.StartKey == nil || !plant.On(plant.LaterPagesStale)))
+	p := s.newPager(t, q.keys, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent && (r.StartKey == nil || !plant.On(plant.LaterPagesStale)))
 	if _, _, err := p.read(owner, lower, upper, r.Reverse); err != nil {
 		return nil, t.pageError(err)
 	}

@@ -28,7 +28,7 @@ func (s *Service) scanPage(r *ScanRequest) (*Page, error) {
 	if err := checkBuilt(k); err != nil {
 		return nil, err
 	}
-	p := newPager(t, k, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
+	p := s.newPager(t, k, r.Filter, r.Projection, r.Select, r.Limit, r.Consistent)
 	if err := t.scan(p, r); err != nil {
 		return nil, t.pageError(err)
 	}

@@ -34,7 +34,13 @@ type Options struct {
 	TTLInterval time.Duration
 	// TokenMark is a tenth of how long a client may repeat a transaction under its token; default 1 minute. Simulators
 	// have less time.
-	TokenMark  time.Duration
+	TokenMark time.Duration
+	// CancelledFor is how long it is remembered of a transaction that it was cancelled; default 10 minutes. Whatever of it comes
+	// later is refused for its age, as are all that are as old. Simulators have less time.
+	CancelledFor time.Duration
+	// PageBytes is how much item data a page of a query or scan reads at most; default 1 MB. A batch of reads has sixteen times
+	// as much. Simulators have smaller items.
+	PageBytes  int
 	ClockBound time.Duration // largest clock error to accept from the host; 0 = what env claims
 	// TransactionPatience is how long a transaction may be undecided until whoever comes across it
 	// takes its coordinator for dead, and finishes it; default 5 s. Too short, it has transactions
@@ -108,10 +114,12 @@ type core struct {
 	patience  time.Duration // how long a request is repeated
 	stale     time.Duration // see Options.TransactionPatience
 	requests  requests
+	pageBytes int // see Options.PageBytes
 
 	life     uint64 // of the node, in the ids of its transactions
 	tokens   tokenGuard
 	mark     time.Duration // see Options.TokenMark
+	fences   time.Duration // see Options.CancelledFor
 	forgets  forgetting
 	stirred  *env.Queue[struct{}]  // wakes watchTransactions
 	closing  *env.Future[struct{}] // set when Close begins
@@ -170,6 +178,7 @@ func open(e *env.Env, db *lsm.DB, h host, o Options) (*Service, error) {
 		tasks: env.NewGroup(e), local: env.NewLatch(e), changed: env.NewQueue[struct{}](e, 1)}, o)
 	s.mark = cmp.Or(max(0, o.TokenMark), partition.TokenLife/partition.TokenMarks)
 	s.tokens.life = partition.TokenMarks * s.mark
+	s.fences, s.pageBytes = cmp.Or(max(0, o.CancelledFor), defaultCancelledFor), cmp.Or(max(0, o.PageBytes), partition.PageBytes)
 	s.births.mu.Bind(e)
 	s.forgets.mu.Bind(e)
 	s.heats.mu.Bind(e)
