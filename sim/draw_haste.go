@@ -31,7 +31,7 @@ func (d *drawer) drawHaste() {
 		k.Mark = shortMark
 	}
 	if h.IntN(6) == 0 {
-		k.Page = h.one(1, 60, 200) // some rows
+		k.Page = h.one(60, 200) // some rows
 	}
 	if k.Window > 0 && d.o.Attempts == 0 && h.IntN(2) == 0 { // whose request is repeated, and was answered with more, is told an error
 		k.Shown = h.one(1, 20)

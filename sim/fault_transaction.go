@@ -177,7 +177,9 @@ var ledgerSchema = partition.Schema{Hash: partition.Key{Name: "k", Type: item.S}
 func itemHashes(t *partition.Transaction) []uint64 {
 	hashes := slices.Clone(t.Hashes)
 	for i := range t.Actions {
-		hashes = append(hashes, ledgerSchema.HashOf(t.Actions[i].Item))
+		if it := t.Actions[i].Item; ledgerSchema.CheckKeyOf(it) == nil { // else it is of another table
+			hashes = append(hashes, ledgerSchema.HashOf(it))
+		}
 	}
 	slices.Sort(hashes)
 	return slices.Compact(hashes)

@@ -296,8 +296,12 @@ func (c *catalog) dropPlaces(batch *lsm.Batch, current, next *record) {
 }
 
 // hasReplicas reports whether the node has a record of replicas of some slots. Then it
-// may still run them, and drops them with their data by itself; follow.go.
+// may still run them, and drops them with their data by itself; follow.go. If it cannot read that, it will find out. A node that is alone
+// has no such records, and nobody who would look again.
 func (c *catalog) hasReplicas(slots []slot) bool {
+	if c.nextNode == 0 {
+		return false
+	}
 	return slices.ContainsFunc(groupsOf(slots), func(group uint64) bool {
 		_, err := c.db.Get(replicaKey(group), nil)
 		return !errors.Is(err, lsm.ErrNotFound)

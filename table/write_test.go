@@ -337,3 +337,49 @@ func TestBatchWriteFullDisk(t *testing.T) {
 		t.Errorf("BatchWrite without room: %v, want ErrNoSpace", err)
 	}
 }
+
+// TestSmallPages: with less room a page ends at the item that fills it, and a batch of reads leaves the rest, but never all.
+func TestSmallPages(t *testing.T) {
+	w := newWorld(t)
+	w.options.PageBytes = 1
+	w.restart()
+	w.create(simple("tab", 3))
+	var gets []item.Item
+	for i := range 10 {
+		w.put("tab", fmt.Sprintf(`{"p":{"S":"%02d"},"v":{"S":%q}}`, i, longText(10*i)))
+		gets = append(gets, js(fmt.Sprintf(`{"p":{"S":"%02d"}}`, i)))
+	}
+	pages, items := 0, 0
+	for r := (&ScanRequest{Table: "tab", Consistent: true}); ; pages++ {
+		page, err := w.Scan(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if items += page.Count; page.Count > 1 {
+			t.Errorf("a page of %d items", page.Count)
+		}
+		if r.StartKey = page.LastKey; r.StartKey == nil {
+			break
+		}
+	}
+	if items != 10 || pages < 10 {
+		t.Errorf("%d items in %d pages", items, pages)
+	}
+	seen := map[string]bool{}
+	for batches := 0; len(gets) > 0; batches++ {
+		if batches > 10 {
+			t.Fatalf("%d keys are never processed", len(gets))
+		}
+		r, err := w.BatchGet(&BatchGetRequest{Tables: []BatchGetTable{{Table: "tab", Keys: gets, Consistent: true}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range r.Tables[0].Items {
+			seen[show(it)] = true
+		}
+		gets = r.Tables[0].Unprocessed
+	}
+	if len(seen) != 10 {
+		t.Errorf("%d items in batches", len(seen))
+	}
+}
