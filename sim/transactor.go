@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/statordb/stator/internal/env"
+	"github.com/statordb/stator/partition"
 	"github.com/statordb/stator/table"
 )
 
@@ -364,6 +365,9 @@ func (t *transactor) repeat(x *tx) {
 			return nil
 		}
 		repeated, err := x.way(s).write(x, x.op.Again)
+		if mark := t.run.plan.Knobs.Mark.Std(); mark > 0 && t.run.clients.Now().Sub(x.list.Began) > partition.TokenMarks*mark {
+			return nil // the node was paused, and the token counts no more
+		}
 		var mismatch *table.ParameterMismatchError
 		var cancelled *table.CancelledError
 		told := errors.As(err, &mismatch)
