@@ -219,6 +219,15 @@ func (g *Group) isDone() bool {
 	return done
 }
 
+// hasAll reports whether a member has the whole log. One that lacks the end of it does not know, and says that it sleeps: raft tells no
+// member of more that is committed than it is known to have.
+func (g *Group) hasAll(member uint64) (all bool) {
+	g.raft.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		all = all || id == member && p.Match == g.last
+	})
+	return all
+}
+
 // rouse decides whether a message that has arrived wakes the group. It is asked
 // before raft sees it.
 func (w *worker) rouse(g *Group, m *message) {
@@ -232,7 +241,7 @@ func (w *worker) rouse(g *Group, m *message) {
 		}
 	case typeHeartbeatResp:
 		isOurs := g.lease.leads != 0 && m.raft.GetTerm() == g.lease.term
-		if isOurs && m.note.idle && g.isIdle() && !slices.Contains(g.asleep, m.raft.GetFrom()) {
+		if isOurs && m.note.idle && g.isIdle() && !slices.Contains(g.asleep, m.raft.GetFrom()) && g.hasAll(m.raft.GetFrom()) {
 			g.asleep = append(g.asleep, m.raft.GetFrom())
 		}
 		if isOurs && (g.awake || m.note.idle) {

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -204,6 +205,31 @@ func TestSleeperCatchesUp(t *testing.T) {
 		b.settle(t)
 		b.w.Close()
 	}
+}
+
+// A follower that lacks the end of the log cannot know that, since raft tells it of what is committed only as far as its own log goes; so it
+// may say that it sleeps. If it is silent then, the group sleeps without it, and it catches up when it is back.
+func TestLaggardIsNotTakenForAsleep(t *testing.T) {
+	b := newTrio(t, 1, replaceJitter(t), 3, 1, nil)
+	b.settle(t)
+	leader := b.leader(1)
+	g, laggard := leader.groups[0], b.nodes[(leader.i+1)%3]
+	cut := b.net.Cut(b.net.Around(laggard.id()))
+	b.mustPropose(t, 1, 1)
+	b.runUntil(t, trioTimeout, "the leader is idle", g.isIdle)
+	from, term := uint64(laggard.id()), g.lease.term
+	leader.do(t, func() {
+		m := &message{typ: typeHeartbeatResp}
+		m.note.idle = true
+		m.raft.From, m.raft.Term = &from, &term
+		g.worker.rouse(g, m)
+	})
+	if slices.Contains(g.asleep, from) {
+		t.Error("a follower that lacks an entry counts as asleep")
+	}
+	b.runUntil(t, 20*trioTimeout, "the group sleeps without it", func() bool { return !g.awake && g.without })
+	cut.Heal()
+	b.runUntil(t, 10*trioTimeout, "it has caught up", func() bool { return laggard.groups[0].applied == g.applied })
 }
 
 // When a zone fails, all groups that it led have another leader within two election
