@@ -242,7 +242,7 @@ func drawPair(d *drawer, _ string) Transaction {
 
 func drawLists(d *drawer, value string) Transaction {
 	if d.IntN(6) == 0 {
-		return Transaction{Do: gather, Keys: d.some(ledgerKeys("l"), 2+d.IntN(lists-1))}
+		return Transaction{Do: []string{gather, gather, seek}[d.IntN(3)], Keys: d.some(ledgerKeys("l"), 2+d.IntN(lists-1))}
 	}
 	keys := d.some(ledgerKeys("l"), 1+d.IntN(lists))
 	if d.IntN(2) == 0 {

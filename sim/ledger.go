@@ -369,6 +369,9 @@ func (x *tx) cancelled(reasons []table.Reason) (Outcome, error) {
 			case "set":
 				x.refuse(i, reason.Item)
 			case "once": // the token must have told that it is the same request
+				if x.isForgotten() {
+					return Unknown, nil
+				}
 				return Unknown, found(Serializability, fmt.Errorf("sim: %s is refused for what it has done itself under its token: %s", x, reason.Item.AppendJSON(nil)))
 			}
 		default:

@@ -39,7 +39,7 @@ func drawMany(d *drawer, value string) Transaction {
 	case 1:
 		return Transaction{Do: sweep, Count: int64(d.one(0, 1, 3))}
 	case 2:
-		return Transaction{Do: seek, Keys: d.some(ledgerKeys([]string{"g", "l"}[d.IntN(2)]), 1+d.IntN(3))}
+		return Transaction{Do: seek, Keys: d.some(ledgerKeys("g"), 1+d.IntN(3))}
 	}
 	x := Transaction{Do: scatter, Keys: d.some(ledgerKeys("g"), 2+d.IntN(3)), Value: value}
 	for range x.Keys {

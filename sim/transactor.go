@@ -241,7 +241,7 @@ func (t *transactor) request(op *Transaction) {
 	t.run.ledger.call(x)
 	for attempt := 0; ; attempt++ {
 		answered := t.attempt(x)
-		if x.settled() || attempt >= t.plan.Retries || !x.repeatable() {
+		if x.settled() || attempt >= t.plan.Retries || !x.repeatable() || x.isLate() {
 			break
 		}
 		if !answered && t.plan.Roams {
@@ -273,6 +273,20 @@ func (t *transactor) request(op *Transaction) {
 
 // maxRepeatPause is how long after it has begun a request is sent again: a token counts for longer.
 const maxRepeatPause = 4 * time.Second
+
+// isLate reports whether a request is not to be sent again, in a world where tokens do not count for long.
+func (x *tx) isLate() bool {
+	return x.run.plan.Knobs.Mark > 0 && x.age() > maxRepeatPause
+}
+
+// isForgotten reports whether the token of a request may count no more.
+func (x *tx) isForgotten() bool {
+	mark := x.run.plan.Knobs.Mark.Std()
+	return mark > 0 && x.age() > partition.TokenMarks*mark
+}
+
+// age is how long ago the first attempt was.
+func (x *tx) age() time.Duration { return x.run.world.Now().Sub(x.list.Began) }
 
 // learn keeps what was seen, for conditions.
 func (t *transactor) learn(x *tx) {
@@ -365,8 +379,8 @@ func (t *transactor) repeat(x *tx) {
 			return nil
 		}
 		repeated, err := x.way(s).write(x, x.op.Again)
-		if mark := t.run.plan.Knobs.Mark.Std(); mark > 0 && t.run.clients.Now().Sub(x.list.Began) > partition.TokenMarks*mark {
-			return nil // the node was paused, and the token counts no more
+		if x.isForgotten() { // the node was paused
+			return nil
 		}
 		var mismatch *table.ParameterMismatchError
 		var cancelled *table.CancelledError
