@@ -20,11 +20,11 @@ type commit struct {
 }
 
 // Applied notes a command that was applied for the first time anywhere, and what it came
-// to. One that a partition refuses for another reason than its condition has not happened: that
-// it has given the key away, for one, so that it is sent on to whoever has it now, or that it does not
-// know any more whether it has carried the request out.
+// to. One that a partition has not carried out, and never will, has not happened: because it has given the key away, so that
+// the command is sent on to whoever has it now, does not know any more whether it has carried the request out, or a transaction is there.
+// One that met damage may happen yet, when the log is replayed.
 func (h *History) Applied(group uint64, command []byte, result any) {
-	if r, ok := result.(*partition.Result); ok && r.Err != nil && !errors.Is(r.Err, partition.ErrConditionFailed) {
+	if r, ok := result.(*partition.Result); ok && isRefused(r.Err) {
 		return
 	}
 	c, err := partition.DecodeCommand(command)
@@ -86,6 +86,11 @@ func (h *History) Applied(group uint64, command []byte, result any) {
 			h.close(at.op)
 		}
 	}
+}
+
+func isRefused(err error) bool {
+	var conflict *partition.ConflictError
+	return errors.Is(err, partition.ErrWrongPartition) || errors.Is(err, partition.ErrFateUnknown) || errors.As(err, &conflict)
 }
 
 // isDone reports whether a command has done what it says.

@@ -151,6 +151,7 @@ func TestRefusedIsNoCommit(t *testing.T) {
 	}{
 		{nil, 1},
 		{partition.ErrConditionFailed, 1},
+		{partition.ErrDamaged, 1},
 		{partition.ErrFateUnknown, 0},
 		{partition.ErrWrongPartition, 0},
 		{&partition.ConflictError{}, 0},
